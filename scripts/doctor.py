@@ -1,0 +1,35 @@
+"""Say what this checkout has, what it lacks, and which command adds it; seal runs that dead processes left.
+
+Exit 0 whatever is found; with --strict, exit 1 if something needed is missing or out of step.
+"""
+
+from __future__ import annotations
+
+from peak_trade import script
+
+
+def main() -> int:
+    parser = script.parser(__doc__)
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--strict", action="store_true", help="exit 1 if something needed is missing")
+    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
+    args = parser.parse_args()
+
+    from peak_trade import doctor  # after the arguments: --help answers at once
+
+    findings = doctor.examine(script.repo_root(), script.results_dir(args.results_dir))
+    if args.json:
+        script.print_json([finding._asdict() for finding in findings])
+    else:
+        for name, state, detail, hint, _ in findings:
+            mend = f"  ({hint})" if state not in ("ok", "mended") and hint else ""
+            print(f"{state:8}{name:22}{detail}{mend}")
+    lacking = [finding.name for finding in findings if finding.needed and finding.state != "ok"]
+    if args.strict and lacking:
+        script.warn("needed: " + ", ".join(lacking))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    script.run(main)

@@ -1,0 +1,53 @@
+"""Run a strategy from a TOML config and leave sealed evidence in results/<run_id>/.
+
+The last line of stdout is the run_id, so that `id=$(just run config/my_strategy.toml)` works;
+everything else goes to stderr. Exit 0: sealed. 1: the run failed, and left evidence. 2: wrong config, data or usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from peak_trade import script
+
+
+def main() -> int:
+    parser = script.parser(__doc__)
+    parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="the run's TOML file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. strategy.params.fast=10"
+    )
+    parser.add_argument("--run-id", metavar="UUID4", help="the run's id (default: $PEAK_RUN_ID, else a new one)")
+    parser.add_argument("--results-dir", metavar="DIR", help="where runs are kept (default: results/)")
+    parser.add_argument("--tracking", choices=("off", "auto", "strict"), help="override tracking.mode")
+    parser.add_argument("--json", action="store_true", help="print what `just show --json` does instead of the run_id")
+    parser.add_argument("--quiet", action="store_true", help="no summary on stderr")
+    args = parser.parse_args()
+
+    result = script.claim_stdout()  # what a strategy prints goes to stderr
+    from peak_trade import config, runner  # after the arguments: --help answers at once
+    from peak_trade.evidence import listing
+
+    script.show_warnings()
+    overrides = [*args.set, *([f"tracking.mode={args.tracking}"] if args.tracking else [])]
+    root = script.repo_root()
+    run_dir = runner.run(
+        config.load(args.config, overrides),
+        root=root,
+        results=script.results_dir(args.results_dir),
+        run_id=args.run_id or os.environ.get("PEAK_RUN_ID"),
+        argv=sys.argv[1:],
+    )
+    if not args.quiet:
+        script.note(listing.summary(run_dir))
+    if args.json:
+        script.print_json(listing.describe(run_dir), result)
+    else:
+        print(run_dir.name, file=result)
+    return 0
+
+
+if __name__ == "__main__":
+    script.run(main)

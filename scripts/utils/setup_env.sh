@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+## setup_env.sh [--if-needed] [EXTRA…]
+##
+## Make .venv hold this project and the named extras at the versions of constraints.txt.
+## Extras installed earlier stay, and follow the pins too.
+## A repeated call does nothing while pyproject.toml and constraints.txt are unchanged.
+## --if-needed also leaves alone an environment made by hand, if it holds the project and no extra is named.
+set -euo pipefail
+[[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
+
+fail() {
+	printf 'error: %s\nhint: %s\n' "$1" "$2" >&2
+	exit "${3:-1}"
+}
+
+if_needed=false
+[[ ${1-} != --if-needed ]] || { if_needed=true && shift; }
+cd -P "${BASH_SOURCE[0]%/*}/../.."
+
+# What was set up last: where, and with which extras; beside it, the two files it was set up from.
+memory=.venv/peak_trade
+home='' installed=''
+if [[ -f $memory/state ]]; then
+	{ read -r home && read -r installed; } <"$memory/state" || true
+fi
+
+usable() { [[ -x .venv/bin/python && ($home == "$PWD" || -z $home) ]]; }
+
+has() { [[ " $installed " == *" $1 "* || " $installed " == *" all "* ]]; }
+
+same_inputs() { # times first: they cost nothing; but a checkout often gives the same content a new time
+	local name
+	for name in pyproject.toml constraints.txt; do
+		if [[ $name -nt $memory/$name || $name -ot $memory/$name ]]; then
+			cmp -s "$name" "$memory/$name" && touch -r "$name" "$memory/$name" || return 1
+		fi
+	done
+}
+
+current() {
+	local extra
+	usable && [[ -n $home ]] && same_inputs || return 1
+	for extra in "$@"; do has "$extra" || return 1; done
+}
+
+made_by_hand() { usable && [[ ! -d $memory ]] && compgen -G '.venv/lib/python3*/site-packages/peak_trade-*.dist-info' >/dev/null; }
+
+if current "$@"; then
+	$if_needed || printf 'environment is ready: .venv (extras: %s)\n' "${installed:-none}"
+	exit 0
+fi
+if $if_needed && [[ $# -eq 0 ]] && made_by_hand; then exit 0; fi
+
+known=$(sed -n '/^\[project\.optional-dependencies\]/,/^\[tool/s/^\([a-z][a-z_-]*\) = \[.*/\1/p' pyproject.toml | xargs)
+had_all=$([[ -n $home ]] && usable && echo true || echo false)
+for extra in "$@"; do
+	[[ " $known " == *" $extra "* ]] || fail "unknown extra \`$extra\`" "known: $known" 2
+	has "$extra" || { installed="${installed:+$installed }$extra" && had_all=false; }
+done
+
+uv=$(scripts/utils/find_uv.sh)
+quiet=()
+[[ -t 2 ]] || quiet=(--quiet)
+usable || "$uv" venv "${quiet[@]+"${quiet[@]}"}" --clear .venv ||
+	fail 'python 3.11 or newer is needed' 'install one, or name it: UV_PYTHON=/path/to/python just setup'
+mkdir -p "$memory/next"
+cp -p pyproject.toml constraints.txt "$memory/next/"
+printf 'setting up .venv (extras: %s)\n' "${installed:-none}" >&2
+# Byte-code is compiled now because the first run would otherwise pay for it.
+if ! "$uv" pip install "${quiet[@]+"${quiet[@]}"}" --python .venv/bin/python --compile-bytecode \
+	--constraint constraints.txt --editable ".${installed:+[${installed// /,}]}"; then
+	if ! { $if_needed && $had_all; }; then fail 'the packages could not be installed' 'see the lines above, then repeat'; fi
+	printf 'warn: going on with the packages of the last set-up\nhint: just setup\n' >&2
+	exit 0
+fi
+
+mv "$memory/next/"* "$memory/"
+printf '%s\n%s\n' "$PWD" "$installed" >"$memory/state"
+$if_needed || printf 'environment is ready: .venv (extras: %s)\n' "${installed:-none}"

@@ -1,0 +1,40 @@
+"""Check that runs are what was sealed: digests, ledger, statistics recomputed, data unchanged. Reads only.
+
+RUN is a run_id, a unique start of one, or `last`. Each finding is one line: file, expected, found.
+Exit 0: all intact. 1: something is broken. 2: something can't be read.
+"""
+
+from __future__ import annotations
+
+from peak_trade import script
+
+
+def main() -> int:
+    parser = script.parser(__doc__)
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="which runs (default: last)")
+    parser.add_argument("--all", action="store_true", help="every run, and the whole ledger")
+    parser.add_argument("--no-data", action="store_true", help="leave the data's fingerprint unchecked")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
+    args = parser.parse_args()
+
+    from peak_trade.evidence import run_dir, verify
+
+    script.show_warnings()
+    results = script.results_dir(args.results_dir)
+    run_dir.warn_unfinished(results)
+    names = [] if args.all else [run_dir.find(results, run) for run in args.runs or ["last"]]
+    root = None if args.no_data else script.repo_root()
+    verdicts = []
+    for verdict in verify.verify_all(results, None if args.all else names, root=root):
+        verdicts.append(verdict)
+        if not args.json:
+            print(verdict.as_text())
+    if args.json:
+        script.print_json([verdict.to_json_object() for verdict in verdicts])
+    states = {verdict.state for verdict in verdicts}
+    return 1 if "broken" in states else 2 if "unreadable" in states else 0
+
+
+if __name__ == "__main__":
+    script.run(main)

@@ -1,0 +1,317 @@
+"""The run's config: a TOML file, decoded and validated by msgspec, with overrides from the command line.
+
+Every key, its default and its range stand here and nowhere else.
+Relative paths (`data.path`, a strategy's file) are looked for beside the config file first, then in the root of the
+repository: see `Source.bases`.
+"""
+
+from __future__ import annotations
+
+import glob
+import math
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from peak_trade.errors import InputError, did_you_mean
+
+__all__ = [
+    "Config",
+    "Data",
+    "Execution",
+    "Run",
+    "Sizing",
+    "Source",
+    "Stats",
+    "Stops",
+    "Strategy",
+    "Tracking",
+    "load",
+    "locate",
+    "parse",
+]
+_DEEPEST = 16  # tables and lists within each other
+
+Fraction = Annotated[float, Meta(gt=0, lt=1)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """Unknown keys are refused: a misspelt key must never be a silent default."""
+
+
+class Run(_Section, frozen=True):
+    """Who and how: nothing here changes a number except `seed`."""
+
+    name: Name | None = None
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    timeout_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+    tags: dict[str, str] = {}
+
+
+class Data(_Section, frozen=True):
+    """Where the bars come from and how they are checked."""
+
+    path: Name
+    symbol: Name
+    timeframe: Name
+    calendar: Name = "24/7"
+    source: str = ""
+    columns: dict[str, str] = {}
+    on_violation: Literal["reject", "drop-rows", "warn"] = "reject"
+
+
+class Strategy(_Section, frozen=True):
+    """A registered `name`, or the `entrypoint` of a user's own function: exactly one of them."""
+
+    name: Name | None = None
+    entrypoint: Name | None = None
+    params: dict[str, Any] = {}
+
+
+class Execution(_Section, frozen=True):
+    """Money and costs: rates in basis points of notional, `borrow_rate` as a fraction per year."""
+
+    initial_cash: Annotated[float, Meta(gt=0, le=1e15)] = 10_000.0
+    fee_bps: Annotated[float, Meta(ge=0, lt=5_000)] = 0.0
+    slippage_bps: Annotated[float, Meta(ge=0, lt=5_000)] = 0.0
+    allow_short: bool = False
+    borrow_rate: Annotated[float, Meta(ge=0, le=10)] = 0.0
+
+
+class Sizing(_Section, frozen=True):
+    """What is done to the target before it is traded."""
+
+    scale: Annotated[float, Meta(gt=0, le=100)] = 1.0
+    max_exposure: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    min_trade_value: Annotated[float, Meta(ge=0, le=1e15)] = 0.0
+
+
+class Stops(_Section, frozen=True):
+    """Distances as fractions of the entry price; absent means none."""
+
+    stop_loss: Fraction | None = None
+    take_profit: Annotated[float, Meta(gt=0, le=100)] | None = None
+    trailing_stop: Fraction | None = None
+
+
+class Stats(_Section, frozen=True):
+    """`risk_free_rate` is a fraction per year; `periods_per_year` overrides what bars and calendar say."""
+
+    risk_free_rate: Annotated[float, Meta(gt=-1, le=10)] = 0.0
+    benchmark: Literal["buy_and_hold", "none"] = "buy_and_hold"
+    periods_per_year: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+
+
+class Tracking(_Section, frozen=True):
+    """Where a finished run is also logged; never able to change the run."""
+
+    mode: Literal["off", "auto", "strict"] = "off"
+    experiment: Name = "peak_trade"
+    timeout_s: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """A whole config; only `data` and `strategy` are required."""
+
+    run: Run = Run()
+    data: Data
+    strategy: Strategy
+    execution: Execution = Execution()
+    sizing: Sizing = Sizing()
+    stops: Stops = Stops()
+    stats: Stats = Stats()
+    tracking: Tracking = Tracking()
+
+
+class Source(Struct, frozen=True):
+    """A loaded config with what it was made from: the file's bytes and the overrides in the order given."""
+
+    path: Path
+    content: bytes
+    overrides: dict[str, Any]
+    config: Config
+
+    def bases(self, root: Path) -> list[Path]:
+        """Return the folders in which a relative path is looked for, in order."""
+        return list(dict.fromkeys([self.path.parent, root]))
+
+
+def locate(path: str, bases: Sequence[Path]) -> str:
+    """Return `path` (a file or a glob) below the first of `bases` where there is something; absolute paths stand.
+
+    Raises InputError where there is nothing in any of them.
+    """
+    for base in bases:
+        if os.path.exists(there := os.path.join(base, path)):
+            return there
+        pattern = os.path.join(glob.escape(str(base)), path)  # a folder may be called [old]
+        if glob.has_magic(path) and "\0" not in path and next(glob.iglob(pattern, recursive=True), None):
+            return pattern
+    looked = "" if Path(path).is_absolute() else f"; looked in {' and '.join(str(base) for base in bases)}"
+    raise InputError(f"there is no file {path}{looked}", hint="check data.path in the config")
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Source:
+    """Read `path`, apply `overrides` (each `section.key=value`, the value in TOML or a bare word) and validate.
+
+    Raises InputError for anything a person can have got wrong: no such file, no TOML, unknown keys, types, ranges.
+    """
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a usable path"
+        raise InputError(f"config {path}: {reason}", hint="start from config/my_strategy.toml") from None
+    try:
+        values: dict[str, Any] = {}
+        for key, value in map(_parse_override, overrides):
+            values.pop(key, None)  # the last one counts, in its own place
+            values[key] = value
+        return Source(path.resolve(), content, values, parse(content, values))
+    except UnicodeDecodeError as error:
+        raise InputError(f"config {path} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # TOML's own error, or a number of thousands of digits
+        raise InputError(f"config {path} is not valid TOML: {error}", hint="see config/my_strategy.toml") from None
+
+
+def parse(content: bytes, overrides: Mapping[str, Any]) -> Config:
+    """Return the config of a TOML text with `overrides` (dotted key → value) applied.
+
+    Raises InputError for what the config may not hold, ValueError or RecursionError where the text is no TOML.
+    """
+    tree = tomllib.loads(content.decode("utf-8-sig"))  # some editors put a byte order mark in front
+    for key, value in overrides.items():
+        _set(tree, key, value)
+    return _decode(tree)
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)+", key):
+        raise InputError(f"--set {text!r} is not of the form section.key=value", hint="--set strategy.params.fast=10")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"--set {text!r} is not UTF-8 text") from None
+    try:
+        parsed = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):
+        return key, value.strip()  # a bare word is a string: --set data.symbol=SPX
+    return key, parsed["value"] if parsed.keys() == {"value"} else value.strip()
+
+
+def _set(tree: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for name in sections:
+        tree = tree.setdefault(name, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"--set {key}: {name} is a value, not a section", hint="see config/my_strategy.toml")
+    tree[last] = value
+
+
+def _decode(tree: dict[str, Any]) -> Config:
+    for key, known in _unknown_keys(tree, Config):
+        section, _, name = key.rpartition(".")
+        where = f"unknown key `{name}` in [{section}]" if section else f"unknown section [{name}]"
+        raise InputError(where, hint=did_you_mean(name, known))
+    _refuse_unusable(tree)
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise _readable(str(error), tree) from None
+    return _consistent(config)
+
+
+def _unknown_keys(tree: dict[str, Any], struct: type[Struct], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
+    fields = {field.name: field.type for field in msgspec.structs.fields(struct)}
+    for key, value in tree.items():
+        if key not in fields:
+            yield prefix + key, list(fields)
+        elif isinstance(value, dict) and isinstance(fields[key], type) and issubclass(fields[key], Struct):
+            yield from _unknown_keys(value, fields[key], f"{prefix}{key}.")
+
+
+def _refuse_unusable(value: Any, key: str = "", depth: int = 0) -> None:
+    """Refuse what TOML can write but neither a strategy nor a file of evidence can hold."""
+    if depth > _DEEPEST:
+        raise InputError(f"{key[:60]}… is nested more than {_DEEPEST} levels deep", hint="make it flatter")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_unusable(inner, f"{key}.{name}" if key else name, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_unusable(inner, key, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{key} is {value}, which is not a number to compute with", hint="give a finite number")
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InputError(f"{key} is a whole number of more than 64 bits", hint="give a smaller one")
+
+
+def _readable(message: str, tree: dict[str, Any]) -> InputError:
+    """Turn msgspec's sentence into ours: the key as written in TOML, the value given, all that is allowed."""
+    missing = re.fullmatch(r"Object missing required field `(\w+)`(?: - at `\$\.?(.*)`)?", message)
+    if missing:
+        key = f"{missing[2]}.{missing[1]}" if missing[2] else f"[{missing[1]}]"
+        return InputError(f"{key} is missing", hint="see config/my_strategy.toml")
+    what, _, path = message.partition(" - at `$.")
+    names = [name for name in path.rstrip("`").replace("[...]", "").split(".") if name]
+    value: Any = tree
+    kind: Any = Config
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else value
+        fields = {f.name: f.type for f in msgspec.structs.fields(kind)} if _is_struct(kind) else {}
+        kind = fields.get(name, kind)
+    allowed = "a section" if _is_struct(kind) else _allowed(kind)
+    shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "…"
+    return InputError(
+        f"{'.'.join(names) or 'config'} is {shown}, allowed: {allowed or what}", hint="see config/my_strategy.toml"
+    )
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)
+
+
+def _allowed(kind: Any) -> str:
+    """Describe an annotated type as an interval, a choice or a plain word."""
+    words = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+    info = msgspec.inspect.type_info(kind)
+    options = [part for part in getattr(info, "types", (info,)) if not isinstance(part, msgspec.inspect.NoneType)]
+    part = options[0]
+    if isinstance(part, msgspec.inspect.LiteralType):
+        return " or ".join(repr(value) for value in part.values)
+    if isinstance(part, msgspec.inspect.IntType | msgspec.inspect.FloatType):
+        word = words[int if isinstance(part, msgspec.inspect.IntType) else float]
+        low = f"> {part.gt:.12g}" if part.gt is not None else f">= {part.ge:.12g}" if part.ge is not None else ""
+        high = f"< {part.lt:.12g}" if part.lt is not None else f"<= {part.le:.12g}" if part.le is not None else ""
+        return " ".join([word, " and ".join(bound for bound in (low, high) if bound)]).strip()
+    if isinstance(part, msgspec.inspect.StrType):
+        return "text" + (f" of {part.min_length} to {part.max_length} characters" if part.max_length else "")
+    if isinstance(part, msgspec.inspect.BoolType):
+        return "true or false"
+    if isinstance(part, msgspec.inspect.DictType):
+        return "a table of text" if isinstance(part.value_type, msgspec.inspect.StrType) else "a table"
+    return ""
+
+
+def _consistent(config: Config) -> Config:
+    """Refuse what could not take effect, so that no configured cost, stop or size is silently ignored."""
+    strategy, execution = config.strategy, config.execution
+    if (strategy.name is None) == (strategy.entrypoint is None):
+        raise InputError(
+            "[strategy] needs either `name` or `entrypoint`, and not both",
+            hint='name = "sma_crossover", or entrypoint = "path/to/file.py:function"',
+        )
+    if execution.borrow_rate and not execution.allow_short:
+        raise InputError(
+            "execution.borrow_rate cannot take effect while execution.allow_short is false",
+            hint="set execution.allow_short = true, or take borrow_rate out",
+        )
+    return config

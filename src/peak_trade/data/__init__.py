@@ -1,0 +1,1 @@
+"""What enters a run: bars (`ohlcv`), their contract (`contract`) and calendar (`calendar`); what leaves it: `trades`."""

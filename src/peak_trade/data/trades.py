@@ -1,0 +1,40 @@
+"""Closed trades as columns, in the order and the units of the trades contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["EXIT_REASONS", "SIDES", "Trades"]
+
+EXIT_REASONS = ("signal", "stop_loss", "take_profit", "trailing_stop", "end_of_data")
+SIDES = {1: "long", -1: "short"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trades:
+    """N closed trades, ordered by exit, then entry. Prices are fill prices; money is in quote currency.
+
+    `side` holds +1 (long) or -1 (short); `exit_reason` an index into `EXIT_REASONS`;
+    `return_` is the net pnl as a fraction of the entry notional; `bars_held` the exit bar's index less the entry bar's.
+    """
+
+    symbol: str
+    side: npt.NDArray[np.int8]
+    entry_time: npt.NDArray[np.datetime64]
+    entry_price: npt.NDArray[np.float64]
+    exit_time: npt.NDArray[np.datetime64]
+    exit_price: npt.NDArray[np.float64]
+    quantity: npt.NDArray[np.float64]
+    entry_fee: npt.NDArray[np.float64]
+    exit_fee: npt.NDArray[np.float64]
+    slippage: npt.NDArray[np.float64]
+    pnl: npt.NDArray[np.float64]
+    return_: npt.NDArray[np.float64]
+    bars_held: npt.NDArray[np.int64]
+    exit_reason: npt.NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.pnl)

@@ -1,0 +1,155 @@
+"""The ledger: `results/ledger.jsonl`, the one history of all runs, append-only and chained by hashes.
+
+Each line is a JSON object with `event`, `time`, `run_id`, what belongs to the event, and `prev`: the sha256 of the line
+before it (of 64 zeros' worth for the first). A line's own sha256 is therefore named by the line after it, and by the
+manifest of the run that it starts. Writers take turns by a lock on the file; each line is on disk before they go on.
+The ledger outlives the runs: removing a run appends to it, and takes nothing away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from peak_trade.evidence.files import sync_folder, write_all
+
+__all__ = ["EVENTS", "GENESIS", "Entry", "Ledger", "Reading", "now"]
+
+EVENTS = ("start", "sealed", "failed", "abandoned", "removed")
+GENESIS = "0" * 64
+_LOG = logging.getLogger("peak_trade.ledger")
+_TAIL = 1 << 16  # bytes read to find the last line; lines are under 2 kB
+
+
+def now() -> str:
+    """Return the time in ISO 8601, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Entry(Struct, frozen=True):
+    """One line: its number (from 1), its sha256 and its fields."""
+
+    line: int
+    sha256: str
+    event: str
+    time: str
+    run_id: str
+    fields: dict[str, Any]
+
+
+class Reading(Struct):
+    """All entries, and what is wrong with the chain: (line, what was expected, what was found)."""
+
+    entries: list[Entry] = []
+    broken: list[tuple[int, str, str]] = []
+    torn: bool = False  # the last line has no end: a writer was killed, and the next one repairs it
+    _by_run: dict[str, list[Entry]] = {}
+
+    def of(self, run_id: str) -> list[Entry]:
+        """Return the entries of one run, in order."""
+        if not self._by_run:
+            for entry in self.entries:
+                self._by_run.setdefault(entry.run_id, []).append(entry)
+        return self._by_run.get(run_id, [])
+
+    @property
+    def head(self) -> str:
+        """The sha256 of the last line."""
+        return self.entries[-1].sha256 if self.entries else GENESIS
+
+
+class Ledger:
+    """Appends to and reads one ledger file."""
+
+    def __init__(self, results: Path) -> None:
+        self.path = results / "ledger.jsonl"
+
+    def append(self, event: str, run_id: str, **fields: Any) -> str:
+        """Add a line, on disk when this returns, and return its sha256.
+
+        Raises OSError where it can't be written; the ledger is then as it was.
+        """
+        new = not self.path.exists()
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if new:
+                sync_folder(self.path.parent)
+            with _locked(handle):
+                end, previous = self._repaired(handle)
+                entry = {"event": event, "time": now(), "run_id": run_id, **fields, "prev": previous}
+                line = msgspec.json.encode(entry)
+                os.lseek(handle, end, os.SEEK_SET)
+                try:
+                    write_all(handle, line + b"\n")
+                    os.fsync(handle)
+                except OSError:
+                    os.ftruncate(handle, end)
+                    raise
+        finally:
+            os.close(handle)
+        return hashlib.sha256(line).hexdigest()
+
+    def _repaired(self, handle: int) -> tuple[int, str]:
+        """Return where the next line goes and the sha256 of the last whole line, setting a torn one aside first."""
+        size = os.lseek(handle, 0, os.SEEK_END)
+        start = max(0, size - _TAIL)
+        tail = os.pread(handle, size - start, start)
+        if start and b"\n" not in tail[:-1]:  # a line longer than any that is written here: read it all
+            start, tail = 0, os.pread(handle, size, 0)
+        whole, newline, torn = tail.rpartition(b"\n")
+        if torn:
+            aside = os.open(self.path.with_name("ledger.torn"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                write_all(aside, torn + b"\n")
+                os.fsync(aside)
+            finally:
+                os.close(aside)
+            size -= len(torn)
+            os.ftruncate(handle, size)
+            _LOG.warning("the ledger's last line was torn (%d bytes); set aside in ledger.torn", len(torn))
+        last = whole.rpartition(b"\n")[2]
+        return size, hashlib.sha256(last).hexdigest() if newline else GENESIS
+
+    def read(self) -> Reading:
+        """Read every line and check the chain; a ledger that does not exist is empty."""
+        reading = Reading()
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return reading
+        *lines, torn = content.split(b"\n")
+        reading.torn = bool(torn)
+        previous = GENESIS
+        decode = msgspec.json.Decoder(dict[str, Any]).decode
+        for number, line in enumerate(lines, 1):
+            sha256 = hashlib.sha256(line).hexdigest()
+            try:
+                fields = decode(line)
+                event, time, run_id, prev = (fields.pop(key) for key in ("event", "time", "run_id", "prev"))
+            except (msgspec.DecodeError, KeyError, UnicodeDecodeError):
+                reading.broken.append((number, "a ledger entry", line[:60].decode("utf-8", "replace")))
+            else:
+                if prev != previous:
+                    reading.broken.append((number, f"prev {previous}", f"prev {prev}"))
+                reading.entries.append(Entry(number, sha256, str(event), str(time), str(run_id), fields))
+            previous = sha256
+        return reading
+
+
+@contextmanager
+def _locked(handle: int) -> Iterator[None]:
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)

@@ -1,0 +1,209 @@
+"""The runs as a table, and one run as a page of text, from the ledger and the manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from peak_trade.errors import RunError
+from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.run_dir import read_manifest, runs, unfinished
+
+__all__ = ["Row", "as_table", "describe", "rows", "summary"]
+
+_STATUS = {"sealed": "sealed", "failed": "failed", "abandoned": "failed", "removed": "removed"}
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One run as lists show it; fractions, None where there is no such figure."""
+
+    run_id: str
+    started: str
+    strategy: str
+    symbol: str
+    timeframe: str
+    total_return: float | None
+    sharpe: float | None
+    max_drawdown: float | None
+    status: str
+
+    def to_json_object(self) -> dict[str, Any]:
+        """Return the row as `--json` prints it."""
+        return msgspec.structs.asdict(self)
+
+
+def rows(results: Path) -> list[Row]:
+    """Return every run, newest first.
+
+    The ledger tells of runs in order, also of removed ones; a directory that it does not know (a copy from elsewhere)
+    is read from its manifest. A run without an end is `running` while its process lives, and `unfinished` after that.
+    """
+    known: dict[str, dict[str, Any]] = {}
+    for entry in Ledger(results).read().entries:
+        run = known.setdefault(entry.run_id, {"started": entry.time})
+        run.update(entry.fields)
+        run["status"] = _STATUS.get(entry.event, "unfinished")
+    alive = {left.run_id for left in unfinished(results) if left.alive}
+    for path in runs(results):
+        if path.name not in known:
+            known[path.name] = _from_manifest(path)
+    listed = [_row(run_id, run | ({"status": "running"} if run_id in alive else {})) for run_id, run in known.items()]
+    return sorted(listed, key=lambda row: row.started, reverse=True)
+
+
+def _from_manifest(path: Path) -> dict[str, Any]:
+    try:
+        predicate = read_manifest(path).predicate
+    except RunError:
+        return {"status": "unreadable"}
+    bars: dict[str, Any] = next(iter(predicate.build_definition.get("resolvedDependencies", [])), {})
+    return {
+        "started": predicate.run_details.get("metadata", {}).get("startedOn") or "",
+        **bars.get("annotations", {}),
+        **predicate.results.get("summary", {}),
+        "status": predicate.status,
+    }
+
+
+def _row(run_id: str, run: dict[str, Any]) -> Row:
+    words = ("started", "strategy", "symbol", "timeframe", "status")
+    figures = ("total_return", "sharpe", "max_drawdown")
+    cells: dict[str, Any] = {word: str(run.get(word) or "") for word in words} | {f: run.get(f) for f in figures}
+    return Row(run_id=run_id, **cells)
+
+
+def as_table(listed: Sequence[Row], *, full: bool = False) -> str:
+    """Return rows as aligned columns, the run_ids (unless `full`) as short as tells them apart, from 8 characters."""
+    width = 36 if full else _distinct([row.run_id for row in listed])
+    head = ("run_id", "started (UTC)", "strategy", "symbol", "return", "sharpe", "max drawdown", "status")
+    body = [
+        (
+            row.run_id[:width],
+            row.started[:19].replace("T", " "),
+            row.strategy[-32:],
+            row.symbol,
+            percent(row.total_return),
+            number(row.sharpe),
+            percent(row.max_drawdown),
+            row.status,
+        )
+        for row in listed
+    ]
+    return _aligned([head, *body], right=(4, 5, 6))
+
+
+def _distinct(run_ids: Sequence[str]) -> int:
+    return next((width for width in range(8, 36) if len({run_id[:width] for run_id in run_ids}) == len(run_ids)), 36)
+
+
+def _aligned(table: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    to_the_right = set(right)
+    lines = (
+        "  ".join(
+            cell.rjust(width) if index in to_the_right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    )
+    return "\n".join(lines)
+
+
+def percent(value: Any) -> str:
+    """Return a fraction as a percentage for people, a dash where there is none.
+
+    >>> percent(0.12345), percent(None)
+    ('12.35 %', '–')
+    """
+    return f"{value * 100:,.2f} %" if isinstance(value, float | int) else "–"
+
+
+def number(value: Any) -> str:
+    """Return a figure to two decimals, a dash where there is none.
+
+    >>> number(1234.567), number(None)
+    ('1,234.57', '–')
+    """
+    return f"{value:,.2f}" if isinstance(value, float | int) else "–"
+
+
+def describe(run_dir: Path) -> dict[str, Any]:
+    """Return what a run directory says of itself: status, config, statistics, provenance, receipts, files.
+
+    Raises RunError where its manifest or a file of it can't be read.
+    """
+    predicate = (sealed := read_manifest(run_dir)).predicate
+    try:
+        loaded = {
+            name: msgspec.json.decode((run_dir / f"{name}.json").read_bytes())
+            for name in ("config_snapshot", "stats")
+            if f"{name}.json" in sealed.files
+        }
+    except (OSError, msgspec.DecodeError) as error:
+        raise RunError(f"{run_dir.name} can't be read: {error}", hint=f"just verify {run_dir.name[:8]}") from None
+    return {
+        "run_id": sealed.run_id,
+        "status": predicate.status,
+        "error": predicate.error,
+        "config": loaded.get("config_snapshot", {}),
+        "stats": loaded.get("stats", {}),
+        "madeFrom": predicate.build_definition.get("resolvedDependencies", []),
+        "runDetails": predicate.run_details,
+        "receipts": predicate.receipts,
+        "files": sealed.files,
+    }
+
+
+def summary(run_dir: Path) -> str:
+    """Return one run as a few readable lines."""
+    run = describe(run_dir)
+    config, figures = run["config"], run["stats"]
+    data, strategy = config.get("data", {}), config.get("strategy", {})
+    params = ", ".join(f"{key}={value}" for key, value in strategy.get("params", {}).items())
+    made = {part["name"]: part for part in run["madeFrom"]}
+    lines = [("run", f"{run['run_id']}  {run['status']}")]
+    if name := config.get("run", {}).get("name"):
+        lines.append(("name", name))
+    lines.append(("strategy", f"{strategy.get('name') or strategy.get('entrypoint') or '–'}({params})"))
+    if "bars" in made:
+        bars = made["bars"]["annotations"]
+        span = f"{bars['rows']:,} from {bars['start'][:10]} to {bars['end'][:10]}"
+        lines.append(("bars", f"{data['symbol']} {data['timeframe']}, {span}"))
+    if overrides := config.get("overrides"):
+        lines.append(("overrides", ", ".join(f"{key}={value}" for key, value in overrides.items())))
+    if run["error"]:
+        lines.append(("error", f"{run['error'].get('message')}"))
+    if figures:
+        lines += _figures(figures)
+    if "git" in made and (state := made["git"]["annotations"]):
+        lines.append(
+            ("commit", f"{(state['commit'] or 'none yet')[:12]}{' with local changes' if state['dirty'] else ''}")
+        )
+    lines += [
+        ("skipped", f"{receipt['part']}: {receipt['reason']}")
+        for receipt in run["receipts"]
+        if receipt["outcome"] == "skipped"
+    ]
+    lines += [
+        ("evidence", f"{len(run['files'])} files, {receipt['bytes'] / 1e3:,.0f} kB, {receipt['ms']:,.1f} ms")
+        for receipt in run["receipts"]
+        if receipt["part"] == "evidence"
+    ]
+    return _aligned(lines)
+
+
+def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    market, factor = "", number(figures["profit_factor"])
+    if figures.get("benchmark_total_return") is not None:
+        market = f"  (buy and hold {percent(figures['benchmark_total_return'])})"
+    return [
+        ("return", f"{percent(figures['total_return'])}{market}"),
+        ("a year", f"{percent(figures['cagr'])}, volatility {percent(figures['volatility'])}"),
+        ("sharpe", f"{number(figures['sharpe'])}, max drawdown {percent(figures['max_drawdown'])}"),
+        ("trades", f"{figures['trades']}, won {percent(figures['win_rate'])}, profit factor {factor}"),
+        ("costs", f"fees {number(figures['fees_paid'])}, slippage {number(figures['slippage_paid'])}"),
+    ]

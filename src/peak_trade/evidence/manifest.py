@@ -1,0 +1,101 @@
+"""The manifest: an in-toto Statement v1 over the sealed files, with a predicate shaped like SLSA provenance.
+
+https://github.com/in-toto/attestation/tree/main/spec/v1 and https://slsa.dev/spec/v1.0/provenance describe the models.
+`subject`, `predicate.buildDefinition` and `predicate.results` say the same for the same config, data, code and machine;
+what varies from run to run stands in `predicate.runDetails` and `predicate.receipts`, which comparisons leave out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from peak_trade.errors import RunError
+
+__all__ = ["NAME", "Manifest", "Predicate", "Subject", "decode", "encode"]
+
+NAME = "manifest.json"
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "urn:peak-trade:run-evidence:v1"
+BUILD = "urn:peak-trade:backtest:v1"
+
+
+class Subject(Struct, frozen=True):
+    """A sealed file: its name and `{"sha256": …}`."""
+
+    name: str
+    digest: dict[str, str]
+
+
+class Predicate(Struct, frozen=True, rename="camel"):
+    """What was asked, what it was made from, what came out, and the circumstances.
+
+    `status` is `sealed` or `failed`; `results` holds the digests over typed values and `summary`, the few statistics
+    that lists show; `receipts` every optional part that was skipped, with the reason, and what the evidence cost;
+    `ledger` names the sha256 of the ledger line that this run's START record is.
+    """
+
+    status: str
+    build_definition: dict[str, Any]
+    run_details: dict[str, Any]
+    results: dict[str, Any]
+    receipts: list[dict[str, Any]]
+    ledger: dict[str, str]
+    error: dict[str, str] | None = None
+
+
+class Manifest(Struct, frozen=True):
+    """An in-toto Statement v1."""
+
+    type_: str = msgspec.field(name="_type")
+    subject: list[Subject]
+    predicate_type: str = msgspec.field(name="predicateType")
+    predicate: Predicate
+
+    @property
+    def run_id(self) -> str:
+        """The run that this manifest speaks of."""
+        return str(self.predicate.run_details.get("metadata", {}).get("invocationId", ""))
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Name → sha256 of every sealed file."""
+        return {subject.name: subject.digest.get("sha256", "") for subject in self.subject}
+
+
+def encode(subjects: dict[str, str], predicate: Predicate) -> bytes:
+    """Return the manifest's bytes for these files (name → sha256)."""
+    subject = [Subject(name, {"sha256": sha256}) for name, sha256 in sorted(subjects.items())]
+    return (
+        msgspec.json.format(msgspec.json.encode(Manifest(STATEMENT, subject, PREDICATE, predicate)), indent=1) + b"\n"
+    )
+
+
+class _Format(Struct, frozen=True):
+    """The part of a manifest that every version of it has."""
+
+    type_: str = msgspec.field(name="_type")
+    predicate_type: str = msgspec.field(name="predicateType")
+
+
+_FORMAT, _MANIFEST = msgspec.json.Decoder(_Format), msgspec.json.Decoder(Manifest)
+
+
+def decode(content: bytes) -> Manifest:
+    """Decode a manifest; RunError where it is none, UnknownVersion where this program does not know its version."""
+    try:
+        found = _FORMAT.decode(content)  # first, for another version may have another shape
+        if (found.type_, found.predicate_type) != (STATEMENT, PREDICATE):
+            raise UnknownVersion(
+                f"{NAME} has the format {found.predicate_type!r}, this program knows {PREDICATE!r}",
+                hint="read it with the version of peak_trade that wrote it",
+            )
+        return _MANIFEST.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RunError(f"{NAME} is not a run's manifest: {error}") from None
+
+
+class UnknownVersion(RunError):
+    """The manifest is of a format that this program does not know."""

@@ -1,0 +1,129 @@
+"""What a run was made from, beside its config and its bars: git state, pins, interpreter, machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+import peak_trade
+from peak_trade.evidence.files import digest
+
+__all__ = ["GitQuestion", "environment", "pins"]
+
+_GIT = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}  # a look must not write the index, and must speak English
+
+
+class GitQuestion:
+    """Asks git about a folder in the background, so that its answer costs no time by the moment it is needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._known = _ANSWERS.get(folder)
+        if self._known is None:
+            self._process = self._start("status", "--porcelain=v2", "--branch", "-z")
+
+    def _start(self, *words: str) -> subprocess.Popen[bytes] | None:
+        try:
+            return subprocess.Popen(
+                ["git", "-C", str(self.folder), *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | _GIT,
+            )
+        except OSError:
+            return None
+
+    def answer(self) -> dict[str, Any] | None:
+        """Return commit, branch, dirty and, if dirty, the digest of the difference; None outside git.
+
+        Asked once a process and folder: a batch of runs does not ask again.
+        """
+        if self._known is None:
+            self._known = _ANSWERS.setdefault(self.folder, self._parse(_output(self._process)))
+        return self._known or None
+
+    def _parse(self, status: bytes) -> dict[str, Any]:
+        lines = status.decode("utf-8", "replace").split("\0")
+        head = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# ") and " " in line[2:])
+        if "branch.oid" not in head:
+            return {}
+        changes = [line for line in lines if line and not line.startswith("# ")]
+        state: dict[str, Any] = {
+            "commit": None if head["branch.oid"] == "(initial)" else head["branch.oid"],
+            "branch": head.get("branch.head"),
+            "dirty": bool(changes),
+        }
+        if changes:
+            state["diff_sha256"] = self._difference(status)
+        return state
+
+    def _difference(self, status: bytes) -> str:
+        """Digest what the commit does not hold: the changes git tracks, and the content of the files it does not."""
+        sha256 = hashlib.sha256(_output(self._start("diff", "HEAD", "--binary", "--no-ext-diff", "--no-color")))
+        top = Path(os.fsdecode(_output(self._start("rev-parse", "--show-toplevel")).rstrip(b"\n")) or self.folder)
+        for entry in sorted(line[2:] for line in status.split(b"\0") if line.startswith(b"? ")):
+            sha256.update(b"\0" + entry)
+            path = top / os.fsdecode(entry)
+            if path.is_file() and not path.is_symlink():
+                sha256.update(digest(path).encode())
+        return sha256.hexdigest()
+
+
+_ANSWERS: dict[Path, dict[str, Any]] = {}
+
+
+def _output(process: subprocess.Popen[bytes] | None) -> bytes:
+    if process is None:
+        return b""
+    try:
+        output, _ = process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return b""
+    return output if process.returncode == 0 else b""
+
+
+@cache
+def pins(root: Path) -> str | None:
+    """Return the sha256 of the repository's constraints.txt, None where there is none."""
+    try:
+        return digest(root / "constraints.txt")
+    except OSError:
+        return None
+
+
+@cache
+def environment() -> dict[str, Any]:
+    """Return the versions, the processor and the linear algebra library that numbers can depend on."""
+    blas = np.__config__.CONFIG.get("Build Dependencies", {}).get("blas", {})
+    return {
+        "peak_trade": peak_trade.__version__,
+        "python": platform.python_version(),
+        "implementation": sys.implementation.name,
+        "numpy": np.__version__,
+        "msgspec": msgspec.__version__,
+        "system": f"{sys.platform}-{os.uname().machine}",
+        "cpu": _cpu(),
+        "blas": " ".join(str(blas[key]) for key in ("name", "version") if blas.get(key)) or None,
+    }
+
+
+def _cpu() -> str | None:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as stream:
+            names = (line.partition(":")[2].strip() for line in stream if line.startswith("model name"))
+            return next(names, None)
+    except OSError:
+        return platform.processor() or None

@@ -1,0 +1,248 @@
+"""Equity, benchmark and trades as files, and the digests of their typed values.
+
+Floats are written in the shortest form that reads back as the same float, so a file holds the values exactly and a
+digest over the values is the same whether they come from CSV or from Parquet. Tables are written in blocks of rows, so
+that the text of a long run never stands in memory whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from peak_trade.data.trades import EXIT_REASONS, SIDES, Trades
+from peak_trade.errors import RunError
+
+__all__ = ["TRADE_COLUMNS", "read_series", "read_trades", "series_csv", "series_digest", "trades_csv", "trades_digest"]
+
+_BLOCK = 1 << 16  # rows
+_SECONDS, _NANOSECONDS = len("2024-01-31T13:00:00"), len("2024-01-31T13:00:00.000000000")
+TRADE_COLUMNS = (
+    "trade_id", "symbol", "side", "entry_time", "entry_price", "exit_time", "exit_price", "quantity",
+    "entry_fee", "exit_fee", "slippage", "pnl", "return", "bars_held", "exit_reason",
+)  # fmt: skip
+_TRADE_FLOATS = (
+    "entry_price", "exit_price", "quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return",
+)  # fmt: skip
+_INTEGERS = ("trade_id", "bars_held")
+_TIMES = ("entry_time", "exit_time")
+_SPECIAL = re.compile('[",\\r\\n]')
+
+Columns = Mapping[str, npt.NDArray[Any]]
+
+
+def iso(timestamps: npt.NDArray[np.datetime64]) -> list[str]:
+    """Return timestamps as ISO 8601 in UTC, ending in Z: to the second, or to the nanosecond where one needs it.
+
+    >>> iso(np.array(["2024-01-01", "2024-01-01T00:30"], "M8[ns]"))
+    ['2024-01-01T00:00:00Z', '2024-01-01T00:30:00Z']
+    """
+    return _iso(timestamps, _unit(timestamps))
+
+
+def _unit(timestamps: npt.NDArray[np.datetime64]) -> str:
+    return "s" if (timestamps.astype("M8[s]") == timestamps).all() else "ns"
+
+
+def _iso(timestamps: npt.NDArray[np.datetime64], unit: str) -> list[str]:
+    text = np.datetime_as_string(timestamps.astype(f"M8[{unit}]"), unit=unit)  # type: ignore[call-overload]
+    return np.char.add(text, "Z").tolist()  # type: ignore[no-any-return]
+
+
+def series_csv(columns: Columns) -> Iterator[bytes]:
+    """Yield the CSV of a table whose first column is `timestamp` and whose others are float64."""
+    yield ",".join(columns).encode() + b"\n"
+    timestamp, *floats = columns.values()
+    unit = _unit(timestamp)  # of the whole table: its blocks must not differ
+    for start in range(0, len(timestamp), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        stamps = timestamp[part].astype(f"M8[{unit}]")
+        texts = stamps.tolist() if unit == "s" else np.datetime_as_string(stamps).tolist()
+        rows = list(zip(texts, *(column[part].tolist() for column in floats), strict=True))
+        # [["t",1.0],["t",2.0]] → tZ,1.0⏎tZ,2.0⏎ : the JSON encoder writes datetimes and floats ten times faster than
+        # isoformat and repr do
+        as_json = msgspec.json.encode(rows).replace(b'",', b"Z,")
+        yield as_json.translate(None, b'["').replace(b"],", b"\n").replace(b"]]", b"\n")
+
+
+def read_series(path: Path, names: Sequence[str], content: bytes | None = None) -> dict[str, npt.NDArray[Any]]:
+    """Read what `series_csv` wrote; RunError where the file is anything else.
+
+    `content` is that of the file, where the caller has read it already.
+    """
+    header, _, body = (path.read_bytes() if content is None else content).partition(b"\n")
+    if header.decode("utf-8", "replace") != ",".join(names):
+        raise RunError(f"{path.name}: its header is not {','.join(names)}")
+    # t1Z,1.0⏎t2Z,2.0⏎ → [["t1",1.0],["t2",2.0]] : a row without its Z leaves a string open, and is refused
+    as_json = b'[["' + body.removesuffix(b"\n").replace(b"Z,", b'",').replace(b"\n", b'],["') + b"]]"
+    kind: Any = list[tuple[str, *([float] * (len(names) - 1))]]  # type: ignore[misc]
+    try:
+        rows = msgspec.json.decode(as_json, type=kind) if body else []
+        texts, *floats = zip(*rows, strict=True) if rows else [()] * len(names)
+        stamps = _parse_iso(texts)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise RunError(f"{path.name}: {error}") from None
+    return {names[0]: stamps} | {
+        name: np.array(column, np.float64) for name, column in zip(names[1:], floats, strict=True)
+    }
+
+
+def _parse_iso(texts: Sequence[str]) -> npt.NDArray[np.datetime64]:
+    """Parse what `iso` returns, the Z at the end taken off."""
+    if not {len(text) for text in texts} <= {_SECONDS, _NANOSECONDS}:
+        raise ValueError("a timestamp is not of the form 2024-01-31T13:00:00Z")
+    return np.array(texts, f"U{_NANOSECONDS}").astype("M8[ns]")
+
+
+def trade_columns(trades: Trades) -> dict[str, list[Any]]:
+    """Return the trades as plain Python columns, named and typed as in the trades contract."""
+    columns: dict[str, list[Any]] = {
+        "trade_id": list(range(1, len(trades) + 1)),
+        "symbol": [trades.symbol] * len(trades),
+        "side": [SIDES[side] for side in trades.side.tolist()],
+        "entry_time": iso(trades.entry_time) if len(trades) else [],
+        "exit_time": iso(trades.exit_time) if len(trades) else [],
+        "bars_held": trades.bars_held.tolist(),
+        "exit_reason": [EXIT_REASONS[code] for code in trades.exit_reason.tolist()],
+    }
+    columns |= {name: getattr(trades, "return_" if name == "return" else name).tolist() for name in _TRADE_FLOATS}
+    return {name: columns[name] for name in TRADE_COLUMNS}
+
+
+def trades_csv(trades: Trades) -> Iterator[bytes]:
+    """Yield the CSV of the trades; only the symbol can need quoting."""
+    columns = trade_columns(trades)
+    columns |= {name: msgspec.json.encode(columns[name])[1:-1].decode().split(",") for name in _TRADE_FLOATS}
+    columns |= {name: list(map(str, columns[name])) for name in _INTEGERS}
+    columns["symbol"] = [_quoted(trades.symbol)] * len(trades)
+    yield ",".join(TRADE_COLUMNS).encode() + b"\n"
+    rows = zip(*columns.values(), strict=True) if len(trades) else iter(())
+    while block := list(islice(rows, _BLOCK)):
+        yield "".join(",".join(row) + "\n" for row in block).encode()
+
+
+def _quoted(text: str) -> str:
+    """Return a CSV cell; Python's own writer leaves a lone carriage return unquoted before 3.13."""
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+
+
+def trades_parquet(trades: Trades) -> bytes:
+    """Return the trades as a Parquet file, zstd, with UTC timestamps and dictionaries for what repeats.
+
+    Raises ImportError without pyarrow.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = trade_columns(trades)
+    # as lists: to take or give a NumPy array, pyarrow imports pandas, for half a second
+    columns |= {name: getattr(trades, name).astype("M8[ns]").astype(np.int64).tolist() for name in _TIMES}
+    table = pa.table([pa.array(columns[field.name], field.type) for field in _schema()], schema=_schema())
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", use_dictionary=["symbol", "side", "exit_reason"])
+    return sink.getvalue()
+
+
+def _schema() -> Any:
+    import pyarrow as pa
+
+    kinds = dict.fromkeys(_TRADE_FLOATS, pa.float64())
+    kinds |= dict.fromkeys(_INTEGERS, pa.int64()) | dict.fromkeys(_TIMES, pa.timestamp("ns", "UTC"))
+    return pa.schema([(name, kinds.get(name, pa.string())) for name in TRADE_COLUMNS])
+
+
+def read_trades(path: Path, content: bytes | None = None) -> Trades:
+    """Read `trades.csv` or `trades.parquet`; RunError where the content is anything else.
+
+    `content` is that of the file, where the caller has read it already. Raises ImportError for Parquet without pyarrow.
+    """
+    content = path.read_bytes() if content is None else content
+    try:
+        columns = _parquet_columns(content) if path.suffix == ".parquet" else _csv_columns(content)
+        sides = {word: code for code, word in SIDES.items()}
+        symbols = set(columns["symbol"])
+        if len(symbols) > 1 or columns["trade_id"] != list(range(1, len(columns["trade_id"]) + 1)):
+            raise ValueError("trade_id is not 1, 2, 3, … or there is more than one symbol")
+        floats = {name: np.array(columns[name], np.float64) for name in _TRADE_FLOATS}
+        if not all(np.isfinite(column).all() for column in floats.values()):
+            raise ValueError("a price or an amount is not a finite number")
+        return Trades(
+            symbol=symbols.pop() if symbols else "",
+            side=np.array([sides[word] for word in columns["side"]], np.int8),
+            entry_time=columns["entry_time"],
+            exit_time=columns["exit_time"],
+            bars_held=np.array(columns["bars_held"], np.int64),
+            exit_reason=np.array([EXIT_REASONS.index(word) for word in columns["exit_reason"]], np.int8),
+            **{("return_" if name == "return" else name): column for name, column in floats.items()},
+        )
+    except (ValueError, KeyError, csv.Error, msgspec.DecodeError) as error:
+        raise RunError(f"{path.name}: {error}") from None
+
+
+def _csv_columns(content: bytes) -> dict[str, Any]:
+    header, *rows = list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True)) or [[]]
+    if tuple(header) != TRADE_COLUMNS:
+        raise ValueError(f"its header is not {','.join(TRADE_COLUMNS)}")
+    cells = zip(*rows, strict=True) if rows else [()] * len(header)
+    columns: dict[str, Any] = dict(zip(TRADE_COLUMNS, cells, strict=True))
+    for name in _TIMES:
+        if not all(text.endswith("Z") for text in columns[name]):
+            raise ValueError("a timestamp does not end in Z")
+        columns[name] = _parse_iso([text[:-1] for text in columns[name]])
+    for name in _INTEGERS + _TRADE_FLOATS:
+        numbers: list[Any] = msgspec.json.decode(
+            f"[{','.join(columns[name])}]", type=list[int] if name in _INTEGERS else list[float]
+        )
+        if len(numbers) != len(rows):
+            raise ValueError(f"a cell of {name} is not one number")
+        columns[name] = numbers
+    return columns
+
+
+def _parquet_columns(content: bytes) -> dict[str, Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            table = file.read(use_threads=False)  # threads cost more than they save on a few kB
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(str(error).splitlines()[0]) from None
+    if not table.schema.equals(_schema()) or any(column.null_count for column in table.columns):
+        raise ValueError("its columns are not those of a run's trades")
+    columns: dict[str, Any] = {name: table[name].to_pylist() for name in TRADE_COLUMNS if name not in _TIMES}
+    for name in _TIMES:
+        columns[name] = np.array(table[name].cast(pa.int64()).to_pylist(), np.int64).astype("M8[ns]")
+    return columns
+
+
+def series_digest(kind: str, columns: Columns) -> str:
+    """Return the sha256 over the typed values of a table: a header, then each column's little-endian bytes."""
+    sha256 = hashlib.sha256(f"peak_trade {kind} v1 {len(next(iter(columns.values())))}\n".encode())
+    for name, column in columns.items():
+        plain = column.astype("M8[ns]").astype("<i8") if column.dtype.kind == "M" else column.astype("<f8")
+        sha256.update(f"{name} {plain.dtype.str}\n".encode())
+        sha256.update(plain.tobytes())
+    return sha256.hexdigest()
+
+
+def trades_digest(trades: Trades) -> str:
+    """Return the sha256 over the typed values of the trades, whatever file they came from."""
+    sha256 = hashlib.sha256(f"peak_trade trades v1 {len(trades)} {trades.symbol if len(trades) else ''}\n".encode())
+    for name in TRADE_COLUMNS[2:]:
+        column = getattr(trades, "return_" if name == "return" else name)
+        kind = {"side": "<i1", "exit_reason": "<i1", "bars_held": "<i8"}.get(name)
+        plain = column.astype("M8[ns]").astype("<i8") if name.endswith("_time") else column.astype(kind or "<f8")
+        sha256.update(f"{name} {plain.dtype.str}\n".encode())
+        sha256.update(plain.tobytes())
+    return sha256.hexdigest()

@@ -1,0 +1,203 @@
+"""What the files in `scripts/` share: arguments, errors and output in the house voice.
+
+A script is a module docstring (its help), a `main() -> int`, and `script.run(main)`:
+stdout carries the result alone, everything said to a person goes to stderr,
+and the exit code is 0 (done), 1 (the thing run or checked failed) or 2 (wrong usage, config or input).
+Imports only the standard library and `peak_trade.errors`, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Never, NoReturn, TextIO
+
+from peak_trade.errors import InputError, PeakError, did_you_mean
+
+__all__ = [
+    "Parser",
+    "claim_stdout",
+    "note",
+    "parser",
+    "print_json",
+    "repo_root",
+    "results_dir",
+    "run",
+    "show_warnings",
+    "warn",
+]
+
+_COLOURS = {"error": "31", "warn": "33", "hint": "36"}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose usage errors are `InputError`s: one sentence, a hint, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print with its usage block.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(message, hint=f"`{self.prog} --help` shows the usage")
+
+    def parse_args(  # type: ignore[override] # argparse overloads it for namespaces of one's own; scripts have none
+        self, args: Sequence[str] | None = None, namespace: None = None
+    ) -> argparse.Namespace:
+        """Parse like argparse, but answer an unknown option with the nearest known one.
+
+        Raises:
+            InputError: for any usage error.
+        """
+        parsed, unknown = self.parse_known_args(args)
+        if not unknown:
+            return parsed
+        stray = next((word for word in unknown if word.startswith("-")), None)
+        if stray is None:
+            self.error(f"unexpected argument `{unknown[0]}`")
+        name = stray.split("=", 1)[0]
+        raise InputError(f"unknown option `{name}`", hint=did_you_mean(name, self._option_string_actions))
+
+
+def parser(doc: str | None, **options: Any) -> Parser:
+    """Return a parser whose help is the module docstring `doc` and that knows `--debug`.
+
+    >>> parser("Add two numbers.\\n\\nBoth are integers.", prog="add").description
+    'Add two numbers.\\n\\nBoth are integers.'
+    """
+    made = Parser(
+        description=(doc or "").strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # an abbreviation that works today is ambiguous after the next option
+        **options,
+    )
+    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return made
+
+
+def run(main: Callable[[], int]) -> Never:
+    """Run `main` and leave the process with its exit code; errors become a sentence, a hint and a code.
+
+    `PeakError` gives its own exit code, an interrupt and anything unexpected give 1;
+    a reader that closed stdout early (`… | head`) is no error.
+    """
+    debug = "--debug" in sys.argv[1:]
+    try:
+        code = main()
+        sys.stdout.flush()
+    except PeakError as error:
+        code = error.exit_code
+        _fail(error.message, error.hint, debug=debug)
+    except KeyboardInterrupt:
+        code = 1
+        _fail("interrupted", debug=debug)
+    except Exception as error:  # noqa: BLE001 - the outermost guard: an operator reads a sentence, not a traceback
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            sys.exit(0)
+        code = 1
+        text = " ".join(str(error).split())
+        _fail(f"internal: {type(error).__name__}: {text}".rstrip(": "), "`--debug` shows where", debug=debug)
+    sys.exit(code)
+
+
+def note(message: str) -> None:
+    """Tell the person at the terminal something: one line on stderr."""
+    _say(message)
+
+
+def warn(message: str, *, hint: str = "") -> None:
+    """Tell the person at the terminal that something was skipped or looks wrong."""
+    _say(message, label="warn")
+    if hint:
+        _say(hint, label="hint")
+
+
+def print_json(value: Any, stream: TextIO | None = None) -> None:
+    """Print `value` on stdout as JSON; a NaN or an infinity is an error, not invalid JSON."""
+    import json  # not every script prints JSON
+
+    (stream or sys.stdout).write(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def claim_stdout() -> TextIO:
+    """Return a stream to the real stdout, and turn all else that is written to stdout to stderr.
+
+    By descriptor, so that a library or a child process that prints does not get in between either.
+    """
+    sys.stdout.flush()
+    claimed = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    _CLAIMED.append(claimed)
+    return claimed
+
+
+_CLAIMED: list[TextIO] = []
+
+
+def show_warnings() -> None:
+    """Show what the package logs as a warning in the house voice, on stderr."""
+    import logging  # not every script logs
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if hasattr(record, "traceback"):  # an error that ends the process: it is told at the end, once
+                return
+            message, _, hint = record.getMessage().partition("; hint: ")
+            warn(message, hint=hint)
+
+    handler = Handler(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+
+
+def repo_root() -> Path:
+    """Return the checkout that holds this package.
+
+    Raises:
+        InputError: if the package was installed without its checkout.
+    """
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "pyproject.toml").is_file():
+        raise InputError("peak_trade is not installed from a checkout", hint="run `just setup` in the checkout")
+    return root
+
+
+def results_dir(given: str | os.PathLike[str] | None = None) -> Path:
+    """Return where runs are kept: `given`, else `$PEAK_RESULTS_DIR`, else `results/` in the checkout."""
+    chosen = given or os.environ.get("PEAK_RESULTS_DIR")
+    return Path(chosen) if chosen else repo_root() / "results"
+
+
+def _fail(message: str, hint: str = "", *, debug: bool) -> None:
+    if debug:
+        import traceback  # only on the way out
+
+        traceback.print_exc()
+    _say(message, label="error")
+    if hint:
+        _say(hint, label="hint")
+
+
+def _say(message: str, *, label: str = "") -> None:
+    head = _paint(f"{label}:", _COLOURS[label], sys.stderr) + " " if label else ""
+    print(f"{head}{message}", file=sys.stderr)  # noqa: T201 - stderr is where a person is told
+
+
+def _paint(text: str, colour: str, stream: TextIO) -> str:
+    # https://no-color.org: any non-empty value turns colour off
+    return text if os.environ.get("NO_COLOR") or not stream.isatty() else f"\x1b[{colour}m{text}\x1b[0m"
+
+
+def _reader_is_gone() -> bool:
+    """Tell whether stdout's reader has closed its end; if so, keep the interpreter from flushing to it at exit."""
+    import select  # only on the way out
+
+    stdout = (_CLAIMED or [sys.stdout])[-1].fileno()
+    poll = select.poll()
+    poll.register(stdout, 0)
+    if not poll.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
+    return True

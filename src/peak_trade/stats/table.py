@@ -1,0 +1,359 @@
+"""The table of statistics: one row for each key of stats.json, which `compute` fills and the documents print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from peak_trade.data.trades import Trades
+from peak_trade.errors import InputError
+from peak_trade.stats import against, closed
+from peak_trade.stats import equity as curve
+from peak_trade.stats import sample as spread
+from peak_trade.stats.values import REASONS, Floats, NoValueError, Times, Undefined, need, total
+
+__all__ = ["STATS", "Stat", "Stats", "Unit", "compute", "reasons_as_markdown", "stats_as_markdown"]
+
+Unit = Literal["count", "bars", "days", "years", "per year", "quote", "fraction", "ratio", "probability"]
+"""`quote` is an amount of quote currency, `fraction` of something (0.05 is 5 %), `ratio` a pure number."""
+
+
+class Curve:
+    """An equity curve, and what several statistics take from it, worked out once."""
+
+    def __init__(self, equity: Floats, timestamp: Times) -> None:
+        self.equity = equity
+        self.timestamp = timestamp
+
+    @cached_property
+    def returns(self) -> spread.Sample:
+        return spread.Sample(need(curve.returns(self.equity)))
+
+    @cached_property
+    def depth(self) -> Floats:
+        return need(curve.drawdown(self.equity))
+
+    def total_return(self) -> float:
+        return need(curve.total_return(self.equity))
+
+    def cagr(self) -> float:
+        return need(curve.cagr(self.equity, self.timestamp))
+
+    def max_drawdown(self) -> float:
+        return need(curve.max_drawdown(self.depth))
+
+    def at(self, bar: int) -> float:
+        if len(self.equity) == 0:
+            raise NoValueError("no bars")
+        return float(self.equity[bar])
+
+
+class Run(NamedTuple):
+    """What the statistics of one run are worked out from; `rates` are periods_per_year and risk_free_rate."""
+
+    own: Curve
+    position: Floats
+    trades: Trades
+    rates: tuple[float, float]
+    market: Curve | None
+
+    @property
+    def benchmark(self) -> Curve:
+        if self.market is None:
+            raise NoValueError("no benchmark")
+        return self.market
+
+    @property
+    def pair(self) -> tuple[spread.Sample, spread.Sample]:
+        market = self.benchmark.returns  # first, for having none is what there is to say
+        return self.own.returns, market
+
+
+class Stat(NamedTuple):
+    """One row: a key of stats.json, its unit, its definition in a line, and the function that works it out."""
+
+    key: str
+    unit: Unit
+    definition: str
+    of: Callable[[Run], float | Undefined]
+
+
+STATS = (
+    Stat("bars", "count", "bars in the run", lambda run: len(run.own.equity)),
+    Stat(
+        "years",
+        "years",
+        "time from the first bar to the last; a year is 365.25 days",
+        lambda run: curve.years(run.own.timestamp),
+    ),
+    Stat(
+        "periods_per_year",
+        "per year",
+        "bars in a year, by the bars' frequency and the declared calendar; what is annualised uses it",
+        lambda run: run.rates[0],
+    ),
+    Stat("initial_equity", "quote", "equity at the first close", lambda run: run.own.at(0)),
+    Stat("final_equity", "quote", "equity at the last close", lambda run: run.own.at(-1)),
+    Stat("net_profit", "quote", "final_equity - initial_equity", lambda run: run.own.at(-1) - run.own.at(0)),
+    Stat("total_return", "fraction", "final_equity / initial_equity - 1", lambda run: run.own.total_return()),
+    Stat(
+        "cagr",
+        "fraction",
+        "compound annual growth rate: (final_equity / initial_equity) ** (1 / years) - 1",
+        lambda run: run.own.cagr(),
+    ),
+    Stat(
+        "volatility",
+        "fraction",
+        "standard deviation of the returns per bar (ddof = 1) * sqrt(periods_per_year)",
+        lambda run: spread.volatility(run.own.returns, run.rates[0]),
+    ),
+    Stat(
+        "sharpe",
+        "ratio",
+        "(mean return - risk-free rate per bar) / standard deviation (ddof = 1) * sqrt(periods_per_year)",
+        lambda run: spread.sharpe(run.own.returns, *run.rates),
+    ),
+    Stat(
+        "sortino",
+        "ratio",
+        "as sharpe, with the downside deviation, sqrt(mean(min(excess return, 0) ** 2)), as divisor",
+        lambda run: spread.sortino(run.own.returns, *run.rates),
+    ),
+    Stat(
+        "calmar",
+        "ratio",
+        "cagr / |max_drawdown|",
+        lambda run: curve.calmar(run.own.cagr(), run.own.max_drawdown()),
+    ),
+    Stat(
+        "max_drawdown",
+        "fraction",
+        "lowest equity / running maximum of equity - 1, at closes; negative or 0",
+        lambda run: run.own.max_drawdown(),
+    ),
+    Stat(
+        "max_drawdown_days",
+        "days",
+        "longest time from a peak of equity to the first close that reaches it again, or to the last",
+        lambda run: curve.max_drawdown_days(run.own.depth, run.own.timestamp),
+    ),
+    Stat(
+        "skew",
+        "ratio",
+        "skewness of the returns, as of a population (g1)",
+        lambda run: spread.skew(run.own.returns),
+    ),
+    Stat(
+        "kurtosis",
+        "ratio",
+        "excess kurtosis of the returns, as of a population (g2): 0 for a normal distribution",
+        lambda run: spread.kurtosis(run.own.returns),
+    ),
+    Stat(
+        "value_at_risk_95",
+        "fraction",
+        "5 % quantile of the returns per bar; a loss is negative",
+        lambda run: spread.value_at_risk(run.own.returns),
+    ),
+    Stat(
+        "expected_shortfall_95",
+        "fraction",
+        "mean of the returns per bar at or below that quantile; a loss is negative",
+        lambda run: spread.expected_shortfall(run.own.returns),
+    ),
+    Stat(
+        "probabilistic_sharpe",
+        "probability",
+        "probability that the true Sharpe ratio is above 0, given the count, skew and kurtosis of the returns",
+        lambda run: spread.probabilistic_sharpe(run.own.returns, *run.rates),
+    ),
+    Stat(
+        "exposure",
+        "fraction",
+        "bars after whose close a position is held / bars",
+        lambda run: curve.exposure(run.position),
+    ),
+    Stat(
+        "turnover",
+        "per year",
+        "notional of all entries and exits / mean equity / years",
+        lambda run: closed.turnover(run.trades, run.own.equity, run.own.timestamp),
+    ),
+    Stat("trades", "count", "closed trades", lambda run: len(run.trades)),
+    Stat("win_rate", "fraction", "trades with pnl > 0 / trades", lambda run: closed.win_rate(run.trades.pnl)),
+    Stat(
+        "profit_factor",
+        "ratio",
+        "sum of the pnl of winning trades / |sum of the pnl of losing trades|",
+        lambda run: closed.profit_factor(run.trades.pnl),
+    ),
+    Stat(
+        "payoff_ratio",
+        "ratio",
+        "average_win / |average_loss|",
+        lambda run: closed.payoff_ratio(run.trades.pnl),
+    ),
+    Stat("expectancy", "quote", "mean pnl of a trade, net", lambda run: closed.expectancy(run.trades.pnl)),
+    Stat("average_win", "quote", "mean pnl of the winning trades", lambda run: closed.average_win(run.trades.pnl)),
+    Stat(
+        "average_loss",
+        "quote",
+        "mean pnl of the losing trades; negative",
+        lambda run: closed.average_loss(run.trades.pnl),
+    ),
+    Stat(
+        "best_trade",
+        "fraction",
+        "highest net return of a trade on its entry notional",
+        lambda run: closed.best_trade(run.trades.return_),
+    ),
+    Stat(
+        "worst_trade",
+        "fraction",
+        "lowest net return of a trade on its entry notional",
+        lambda run: closed.worst_trade(run.trades.return_),
+    ),
+    Stat(
+        "average_bars_held",
+        "bars",
+        "mean number of bars from entry to exit",
+        lambda run: closed.average_bars_held(run.trades.bars_held),
+    ),
+    Stat("fees_paid", "quote", "sum of entry and exit fees", lambda run: closed.fees_paid(run.trades)),
+    Stat(
+        "slippage_paid",
+        "quote",
+        "sum of slippage, which the fill prices and so pnl already hold",
+        lambda run: closed.slippage_paid(run.trades),
+    ),
+    Stat(
+        "borrow_paid",
+        "quote",
+        "sum of borrow cost of the shorts: side * quantity * (exit_price - entry_price) - fees - pnl",
+        lambda run: closed.borrow_paid(run.trades),
+    ),
+    Stat(
+        "benchmark_total_return",
+        "fraction",
+        "total_return of the benchmark's equity",
+        lambda run: run.benchmark.total_return(),
+    ),
+    Stat("benchmark_cagr", "fraction", "cagr of the benchmark's equity", lambda run: run.benchmark.cagr()),
+    Stat(
+        "benchmark_sharpe",
+        "ratio",
+        "sharpe of the benchmark's equity",
+        lambda run: spread.sharpe(run.benchmark.returns, *run.rates),
+    ),
+    Stat(
+        "benchmark_max_drawdown",
+        "fraction",
+        "max_drawdown of the benchmark's equity",
+        lambda run: run.benchmark.max_drawdown(),
+    ),
+    Stat(
+        "excess_return",
+        "fraction",
+        "total_return - benchmark_total_return",
+        lambda run: run.own.total_return() - run.benchmark.total_return(),
+    ),
+    Stat(
+        "beta",
+        "ratio",
+        "covariance of the returns with the benchmark's / variance of the benchmark's",
+        lambda run: against.beta(*run.pair),
+    ),
+    Stat(
+        "alpha",
+        "fraction",
+        "Jensen's: (mean excess return - beta * mean excess return of the benchmark) * periods_per_year",
+        lambda run: against.alpha(*run.pair, *run.rates),
+    ),
+    Stat(
+        "information_ratio",
+        "ratio",
+        "mean / standard deviation (ddof = 1) of the returns less the benchmark's * sqrt(periods_per_year)",
+        lambda run: against.information_ratio(*run.pair, run.rates[0]),
+    ),
+)
+
+
+class Stats(Mapping[str, "float | int | None"]):
+    """The statistics of a run, by key in the order of `STATS`; `reasons` says why for each that is None."""
+
+    def __init__(self, values: dict[str, float | int | None], reasons: dict[str, str]) -> None:
+        self._values = values
+        self.reasons = reasons
+
+    def __getitem__(self, key: str) -> float | int | None:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Stats({self._values}, reasons={self.reasons})"
+
+    def to_json_object(self) -> dict[str, float | int | dict[str, str] | None]:
+        """Return what stats.json holds: every key with its number or null, then `reasons`."""
+        return {**self._values, "reasons": dict(self.reasons)}
+
+
+def compute(
+    timestamp: Times,
+    equity: Floats,
+    position: Floats,
+    trades: Trades,
+    *,
+    risk_free_rate: float,
+    periods_per_year: float,
+    benchmark_equity: Floats | None = None,
+) -> Stats:
+    """Work out every statistic of `STATS`: a finite number each, or None with a reason.
+
+    `timestamp` (datetime64, increasing), `equity` (quote currency, at each close), `position` (0 when flat)
+    and `benchmark_equity` have shape (N,); `risk_free_rate` is a fraction per year.
+    Raises `InputError` where the shapes differ, equity is not finite, or a rate is out of its range.
+    """
+    for name, column in (("equity", equity), ("position", position), ("benchmark equity", benchmark_equity)):
+        if column is not None and column.shape != timestamp.shape:
+            raise InputError(f"{name} has shape {column.shape}, and timestamp {timestamp.shape}")
+        if column is not None and not np.isfinite(column).all():
+            raise InputError(f"{name} is not finite at bar {int(np.argmin(np.isfinite(column)))}")
+    spread.check_rates(risk_free_rate, periods_per_year)
+    run = Run(
+        own=Curve(equity, timestamp),
+        position=position,
+        trades=trades,
+        rates=(float(periods_per_year), float(risk_free_rate)),
+        market=None if benchmark_equity is None else Curve(benchmark_equity, timestamp),
+    )
+    results = {stat.key: _work_out(stat, run) for stat in STATS}
+    return Stats(
+        {key: None if isinstance(result, Undefined) else result for key, result in results.items()},
+        {key: result.reason for key, result in results.items() if isinstance(result, Undefined)},
+    )
+
+
+@total
+def _work_out(stat: Stat, run: Run) -> float | int:
+    return need(stat.of(run)) + 0  # -0.0 becomes 0.0: nobody wants to read that nothing was lost, negatively
+
+
+def stats_as_markdown() -> str:
+    """Return `STATS` as a Markdown table, for docs/reports/stats.md."""
+    rows = (f"| `{stat.key}` | {stat.unit} | {stat.definition.replace('|', '&#124;')} |" for stat in STATS)
+    return "\n".join(["| key | unit | definition |", "|---|---|---|", *rows])
+
+
+def reasons_as_markdown() -> str:
+    """Return `REASONS` as a Markdown table, for docs/reports/stats.md."""
+    rows = (f"| `{reason}` | {meaning} |" for reason, meaning in REASONS.items())
+    return "\n".join(["| reason | meaning |", "|---|---|", *rows])

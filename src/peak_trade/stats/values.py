@@ -1,0 +1,93 @@
+"""What a statistic may be: a finite number, or `Undefined` with the reason.
+
+Functions marked `@total` always return; inside, they raise `NoValueError(reason)` where there is no answer.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["NOISE", "REASONS", "Floats", "NoValueError", "Times", "Undefined", "finite", "need", "total"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Floats = npt.NDArray[np.float64]
+Times = npt.NDArray[np.datetime64]
+
+NOISE = 1e-14
+"""Returns that differ by less do not vary: it is some fifty times the rounding error of an equity value."""
+
+REASONS = {
+    "no bars": "there is no equity at all",
+    "fewer than two bars": "one bar has no return",
+    "fewer than two returns": "a spread needs two returns, so three bars",
+    "returns do not vary": "the returns are equal, but for rounding; a ratio to their spread says nothing",
+    "no return below the risk-free rate": "there is no downside to divide by",
+    "less than one day of bars": "a rate per year worked out from minutes or hours says nothing, and may overflow",
+    "equity fell to zero or below": "growth cannot be compounded through zero; a short can lose more than there is",
+    "initial equity is zero or below": "there is nothing to take a fraction of",
+    "mean equity is zero or below": "there is nothing to take a fraction of",
+    "no drawdown": "equity never fell below an earlier peak",
+    "no trades": "the run closed no trade",
+    "no winning trades": "no trade earned more than it cost",
+    "no losing trades": "no trade lost money",
+    "no benchmark": "the run has none",
+    "benchmark returns do not vary": "there is nothing to regress on",
+    "active returns do not vary": "the returns less the benchmark's are equal, but for rounding",
+    "the standard error is zero": "the returns take two values only, whose skew cancels the error of the Sharpe ratio",
+    "not a finite number": "the arithmetic left the range of a 64-bit float",
+}
+"""Every reason a statistic can be null for, and what it means."""
+
+
+@dataclass(frozen=True)
+class Undefined:
+    """A statistic that has no value, and why: one of `REASONS`."""
+
+    reason: str
+
+
+class NoValueError(Exception):
+    """Raised inside a `@total` function, which then returns `Undefined(reason)`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def need(value: T | Undefined) -> T:
+    """Return `value`, or raise `NoValueError` with its reason: one undefined part leaves the whole undefined."""
+    if isinstance(value, Undefined):
+        raise NoValueError(value.reason)
+    return value
+
+
+def finite(value: float) -> float:
+    """Return `value`, or raise `NoValueError`; for a divisor, since a ratio to infinity would pass as zero."""
+    if not math.isfinite(value):
+        raise NoValueError("not a finite number")
+    return float(value)
+
+
+def total(function: Callable[P, T]) -> Callable[P, T | Undefined]:
+    """Make `function` total: it returns finite numbers or `Undefined`, and warns of nothing."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T | Undefined:
+        try:
+            with np.errstate(all="ignore"):
+                value = function(*args, **kwargs)
+        except NoValueError as missing:
+            return Undefined(missing.reason)
+        except ArithmeticError:  # overflow, or a division by what underflowed to zero
+            return Undefined("not a finite number")
+        return value if np.isfinite(value).all() else Undefined("not a finite number")  # type: ignore[call-overload]
+
+    return wrapped

@@ -1,0 +1,22 @@
+"""Strategies: pure functions `(bars, *, params…) -> target`, and what it takes to call anybody's.
+
+A target is a float64 array of shape (N,), one value a bar: the exposure in [-1, 1] to hold after that bar's close.
+Bar i is decided from bars 0 to i alone.
+
+In reading order:
+
+- `rolling`: moving averages, extremes and deviations that depend on nothing but their own window
+- `signals`: from conditions to a target
+- `sma_crossover` and its siblings: one module a strategy, with its reference
+- `registry`: the strategies by name, imported when asked for
+- `entrypoint`: the user's own function, from a module or a file, and the digest of its source
+- `checks`: the parameters given to a strategy and the target that it returns
+"""
+
+from __future__ import annotations
+
+from peak_trade.strategies.checks import check_params, check_target
+from peak_trade.strategies.entrypoint import load_entrypoint, source_digest
+from peak_trade.strategies.registry import names, resolve
+
+__all__ = ["check_params", "check_target", "load_entrypoint", "names", "resolve", "source_digest"]

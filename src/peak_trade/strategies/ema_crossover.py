@@ -1,0 +1,25 @@
+"""Exponential moving average crossover: follow the trend of two averages that forget smoothly."""
+
+from __future__ import annotations
+
+from peak_trade.data.ohlcv import Bars
+from peak_trade.strategies.rolling import ema_lag
+from peak_trade.strategies.signals import Floats, Window, check_order, exposure
+
+__all__ = ["ema_crossover"]
+
+
+def ema_crossover(bars: Bars, *, fast: Window = 20, slow: Window = 50, short: bool = False) -> Floats:
+    """Hold 1 while the exponential average of span `fast` is above that of span `slow`.
+
+    `short` holds -1 while it is below. Where the two are equal (a flat market) and on the first `slow - 1` bars: 0.
+
+    Source: Baz, Granger, Harvey, Le Roux and Rattray (2015), "Dissecting Investment Strategies in the Cross Section and
+    Time Series".
+
+    Raises:
+        InputError: `fast` is not less than `slow`.
+    """
+    check_order("fast", fast, "slow", slow)
+    fast_lag, slow_lag = ema_lag(bars.close, fast), ema_lag(bars.close, slow)  # the lesser lag is the higher average
+    return exposure(fast_lag < slow_lag, fast_lag > slow_lag if short else None)

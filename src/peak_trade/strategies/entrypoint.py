@@ -1,0 +1,180 @@
+"""The user's own strategy: loaded unmodified and unregistered, from a module or from a file.
+
+While user code is being loaded, and no longer, its folders are searched for the modules that it imports: for a file the
+folder that it lies in, for a module the base folders. They are searched last, so that an installed module always wins
+and nothing in a user's folder can take the place of a library; `sys.path` is never touched. An import inside a function
+comes too late for this: it finds installed modules and those already loaded.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
+from importlib import import_module
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    ModuleSpec,
+    SourceFileLoader,
+)
+from importlib.util import module_from_spec
+from os import fsencode
+from os.path import isfile  # unlike Path.is_file, it takes a path that cannot be for one that is not there
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from peak_trade.errors import InputError, did_you_mean
+
+__all__ = ["load_entrypoint", "source_digest"]
+
+
+def load_entrypoint(spec: str, base_dirs: Sequence[Path]) -> Callable[..., Any]:
+    """Return the function that `spec` names: `"pkg.module:function"` or `"path/file.py:function"`.
+
+    A path is absolute or relative to the first of `base_dirs` that holds it. The file is run anew by each call, as a
+    module of a private name that stays registered, so that pickle and dataclasses in it work. A module is one that is
+    installed, or else one in `base_dirs`. What was found in the user's folders makes way when the next entrypoint is
+    loaded: two strategies may each have their own `helpers.py`.
+
+    Raises:
+        InputError: `spec` has neither form, or there is no such file, module or function.
+        Exception: whatever the user's code raises while it is loaded, unchanged.
+    """
+    where, _, name = spec.rpartition(":")
+    if not where or not name:
+        hint = 'write "module:function" or "path/to/file.py:function"'
+        raise InputError(f"entrypoint {spec!r} does not name a function in a module", hint=hint)
+    module = _load_file(where, base_dirs) if where.endswith(".py") else _load_module(where, base_dirs)
+    function = getattr(module, name, None)
+    if function is None:
+        own = [key for key, value in vars(module).items() if inspect.isfunction(value) and not key.startswith("_")]
+        hint = did_you_mean(name, own) if own else "there is no function in it"
+        raise InputError(f"no function `{name}` in {where}", hint=hint)
+    if isinstance(function, type) or not callable(function):
+        kind = "a class" if isinstance(function, type) else f"of type {type(function).__name__}"
+        raise InputError(f"`{name}` in {where} is {kind}, not a function", hint="name a function of bars")
+    found: Callable[..., Any] = function
+    return found
+
+
+def source_digest(function: Callable[..., Any], root: Path | None = None) -> dict[str, str | None]:
+    """Return what a strategy is made from: its `name`, `file`, and the `sha256` (hexadecimal) of that file's bytes.
+
+    `file` is relative to `root` where it lies inside, else a bare file name: never a path of this machine. Of a file
+    that `load_entrypoint` loaded, the bytes are those that ran, whatever was saved since. Decorators are looked through
+    where they use `functools.wraps`. A function that has no Python source has `file` and `sha256` None. What the file
+    imports is not covered.
+    """
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    inner = _undecorated(function)
+    code = getattr(inner, "__code__", None)
+    path = Path(code.co_filename) if code else Path()
+    loader = getattr(inner, "__globals__", {}).get("__loader__")
+    try:
+        content = loader.source if isinstance(loader, _FreshLoader) else path.read_bytes()
+    except OSError:
+        return {"name": name, "file": None, "sha256": None}
+    path = path.resolve()
+    inside = root is not None and path.is_relative_to(root.resolve())
+    file = path.relative_to(root.resolve()).as_posix() if root is not None and inside else path.name
+    return {"name": name, "file": file, "sha256": sha256(content).hexdigest()}
+
+
+def _undecorated(function: Any) -> Any:
+    function = inspect.unwrap(function)
+    if isinstance(function, partial):
+        return _undecorated(function.func)
+    return function if hasattr(function, "__globals__") else type(function).__call__  # an object that can be called
+
+
+class _FreshLoader(SourceFileLoader):
+    """Compiles what the file holds now and keeps those bytes.
+
+    Python's byte-code cache takes a file for unchanged that was edited within a second to the same size: old code would
+    run under the digest of the new.
+    """
+
+    source = b""
+
+    def get_code(self, fullname: str) -> CodeType:
+        self.source = self.get_data(self.path)
+        code: CodeType = self.source_to_code(self.source, self.path)
+        return code
+
+
+class _Folders:
+    """A finder for the end of `sys.meta_path`: the top-level modules in `folders`."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        loaders = (ExtensionFileLoader, EXTENSION_SUFFIXES), (_FreshLoader, SOURCE_SUFFIXES)
+        self.finders = [FileFinder(str(folder), *loaders) for folder in folders]
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if path is not None:
+            return None  # a submodule: its package knows where it is
+        specs = [spec for finder in self.finders if (spec := finder.find_spec(name))]
+        if not specs:
+            return None
+        _found.add(name)
+        return next((spec for spec in specs if spec.loader), specs[0])  # a folder without __init__.py comes last
+
+
+_found: set[str] = set()
+"""Top-level modules that came out of the folders of the entrypoint loaded last."""
+
+
+@contextmanager
+def _importable(folders: Iterable[Path]) -> Iterator[None]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in _found]:
+        del sys.modules[name]
+    _found.clear()
+    finder = _Folders(folders)
+    sys.meta_path.append(finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+def _load_file(where: str, base_dirs: Sequence[Path]) -> ModuleType:
+    candidates = [Path(where)] if Path(where).is_absolute() else [base / where for base in base_dirs]
+    path = next((path.resolve() for path in candidates if isfile(path)), None)
+    if path is None:
+        raise InputError(f"strategy file {where} does not exist", hint=_looked_in(base_dirs))
+    name = f"_peak_trade_entrypoint_{sha256(fsencode(path)).hexdigest()[:16]}"
+    loader = _FreshLoader(name, str(path))
+    spec = ModuleSpec(name, loader, origin=str(path))
+    spec.has_location = True
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        with _importable([path.parent]):
+            loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _load_module(where: str, base_dirs: Sequence[Path]) -> ModuleType:
+    hint = f"{_looked_in(base_dirs)}, after what is installed; a file is named by its path: path/to/file.py"
+    absent = InputError(f"strategy module {where} does not exist", hint=hint)
+    if where.startswith("."):
+        raise absent
+    try:
+        with _importable(base_dirs):
+            return import_module(where)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{where}.".startswith(f"{error.name}."):
+            raise  # the module is there; what it imports is not
+        raise absent from None
+
+
+def _looked_in(base_dirs: Sequence[Path]) -> str:
+    return "looked in " + ", ".join(str(base) for base in base_dirs)

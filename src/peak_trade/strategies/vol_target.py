@@ -1,0 +1,45 @@
+"""Volatility target: hold less when the market moves more."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import numpy as np
+
+from peak_trade.data.ohlcv import Bars
+from peak_trade.strategies.rolling import lag, rolling_sum
+from peak_trade.strategies.signals import Floats, Window
+
+__all__ = ["vol_target"]
+
+_YEAR = np.timedelta64(31_557_600, "s")  # 365.25 days
+
+
+def vol_target(
+    bars: Bars,
+    *,
+    window: Window = 20,
+    target_vol: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.15,
+    step: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.05,
+) -> Floats:
+    """Hold `min(1, target_vol / realised volatility)`, rounded to the nearest multiple of `step`.
+
+    The realised variance is the sum of the squared returns of the last `window` bars over the time they really took
+    (nights, weekends and gaps included), in years of 365.25 days; its root and `target_vol` are fractions a year.
+    `step` keeps a small change of volatility from trading on each bar. A market that does not move at all has no
+    volatility to bound: 1. The first `window` bars: 0.
+
+    Source: Moreira and Muir (2017), "Volatility-Managed Portfolios", Journal of Finance 72(4), with volatility in place
+    of variance and no leverage; realised variance as in Andersen, Bollerslev, Diebold and Labys (2003), "Modeling and
+    Forecasting Realized Volatility", Econometrica 71(2).
+    """
+    returns = bars.close / lag(bars.close, 1) - 1.0
+    years = np.full(len(bars), np.nan)
+    years[window:] = (bars.timestamp[window:] - bars.timestamp[:-window]) / _YEAR
+    realised = np.sqrt(rolling_sum(returns * returns, window) / years)
+    steps = 1.0 / step  # dividing by it gives 0.15, where 3 * 0.05 would give 0.15000000000000002
+    with np.errstate(divide="ignore"):
+        target: Floats = np.minimum(np.rint(target_vol / realised * steps) / steps, 1.0)
+    target[:window] = 0.0
+    return target

@@ -1,0 +1,234 @@
+"""Set-up remembers what it installed, does nothing when nothing has changed, and keeps stdout for the command.
+
+uv is a stand-in on these pages: it writes down what it was asked, so that each question is seen.
+The real one is used by every recipe that CI runs, in a fresh clone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STAND_IN = """#!/usr/bin/env bash
+[[ $1 != --version ]] || exit 0
+printf '%s\\n' "$*" >>"$0.asked"
+[[ $1 != "${FAILING-}" ]] || exit 1
+if [[ $1 == venv ]]; then
+    mkdir -p .venv/bin
+    printf '#!/usr/bin/env bash\\nprintf "<%%s>" "$@"\\n' >.venv/bin/python
+    chmod +x .venv/bin/python
+fi
+"""
+
+
+class Checkout:
+    """A copy of what set-up needs, with a stand-in for uv."""
+
+    def __init__(self, root: Path, path: Path) -> None:
+        self.path = path
+        for name in ("pyproject.toml", "constraints.txt", "justfile"):
+            shutil.copy(root / name, path)
+        shutil.copytree(root / "scripts" / "utils", path / "scripts" / "utils")
+        self.uv = path / "uv"
+        self.uv.write_text(STAND_IN, encoding="utf-8")
+        self.uv.chmod(0o755)
+
+    def __call__(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "UV": str(self.uv), **settings}
+        return subprocess.run(
+            command,
+            cwd=self.path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def setup(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return self("scripts/utils/setup_env.sh", *arguments, **settings)
+
+    def asked(self) -> list[str]:
+        """What uv was asked since the last look."""
+        notes = self.uv.with_name("uv.asked")
+        lines = notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []
+        notes.unlink(missing_ok=True)
+        return lines
+
+
+@pytest.fixture
+def checkout(root: Path, tmp_path: Path) -> Checkout:
+    return Checkout(root, tmp_path)
+
+
+def test_the_first_setup_makes_the_environment_at_the_pins(checkout: Checkout) -> None:
+    assert checkout.setup().stdout == "environment is ready: .venv (extras: none)\n"
+    made, installed = checkout.asked()
+    assert made == "venv --quiet --clear .venv"
+    assert installed == (
+        "pip install --quiet --python .venv/bin/python --compile-bytecode --constraint constraints.txt --editable ."
+    )
+
+
+def test_a_repeated_setup_asks_for_nothing(checkout: Checkout) -> None:
+    checkout.setup("lake")
+    checkout.asked()
+    again = checkout.setup("lake")
+    assert again.stdout == "environment is ready: .venv (extras: lake)\n"
+    assert checkout.asked() == []
+
+
+def test_a_further_extra_keeps_the_earlier_ones(checkout: Checkout) -> None:
+    checkout.setup("lake")
+    checkout.asked()
+    checkout.setup("market", "lake")
+    (installed,) = checkout.asked()
+    assert installed.endswith("--editable .[lake,market]")
+    assert checkout.setup("market").stdout == "environment is ready: .venv (extras: lake market)\n"
+    assert checkout.asked() == []
+
+
+def test_the_extra_all_holds_every_other(checkout: Checkout) -> None:
+    checkout.setup("all")
+    checkout.asked()
+    checkout.setup("lake", "dev")
+    assert checkout.asked() == []
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_a_changed_file_brings_every_extra_to_the_new_pins(name: str, checkout: Checkout) -> None:
+    checkout.setup("lake")
+    checkout.asked()
+    with (checkout.path / name).open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    checkout.setup()
+    (installed,) = checkout.asked()
+    assert installed.endswith("--editable .[lake]")
+
+
+def test_a_file_with_a_new_time_and_the_same_content_changes_nothing(checkout: Checkout) -> None:
+    checkout.setup()
+    checkout.asked()
+    os.utime(checkout.path / "constraints.txt", (2e9, 2e9))
+    checkout.setup()
+    assert checkout.asked() == []
+
+
+def test_an_unknown_extra_is_refused_with_the_known_ones(checkout: Checkout) -> None:
+    refused = checkout.setup("lakes")
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "error: unknown extra `lakes`\nhint: known: dev experiments lake observability market cluster all\n"
+    )
+    assert checkout.asked() == []
+
+
+def test_a_checkout_that_was_moved_is_set_up_anew(checkout: Checkout, root: Path) -> None:
+    checkout.setup("lake")
+    (checkout.path / "elsewhere").mkdir()
+    moved = Checkout(root, checkout.path / "elsewhere")
+    shutil.copytree(checkout.path / ".venv", moved.path / ".venv")
+    moved.setup()
+    made, installed = moved.asked()
+    assert made.startswith("venv")
+    assert installed.endswith("--editable .[lake]")
+
+
+def test_a_failed_install_is_tried_again(checkout: Checkout) -> None:
+    failed = checkout.setup("lake", FAILING="pip")
+    assert failed.returncode == 1
+    assert "error: the packages could not be installed" in failed.stderr
+    checkout.asked()
+    assert checkout.setup("lake").returncode == 0
+    assert len(checkout.asked()) == 1
+
+
+def test_a_recipe_goes_on_with_the_last_setup_where_an_update_fails(checkout: Checkout) -> None:
+    checkout.setup()
+    (checkout.path / "constraints.txt").write_text("numpy==0\n", encoding="utf-8")
+    ran = checkout("scripts/utils/in_env.sh", "echo", "ran", FAILING="pip")
+    assert ran.returncode == 0
+    assert ran.stdout == "ran\n"
+    assert "warn: going on with the packages of the last set-up" in ran.stderr
+
+
+def test_a_recipe_does_not_go_on_without_an_extra_that_it_needs(checkout: Checkout) -> None:
+    checkout.setup()
+    ran = checkout("scripts/utils/in_env.sh", "--with", "dev", "echo", "ran", FAILING="pip")
+    assert ran.returncode == 1
+    assert ran.stdout == ""
+
+
+def test_an_environment_made_by_hand_is_left_alone(checkout: Checkout) -> None:
+    checkout(str(checkout.uv), "venv")
+    (checkout.path / ".venv/lib/python3.11/site-packages/peak_trade-0.1.0.dist-info").mkdir(parents=True)
+    checkout.asked()
+    assert checkout("scripts/utils/in_env.sh", "echo", "ran").stdout == "ran\n"
+    assert checkout.asked() == []
+    assert checkout.setup().returncode == 0
+    assert len(checkout.asked()) == 1
+
+
+def test_a_command_in_the_environment_has_stdout_for_itself(checkout: Checkout) -> None:
+    ran = checkout("scripts/utils/in_env.sh", "--with", "dev", "python", "a b", "c")
+    assert ran.stdout == "<a b><c>"
+    assert checkout.asked()[-1].endswith("--editable .[dev]")
+
+
+def test_recipes_pass_arguments_with_spaces_unharmed(checkout: Checkout, run: Any) -> None:
+    ran = run(
+        "just",
+        "run",
+        "my config.toml",
+        "--set",
+        "a='b  c'",
+        "$HOME",
+        cwd=checkout.path,
+        UV=str(checkout.uv),
+        NO_COLOR="1",
+    )
+    assert ran.stdout == "<scripts/run_strategy_from_config.py><--config><my config.toml><--set><a='b  c'><$HOME>"
+
+
+def test_p1_runs_the_default_config(checkout: Checkout, run: Any) -> None:
+    ran = run("just", "p1", cwd=checkout.path, UV=str(checkout.uv))
+    assert ran.stdout == "<scripts/run_strategy_from_config.py><--config><config/my_strategy.toml>"
+
+
+def test_uv_is_found_on_path_where_nobody_names_it(checkout: Checkout) -> None:
+    found = checkout("scripts/utils/find_uv.sh", UV="", PATH=f"{checkout.path}:/usr/bin:/bin")
+    assert found.stdout == f"{checkout.path}/uv\n"
+
+
+def test_a_uv_that_does_not_start_is_passed_over(checkout: Checkout) -> None:
+    broken = checkout.path / "broken"
+    broken.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    broken.chmod(0o755)
+    found = checkout("scripts/utils/find_uv.sh", UV=str(broken), PATH=f"{checkout.path}:/usr/bin:/bin")
+    assert found.stdout == f"{checkout.path}/uv\n"
+
+
+def test_a_missing_uv_that_cannot_be_installed_is_said_in_a_sentence(checkout: Checkout) -> None:
+    checkout.uv.unlink()
+    tools = checkout.path / "tools"
+    tools.mkdir()
+    for name in ("bash", "sed"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    found = checkout("scripts/utils/find_uv.sh", UV="", PATH=str(tools))
+    assert found.returncode == 1
+    assert found.stdout == ""
+    assert found.stderr == "error: uv is missing and could not be installed\nhint: pip install uv\n"
+
+
+def test_the_pins_are_compiled_for_every_extra_and_platform(checkout: Checkout) -> None:
+    assert checkout("scripts/utils/update_pins.sh", "--upgrade").returncode == 0
+    (asked,) = checkout.asked()
+    assert asked == (
+        "pip compile pyproject.toml --quiet --universal --all-extras --generate-hashes --python-version 3.11"
+        " --output-file constraints.txt --upgrade"
+    )

@@ -1,0 +1,337 @@
+"""Runs the real scripts in processes that are killed, or whose system calls fail, at a call of one's choice.
+
+Started as a program it imports everything once, then reads a request a line from stdin (JSON), forks a child for it and
+answers on stdout what became of the child. Nothing of the program knows of this: the calls are wrapped in the child
+alone, and only those that touch the results directory are counted.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import errno
+import io
+import json
+import os
+import runpy
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+CALLS = ("open", "write", "fsync", "mkdir", "rename", "unlink", "rmdir", "ftruncate")  # all that can change a folder
+OTHERS = ("replace", "remove", "link", "symlink", "truncate", "pwrite", "writev", "fdatasync", "sendfile", "removedirs")
+LIMIT_S = 60.0  # a child that takes longer hangs
+
+
+@dataclass
+class Fault:
+    """At the `n`-th call below `results`: SIGKILL, or the error `code`; once, or from then on (`lasting`).
+
+    `half`: only writes count, and half of the bytes are written first.
+    """
+
+    results: str
+    report: Callable[[str], None]
+    n: int = 0
+    code: str = "KILL"
+    lasting: bool = False
+    half: bool = False
+    seen: int = 0
+
+    def install(self) -> None:
+        for name in CALLS:
+            setattr(os, name, self._wrapped(name, getattr(os, name)))
+        io.open = builtins.open = self._wrapped("read", io.open)  # type: ignore[assignment]
+        for name in OTHERS:  # a way to write that this does not count would be a hole in what it proves
+            setattr(os, name, self._refused(name, getattr(os, name)))
+
+    def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(first: Any, *rest: Any, **named: Any) -> Any:
+            path = self._touched(first)
+            if path is None or (self.half and name != "write"):
+                return real(first, *rest, **named)
+            self.seen += 1
+            self.report(f"{name} {path}")
+            if name == "read" and set(rest[0] if rest else named.get("mode", "r")) & set("wax+"):
+                self.report(f"uncounted write to {path}")
+            if self.seen == self.n or (self.lasting and self.seen > self.n > 0):
+                if self.half:
+                    real(first, rest[0][: len(rest[0]) // 2])
+                if self.code == "KILL":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if self.code in ("SIGINT", "SIGTERM"):
+                    os.kill(os.getpid(), getattr(signal, self.code))
+                    return real(first, *rest, **named)
+                number = getattr(errno, self.code)
+                raise OSError(number, os.strerror(number))
+            return real(first, *rest, **named)
+
+        return call
+
+    def _refused(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(first: Any, *rest: Any, **named: Any) -> Any:
+            if path := self._touched(first):
+                self.report(f"uncounted {name} {path}")
+            return real(first, *rest, **named)
+
+        return call
+
+    def _touched(self, target: Any) -> str | None:
+        """Return a path in the results directory relative to it, None for one outside."""
+        try:
+            path = os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else os.path.abspath(target)
+        except (OSError, TypeError):
+            return None
+        inside = path == self.results or path.startswith(self.results + "/")
+        return os.path.relpath(path, self.results) if inside else None
+
+
+# --- what is done in a child --------------------------------------------------------------------------------------
+
+
+def cli(request: dict[str, Any]) -> int:
+    """Run a script as the command line does, and return its exit code."""
+    sys.argv = [request["script"], *request["argv"]]
+    try:
+        runpy.run_path(str(ROOT / "scripts" / request["script"]), run_name="__main__")
+    except SystemExit as exit:
+        return int(exit.code or 0)
+    return 0
+
+
+def recover(request: dict[str, Any]) -> int:
+    """Bring dead runs to their end."""
+    from peak_trade.evidence import run_dir
+
+    done = run_dir.recover(Path(request["results"]))
+    sys.stderr.write("".join(f"{run_id} {what}\n" for run_id, what in done))
+    return 0
+
+
+def many(request: dict[str, Any]) -> int:
+    """Make `runs` runs one after the other; `ids` are given to them in order, and a refusal of one is counted."""
+    from peak_trade import config, runner
+    from peak_trade.errors import InputError
+
+    source = config.load(Path(request["config"]))
+    ids = request.get("ids") or [None] * request["runs"]
+    for run_id in ids:
+        try:
+            print(runner.run(source, root=ROOT, results=Path(request["results"]), run_id=run_id).name)
+        except InputError:
+            print("refused")
+    return 0
+
+
+def watch(request: dict[str, Any]) -> int:
+    """Recover and read, over and over, until told to end; print each run that was taken over and each break seen."""
+    from peak_trade.evidence import ledger, listing, run_dir
+
+    results, ended = Path(request["results"]), []
+    signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
+    rounds = 0
+    while not ended:
+        rounds += 1
+        for run_id, what in run_dir.recover(results):
+            print(f"recovered {run_id}: {what}")
+        for broken in ledger.Ledger(results).read().broken:
+            print(f"broken {broken}")
+        for row in listing.rows(results):
+            if row.status not in ("sealed", "running", "unfinished"):  # one that ends while it is listed
+                print(f"{row.run_id} is {row.status}")
+        with contextlib.suppress(Exception):
+            run_dir.find(results, "last")
+    sys.stderr.write(f"{rounds} rounds\n")
+    return 0
+
+
+DEEDS: dict[str, Callable[[dict[str, Any]], int]] = {"cli": cli, "recover": recover, "many": many, "watch": watch}
+
+
+# --- ways to break the program, so that a test which passes without them is seen to fail --------------------------
+
+
+def publish_first() -> None:
+    """Give the final name before the seal is noted."""
+    from peak_trade.evidence import files, manifest, run_dir
+
+    def seal(self: Any, predicate: Any, event: str, **fields: Any) -> Path:
+        written = files.write(self.path / manifest.NAME, [manifest.encode(self.sealed, predicate)])
+        path: Path = self.publish()
+        self.ledger.append(event, self.run_id, manifest=written.sha256, **fields)
+        return path
+
+    run_dir.RunDir.seal = seal  # type: ignore[method-assign]
+
+
+def write_in_place() -> None:
+    """Write a run under its final name from the start."""
+    from peak_trade.evidence import run_dir
+
+    create = run_dir.RunDir.create.__func__  # type: ignore[attr-defined]
+
+    def created(cls: Any, results: Path, run_id: str, *, given: bool) -> Any:
+        made = create(cls, results, run_id, given=given)
+        made.path = made.path.rename(results / run_id)
+        return made
+
+    run_dir.RunDir.create = classmethod(created)  # type: ignore[method-assign,assignment]
+
+
+def leave_torn() -> None:
+    """Append behind a torn line without setting it aside."""
+    from peak_trade.evidence import ledger
+
+    real = ledger.Ledger._repaired
+
+    def unrepaired(self: Any, handle: int) -> tuple[int, str]:
+        truncate, os.ftruncate = os.ftruncate, lambda *_: None
+        try:
+            _, previous = real(self, handle)
+        finally:
+            os.ftruncate = truncate
+        return os.lseek(handle, 0, os.SEEK_END), previous
+
+    ledger.Ledger._repaired = unrepaired  # type: ignore[method-assign]
+
+
+def swallow_errors() -> None:
+    """Take a write that fails for done."""
+    from peak_trade.evidence import files
+
+    real = files.write_all
+
+    def write_all(handle: int, content: bytes) -> None:
+        with contextlib.suppress(OSError):
+            real(handle, content)
+
+    files.write_all = write_all  # type: ignore[assignment]
+
+
+def no_turns() -> None:
+    """Let writers of the ledger overlap."""
+    from peak_trade.evidence import ledger
+
+    @contextlib.contextmanager
+    def nothing(handle: int) -> Iterator[None]:
+        yield
+
+    ledger._locked = nothing  # type: ignore[assignment]
+
+
+def all_dead() -> None:
+    """Take every run in the making for dead."""
+    from peak_trade.evidence import run_dir
+
+    run_dir._lock = lambda folder: os.open(folder, os.O_RDONLY)
+
+
+def hold_nothing() -> None:
+    """Let signals interrupt a seal."""
+    from peak_trade import runner
+
+    runner._uninterrupted = contextlib.nullcontext  # type: ignore[assignment]
+
+
+SABOTAGE = {
+    f.__name__: f for f in (publish_first, write_in_place, leave_torn, swallow_errors, no_turns, all_dead, hold_nothing)
+}
+
+
+# --- the server ---------------------------------------------------------------------------------------------------
+
+
+def start(request: dict[str, Any]) -> tuple[int, int]:
+    """Fork a child for the request; return its pid and the pipe that it reports to."""
+    reader, writer = os.pipe()
+    write = os.write
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return pid, reader
+    code = 70
+    try:
+        os.setpgid(0, 0)
+        for descriptor, name in ((1, "stdout"), (2, "stderr")):
+            os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), descriptor)
+        sys.stdin, sys.stdout, sys.stderr = io.StringIO(), _text(1), _text(2)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background has it ignored
+        os.chdir(request.get("cwd", "/"))
+        for key, value in request.get("env", {}).items():
+            os.environ.pop(key, None) if value is None else os.environ.__setitem__(key, value)
+        SABOTAGE.get(request.get("sabotage", ""), lambda: None)()
+        if "fault" in request:
+            results = os.path.abspath(request["results"])
+            Fault(results, lambda line: write(writer, line.encode() + b"\n") and None, **request["fault"]).install()
+        code = DEEDS[request["do"]](request)
+    except BaseException:  # noqa: BLE001 - told to the test, which looks for it
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _text(descriptor: int) -> Any:
+    return open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def finish(pid: int, reader: int) -> dict[str, Any]:
+    """Wait for a child; return its exit code (minus the signal that killed it) and the calls that it reported."""
+    reported, deadline = b"", time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        if select.select([reader], [], [], 0.5)[0]:
+            if not (part := os.read(reader, 1 << 16)):
+                break
+            reported += part
+        elif os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            break  # a grandchild holds the pipe
+    else:
+        os.kill(pid, signal.SIGKILL)
+    os.close(reader)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return {"code": status, "calls": reported.decode().splitlines()}
+
+
+def serve() -> None:
+    """Answer requests until stdin ends. A list of requests runs all at once; those that `watch` end with the others."""
+
+    class WithoutPyarrow:
+        """As in an environment without the extra, and quicker."""
+
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> None:
+            if name.partition(".")[0] == "pyarrow":
+                raise ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow")
+
+    sys.meta_path.insert(0, WithoutPyarrow)  # type: ignore[arg-type]
+    from peak_trade import backtest, runner, script, stats, strategies  # noqa: F401 - imported once, for every child
+    from peak_trade.evidence import listing, provenance, run_dir, verify  # noqa: F401
+
+    provenance.GitQuestion(ROOT).answer()
+    strategies.resolve("sma_crossover")
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        requests = json.loads(line)
+        started = [start(request) for request in requests]
+        watching = [request["do"] == "watch" for request in requests]
+        outcomes = {i: finish(*started[i]) for i, watches in enumerate(watching) if not watches}
+        for i, watches in enumerate(watching):
+            if watches:
+                os.kill(started[i][0], signal.SIGTERM)
+                outcomes[i] = finish(*started[i])
+        answers.write(json.dumps([outcomes[i] for i in range(len(requests))]) + "\n")
+
+
+if __name__ == "__main__":
+    serve()
