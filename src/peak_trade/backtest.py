@@ -14,6 +14,8 @@ The rules, stated once:
   A bar that opens beyond a level fills at its open. Where one bar touches a stop and the target, the stop wins.
   After a stop the position stays flat until the target changes.
 - Equity is marked at each close. What is open at the last bar is closed at its close; its decision fills nowhere.
+- Changes worth less than `min_trade_value` are left out; a position too small to open waits until the target goes flat
+  or turns. Closing always trades.
 - Shorts pay `borrow_rate` a year (of 365 days) on their value at each close, for the time until the next bar opens.
 - A position whose equity is used up is closed at its next fill, and nothing is traded after that.
 
@@ -55,6 +57,19 @@ class Result(Struct, frozen=True, eq=False):
     trades: Trades
 
 
+class _Orders(Struct, frozen=True, eq=False):
+    """What is to happen, in order: the bar, the reference price, the fraction of equity to hold then, and why."""
+
+    bar: Ints
+    reference: Floats
+    after: Floats
+    reason: Ints
+
+    def some(self, which: Ints | npt.NDArray[np.bool_]) -> _Orders:
+        """Return those of an index or a mask."""
+        return _Orders(self.bar[which], self.reference[which], self.after[which], self.reason[which])
+
+
 class _Fills(Struct, frozen=True, eq=False):
     """K fills in order: the bar, the reference price, the fraction of equity before and after, and why."""
 
@@ -85,10 +100,10 @@ def run(
             hint="set execution.allow_short = true, or keep the target at or above 0",
         )
     borrow = _borrow_per_unit(bars, execution.borrow_rate)
-    fills = _plan(bars, exposure, stops, execution.slippage_bps * 1e-4)
+    orders = _plan(bars, exposure, stops, execution.slippage_bps * 1e-4)
     if sizing.min_trade_value:
-        fills = _without_small(fills, borrow, execution, sizing.min_trade_value)
-    fills, units, cash = _account(fills, borrow, execution)
+        orders = _without_small(orders, borrow, execution, sizing.min_trade_value)
+    fills, units, cash = _account(_chain(orders), borrow, execution)
     equity, position = _mark(bars, fills, units, cash, borrow, execution.initial_cash)
     return Result(equity, position, _trades(bars, fills, units, borrow, execution))
 
@@ -104,8 +119,8 @@ def _borrow_per_unit(bars: Bars, rate: float) -> Floats | None:
 # --- which fills happen ------------------------------------------------------------------------------------------
 
 
-def _plan(bars: Bars, exposure: Floats, stops: Stops, slippage: float) -> _Fills:
-    """Return the fills of signals, stops and the end of data, from bars and exposure alone."""
+def _plan(bars: Bars, exposure: Floats, stops: Stops, slippage: float) -> _Orders:
+    """Return the orders of signals, stops and the end of data, from bars and exposure alone."""
     last = len(bars) - 1
     changed = np.flatnonzero(exposure[1:-1] != exposure[:-2]) + 1 if last > 1 else np.empty(0, np.int64)
     if last > 0 and exposure[0] != 0:
@@ -128,16 +143,15 @@ def _plan(bars: Bars, exposure: Floats, stops: Stops, slippage: float) -> _Fills
     if len(turns):  # a reversal is two fills: close, then open
         bar, reference, reason = (np.insert(column, turns, column[turns]) for column in (bar, reference, reason))
         after = np.insert(after, turns, 0.0)
-    return _chain(bar, reference, after, reason)
+    return _Orders(bar, reference, after, reason)
 
 
-def _chain(bar: Ints, reference: Floats, after: Floats, reason: Ints) -> _Fills:
-    """Link each fill to the one before, leaving out those that find the position flat and leave it flat."""
-    before = np.concatenate([[0.0], after[:-1]])
-    real = (before != 0) | (after != 0)
-    if not real.all():
-        bar, reference, before, after, reason = (c[real] for c in (bar, reference, before, after, reason))
-    return _Fills(bar, reference, before, after, reason)
+def _chain(orders: _Orders) -> _Fills:
+    """Link each order to the one before, leaving out those that find the position flat and leave it flat."""
+    before = np.concatenate([[0.0], orders.after[:-1]])
+    real = (before != 0) | (orders.after != 0)
+    orders = orders.some(real)
+    return _Fills(orders.bar, orders.reference, before[real], orders.after, orders.reason)
 
 
 def _stopped(bars: Bars, bar: Ints, after: Floats, stops: Stops, slippage: float) -> tuple[Ints, Floats, Ints]:
@@ -264,17 +278,17 @@ def _rates(execution: Execution) -> tuple[float, float]:
     return (1 + slippage) * (1 + fee) - 1, 1 - (1 - slippage) * (1 - fee)
 
 
-def _without_small(fills: _Fills, borrow: Floats | None, execution: Execution, smallest: float) -> _Fills:
-    """Leave out the fills whose value at the reference price is below `smallest`.
+def _without_small(orders: _Orders, borrow: Floats | None, execution: Execution, smallest: float) -> _Orders:
+    """Leave out the orders whose value at the reference price is below `smallest`.
 
     A position too small to open waits until the target goes flat or turns; closing always trades. What is too small
-    depends on equity, and equity on what was traded, so this one goes fill by fill.
+    depends on equity, and equity on what was traded, so this one goes order by order.
     """
     buying, selling = _rates(execution)
-    accrued = borrow[fills.bar].tolist() if borrow is not None else [0.0] * len(fills.bar)
-    keep = np.ones(len(fills.bar), bool)
+    accrued = borrow[orders.bar].tolist() if borrow is not None else [0.0] * len(orders.bar)
+    keep = np.ones(len(orders.bar), bool)
     cash, units, paid, waiting = execution.initial_cash, 0.0, 0.0, 0.0
-    columns = zip(fills.reference.tolist(), fills.after.tolist(), fills.reason.tolist(), accrued, strict=True)
+    columns = zip(orders.reference.tolist(), orders.after.tolist(), orders.reason.tolist(), accrued, strict=True)
     for index, (price, after, reason, cost) in enumerate(columns):
         if waiting and reason == SIGNAL and after * waiting <= 0:
             waiting = 0.0
@@ -289,7 +303,7 @@ def _without_small(fills: _Fills, borrow: Floats | None, execution: Execution, s
             continue
         cash -= value * (1 + buying) if value > 0 else value * (1 - selling)
         units = units + value / price if after else 0.0
-    return _chain(fills.bar[keep], fills.reference[keep], fills.after[keep], fills.reason[keep])
+    return orders.some(keep)
 
 
 def _account(fills: _Fills, borrow: Floats | None, execution: Execution) -> tuple[_Fills, Floats, Floats]:
@@ -325,7 +339,7 @@ def _account(fills: _Fills, borrow: Floats | None, execution: Execution) -> tupl
         factor = np.append(factor[:end], growth[end] - abs(move[end]) * rate)
         reference = fills.reference
     equity = execution.initial_cash * np.cumprod(factor)
-    return fills, after * equity / reference, (1 - after) * equity
+    return fills, after * equity / reference + 0.0, (1 - after) * equity  # + 0.0: no -0.0 after ruin
 
 
 def _mark(
@@ -366,7 +380,7 @@ def _first_in_first_out(held: list[float]) -> list[tuple[int, int, float]]:
     matched: list[tuple[int, int, float]] = []
     before = 0.0
     for fill, now in enumerate(held):
-        if now > before:
+        if now > before * (1 + _DUST):
             lots.append((fill, now - before))
         sold, dust = before - now, _DUST * before
         while lots and (now == 0 or sold > dust):

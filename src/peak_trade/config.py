@@ -79,8 +79,9 @@ class Execution(_Section, frozen=True):
     """Money and costs: rates in basis points of notional, `borrow_rate` as a fraction per year."""
 
     initial_cash: Annotated[float, Meta(gt=0, le=1e15)] = 10_000.0
-    fee_bps: Annotated[float, Meta(ge=0, lt=5_000)] = 0.0
-    slippage_bps: Annotated[float, Meta(ge=0, lt=5_000)] = 0.0
+    # below 4,000 each, selling leaves something and buying costs less than twice the price: the fills have a solution
+    fee_bps: Annotated[float, Meta(ge=0, lt=4_000)] = 0.0
+    slippage_bps: Annotated[float, Meta(ge=0, lt=4_000)] = 0.0
     allow_short: bool = False
     borrow_rate: Annotated[float, Meta(ge=0, le=10)] = 0.0
 

@@ -856,6 +856,27 @@ def test_a_short_stopped_in_a_bar_pays_borrow_up_to_its_open_only(play: Play) ->
     play(Stops(stop_loss=0.1), borrow_rate=0.365, allow_short=True)
 
 
+def test_a_trailing_stop_is_found_in_whichever_bar_it_is_hit() -> None:
+    """Bought at 100; a high of 120 on the entry bar puts the stop at 110 for good, above a price of 115 ever after.
+
+    One later bar dips to 109, and each bar in turn is that bar: 10 units bring 1100 there, however long they were held.
+    """
+    size = 1_200
+    price = np.full(size, 115.0)
+    price[:2] = 100.0
+    high, low = price.copy(), price.copy()
+    high[1] = 120.0
+    time = np.datetime64("2024-01-01", "ns") + np.arange(size) * np.timedelta64(1, "D")
+    for bar in range(2, size):
+        low[bar] = 109.0
+        bars = Bars(time, price, high, low, price, np.ones(size), "TEST", "1d")
+        trades = run(
+            bars, np.ones(size), execution=Execution(initial_cash=1000.0), stops=Stops(trailing_stop=0.1)
+        ).trades
+        assert (trades.bars_held.tolist(), trades.exit_price.tolist()) == ([bar - 1], [110.0])
+        low[bar] = 115.0
+
+
 # --- the ends of the data -------------------------------------------------------------------------------------------
 
 
@@ -1105,7 +1126,7 @@ def test_a_trade_of_the_minimum_trade_value_itself_is_made(play: Play) -> None:
 
 
 def test_the_minimum_is_held_against_the_value_that_would_be_traded(play: Play) -> None:
-    """Fee 1 %. Half of 1005 is 502.50, but 500 would be bought, as the fee of 5 comes off first: below 501, so left out.
+    """Fee 1 %. Half of 1005 is 502.50, but 500 would be bought, as the fee of 5 comes off first: under 501: left out.
 
     bar  price  target | equity  units
     0      100     0.5 |   1005      0

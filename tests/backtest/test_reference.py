@@ -254,7 +254,7 @@ def compare(market: Any, engine: Callable[..., Result] = run) -> list[str]:
     return differences(engine(market.bars, market.target, **settings_), market.bars, expected)
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_the_engine_agrees_with_the_reference(data: st.DataObject, markets: Callable[..., Any]) -> None:
     """Equity and position at every close, and every column of every trade, to 1e-9."""

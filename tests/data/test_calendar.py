@@ -22,7 +22,11 @@ from peak_trade.data.calendar import (
 )
 from peak_trade.errors import InputError
 
-EXCHANGES = [name for name in CALENDARS if name not in ("24/7", "24/5")]
+EXCHANGES = [
+    pytest.param(name, marks=pytest.mark.slow) if name == "XKRX" else name  # its holidays follow the moon
+    for name in CALENDARS
+    if name not in ("24/7", "24/5")
+]
 
 
 def times(*stamps: str) -> Any:
@@ -134,6 +138,13 @@ def test_holidays_on_a_weekend_are_observed_as_the_exchange_does() -> None:
     assert dt.date(2021, 12, 24) in found
     assert dt.date(2021, 12, 31) not in found
     assert dt.date(2022, 6, 20) in found
+
+
+def test_good_friday_is_two_days_before_easter_in_any_century() -> None:
+    from dateutil.easter import easter
+
+    for year in range(1700, 2262):
+        assert easter(year) - dt.timedelta(days=2) in nyse_holidays(year, year)
 
 
 def test_juneteenth_was_no_holiday_before_2022() -> None:

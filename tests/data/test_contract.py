@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import numpy as np
 import open_data_contract_standard
 import pytest
@@ -72,7 +72,7 @@ def test_every_column_has_a_description_and_types(name: str) -> None:
 
 def test_the_columns_are_those_of_bars_and_of_trades() -> None:
     assert [column["name"] for column in properties("ohlcv")] == list(COLUMNS)
-    held = [field.name.rstrip("_") for field in dataclasses.fields(Trades)]
+    held = [field.name.rstrip("_") for field in msgspec.structs.fields(Trades)]
     assert {column["name"] for column in properties("trades")} == {"trade_id", *held}
 
 
@@ -149,6 +149,11 @@ def test_no_column_takes_what_is_not_finite_or_negative(hours: Hours, column: st
     assert found.rows.tolist() == [False, False, True, False, False]
 
 
+def test_a_fraction_is_a_price_and_a_volume(hours: Hours) -> None:
+    flat = dict.fromkeys(("open", "high", "low", "close", "volume"), [0.001] * 5)
+    assert len(check_ohlcv(hours(**flat))) == 0
+
+
 def test_zero_is_no_price(hours: Hours) -> None:
     found = check_ohlcv(hours(low=[9, 10, 0, 12, 13]))
     assert found.by_rule == {"low_positive": 1}
@@ -174,6 +179,10 @@ def test_a_repetition_further_up_is_found_too(hours: Hours) -> None:
 def test_two_bars_are_too_few_to_judge_their_spacing(hours: Hours) -> None:
     over_a_weekend = ["2024-01-05", "2024-01-08"]
     assert len(check_ohlcv(hours(2, timestamp=over_a_weekend, timeframe="1d"))) == 0
+
+
+def test_three_bars_are_enough_to_judge_their_spacing(hours: Hours) -> None:
+    assert check_ohlcv(hours(3, timeframe="1d")).by_rule == {"timeframe_spacing": 1}
 
 
 def test_missing_bars_do_not_make_a_timeframe_wrong(hours: Hours) -> None:
@@ -265,5 +274,5 @@ def test_a_missing_exit_time_is_found() -> None:
 
 
 def test_no_trades_break_no_rule() -> None:
-    none = {field.name: getattr(trades(), field.name)[:0] for field in dataclasses.fields(Trades)[1:]}
+    none = {field.name: getattr(trades(), field.name)[:0] for field in msgspec.structs.fields(Trades)[1:]}
     assert len(check_trades(Trades(symbol="TEST", **none))) == 0

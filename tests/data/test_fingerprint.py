@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import struct
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -99,12 +99,12 @@ def test_no_bars_have_a_fingerprint_too(hours: Hours) -> None:
 
 @pytest.mark.parametrize("change", [{"symbol": "OTHER"}, {"timeframe": "60m"}])
 def test_symbol_and_timeframe_are_part_of_it(hours: Hours, change: dict[str, str]) -> None:
-    assert fingerprint(dataclasses.replace(hours(), **change))["digest"] != fingerprint(hours())["digest"]
+    assert fingerprint(msgspec.structs.replace(hours(), **change))["digest"] != fingerprint(hours())["digest"]
 
 
 def test_a_symbol_cannot_pass_for_a_timeframe(hours: Hours) -> None:
-    one = dataclasses.replace(hours(), symbol='A","timeframe":"1d')
-    other = dataclasses.replace(hours(), symbol="A", timeframe='1d","timeframe":"1h')
+    one = msgspec.structs.replace(hours(), symbol='A","timeframe":"1d')
+    other = msgspec.structs.replace(hours(), symbol="A", timeframe='1d","timeframe":"1h')
     assert fingerprint(one)["digest"] != fingerprint(other)["digest"]
 
 
@@ -113,14 +113,14 @@ def test_the_last_bit_of_any_column_changes_it(hours: Hours, column: str) -> Non
     bars = hours(50)
     changed: Any = getattr(bars, column).copy()
     changed.view(np.int64)[30] += 1
-    found = fingerprint(dataclasses.replace(bars, **{column: changed}))
+    found = fingerprint(msgspec.structs.replace(bars, **{column: changed}))
     assert found["digest"] != fingerprint(bars)["digest"]
     assert compare(fingerprint(bars), found) == ["2024-01-02"]
 
 
 def test_the_memory_layout_of_the_columns_does_not_matter(hours: Hours) -> None:
     bars = hours(6)
-    spread = dataclasses.replace(bars, close=np.repeat(bars.close, 2)[::2], open=bars.open.astype(">f8"))
+    spread = msgspec.structs.replace(bars, close=np.repeat(bars.close, 2)[::2], open=bars.open.astype(">f8"))
     assert not spread.close.flags.c_contiguous
     assert fingerprint(spread) == fingerprint(bars)
 

@@ -416,6 +416,11 @@ def test_reject_lists_each_violation_with_row_column_and_value(write: Write, goo
     )
 
 
+def test_a_single_violation_is_one(write: Write, good: str) -> None:
+    message = refusal(write(good.replace("13,15,12,14,400", "13,15,12,14,-4"))).message
+    assert message.startswith("the bars break the contract, 1 violation:\n")
+
+
 def test_twenty_violations_are_shown_and_all_are_counted(write: Write) -> None:
     rows = [f"2024-01-{day:02},1,1,1,-{day},1" for day in range(1, 31)]
     lines = refusal(write(table("date,open,high,low,close,volume", *rows)), timeframe="1d").message.splitlines()
@@ -654,7 +659,7 @@ def test_no_bytes_bring_anything_but_bars_or_a_sentence(content: bytes, mode: st
         load(path, on_violation=mode)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(rows=st.lists(ROW, max_size=6), mark=st.sampled_from(",;\t"), header=st.booleans(), mode=MODE)
 def test_no_table_brings_anything_but_bars_or_a_sentence(
     rows: list[list[str]], mark: str, header: bool, mode: str
@@ -668,7 +673,7 @@ def test_no_table_brings_anything_but_bars_or_a_sentence(
             assert (np.isfinite(prices) & (prices > 0)).all()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(prices=st.lists(st.floats(1e-300, 1e300), min_size=1, max_size=40), start=st.integers(-(10**9), 10**9))
 def test_what_is_written_is_what_is_read(prices: list[float], start: int) -> None:
     stamps = np.datetime64(start, "h").astype("datetime64[ns]") if abs(start) < 2_000_000 else np.datetime64(0, "ns")

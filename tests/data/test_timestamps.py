@@ -148,6 +148,35 @@ def test_pieces_count_their_rows_on() -> None:
     assert caught.value.index == 3
 
 
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        (("2024-01-03", "2024-01-03 00:00", "2024-02-30 00:00"), "is not a date of the calendar"),
+        (("2024-01-03", "2024-01-03 00:00", "2024-01-03T00:00Z"), "carries a zone, unlike the rows before"),
+        (("2024-01-03", "", "1704067200"), "is an epoch number, unlike the rows before"),
+        (("2024-01-03", "", "x"), "is not a timestamp"),
+    ],
+)
+def test_a_piece_of_several_layouts_counts_its_rows_on_too(texts: tuple[str, ...], reason: str) -> None:
+    column = TimestampColumn()
+    column.add(["2024-01-01", "2024-01-02"])
+    with pytest.raises(Unreadable, match=reason) as caught:
+        column.add(texts)
+    assert caught.value.index == 4
+
+
+def test_what_stands_behind_the_nine_is_no_digit() -> None:
+    with pytest.raises(Unreadable, match="is not a timestamp"):
+        read("2024-01-01", "2024-01-0:")
+
+
+@pytest.mark.parametrize("zone", ["+24:00", "-24:00", "+00:60"])
+def test_a_zone_is_less_than_a_day_and_its_minutes_less_than_an_hour(zone: str) -> None:
+    assert read("1970-01-02T00:00+23:59")[0] == [60 * 10**9]
+    with pytest.raises(Unreadable, match="has no such zone"):
+        read(f"2024-01-01T00:00{zone}")
+
+
 def test_a_piece_of_another_kind_is_refused() -> None:
     column = TimestampColumn()
     column.add(["2024-01-01", "2024-01-02"])

@@ -1,1 +1,4 @@
-"""What enters a run: bars (`ohlcv`), their contract (`contract`) and calendar (`calendar`); what leaves it: `trades`."""
+"""What enters a run and what leaves it.
+
+In: bars (`ohlcv`), their contract (`contract`), calendar (`calendar`) and fingerprint. Out: `trades`.
+"""

@@ -8,7 +8,6 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -40,8 +39,7 @@ ROWS_AT_ONCE = 512  # rows are read in pieces small enough for the cache: half t
 TIMESTAMPS_AT_ONCE = 16 * ROWS_AT_ONCE
 
 
-@dataclass(frozen=True, slots=True)
-class Bars:
+class Bars(msgspec.Struct, frozen=True, eq=False):
     """N bars of one symbol, in order of time.
 
     `timestamp` is datetime64[ns] in UTC, the bar's open time; the prices and `volume` are float64, all of shape (N,).
@@ -82,6 +80,9 @@ class Loaded(msgspec.Struct, frozen=True):
     dropped: int
     problems: list[str]
     gaps: Gaps
+
+
+_NUMBERS = msgspec.json.Decoder(list[float])
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -217,7 +218,6 @@ def _read_csv(
     pieces: dict[str, list[Floats]] = {name: [] for name in COLUMNS[1:]}
     rows: list[npt.NDArray[np.int64]] = []
     texts: list[str] = []
-    underscores = data.find(b"_", max(data.find(b"\n"), 0)) >= 0
     try:
         header = next((row for row in reader if row), None)
         if header is None:
@@ -231,7 +231,7 @@ def _read_csv(
                 texts = []
             for name, parts in pieces.items():
                 if name in where:
-                    parts.append(_floats(cells[where[name]], lines, path, name, underscores))
+                    parts.append(_floats(cells[where[name]], lines, path, name))
     except csv.Error as error:
         raise InputError(f"{path} row {reader.line_num}: {_show(str(error))}") from None
     if texts:
@@ -285,15 +285,14 @@ def _columns_of(reader: Any, width: int, path: str) -> Iterator[tuple[npt.NDArra
             yield numbers, list(zip(*batch, strict=True))
 
 
-def _floats(
-    texts: Sequence[str], lines: npt.NDArray[np.int64], path: str, column: str, underscores: bool = True
-) -> Floats:
-    """Read cells as numbers, missing ones as NaN; `underscores` says to look for 1_000, which Python would read."""
-    try:
-        if not underscores or "_" not in "".join(texts):
-            return np.fromiter(map(float, texts), np.float64, len(texts))
-    except ValueError:
-        pass
+def _floats(texts: Sequence[str], lines: npt.NDArray[np.int64], path: str, column: str) -> Floats:
+    """Read cells as numbers, missing ones as NaN."""
+    try:  # several times faster than float(); what is no number of JSON's goes the long way
+        values = np.array(_NUMBERS.decode(f"[{','.join(texts)}]"))
+    except msgspec.DecodeError:
+        values = np.empty(0)
+    if len(values) == len(texts):  # a cell such as 1,234 would be two
+        return values
     values = np.empty(len(texts))
     for at, text in enumerate(texts):
         try:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 __all__ = ["EXIT_REASONS", "SIDES", "Trades"]
 
@@ -13,8 +12,7 @@ EXIT_REASONS = ("signal", "stop_loss", "take_profit", "trailing_stop", "end_of_d
 SIDES = {1: "long", -1: "short"}
 
 
-@dataclass(frozen=True, slots=True)
-class Trades:
+class Trades(Struct, frozen=True, eq=False):
     """N closed trades, ordered by exit, then entry. Prices are fill prices; money is in quote currency.
 
     `side` holds +1 (long) or -1 (short); `exit_reason` an index into `EXIT_REASONS`;

@@ -8,11 +8,11 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 __all__ = ["NOISE", "REASONS", "Floats", "NoValueError", "Times", "Undefined", "finite", "need", "total"]
 
@@ -47,8 +47,7 @@ REASONS = {
 """Every reason a statistic can be null for, and what it means."""
 
 
-@dataclass(frozen=True)
-class Undefined:
+class Undefined(Struct, frozen=True):
     """A statistic that has no value, and why: one of `REASONS`."""
 
     reason: str
