@@ -11,7 +11,9 @@ from peak_trade import script
 
 def main() -> int:
     parser = script.parser(__doc__)
-    parser.add_argument("--repeat", type=int, default=7, metavar="N", help="how often each is run (default: 7)")
+    parser.add_argument(
+        "--repeat", type=script.count, default=7, metavar="N", help="how often each is run (default: 7)"
+    )
     parser.add_argument("--no-peers", action="store_true", help="leave other engines out")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--write", action="store_true", help="put the table into docs/dev/benchmarks.md")

@@ -12,7 +12,7 @@ def main() -> int:
     parser = script.parser(__doc__)
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     parser.add_argument("--full", action="store_true", help="print whole run_ids")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the newest N")
+    parser.add_argument("--limit", type=script.count, metavar="N", help="only the newest N")
     parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 

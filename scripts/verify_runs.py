@@ -21,7 +21,7 @@ def main() -> int:
     from peak_trade.evidence import run_dir, verify
 
     script.show_warnings()
-    results = script.results_dir(args.results_dir)
+    results = script.results_dir(args.results_dir, there=True)
     run_dir.warn_unfinished(results)
     names = [] if args.all else [run_dir.find(results, run) for run in args.runs or ["last"]]
     root = None if args.no_data else script.repo_root()

@@ -13,6 +13,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -115,7 +116,7 @@ class Tracking(_Section, frozen=True):
 
     mode: Literal["off", "auto", "strict"] = "off"
     experiment: Name = "peak_trade"
-    timeout_s: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
+    timeout_s: Annotated[float, Meta(gt=0, le=3_600)] = 60.0
 
 
 class Config(_Section, frozen=True, kw_only=True):
@@ -231,12 +232,17 @@ def _decode(tree: dict[str, Any]) -> Config:
 
 
 def _unknown_keys(tree: dict[str, Any], struct: type[Struct], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
-    fields = {field.name: field.type for field in msgspec.structs.fields(struct)}
+    fields = _fields(struct)
     for key, value in tree.items():
         if key not in fields:
             yield prefix + key, list(fields)
         elif isinstance(value, dict) and isinstance(fields[key], type) and issubclass(fields[key], Struct):
             yield from _unknown_keys(value, fields[key], f"{prefix}{key}.")
+
+
+@cache
+def _fields(struct: type[Struct]) -> dict[str, Any]:
+    return {field.name: field.type for field in msgspec.structs.fields(struct)}
 
 
 def _refuse_unusable(value: Any, key: str = "", depth: int = 0) -> None:
@@ -267,8 +273,7 @@ def _readable(message: str, tree: dict[str, Any]) -> InputError:
     kind: Any = Config
     for name in names:
         value = value.get(name) if isinstance(value, dict) else value
-        fields = {f.name: f.type for f in msgspec.structs.fields(kind)} if _is_struct(kind) else {}
-        kind = fields.get(name, kind)
+        kind = _fields(kind).get(name, kind) if _is_struct(kind) else kind
     allowed = "a section" if _is_struct(kind) else _allowed(kind)
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "…"
     return InputError(

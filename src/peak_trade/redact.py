@@ -1,31 +1,62 @@
-"""Secrets stay out of artifacts: values whose key looks like a secret, and the passwords in URLs."""
+"""Secrets stay out of artifacts: values whose key looks like a secret, and the passwords in URLs.
+
+What looks like a secret is masked beside its key, and its value wherever else it occurs.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["MASK", "Redactor"]
+import msgspec
+
+__all__ = ["MASK", "Redactor", "is_secret_key"]
 
 MASK = "[redacted]"
 
 _SECRET_KEY = re.compile(
-    r"(?:^|[^a-z0-9])(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key"
-    r"|credentials?|auth|authorization|bearer|dsn)(?:$|[^a-z0-9])",
+    r"(?:^|[^a-z0-9])(?:passwords?|passwd|passphrase|pwd|secrets?|token|cookies?|credentials?|auth|authorization|bearer|dsn"
+    r"|(?:access|api|auth|bearer|refresh)[_-]?tokens?"
+    r"|(?:access|account|api|encryption|private|secret|signing)[_-]?keys?"
+    r"|(?<!low[_-])(?<!high[_-])(?<!band[_-])pass(?=\d*$)"  # but not a low_pass filter
+    r")\d*(?:$|[^a-z0-9])",
     re.IGNORECASE,
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s/@\"']+(?=@)", re.IGNORECASE)
-_ASSIGNMENT = re.compile(r"""(?P<head>(?P<key>[\w.-]+)["']?\s*[=:]\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;#}\]"']+)""")
-_SHORTEST = 4  # a shorter value may stand anywhere by chance: it is masked beside its key, not wherever it occurs
+# to the last @ in the word, for a password may hold one, or a slash; but there is none in host:80/path@x
+_URL_PASSWORD = re.compile(
+    r"(?P<head>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/:@\"']*+:)(?!\d+/)[^\s\"']{1,400}(?=@)", re.IGNORECASE
+)
+_HEADER = re.compile(
+    r"""(?P<head>\bauthorization["']?\s*[:=]\s*["']?(?=\w+ )"""
+    r"""|\bbearer\s+(?=[\w.~+/=-]{16})(?=\S{0,400}\d))[^"'\n,;}]+""",
+    re.IGNORECASE,
+)
+# every length has a limit, for text without an end must not cost its square
+_TEXT = (
+    r'"""[\s\S]{0,4000}?"""|'
+    + r"'''[\s\S]{0,4000}?'''|"
+    + r'"(?:[^"\\\n]|\\.){0,4000}"|'
+    + r"'(?:[^'\\\n]|\\.){0,4000}'"
+)
+_ASSIGNMENT = re.compile(
+    r"""(?P<head>(?<![\w.-])(?P<key>[\w.-]++)["']?\s*[=:]\s*)(?=(?P<value>"""
+    + _TEXT
+    + r"""|\[[^\]]{0,4000}\]|\{[^}]{0,4000}\}|[^\s,;#}\]"']{1,4000}))"""
+)
+_SHORTEST = 6  # a shorter value may stand anywhere by chance: it is masked beside its key, not wherever it occurs
+_NOTHING = ("true", "false", "none", "null")
 
 
 def is_secret_key(key: str) -> bool:
-    """Say whether a key's name looks like that of a secret.
+    """Say whether a key's name, or one of the names in a dotted key, looks like that of a secret.
 
-    >>> is_secret_key("MLFLOW_TRACKING_TOKEN"), is_secret_key("apiKey"), is_secret_key("max_tokens")
-    (True, True, False)
+    >>> [is_secret_key(key) for key in ("MLFLOW_TRACKING_TOKEN", "apiKey", "params.auth.user", "db_pass")]
+    [True, True, True, True]
+    >>> [is_secret_key(key) for key in ("max_tokens", "keyboard", "author", "low_pass")]
+    [False, False, False, False]
     """
     return bool(_SECRET_KEY.search(_CAMEL.sub("_", key)))
 
@@ -34,19 +65,12 @@ class Redactor:
     """Masks what looks like a secret in trees and texts, and remembers the values so that they are masked anywhere."""
 
     def __init__(self, *trees: Any) -> None:
-        self._values: set[str] = set()
-        for tree in trees:
-            self._collect(tree, secret=False)
-
-    def _collect(self, tree: Any, *, secret: bool) -> None:
-        if isinstance(tree, Mapping):
-            for key, value in tree.items():
-                self._collect(value, secret=secret or is_secret_key(str(key).rpartition(".")[2]))
-        elif isinstance(tree, list | tuple):
-            for value in tree:
-                self._collect(value, secret=secret)
-        elif secret and isinstance(tree, str) and len(tree) >= _SHORTEST:
-            self._values.add(tree)
+        found = {value for tree in trees for value in _secrets(tree)}
+        # as a program may print them: as they are, quoted, or line by line
+        forms = {
+            form for value in found for form in (value, repr(value)[1:-1], _quoted(value)[1:-1], *value.splitlines())
+        }
+        self._values = sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
 
     def tree(self, tree: Any, *, secret: bool = False) -> Any:
         """Return a copy of a tree of dicts and lists in which every secret value is masked.
@@ -55,10 +79,7 @@ class Redactor:
         {'tags': {'api_key': '[redacted]', 'desk': 'rates'}}
         """
         if isinstance(tree, Mapping):
-            return {
-                key: self.tree(value, secret=secret or is_secret_key(str(key).rpartition(".")[2]))
-                for key, value in tree.items()
-            }
+            return {key: self.tree(value, secret=secret or is_secret_key(str(key))) for key, value in tree.items()}
         if isinstance(tree, list | tuple):
             return [self.tree(value, secret=secret) for value in tree]
         if secret and not isinstance(tree, bool) and tree is not None:
@@ -71,20 +92,85 @@ class Redactor:
         >>> Redactor().text('url = "postgresql://me:pw1@host/db"  api_token = "t-9"')
         'url = "postgresql://me:[redacted]@host/db"  api_token = "[redacted]"'
         """
-        for value in sorted(self._values, key=len, reverse=True):
+        for value in self._values:
             text = text.replace(value, MASK)
         text = _URL_PASSWORD.sub(lambda match: match["head"] + MASK, text)
-        return _ASSIGNMENT.sub(_mask_pair, text)
+        text = _HEADER.sub(lambda match: match["head"] + MASK, text)
+        pieces, end = [], 0
+        for match in _ASSIGNMENT.finditer(text):  # of keys alone: in the value of one there may be another
+            if match.start() >= end and is_secret_key(match["key"]):
+                pieces += [text[end : match.end()], _mask_value(match)]
+                end = match.end("value")
+        return "".join(pieces) + text[end:]
+
+    def toml(self, content: bytes) -> bytes:
+        """Return a TOML file with its secrets masked, and everything else as it stands there, byte for byte.
+
+        Where that would make it another config, or none, it is written anew from its values.
+        """
+        text = content.decode("utf-8")
+        tree = tomllib.loads(text.removeprefix("\ufeff"))
+        masked, wanted = self.text(text), self.tree(tree)
+        try:
+            if tomllib.loads(masked.removeprefix("\ufeff")) == wanted:
+                return masked.encode("utf-8")
+        except tomllib.TOMLDecodeError:
+            pass
+        lines = (f"{_as_toml(key)} = {_as_toml(value)}\n" for key, value in wanted.items())
+        return "".join(["# written anew, for its secrets could not be masked in place\n", *lines]).encode()
 
     def argv(self, argv: Iterable[str]) -> list[str]:
-        """Return the words of a command line, masked."""
-        return [self.text(word) for word in argv]
+        """Return the words of a command line, masked.
+
+        >>> Redactor().argv(["--set", "strategy.params.password=a b", "--set=run.tags.desk=fx"])
+        ['--set', 'strategy.params.password=[redacted]', '--set=run.tags.desk=fx']
+        """
+        return [_ARGUMENT.sub(_mask_argument, self.text(word), count=1) for word in argv]
 
 
-def _mask_pair(match: re.Match[str]) -> str:
-    if not is_secret_key(match["key"].rpartition(".")[2]) or match["value"] in ("true", "false", "None", "null"):
-        return match[0]
-    quote = match["value"][0] if match["value"][0] in "\"'" else ""
-    if not quote and match.string[: match.start("value")].rstrip().endswith("=") and "\n" in match.string:
-        quote = '"'  # a bare number in TOML becomes text, so that the file stays valid
-    return f"{match['head']}{quote}{MASK}{quote}"
+def _secrets(tree: Any, *, secret: bool = False) -> Iterator[str]:
+    """Yield the secret values of a tree as text, and the passwords in its URLs."""
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from _secrets(value, secret=secret or is_secret_key(str(key)))
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from _secrets(value, secret=secret)
+    elif secret and not isinstance(tree, bool) and tree is not None:
+        yield str(tree)
+    elif isinstance(tree, str):
+        yield from (match[0].removeprefix(match["head"]) for match in _URL_PASSWORD.finditer(tree))
+
+
+def _mask_value(match: re.Match[str]) -> str:
+    value = match["value"]
+    if value.lower() in _NOTHING:
+        return value
+    for quote in ('"""', "'''", '"', "'"):
+        if value.startswith(quote):
+            return quote + MASK + quote
+    before = match.string[: match.start()].rpartition("\n")[2].strip()
+    bare = match["head"].rstrip().endswith("=") and before[-1:] in ("", "{", ",") and "\n" in match.string
+    return f'"{MASK}"' if bare else MASK  # in TOML, a bare value becomes text
+
+
+_ARGUMENT = re.compile(r"^(?P<key>(?:--[\w-]+=)?[\w.-]+)=[\s\S]*")
+
+
+def _mask_argument(match: re.Match[str]) -> str:
+    return f"{match['key']}={MASK}" if is_secret_key(match["key"]) else match[0]
+
+
+def _as_toml(value: Any) -> str:
+    """Write a value of a TOML file, tables inline."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_as_toml(key)} = {_as_toml(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_as_toml, value)) + "]"
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    return _quoted(value).replace("\x7f", r"\u007f")  # JSON's escapes are TOML's but for this one
+
+
+def _quoted(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

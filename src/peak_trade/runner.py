@@ -66,10 +66,10 @@ def run(
         loaded = _load_bars(source, root)
         function = _registered(source.config)
     with made.clock("evidence"):
-        log = made.open(run_id)
+        made.open(run_id)
     git = provenance.GitQuestion(root)
     try:
-        with _logging_to(log), _termination_raised():
+        with _logging_to(made.log), _termination_raised():
             try:
                 return _make(made, git, loaded, function)
             except BaseException as error:  # noqa: BLE001 - the one guard: whatever a strategy does, evidence is left
@@ -92,29 +92,31 @@ class _Making(Struct):
     started: str = field(default_factory=now)
     follows: str = ""
     _directory: RunDir | None = None
+    _log: _JsonLines | None = None
 
     @property
     def directory(self) -> RunDir:
         assert self._directory is not None, "opened before it is used"
         return self._directory
 
-    def open(self, run_id: str | None) -> _JsonLines:
-        """Make the working directory and its log, and put the START record on disk."""
-        log = None
+    @property
+    def log(self) -> _JsonLines:
+        assert self._log is not None, "opened before it is used"
+        return self._log
+
+    def open(self, run_id: str | None) -> None:
+        """Make the working directory, and put the START record on disk."""
         try:
             warn_unfinished(self.results)
             self._directory = RunDir.create(self.results, new_run_id(run_id), given=run_id is not None)
-            log = _JsonLines(self._directory.path / "run.log", self._directory.run_id, self.redactor)
+            self._log = _JsonLines(self._directory, self.redactor)
             self.follows = self._directory.ledger.append("start", self._directory.run_id, **_asked(self.source.config))
         except OSError as error:
-            if log:
-                log.close()
             if self._directory:
                 self._directory.abandon()
             raise RunError(
                 f"cannot write to {self.results}: {error.strerror}", hint="check the folder and the disk"
             ) from None
-        return log
 
     @contextmanager
     def clock(self, stage: str) -> Iterator[None]:
@@ -234,13 +236,18 @@ def _ask(
         _seed(config.run.seed)
         function = strategies.load_entrypoint(config.strategy.entrypoint or "", made.source.bases(made.root))
     params = strategies.check_params(function, config.strategy.params)
-    return function, params, strategies.check_target(function(bars, **params), len(bars))
+    process = os.getpid()
+    try:
+        return function, params, strategies.check_target(function(bars, **params), len(bars))
+    finally:
+        if os.getpid() != process:  # a child that the strategy forked and did not end: the run is not its own
+            os._exit(1)
 
 
 def _write_config(made: _Making, params: dict[str, Any] | None = None) -> None:
     """Write the config as given, secrets masked, and as resolved: defaults filled in, overrides applied and listed."""
     given = made.source.content
-    masked = made.redactor.text(given.decode("utf-8")).encode("utf-8")
+    masked = made.redactor.toml(given)
     if masked != given:
         made.receipts.append({"part": "config_snapshot.toml", "outcome": "redacted", "reason": "it holds secrets"})
     resolved = msgspec.to_builtins(made.source.config)
@@ -313,9 +320,9 @@ def _definition(
         "internalParameters": {"seed": config.run.seed, "environment": provenance.environment()},
         "resolvedDependencies": [
             bars,
-            {"name": "strategy", "digest": {"sha256": code.get("sha256")}, "annotations": code},
+            {"name": "strategy", "digest": _known(sha256=code.get("sha256")), "annotations": code},
             _git_state(git),
-            {"name": "constraints.txt", "digest": {"sha256": provenance.pins(made.root)}},
+            {"name": "constraints.txt", "digest": _known(sha256=provenance.pins(made.root))},
         ],
     }
 
@@ -327,7 +334,12 @@ def _from_root(folder: Path, root: Path) -> str:
 
 def _git_state(git: provenance.GitQuestion) -> dict[str, Any]:
     state = git.answer() or {}
-    return {"name": "git", "digest": {"gitCommit": state.get("commit")}, "annotations": state}
+    return {"name": "git", "digest": _known(gitCommit=state.get("commit")), "annotations": state}
+
+
+def _known(**digests: str | None) -> dict[str, str]:
+    """Return the digests there are: a statement has no room for null in their place."""
+    return {name: value for name, value in digests.items() if value}
 
 
 def _predicate(
@@ -335,7 +347,7 @@ def _predicate(
 ) -> manifest.Predicate:
     cost = {"part": "evidence", "outcome": "done", "ms": round(made.milliseconds.get("evidence", 0.0), 3)}
     details = {
-        "builder": {"id": "urn:peak-trade:runner", "version": provenance.environment()["peak_trade"]},
+        "builder": {"id": "urn:peak-trade:runner", "version": {"peak_trade": provenance.environment()["peak_trade"]}},
         "metadata": {"invocationId": made.directory.run_id, "startedOn": made.started, "finishedOn": now()},
         "folder": _from_root(made.source.path.parent, made.root),
         "argv": made.redactor.argv(map(_as_utf8, made.argv)),
@@ -357,12 +369,18 @@ def _fail(made: _Making, git: provenance.GitQuestion, error: BaseException) -> N
             shown.hint = "the run is sealed, but has not got its final name yet: just doctor finishes it"
         raise shown from error
     shown.hint = shown.hint or f"just show {shown.run_id}"
-    _LOG.error("%s", shown.message, extra={"traceback": "".join(traceback.format_exception(error))})
+    trace = "".join(traceback.format_exception(error))
+    made.log.emit(  # not by a logger: user code may have switched those off
+        logging.makeLogRecord(
+            {"name": _LOG.name, "levelname": "ERROR", "msg": shown.message, "traceback": trace},
+        )
+    )
     told = {"stage": made.stage, "type": type(error).__name__, "message": shown.message}
     directory = made.directory
     try:
         with _uninterrupted():
             directory.discard()
+            made.receipts.clear()  # they spoke of what is discarded
             _write_config(made)
             directory.write(ERROR, [files.encode_json(told)])
             definition = {
@@ -498,21 +516,23 @@ def _logging_to(handler: _JsonLines) -> Iterator[None]:
         logging.captureWarnings(False)
         ours.setLevel(level)
         logging.getLogger().removeHandler(handler)
-        handler.close()
 
 
 class _JsonLines(logging.Handler):
     """Writes each record to `run.log` as one JSON line with the run_id; a full disk is not worth a dead run."""
 
-    def __init__(self, path: Path, run_id: str, redactor: Redactor) -> None:
+    def __init__(self, directory: RunDir, redactor: Redactor) -> None:
         super().__init__()
-        self.run_id, self.redactor = run_id, redactor
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.directory, self.redactor = directory, redactor
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
-        try:
-            os.write(self._file, msgspec.json.encode(self._line(record)) + b"\n")
+        try:  # the file is opened for each: user code that configures logging closes what handlers hold open
+            handle = os.open(self.directory.path / "run.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                os.write(handle, msgspec.json.encode(self._line(record)) + b"\n")
+            finally:
+                os.close(handle)
         except Exception:  # noqa: BLE001 - a message that cannot be made, or a full disk: as every log handler does
             self.handleError(record)
 
@@ -520,7 +540,7 @@ class _JsonLines(logging.Handler):
         line = {
             "time": now(),
             "level": record.levelname.lower(),
-            "run_id": self.run_id,
+            "run_id": self.directory.run_id,
             "logger": record.name,
             "message": self.redactor.text(_as_utf8(record.getMessage())),
         }
@@ -533,10 +553,3 @@ class _JsonLines(logging.Handler):
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Say nothing: the record has reached stderr by its own way."""
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-        super().close()

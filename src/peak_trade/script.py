@@ -20,6 +20,7 @@ from peak_trade.errors import InputError, PeakError, did_you_mean
 __all__ = [
     "Parser",
     "claim_stdout",
+    "count",
     "note",
     "parser",
     "print_json",
@@ -62,6 +63,14 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"unknown option `{name}`", hint=did_you_mean(name, self._option_string_actions))
 
 
+def count(text: str) -> int:
+    """Read an argument that counts something: a whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return number
+
+
 def parser(doc: str | None, **options: Any) -> Parser:
     """Return a parser whose help is the module docstring `doc` and that knows `--debug`.
 
@@ -70,12 +79,17 @@ def parser(doc: str | None, **options: Any) -> Parser:
     """
     made = Parser(
         description=(doc or "").strip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
         allow_abbrev=False,  # an abbreviation that works today is ambiguous after the next option
         **options,
     )
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return made
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    # argparse makes one per argument, and asks shutil, which brings every compressor, how wide the terminal is
+    return argparse.RawDescriptionHelpFormatter(prog, width=100)
 
 
 def run(main: Callable[[], int]) -> Never:
@@ -145,7 +159,10 @@ def show_warnings() -> None:
         def emit(self, record: logging.LogRecord) -> None:
             if hasattr(record, "traceback"):  # an error that ends the process: it is told at the end, once
                 return
-            message, _, hint = record.getMessage().partition("; hint: ")
+            try:
+                message, _, hint = record.getMessage().partition("; hint: ")
+            except Exception:  # noqa: BLE001 - a strategy's log call with the wrong arguments is no reason to die
+                message, hint = f"{record.msg} {record.args}", ""
             warn(message, hint=hint)
 
     handler = Handler(logging.WARNING)
@@ -164,8 +181,14 @@ def repo_root() -> Path:
     return root
 
 
-def results_dir(given: str | os.PathLike[str] | None = None) -> Path:
-    """Return where runs are kept: `given`, else `$PEAK_RESULTS_DIR`, else `results/` in the checkout."""
+def results_dir(given: str | os.PathLike[str] | None = None, *, there: bool = False) -> Path:
+    """Return where runs are kept: `given`, else `$PEAK_RESULTS_DIR`, else `results/` in the checkout.
+
+    Raises:
+        InputError: if one that was `given` should be `there` and is not.
+    """
+    if there and given and not Path(given).is_dir():
+        raise InputError(f"there is no folder {given}", hint="check --results-dir")
     chosen = given or os.environ.get("PEAK_RESULTS_DIR")
     return Path(chosen) if chosen else repo_root() / "results"
 

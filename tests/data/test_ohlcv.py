@@ -482,6 +482,11 @@ def test_a_file_that_runs_backwards_is_to_be_sorted(write: Write, good: str, mod
     assert error.hint == "sort its rows by time, oldest first"
 
 
+def test_one_bar_alone_runs_nowhere(write: Write) -> None:
+    text = table("date,open,high,low,close,volume", "2024-01-01,1,1,1,1,-1")
+    assert "row 2, column volume: -1.0 must be finite and not negative" in refusal(write(text)).message
+
+
 @pytest.mark.parametrize("mode", ["reject", "drop-rows"])
 def test_a_wrong_timeframe_names_both_and_cannot_be_dropped(write: Write, good: str, mode: str) -> None:
     message = refusal(write(good), timeframe="1d", on_violation=mode).message

@@ -116,7 +116,7 @@ class Evidence(msgspec.Struct):
         """Copy everything to `root`; sealed files, which are replaced and never written to, as hard links."""
         copy = link_sealed if links else shutil.copy2
         shutil.copytree(self.root, root, symlinks=True, dirs_exist_ok=True, copy_function=copy)
-        return Evidence(root, root / "results", self.runs)
+        return Evidence(root, root / "results", dict(self.runs))
 
     def run(self, name: str, text: str, *overrides: str, **options: Any) -> Path:
         """Run a config in this repository, and keep the run under a name."""

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from peak_trade.evidence import tables, verify
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.run_dir import RunDir, recover
 
 Evidence = Any  # of conftest.py, which cannot be imported
 FILES = {
@@ -48,6 +49,14 @@ def finding(lines: list[str], start: str) -> str:
     """Return the one finding that starts like this."""
     (line,) = [line for line in lines if line.startswith(start)]
     return line
+
+
+def lines_of(verdict: verify.Verdict) -> list[str]:
+    return [str(finding) for finding in verdict.findings]
+
+
+def broken(verdicts: dict[str, verify.Verdict]) -> set[str]:
+    return {name for name, verdict in verdicts.items() if verdict.state != "intact"}
 
 
 # --- untouched ----------------------------------------------------------------------------------------------------
@@ -78,18 +87,84 @@ def test_one_run_can_be_verified_alone(evidence: Evidence) -> None:
     assert verify.verify(evidence.path("own")).state == "intact"
 
 
+RANDOM_STRATEGY = """
+import numpy as np
+
+def at_random(bars, *, seed, length):
+    random = np.random.default_rng(seed)
+    return np.repeat(random.choice([-1.0, -0.3, 0.0, 0.5, 1.0], len(bars)), length)[: len(bars)]
+"""
+
+
+def random_bars(count: int, seed: int, jump: float) -> str:
+    """Return bars at a random walk with gaps, of days or of seconds."""
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    opens = 100 * np.cumprod(1 + jump * random.uniform(-1, 1, count))
+    closes = opens * (1 + jump * random.uniform(-1, 1, count))
+    highs, lows = np.maximum(opens, closes) * (1 + jump / 3), np.minimum(opens, closes) * (1 - jump / 3)
+    rows = zip(opens.tolist(), highs.tolist(), lows.tolist(), closes.tolist(), strict=True)
+    lines = [f"{1704067200 + 3600 * at},{o!r},{h!r},{low!r},{c!r},1" for at, (o, h, low, c) in enumerate(rows)]
+    return "\n".join(["timestamp,open,high,low,close,volume", *lines]) + "\n"
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    count=st.sampled_from([1, 2, 3]) | st.integers(1, 50),
+    seed=st.integers(0, 10**6),
+    jump=st.sampled_from([0.001, 0.05, 0.6]),
+    settings_=st.fixed_dictionaries(
+        {},
+        optional={
+            "strategy.params.length": st.integers(1, 9),
+            "execution.fee_bps": st.sampled_from([0, 1.5, 250]),
+            "execution.slippage_bps": st.sampled_from([0, 2, 300]),
+            "execution.borrow_rate": st.sampled_from([0, 0.03, 9]),
+            "execution.initial_cash": st.sampled_from([0.01, 10_000, 1e15]),
+            "sizing.scale": st.sampled_from([0.5, 3]),
+            "sizing.max_exposure": st.sampled_from([0.1, 1]),
+            "sizing.min_trade_value": st.sampled_from([0, 500]),
+            "stops.stop_loss": st.sampled_from([0.001, 0.1]),
+            "stops.take_profit": st.sampled_from([0.001, 0.2]),
+            "stops.trailing_stop": st.sampled_from([0.002, 0.1]),
+            "stats.benchmark": st.sampled_from(["none", "buy_and_hold"]),
+            "stats.risk_free_rate": st.sampled_from([0.02, -0.01]),
+            "data.calendar": st.sampled_from(["24/7", "XNYS"]),
+        },
+    ),
+)
+def test_whatever_is_run_is_intact(
+    tmp_path_factory: pytest.TempPathFactory, count: int, seed: int, jump: float, settings_: dict[str, Any]
+) -> None:
+    from peak_trade import config, runner
+
+    root = tmp_path_factory.mktemp("random")
+    (root / "bars.csv").write_text(random_bars(count, seed, jump))
+    (root / "own.py").write_text(RANDOM_STRATEGY)
+    (root / "config.toml").write_text(
+        '[data]\npath = "bars.csv"\nsymbol = "T"\ntimeframe = "1h"\n[strategy]\nentrypoint = "own.py:at_random"\n'
+        f"[strategy.params]\nseed = {seed}\nlength = 3\n[execution]\nallow_short = true\n"
+    )
+    overrides = [f"{key}={value}" for key, value in settings_.items()]
+    run_dir = runner.run(config.load(root / "config.toml", overrides), root=root, results=root / "results")
+    verdict = verify.verify(run_dir, root=root)
+    assert (lines_of(verdict), verdict.unchecked) == ([], [])
+    shutil.rmtree(root)
+
+
 # --- bytes --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", ["first", "middle", "last"])
 @pytest.mark.parametrize(("name", "file"), EVERY_FILE)
-def test_a_flipped_bit_is_found(evidence: Evidence, name: str, file: str, where: str) -> None:
-    content = bytearray((evidence.path(name) / file).read_bytes())
-    before = sha256(content)
-    content[{"first": 0, "middle": len(content) // 2, "last": -1}[where]] ^= 1
-    evidence.rewrite(name, file, bytes(content))
-    assert f"{file}: expected sha256 {before}, found sha256 {sha256(content)}" in evidence.findings(name)
-    assert evidence.broken() == {name}
+def test_a_flipped_bit_is_found(evidence: Evidence, name: str, file: str) -> None:
+    before = (evidence.path(name) / file).read_bytes()
+    for at in (0, len(before) // 3, len(before) // 2, len(before) - 1):
+        after = before[:at] + bytes([before[at] ^ 1]) + before[at + 1 :]
+        evidence.rewrite(name, file, after)
+        verdicts = evidence.verdicts()
+        assert f"{file}: expected sha256 {sha256(before)}, found sha256 {sha256(after)}" in lines_of(verdicts[name])
+        assert broken(verdicts) == {name}
 
 
 CHANGES: dict[str, Callable[[bytes], bytes]] = {
@@ -101,14 +176,15 @@ CHANGES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(("name", "file"), EVERY_FILE)
-def test_a_changed_length_is_found(evidence: Evidence, name: str, file: str, change: str) -> None:
+def test_a_changed_length_is_found(evidence: Evidence, name: str, file: str) -> None:
     before = (evidence.path(name) / file).read_bytes()
-    after = CHANGES[change](before)
-    evidence.rewrite(name, file, after)
-    assert f"{file}: expected sha256 {sha256(before)}, found sha256 {sha256(after)}" in evidence.findings(name)
-    assert evidence.broken() == {name}
+    for change in CHANGES.values():
+        after = change(before)
+        evidence.rewrite(name, file, after)
+        verdicts = evidence.verdicts()
+        assert f"{file}: expected sha256 {sha256(before)}, found sha256 {sha256(after)}" in lines_of(verdicts[name])
+        assert broken(verdicts) == {name}
 
 
 def put_nothing(path: Path) -> str:
@@ -126,9 +202,7 @@ def put_a_pipe(path: Path) -> str:
 
 
 def put_a_link_to_the_same_bytes(path: Path) -> str:
-    outside = path.parents[2] / "outside"
-    (path.parents[2] / "kept").rename(outside)
-    path.symlink_to(outside)
+    path.symlink_to(path.parents[2] / "kept")
     return "a symbolic link"
 
 
@@ -137,17 +211,16 @@ def put_a_dangling_link(path: Path) -> str:
     return "a symbolic link"
 
 
-@pytest.mark.parametrize(
-    "put", [put_nothing, put_a_folder, put_a_pipe, put_a_link_to_the_same_bytes, put_a_dangling_link]
-)
 @pytest.mark.parametrize(("name", "file"), EVERY_FILE)
-def test_what_is_no_file_is_found(evidence: Evidence, name: str, file: str, put: Callable[[Path], str]) -> None:
+def test_what_is_no_file_is_found(evidence: Evidence, name: str, file: str) -> None:
     path = evidence.path(name) / file
     expected = "the run's manifest" if file == "manifest.json" else f"sha256 {sha256(path.read_bytes())}"
-    path.rename(path.parents[2] / "kept")
-    found = put(path)
-    assert evidence.findings(name) == [f"{file}: expected {expected}, found {found}"]
-    assert evidence.broken() == {name}
+    path.rename(evidence.root / "kept")
+    for put in (put_nothing, put_a_pipe, put_a_link_to_the_same_bytes, put_a_dangling_link, put_a_folder):
+        path.unlink(missing_ok=True)
+        found, verdicts = put(path), evidence.verdicts()
+        assert lines_of(verdicts[name]) == [f"{file}: expected {expected}, found {found}"]
+        assert broken(verdicts) == {name}
 
 
 @pytest.mark.parametrize("name", ["builtin", "failed"])
@@ -320,15 +393,17 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("kind", GARBAGE)
-@pytest.mark.parametrize("file", ["manifest.json", "stats.json", "config_snapshot.json", "equity.csv", "trades.csv"])
-def test_garbage_is_found_and_stops_no_other_check(evidence: Evidence, file: str, kind: str) -> None:
-    evidence.rewrite("own", file, GARBAGE[kind])
-    if file != "manifest.json":
-        evidence.forge("own")  # so that the contents are read at all
-    verdict = evidence.verdicts()["own"]
-    assert verdict.state == "broken"
-    assert all(len(str(finding)) < 1000 and str(finding).isprintable() for finding in verdict.findings)
-    assert evidence.broken() == {"own"}
+def test_garbage_is_found_and_stops_no_other_check(evidence: Evidence, kind: str) -> None:
+    for file in ("manifest.json", "stats.json", "config_snapshot.json", "equity.csv", "trades.csv"):
+        whole = (evidence.path("own") / file).read_bytes()
+        evidence.rewrite("own", file, GARBAGE[kind])
+        if file != "manifest.json":
+            evidence.forge("own")  # so that the contents are read at all
+        verdicts = evidence.verdicts()
+        assert verdicts["own"].state == "broken"
+        assert all(len(line) < 1000 and line.isprintable() for line in lines_of(verdicts["own"]))
+        assert broken(verdicts) == {"own"}
+        evidence.rewrite("own", file, whole)
 
 
 WEIRD: list[Any] = [None, [], {"a": None}, "text", -1.5]
@@ -549,8 +624,7 @@ def test_every_forged_statistic_is_found(evidence: Evidence) -> None:
         forged: Any = 0.5 if value is None else value + 1 if not isinstance(value, dict) else value | {"trades": "none"}
         evidence.edit_json("own", "stats.json", lambda stats, key=key, forged=forged: stats.update({key: forged}))
         evidence.forge("own", lambda statement: sync_summary(evidence, statement))
-        found = [str(finding) for finding in verify.verify(evidence.path("own")).findings]
-        assert found == [f"stats.json {key}: expected {value}, found {forged}"]
+        assert lines_of(verify.verify(evidence.path("own"))) == [f"stats.json {key}: expected {value}, found {forged}"]
         evidence.rewrite("own", "stats.json", original)
 
 
@@ -722,12 +796,12 @@ def test_a_repeated_line_is_found(evidence: Evidence, line: int) -> None:
 
 
 @pytest.mark.parametrize("line", LINES)
-@pytest.mark.parametrize("key", ["event", "run_id", "prev", "strategy", "symbol", "timeframe"])
-def test_an_edited_line_is_found(evidence: Evidence, line: int, key: str) -> None:
+def test_an_edited_line_is_found(evidence: Evidence, line: int) -> None:
     lines = evidence.ledger()
-    lines[line] = msgspec.json.encode(json.loads(lines[line]) | {key: "other"})
-    evidence.write_ledger(lines)
-    assert evidence.broken()
+    for key in ("event", "run_id", "prev", "strategy", "symbol", "timeframe"):
+        edited = msgspec.json.encode(json.loads(lines[line]) | {key: "other"})
+        evidence.write_ledger([*lines[:line], edited, *lines[line + 1 :]])
+        assert evidence.broken(), key
 
 
 @pytest.mark.parametrize("key", ["stage", "type", "message", "manifest"])
@@ -746,17 +820,18 @@ def test_a_ledger_chained_anew_around_an_edited_figure_is_found(evidence: Eviden
     assert f"ledger.jsonl line 4 {key}: expected {was}, found 5" in evidence.findings("own")
 
 
-@pytest.mark.parametrize("line", [0, 5, 10])
 @pytest.mark.parametrize(
     "garbage",
-    [b"garbage", b"", b"{}", b"[]", b"null", b"\xff\xfe\x00", b'{"event":"start"}', b"{" * 5000, b"[" * 100_000],
+    [b"garbage", b"", b"{}", b"[]", b"null", b"\xff\xfe\x00", b'{"event":"start"}', b'{"event":' + b"[" * 100_000],
 )
-def test_a_line_of_garbage_is_found(evidence: Evidence, line: int, garbage: bytes) -> None:
+def test_a_line_of_garbage_is_found(evidence: Evidence, garbage: bytes) -> None:
     lines = evidence.ledger()
-    lines.insert(line, garbage)
-    evidence.write_ledger(lines)
-    assert finding(evidence.findings("ledger.jsonl"), f"ledger.jsonl line {line + 1}: expected a ledger entry, found ")
-    assert evidence.broken() == {"ledger.jsonl"}
+    for line in (0, 5, 10):
+        evidence.write_ledger([*lines[:line], garbage, *lines[line:]])
+        verdicts = evidence.verdicts()
+        expected = f"ledger.jsonl line {line + 1}: expected a ledger entry, found "
+        assert finding(lines_of(verdicts["ledger.jsonl"]), expected)
+        assert broken(verdicts) == {"ledger.jsonl"}
 
 
 def test_a_torn_last_line_is_said_and_its_run_is_found(evidence: Evidence) -> None:
@@ -791,6 +866,20 @@ def test_a_removed_run_that_is_there_is_found(evidence: Evidence) -> None:
     assert evidence.findings() == [
         f"ledger.jsonl: expected nothing after the removal of {evidence.runs['own']}, found its directory is there"
     ]
+
+
+@pytest.mark.parametrize("left", [[], ["run.log"], ["config_snapshot.toml", "stats.json"], ["error.json"]])
+def test_a_run_that_was_recovered_is_intact(evidence: Evidence, left: list[str]) -> None:
+    run = RunDir.create(evidence.results, "00000000-0000-4000-8000-000000000000", given=False)
+    run.ledger.append("start", run.run_id)
+    for name in left:
+        (run.path / name).write_text("{}")
+    run.release()  # as when its process has died
+    assert recover(evidence.results) == [(run.run_id, "sealed as failed: its process died")]
+    assert evidence.broken() == set()
+    evidence.runs["recovered"] = run.run_id
+    evidence.rewrite("recovered", "manifest.json", b"{}")
+    assert evidence.broken() == {"recovered"}
 
 
 def test_an_end_without_a_start_is_found(evidence: Evidence) -> None:
@@ -845,11 +934,31 @@ def test_data_that_is_gone_is_said_not_to_be_checked(evidence: Evidence) -> None
     (evidence.root / "data" / "bars.csv").unlink()
     verdicts = evidence.verdicts()
     assert evidence.broken() == set()
-    assert verdicts["own"].unchecked == [f"the data: there is no file data/bars.csv; looked in {evidence.root}"]
-    assert verdicts["bare"].unchecked == [
-        f"the data: there is no file data/bars.csv; looked in {evidence.root}",
-        f"equity bar by bar: {NO_CLOSES}",
-    ]
+    gone = f"the data: there is no file data/bars.csv; looked in {evidence.root}/config and {evidence.root}"
+    assert verdicts["own"].unchecked == [gone]
+    assert verdicts["bare"].unchecked == [gone, f"equity bar by bar: {NO_CLOSES}"]
+
+
+@pytest.mark.parametrize("path", ["beside.csv", "besi*.csv"])
+def test_data_beside_the_config_is_found_again(evidence: Evidence, path: str) -> None:
+    there = evidence.root / "config" / "beside.csv"
+    shutil.copy(evidence.root / "data" / "bars.csv", there)
+    evidence.run("beside", (evidence.root / "config" / "own.toml").read_text().replace("data/bars.csv", path))
+    assert (evidence.broken(), evidence.verdicts()["beside"].unchecked) == (set(), [])
+    there.write_text(there.read_text().replace(",1030\n", ",1031\n"))
+    assert evidence.findings("beside")[0].endswith(", changed in 2024-01-02")
+    assert evidence.broken() == {"beside"}
+
+
+def test_a_run_whose_config_lies_elsewhere_is_checked_in_full(evidence: Evidence, tmp_path: Path) -> None:
+    from peak_trade import config, runner
+
+    text = (evidence.root / "config" / "builtin.toml").read_text()
+    (tmp_path / "elsewhere.toml").write_text(text.replace("data/bars.csv", "elsewhere.csv"))
+    shutil.copy(evidence.root / "data" / "bars.csv", tmp_path / "elsewhere.csv")
+    run_dir = runner.run(config.load(tmp_path / "elsewhere.toml"), root=evidence.root, results=evidence.results)
+    verdict = verify.verify(run_dir, root=evidence.root)
+    assert (verdict.state, verdict.unchecked) == ("intact", [])
 
 
 def test_the_data_is_left_alone_without_a_root(evidence: Evidence) -> None:
@@ -1007,7 +1116,6 @@ def test_a_file_without_the_right_to_read_is_unreadable(public: Evidence, reques
     assert {name for name, verdict in verdicts.items() if verdict.state == "unreadable"} == {"own", "plain", "bare"}
     assert public.findings("own") == ["equity.csv: expected a readable file, found Permission denied"]
     assert public.findings("plain") == ["manifest.json: expected a readable file, found Permission denied"]
-    public.path("bare").chmod(0o755) if os.geteuid() != 65534 else None
 
 
 # --- any byte -----------------------------------------------------------------------------------------------------
@@ -1019,7 +1127,7 @@ def shared(sealed_once: Evidence, tmp_path_factory: pytest.TempPathFactory) -> E
     return sealed_once.copy(tmp_path_factory.mktemp("shared"))
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_flipped_byte_of_any_run_is_found(shared: Evidence, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(shared.runs)))
@@ -1030,24 +1138,20 @@ def test_any_flipped_byte_of_any_run_is_found(shared: Evidence, data: st.DataObj
     assert not verify.verify(shared.path(name)).findings
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_flipped_byte_of_the_ledger_is_found(shared: Evidence, data: st.DataObject) -> None:
-    path = shared.results / "ledger.jsonl"
-    content = path.read_bytes()
-    # the newest line's time stands nowhere else: until a line follows, nothing can tell that it was changed
-    start = content.rindex(b'"time":"') + len(b'"time":"')
-    with flipped(path, data, but=range(start, content.index(b'"', start))):
+    with flipped(shared.results / "ledger.jsonl", data):
         assert any(verdict.findings for verdict in verify.verify_all(shared.results, None, root=None))
 
 
 class flipped:
     """Flip bits of one byte, and put it back."""
 
-    def __init__(self, path: Path, data: st.DataObject, but: range = range(0)) -> None:
+    def __init__(self, path: Path, data: st.DataObject) -> None:
         self.path, self.before = path, path.read_bytes()
         content = bytearray(self.before)
-        at = data.draw(st.integers(0, len(content) - 1).filter(lambda place: place not in but))
+        at = data.draw(st.integers(0, len(content) - 1))
         content[at] ^= data.draw(st.integers(1, 255))
         self.after = bytes(content)
 

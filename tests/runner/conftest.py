@@ -65,7 +65,8 @@ class Forge:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={key: value for key, value in os.environ.items() if not key.startswith("PEAK_")},
+            env={key: value for key, value in os.environ.items() if not key.startswith("PEAK_")}
+            | {"OPENBLAS_NUM_THREADS": "1"},  # a process of one thread may fork as it likes
         )
 
     def ask(self, *requests: dict[str, Any]) -> list[Outcome]:

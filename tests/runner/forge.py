@@ -219,11 +219,19 @@ def no_turns() -> None:
     """Let writers of the ledger overlap."""
     from peak_trade.evidence import ledger
 
+    real = ledger.Ledger._repaired
+
     @contextlib.contextmanager
     def nothing(handle: int) -> Iterator[None]:
         yield
 
+    def slowly(self: Any, handle: int) -> tuple[int, str]:
+        found = real(self, handle)
+        time.sleep(0.005)  # so that they do overlap, on any machine
+        return found
+
     ledger._locked = nothing  # type: ignore[assignment]
+    ledger.Ledger._repaired = slowly  # type: ignore[method-assign]
 
 
 def all_dead() -> None:

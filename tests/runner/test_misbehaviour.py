@@ -44,7 +44,7 @@ def recurses(bars): return recurses(bars)
 def out_of_memory(bars): raise MemoryError
 def unspeakable(bars): raise Unspeakable
 def wordless(bars): raise ValueError
-def huge(bars): raise ValueError("x" * 2_000)
+def huge(bars): raise ValueError("x" * 1_000_000)
 def many_lines(bars): raise ValueError("first line\\nsecond line\\n" * 1000)
 def secret(bars): raise ValueError("cannot log in with api_key=sk-12345678 at https://me:hunter22@host/")
 def surrogate(bars): raise FileNotFoundError(2, "No such file", "caf\\udce9.csv")
@@ -83,6 +83,15 @@ def child_prints(bars): subprocess.run(["echo", "child's noise"], check=True); r
 def changes_folder(bars): os.chdir("/"); return np.ones(len(bars))
 def logs_badly(bars): logging.getLogger("mine").warning("%d apples", "many"); return np.ones(len(bars))
 def logs_surrogates(bars): logging.getLogger("mine").warning("caf\\udce9"); return np.ones(len(bars))
+def logs_anew(bars): logging.basicConfig(force=True); return np.ones(len(bars))
+def logs_nothing(bars):
+    logging.disable(logging.CRITICAL)
+    return np.ones(len(bars))
+def forks(bars): os.fork(); return np.ones(len(bars))
+def forks_and_raises(bars):
+    if os.fork() == 0: raise ValueError("in the child")
+    os.wait()
+    return np.ones(len(bars))
 def warns(bars): warnings.warn("mind the gap"); return np.ones(len(bars))
 def strict_numpy(bars): np.seterr(all="raise"); warnings.simplefilter("error"); return np.ones(len(bars))
 def has_a_default(bars, *, kind=fine, names=frozenset({"a", "b", "c", "d"})): return np.ones(len(bars))
@@ -113,7 +122,7 @@ FAILING = {
     "exits_generator": "the strategy raised GeneratorExit",
     "recurses": "the strategy raised RecursionError: maximum recursion depth exceeded",
     "out_of_memory": "the strategy raised MemoryError",
-    "unspeakable": "the strategy raised Unspeakable: <exception str() failed>",
+    "unspeakable": "the strategy raised Unspeakable: its text raised RuntimeError",
     "wordless": "the strategy raised ValueError",
     "huge": "the strategy raised ValueError: " + "x" * 200,
     "many_lines": "the strategy raised ValueError: first line",
@@ -208,8 +217,9 @@ def test_a_secret_in_an_exception_reaches_no_file(misbehave: Any, ram: Path) -> 
     assert b"hunter22" not in content
 
 
-@pytest.mark.parametrize("name", ["prints", "child_prints", "changes_folder", "logs_badly",
-                                  "logs_surrogates", "warns", "strict_numpy"])  # fmt: skip
+@pytest.mark.parametrize("name", ["prints", "child_prints", "changes_folder",
+                                  "logs_surrogates", "logs_anew", "logs_nothing",
+                                  "forks", "forks_and_raises", "warns", "strict_numpy"])  # fmt: skip
 def test_a_strategy_with_side_effects_changes_neither_stdout_nor_the_result(
     misbehave: Any, ram: Path, look: Any, name: str
 ) -> None:
@@ -217,6 +227,25 @@ def test_a_strategy_with_side_effects_changes_neither_stdout_nor_the_result(
     assert outcome.code == 0, outcome.stderr
     assert [outcome.stdout.strip()] == [path.name for path in (ram / "results").iterdir() if len(path.name) == 36]
     assert look.unrecovered(ram / "results") == []
+
+
+def test_a_log_call_that_is_wrong_does_not_fail_the_run(misbehave: Any) -> None:
+    assert misbehave("logs_badly").code == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ["logging.basicConfig(force=True)", "logging.disable(logging.CRITICAL)", "logging.shutdown()",
+     "logging.config.dictConfig({'version': 1})"],
+)  # fmt: skip
+def test_the_traceback_is_kept_however_a_strategy_configures_logging(
+    misbehave: Any, config: Path, forge: Any, ram: Path, settings: str
+) -> None:
+    misbehave("fine")
+    code = f"import logging.config\n{settings}\ndef fine(bars): raise ValueError('no idea')\n"
+    (ram / "user.py").write_text(code)
+    forge.cli(config, ram / "others")
+    assert "in fine\n" in evidence(ram / "others")[2][-1]["traceback"]
 
 
 def test_a_relative_results_directory_stays_where_it_was_named(

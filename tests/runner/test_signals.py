@@ -42,13 +42,14 @@ def waiting(config: Path, ram: Path) -> Any:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         started.append(process)
         assert process.stderr and process.stderr.readline() == "waiting\n"
         return process
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored here would be there too
     yield start
+    signal.signal(signal.SIGINT, before)
     for process in started:
         process.kill()
         process.communicate()

@@ -38,3 +38,10 @@ def test_the_defaults_decide_as_a_loop_over_each_window_does(make_walk):
         expected.append(state)
     assert bollinger_reversion(bars).tolist() == expected
     assert 0 < np.sum(expected) < len(bars)
+
+
+def test_a_position_ends_at_exactly_the_middle(make_bars):
+    # bar 2: middle 9 (8), deviation 1.414; bar 3: middle (10 + 7 + 8.5) / 3 = (7 + 10 + 8.5) / 3 = 8.5, the close
+    assert bollinger_reversion(make_bars([10.0, 10.0, 7.0, 8.5]), window=3, width=1.0).tolist() == [0, 0, 1, 0]
+    short = bollinger_reversion(make_bars([7.0, 7.0, 10.0, 8.5]), window=3, width=1.0, short=True)
+    assert short.tolist() == [0, 0, -1, 0]

@@ -102,7 +102,8 @@ def test_nothing_that_python_searches_is_changed_by_a_load_that_fails(tmp_path):
     assert (sys.path, sys.meta_path, set(sys.modules)) == before
 
 
-def test_a_file_that_was_edited_within_the_second_to_the_same_size_runs_as_edited(tmp_path):
+def test_a_file_that_was_edited_within_the_second_to_the_same_size_runs_as_edited(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # else there would be no stale byte-code to fall for
     path = _write(tmp_path / "own.py", "def decide(bars): return 1")
     _write(tmp_path / "beside_edited.py", "X = 1")
     _write(tmp_path / "user.py", "from beside_edited import X\ndef decide(bars): return X")

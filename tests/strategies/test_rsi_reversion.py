@@ -71,3 +71,12 @@ def test_a_flat_stretch_keeps_the_index_until_nothing_is_left_of_the_past(make_w
     assert set(index[7_000:].tolist()) == {50.0}
     between = index[5_000:7_000]
     assert ((np.abs(between - index[999]) < 1e-9) | (between == 50.0)).all()
+
+
+def test_an_index_at_the_lower_level_is_not_below_it(make_bars):
+    assert rsi_reversion(make_bars(CLOSE), period=2, lower=50.0).tolist() == [0, 0, 1, 0, 0, 0, 0, 1]
+
+
+def test_a_short_ends_at_exactly_the_middle(make_bars):
+    # period 1: 100 after a rise, 50 without a change, 0 after a fall
+    assert rsi_reversion(make_bars([10.0, 11.0, 11.0, 10.0]), period=1, short=True).tolist() == [0, -1, 0, 1]

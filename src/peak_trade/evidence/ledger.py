@@ -74,8 +74,8 @@ class Ledger:
     def __init__(self, results: Path) -> None:
         self.path = results / "ledger.jsonl"
 
-    def append(self, event: str, run_id: str, **fields: Any) -> str:
-        """Add a line, on disk when this returns, and return its sha256.
+    def append(self, event: str, run_id: str, *, time: str = "", **fields: Any) -> str:
+        """Add a line (of `time`, else of now), on disk when this returns, and return its sha256.
 
         Raises OSError where it can't be written; the ledger is then as it was.
         """
@@ -86,7 +86,7 @@ class Ledger:
                 sync_folder(self.path.parent)
             with _locked(handle):
                 end, previous = self._repaired(handle)
-                entry = {"event": event, "time": now(), "run_id": run_id, **fields, "prev": previous}
+                entry = {"event": event, "time": time or now(), "run_id": run_id, **fields, "prev": previous}
                 line = msgspec.json.encode(entry)
                 os.lseek(handle, end, os.SEEK_SET)
                 try:
@@ -136,7 +136,7 @@ class Ledger:
             try:
                 fields = decode(line)
                 event, time, run_id, prev = (fields.pop(key) for key in ("event", "time", "run_id", "prev"))
-            except (msgspec.DecodeError, KeyError, UnicodeDecodeError):
+            except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError):
                 reading.broken.append((number, "a ledger entry", line[:60].decode("utf-8", "replace")))
             else:
                 if prev != previous:

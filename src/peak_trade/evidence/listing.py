@@ -40,33 +40,46 @@ def rows(results: Path) -> list[Row]:
     """Return every run, newest first.
 
     The ledger tells of runs in order, also of removed ones; a directory that it does not know (a copy from elsewhere)
-    is read from its manifest. A run without an end is `running` while its process lives, and `unfinished` after that.
+    is read from its manifest. A run without an end is `running` while its process lives, and `unfinished` after that;
+    one that has an end but no directory is `missing`.
+
+    Raises RunError where the ledger can't be read.
     """
+    left = {run.run_id: run.alive for run in unfinished(results)}  # first: a run that ends now has its end below
     known: dict[str, dict[str, Any]] = {}
-    for entry in Ledger(results).read().entries:
+    try:
+        entries = Ledger(results).read().entries
+    except OSError as error:
+        raise RunError(f"{results.name}/ledger.jsonl: {error.strerror}") from None
+    for entry in entries:
         run = known.setdefault(entry.run_id, {"started": entry.time})
-        run.update(entry.fields)
-        run["status"] = _STATUS.get(entry.event, "unfinished")
-    alive = {left.run_id for left in unfinished(results) if left.alive}
-    for path in runs(results):
-        if path.name not in known:
-            known[path.name] = _from_manifest(path)
-    listed = [_row(run_id, run | ({"status": "running"} if run_id in alive else {})) for run_id, run in known.items()]
+        run |= entry.fields | {"event": entry.event, "status": _STATUS.get(entry.event, "unfinished")}
+    there = {path.name: path for path in runs(results)}
+    for run_id, run in known.items():
+        if run_id in left and run_id not in there:
+            run["status"] = "running" if left[run_id] else "unfinished"
+        elif run["event"] in ("sealed", "failed") and run_id not in there:
+            run["status"] = "missing"
+    for run_id in there.keys() - known.keys():
+        known[run_id] = _from_directory(there[run_id])
+    listed = [_row(run_id, run) for run_id, run in reversed(known.items())]
     return sorted(listed, key=lambda row: row.started, reverse=True)
 
 
-def _from_manifest(path: Path) -> dict[str, Any]:
+def _from_directory(path: Path) -> dict[str, Any]:
     try:
-        predicate = read_manifest(path).predicate
-    except RunError:
+        run = describe(path)
+        config = run["config"]
+        strategy = config.get("strategy", {})
+        return {
+            **run["stats"],
+            **config.get("data", {}),
+            "started": run["runDetails"].get("metadata", {}).get("startedOn"),
+            "strategy": strategy.get("name") or strategy.get("entrypoint"),
+            "status": run["status"],
+        }
+    except (RunError, AttributeError, TypeError):
         return {"status": "unreadable"}
-    bars: dict[str, Any] = next(iter(predicate.build_definition.get("resolvedDependencies", [])), {})
-    return {
-        "started": predicate.run_details.get("metadata", {}).get("startedOn") or "",
-        **bars.get("annotations", {}),
-        **predicate.results.get("summary", {}),
-        "status": predicate.status,
-    }
 
 
 def _row(run_id: str, run: dict[str, Any]) -> Row:
@@ -101,6 +114,7 @@ def _distinct(run_ids: Sequence[str]) -> int:
 
 
 def _aligned(table: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
+    table = [["".join(mark if mark.isprintable() else "�" for mark in cell) for cell in row] for row in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     to_the_right = set(right)
     lines = (
@@ -139,11 +153,11 @@ def describe(run_dir: Path) -> dict[str, Any]:
     predicate = (sealed := read_manifest(run_dir)).predicate
     try:
         loaded = {
-            name: msgspec.json.decode((run_dir / f"{name}.json").read_bytes())
+            name: msgspec.json.decode((run_dir / f"{name}.json").read_bytes(), type=dict[str, Any])
             for name in ("config_snapshot", "stats")
             if f"{name}.json" in sealed.files
         }
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RunError(f"{run_dir.name} can't be read: {error}", hint=f"just verify {run_dir.name[:8]}") from None
     return {
         "run_id": sealed.run_id,
@@ -159,8 +173,18 @@ def describe(run_dir: Path) -> dict[str, Any]:
 
 
 def summary(run_dir: Path) -> str:
-    """Return one run as a few readable lines."""
-    run = describe(run_dir)
+    """Return one run as a few readable lines.
+
+    Raises RunError where what it says of itself can't be read.
+    """
+    try:
+        return _aligned(_lines(describe(run_dir)))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise RunError(f"{run_dir.name} can't be read: {what}", hint=f"just verify {run_dir.name[:8]}") from None
+
+
+def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
     config, figures = run["config"], run["stats"]
     data, strategy = config.get("data", {}), config.get("strategy", {})
     params = ", ".join(f"{key}={value}" for key, value in strategy.get("params", {}).items())
@@ -193,7 +217,7 @@ def summary(run_dir: Path) -> str:
         for receipt in run["receipts"]
         if receipt["part"] == "evidence"
     ]
-    return _aligned(lines)
+    return lines
 
 
 def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import subprocess
 import sys
 from functools import cache
@@ -30,7 +29,7 @@ class GitQuestion:
         self._process: subprocess.Popen[bytes] | None = None
         self._known = _ANSWERS.get(folder)
         if self._known is None:
-            self._process = self._start("status", "--porcelain=v2", "--branch", "-z")
+            self._process = self._start("status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z")
 
     def _start(self, *words: str) -> subprocess.Popen[bytes] | None:
         try:
@@ -54,27 +53,30 @@ class GitQuestion:
         return self._known or None
 
     def _parse(self, status: bytes) -> dict[str, Any]:
-        lines = status.decode("utf-8", "replace").split("\0")
+        lines = status.decode("utf-8", "surrogateescape").split("\0")
         head = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# ") and " " in line[2:])
         if "branch.oid" not in head:
             return {}
         changes = [line for line in lines if line and not line.startswith("# ")]
         state: dict[str, Any] = {
             "commit": None if head["branch.oid"] == "(initial)" else head["branch.oid"],
-            "branch": head.get("branch.head"),
+            "branch": head.get("branch.head", "").encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
             "dirty": bool(changes),
         }
         if changes:
-            state["diff_sha256"] = self._difference(status)
+            state["diff_sha256"] = self._difference(changes, "HEAD" if state["commit"] else "--")
         return state
 
-    def _difference(self, status: bytes) -> str:
-        """Digest what the commit does not hold: the changes git tracks, and the content of the files it does not."""
-        sha256 = hashlib.sha256(_output(self._start("diff", "HEAD", "--binary", "--no-ext-diff", "--no-color")))
+    def _difference(self, changes: list[str], base: str) -> str:
+        """Digest what the commit does not hold.
+
+        That is: what is staged (the status names it by its content), what is changed, and the content of new files.
+        """
+        sha256 = hashlib.sha256("\0".join(changes).encode("utf-8", "surrogateescape"))
+        sha256.update(_output(self._start("diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", base)))
         top = Path(os.fsdecode(_output(self._start("rev-parse", "--show-toplevel")).rstrip(b"\n")) or self.folder)
-        for entry in sorted(line[2:] for line in status.split(b"\0") if line.startswith(b"? ")):
-            sha256.update(b"\0" + entry)
-            path = top / os.fsdecode(entry)
+        for new in (change[2:] for change in changes if change.startswith("? ")):
+            path = top / new
             if path.is_file() and not path.is_symlink():
                 sha256.update(digest(path).encode())
         return sha256.hexdigest()
@@ -110,7 +112,7 @@ def environment() -> dict[str, Any]:
     blas = np.__config__.CONFIG.get("Build Dependencies", {}).get("blas", {})
     return {
         "peak_trade": peak_trade.__version__,
-        "python": platform.python_version(),
+        "python": sys.version.split()[0],
         "implementation": sys.implementation.name,
         "numpy": np.__version__,
         "msgspec": msgspec.__version__,
@@ -126,4 +128,4 @@ def _cpu() -> str | None:
             names = (line.partition(":")[2].strip() for line in stream if line.startswith("model name"))
             return next(names, None)
     except OSError:
-        return platform.processor() or None
+        return None

@@ -105,7 +105,8 @@ class RunDir:
         """Write the manifest, note the seal in the ledger and give the directory its final name."""
         written = files.write(self.path / manifest.NAME, [manifest.encode(self.sealed, predicate)])
         files.sync_folder(self.path)
-        self.ledger.append(event, self.run_id, manifest=written.sha256, **fields)
+        finished = predicate.run_details.get("metadata", {}).get("finishedOn", "")  # said twice: either can be checked
+        self.ledger.append(event, self.run_id, time=finished, manifest=written.sha256, **fields)
         self.noted = True
         return self.publish()
 
@@ -178,7 +179,8 @@ def unfinished(results: Path) -> list[Unfinished]:
     working = results / WORKING
     try:
         with _registry(working):
-            names = sorted(entry.name for entry in os.scandir(working) if entry.is_dir(follow_symlinks=False))
+            entries = (entry for entry in os.scandir(working) if _UUID4.fullmatch(entry.name))
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
             return [Unfinished(name, working / name, _alive(working / name)) for name in names]
     except FileNotFoundError:
         return []
@@ -187,7 +189,7 @@ def unfinished(results: Path) -> list[Unfinished]:
 def _alive(folder: Path) -> bool:
     try:
         os.close(_lock(folder))
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # another user's is not ours to judge
         return True
     except FileNotFoundError:
         return False
@@ -210,13 +212,12 @@ def recover(results: Path) -> list[tuple[str, str]]:
     Where the ledger has the seal, only the rename was missing. Else the run is sealed as failed, with all that it left.
     So is a START record whose directory is gone, in a new one. Safe to repeat and to run beside others.
     """
-    done: list[tuple[str, str]] = []
-    _remake(results)
+    done = _remake(results)
     for left in unfinished(results):
         try:
             with _registry(results / WORKING):
                 lock = _lock(left.path)
-        except (BlockingIOError, FileNotFoundError):
+        except (BlockingIOError, FileNotFoundError, PermissionError):
             continue
         run = RunDir(results, left.run_id, left.path, lock)
         try:
@@ -229,12 +230,17 @@ def recover(results: Path) -> list[tuple[str, str]]:
     return done
 
 
-def _remake(results: Path) -> None:
-    """Make the directory of each run that started and has none, neither as unfinished nor as finished."""
+def _remake(results: Path) -> list[tuple[str, str]]:
+    """Make the directory of each run that started and has none; return those for which that is not possible."""
+    failed: list[tuple[str, str]] = []
     for run_id, entry in latest(Ledger(results).read().entries).items():
         places = results / WORKING / run_id, results / run_id
         if entry.event == "start" and _UUID4.fullmatch(run_id) and not any(place.exists() for place in places):
-            places[0].mkdir(parents=True, exist_ok=True)
+            try:
+                places[0].mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                failed.append((run_id, f"not recovered: {error.strerror}"))
+    return failed
 
 
 def _finish(run: RunDir) -> str:
@@ -283,7 +289,10 @@ def find(results: Path, which: str) -> Path:
     """
     if which == "last":
         return _last(results)
-    text = which.strip().lower().rstrip("/").rpartition("/")[2]  # a path to the directory is as good as its name
+    folder, _, text = which.strip().rstrip("/").rpartition("/")  # a path to the directory is as good as its name
+    if folder and os.path.isdir(which) and Path(folder).resolve() != results.resolve():
+        raise InputError(f"{which!r} is not in {results.name}/", hint=f"--results-dir {folder}")
+    text = text.lower()
     matches = [path for path in runs(results) if text and path.name.startswith(text)]
     if len(matches) == 1:
         return matches[0]

@@ -33,7 +33,8 @@ from peak_trade.stats.values import need
 
 __all__ = ["DERIVED", "Finding", "Verdict", "check_ledger", "verify", "verify_all"]
 
-DERIVED = frozenset({"run.log", "telemetry", "plots", "debug", "report"})  # beside the sealed files, and not sealed
+# beside the sealed files, and not sealed
+DERIVED = frozenset({"run.log", "tracking.json", "telemetry", "plots", "debug", "report"})
 _ALWAYS = ("config_snapshot.json", "config_snapshot.toml")
 _SEALED = (*_ALWAYS, "stats.json", "equity.csv")
 _TRADES = ("trades.csv", "trades.parquet")
@@ -217,6 +218,9 @@ def _check_place(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest, rea
     end = _end(run_dir.name, reading)
     if end and _END[end.event] != sealed.predicate.status:
         verdict.add(manifest.NAME, f"status {_END[end.event]}", f"status {sealed.predicate.status}")
+    finished = sealed.predicate.run_details.get("metadata", {}).get("finishedOn")
+    if end and end.time != finished:
+        verdict.add("ledger.jsonl", f"the run's end at {finished}", f"at {end.time}")
     if entries and entries[-1].event == "removed":
         verdict.add("ledger.jsonl", f"nothing after the removal of {run_dir.name}", "its directory is there")
 
@@ -260,7 +264,7 @@ def _check_content(
     elif "benchmark.csv" in contents:
         benchmark = _series(contents, "benchmark.csv", _BENCHMARK)
         _check_benchmark(verdict, config, equity, benchmark)
-    close = _check_data(verdict, definition, config, equity, root)
+    close = _check_data(verdict, sealed, config, equity, root)
     if benchmark:
         if close is not None:
             _agree(verdict, "benchmark.csv", "close", close, benchmark["close"], 0.0)
@@ -306,7 +310,9 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
     overrides, asked = snapshot.pop("overrides"), definition["externalParameters"]
     _compare(verdict, f"{manifest.NAME} overrides", overrides, asked["overrides"])
     again = msgspec.json.decode(msgspec.json.encode(parse(given, overrides), enc_hook=repr))
-    again["strategy"]["params"] = snapshot["strategy"]["params"] | again["strategy"]["params"]  # defaults are its own
+    # the snapshot has the defaults too, and texts in the form that a parameter's type gives them
+    params = {name: value for name, value in again["strategy"]["params"].items() if not isinstance(value, str)}
+    again["strategy"]["params"] = snapshot["strategy"]["params"] | params
     for section, values in again.items():
         for key, value in values.items():
             _compare(verdict, f"config_snapshot.json {section}.{key}", value, snapshot[section].get(key))
@@ -453,15 +459,16 @@ def _check_benchmark(verdict: Verdict, config: Config, equity: dict[str, Any], b
 
 
 def _check_data(
-    verdict: Verdict, definition: dict[str, Any], config: Config, equity: dict[str, Any], root: Path | None
+    verdict: Verdict, sealed: manifest.Manifest, config: Config, equity: dict[str, Any], root: Path | None
 ) -> Any:
     """Load the bars again, where their file still is, compare the fingerprints, and return the closes if they agree."""
-    bars, folder = definition["resolvedDependencies"][0], definition["externalParameters"].get("folder")
+    bars = sealed.predicate.build_definition["resolvedDependencies"][0]
+    folder = str(sealed.predicate.run_details.get("folder") or ".")
     if root is None:
         return None
     data = config.data
     try:
-        where = locate(data.path, [root / folder, root] if folder else [root])
+        where = locate(data.path, [root / folder, root])
     except InputError as error:
         verdict.skip("the data", error.message)
         return None

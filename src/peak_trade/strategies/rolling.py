@@ -223,7 +223,7 @@ def _std(x: Floats, window: int) -> Floats:
 
 def _extreme(x: Floats, window: int, pick: Callable[[Floats, Floats], Floats]) -> Floats:
     size = 1
-    while 2 * size <= window:
+    while 2 * size < window:
         x = pick(x[:-size], x[size:])
         size *= 2
     rest = window - size  # two windows of a power of 2 that overlap cover any window

@@ -1,0 +1,537 @@
+"""Tables on disk: exact values, the same digests whatever the file, and a sentence for anything else."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from peak_trade.data.trades import EXIT_REASONS, SIDES, Trades
+from peak_trade.errors import RunError
+from peak_trade.evidence import tables
+
+NAMES = ("timestamp", "equity", "drawdown")
+AWKWARD = [
+    0.0, -0.0, 1.0, -1.5, 0.1, 0.1 + 0.2, 1 / 3, 5e-324, -5e-324, 2.2250738585072014e-308, 1e308,
+    1.7976931348623157e308, -1.7976931348623157e308, 1e16, 1e17, 123456789012345680.0, 9007199254740993.0, 1e22, 1e23,
+    1e-7, 1e-5, 100.0, 12345678.9, 0.30000000000000004, 4.35, 2.5e-5,
+]  # fmt: skip
+INT64 = np.iinfo(np.int64)
+
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(AWKWARD)
+instants = st.integers(INT64.min + 1, INT64.max) | st.integers(-9 * 10**9, 9 * 10**9).map(lambda second: second * 10**9)
+# what a config can hold: any text of a command line or of TOML
+symbols = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+
+
+def column(values: list[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array(values, np.float64)
+
+
+def times(values: list[int]) -> np.ndarray[Any, np.dtype[np.datetime64]]:
+    return np.array(values, np.int64).astype("M8[ns]")
+
+
+def series(stamps: list[int], *floats: list[float]) -> dict[str, Any]:
+    return dict(zip(NAMES, [times(stamps), *map(column, floats)], strict=True))
+
+
+def content(columns: dict[str, Any]) -> bytes:
+    return b"".join(tables.series_csv(columns))
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Tell whether two tables hold the same bits."""
+    return one.keys() == other.keys() and all(
+        one[name].dtype == other[name].dtype and one[name].tobytes() == other[name].tobytes() for name in one
+    )
+
+
+# --- series -------------------------------------------------------------------------------------------------------
+
+
+def test_a_series_is_written_as_a_person_would() -> None:
+    day = 86_400 * 10**9
+    columns = series([0, day, 2 * day], [10_000.0, 10_100.5, 9_999.9], [0.0, -0.0, -0.01])
+    assert content(columns) == (
+        b"timestamp,equity,drawdown\n"
+        b"1970-01-01T00:00:00Z,10000.0,0.0\n"
+        b"1970-01-02T00:00:00Z,10100.5,-0.0\n"
+        b"1970-01-03T00:00:00Z,9999.9,-0.01\n"
+    )
+
+
+@settings(deadline=None)
+@given(rows=st.lists(st.tuples(instants, numbers, numbers), max_size=20))
+def test_a_series_reads_back_bit_for_bit(rows: list[tuple[int, float, float]]) -> None:
+    columns = series([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows])
+    assert same(tables.read_series(Path("x.csv"), NAMES, content(columns)), columns)
+
+
+@settings(deadline=None)
+@given(rows=st.lists(st.tuples(instants, numbers), min_size=1, max_size=20))
+def test_a_series_says_what_a_plain_csv_writer_says(rows: list[tuple[int, float]]) -> None:
+    written = content({"timestamp": times([row[0] for row in rows]), "value": column([row[1] for row in rows])})
+    header, *lines = csv.reader(io.StringIO(written.decode()))
+    assert header == ["timestamp", "value"]
+    assert [float(line[1]).hex() for line in lines] == [value.hex() for _, value in rows]
+    assert [np.datetime64(line[0].removesuffix("Z"), "ns").astype(int) for line in lines] == [row[0] for row in rows]
+    assert all(line[0].endswith("Z") for line in lines)
+    digits = [(re.sub(r"e.*|\D", "", line[1]).strip("0"), re.sub(r"e.*|\D", "", repr(row[1])).strip("0"))
+              for line, row in zip(lines, rows, strict=True)]  # fmt: skip
+    assert all(ours == shortest for ours, shortest in digits)
+
+
+@pytest.mark.parametrize("value", AWKWARD)
+def test_an_awkward_float_reads_back_bit_for_bit(value: float) -> None:
+    columns = series([0], [value], [-value])
+    assert same(tables.read_series(Path("x.csv"), NAMES, content(columns)), columns)
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (-1, "1969-12-31T23:59:59.999999999Z"),
+        (-(10**9), "1969-12-31T23:59:59Z"),
+        (1, "1970-01-01T00:00:00.000000001Z"),
+        (1704067200 * 10**9, "2024-01-01T00:00:00Z"),
+        (1704067200 * 10**9 + 123_000_000, "2024-01-01T00:00:00.123000000Z"),
+        (INT64.max, "2262-04-11T23:47:16.854775807Z"),
+        (INT64.min + 1, "1677-09-21T00:12:43.145224193Z"),
+    ],
+)
+def test_a_timestamp_is_iso_8601_in_utc(nanoseconds: int, text: str) -> None:
+    columns = series([nanoseconds], [1.0], [1.0])
+    assert content(columns) == f"timestamp,equity,drawdown\n{text},1.0,1.0\n".encode()
+    assert same(tables.read_series(Path("x.csv"), NAMES, content(columns)), columns)
+
+
+def test_a_series_without_rows_is_its_header() -> None:
+    columns = series([], [], [])
+    assert content(columns) == b"timestamp,equity,drawdown\n"
+    assert same(tables.read_series(Path("x.csv"), NAMES, content(columns)), columns)
+
+
+@pytest.mark.parametrize("rows", range(9))
+def test_blocks_do_not_show_in_a_series(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    # the last timestamp alone needs nanoseconds: all blocks must write them
+    columns = series(
+        [*range(0, rows * 10**9, 10**9)][:-1] + [rows * 10**9 + 5] * (rows > 0), [0.1] * rows, [0.2] * rows
+    )
+    whole = content(columns)
+    for size in (1, 2, 3, 4):
+        monkeypatch.setattr(tables, "_BLOCK", size)
+        assert len(list(tables.series_csv(columns))) == 1 + -(-rows // size)
+        assert content(columns) == whole
+        assert same(tables.read_series(Path("x.csv"), NAMES, content(columns)), columns)
+
+
+GOOD = b"timestamp,equity,drawdown\n2024-01-01T00:00:00Z,1.0,0.0\n2024-01-01T01:00:00Z,2.0,0.5\n"
+
+
+def test_the_row_that_is_made_garbage_below_is_good() -> None:
+    assert len(tables.read_series(Path("x.csv"), NAMES, GOOD)["equity"]) == 2
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"\n",
+        b"garbage",
+        GOOD.replace(b"equity", b"equities"),
+        GOOD.replace(b"timestamp,", b""),
+        b"\xef\xbb\xbf" + GOOD,
+        GOOD.replace(b"1.0", b""),
+        GOOD.replace(b"1.0", b"one"),
+        GOOD.replace(b"1.0", b"NaN"),
+        GOOD.replace(b"1.0", b"nan"),
+        GOOD.replace(b"1.0", b"Infinity"),
+        GOOD.replace(b"1.0", b"null"),
+        GOOD.replace(b"1.0", b'"1.0"'),
+        GOOD.replace(b"1.0", b"[1.0]"),
+        GOOD.replace(b"1.0", b"1.0,1.0"),
+        GOOD.replace(b",1.0", b""),
+        GOOD.replace(b"1.0", b"1e999"),
+        GOOD.replace(b"1.0", b"1_0"),
+        GOOD.replace(b"1.0", b"\xff"),
+        GOOD.replace(b"00:00Z", b"00:00"),
+        GOOD.replace(b"00:00:00Z", b"00:00:00+00:00"),
+        GOOD.replace(b"2024-01-01T00:00:00Z", b"now"),
+        GOOD.replace(b"2024-01-01T00:00:00Z", b"NaTZ"),
+        GOOD.replace(b"2024-01-01T00:00:00Z", b"2024-13-01T00:00:00Z"),
+        GOOD.replace(b"2024-01-01T00:00:00Z", b"1704067200"),
+        GOOD.replace(b"2024-01-01T00:00:00Z", b"\xff\xfeZ"),
+        GOOD + b"\n",
+        GOOD + b"x\n",
+        GOOD.replace(b"\n2024", b"\n\n2024"),
+        GOOD.replace(b"2024", b'"],["2024'),
+        bytes(range(256)),
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_series_is_a_sentence(broken: bytes) -> None:
+    with pytest.raises(RunError) as caught:
+        tables.read_series(Path("folder/equity.csv"), NAMES, broken)
+    assert str(caught.value).startswith("equity.csv: ")
+    assert caught.value.exit_code == 1
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data())
+def test_a_series_with_a_changed_byte_is_read_or_a_sentence(data: st.DataObject) -> None:
+    changed = bytearray(GOOD)
+    changed[data.draw(st.integers(0, len(GOOD) - 1))] = data.draw(st.integers(0, 255))
+    outcome(lambda: tables.read_series(Path("equity.csv"), NAMES, bytes(changed)))
+
+
+def outcome(read: Callable[[], Any]) -> Any:
+    """Return what is read, or None where it is refused; any other error is a failure."""
+    try:
+        return read()
+    except RunError:
+        return None
+
+
+# --- trades -------------------------------------------------------------------------------------------------------
+
+
+def trades_of(rows: list[tuple[Any, ...]], symbol: str = "TEST") -> Trades:
+    """Return trades from rows of side, two instants, eight numbers, bars held and the number of the exit reason."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 13
+    side, entry, exit_, *money, held, reason = columns
+    names = ("entry_price", "exit_price", "quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return_")
+    return Trades(
+        symbol=symbol,
+        side=np.array(side, np.int8),
+        entry_time=times(list(entry)),
+        exit_time=times(list(exit_)),
+        bars_held=np.array(held, np.int64),
+        exit_reason=np.array(reason, np.int8),
+        **{name: column(list(values)) for name, values in zip(names, money, strict=True)},
+    )
+
+
+trade_rows = st.lists(
+    st.tuples(
+        st.sampled_from([1, -1]), instants, instants, *[numbers] * 8, st.integers(0, 2**63 - 1), st.integers(0, 4)
+    ),
+    max_size=6,
+)
+HOUR = 3600 * 10**9
+TWO = [
+    (1, 0, 5 * HOUR, 100.0, 110.0, 2.0, 0.1, 0.11, 0.05, 19.79, 0.09895, 5, 0),
+    (-1, 5 * HOUR, 6 * HOUR, 110.0, 112.5, 1 / 3, 0.0, -0.0, 0.0, -2.5 / 3, -0.022727, 1, 4),
+]
+HEADER = (
+    "trade_id,symbol,side,entry_time,entry_price,exit_time,exit_price,quantity,entry_fee,exit_fee,slippage,pnl,return,"
+    "bars_held,exit_reason\n"
+)
+FIELDS = tuple(name for name in Trades.__annotations__ if name != "symbol")
+
+
+def as_csv(trades: Trades) -> bytes:
+    return b"".join(tables.trades_csv(trades))
+
+
+def from_csv(written: bytes) -> Trades:
+    return tables.read_trades(Path("trades.csv"), written)
+
+
+def from_parquet(written: bytes) -> Trades:
+    return tables.read_trades(Path("trades.parquet"), written)
+
+
+def equal(one: Trades, other: Trades) -> bool:
+    """Tell whether two sets of trades hold the same bits; without trades there is no symbol either."""
+    return (not len(one) or one.symbol == other.symbol) and all(
+        getattr(one, name).dtype == getattr(other, name).dtype
+        and getattr(one, name).tobytes() == getattr(other, name).tobytes()
+        for name in FIELDS
+    )
+
+
+def test_trades_are_written_as_a_person_would() -> None:
+    assert as_csv(trades_of(TWO)).decode() == HEADER + (
+        "1,TEST,long,1970-01-01T00:00:00Z,100.0,1970-01-01T05:00:00Z,110.0,2.0,0.1,0.11,0.05,19.79,0.09895,5,signal\n"
+        "2,TEST,short,1970-01-01T05:00:00Z,110.0,1970-01-01T06:00:00Z,112.5,0.3333333333333333,0.0,-0.0,0.0,"
+        "-0.8333333333333334,-0.022727,1,end_of_data\n"
+    )
+
+
+@settings(deadline=None)
+@given(rows=trade_rows, symbol=symbols)
+def test_trades_read_back_bit_for_bit_from_csv_and_from_parquet(rows: list[Any], symbol: str) -> None:
+    trades = trades_of(rows, symbol)
+    for again in (from_csv(as_csv(trades)), from_parquet(tables.trades_parquet(trades))):
+        assert equal(again, trades)
+        assert tables.trades_digest(again) == tables.trades_digest(trades)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "cell"),
+    [
+        ("BTC/USDT", "BTC/USDT"),
+        ("A,B", '"A,B"'),
+        ('say "hi"', '"say ""hi"""'),
+        ("two\nlines", '"two\nlines"'),
+        ("carriage\rreturn", '"carriage\rreturn"'),
+        ("both\r\n", '"both\r\n"'),
+        ("日本 €", "日本 €"),
+        (" spaces ", " spaces "),
+        ("\ttab", "\ttab"),
+        ('"', '""""'),
+        ("-", "-"),
+        ("\x00", "\x00"),
+    ],
+)
+def test_a_symbol_may_be_any_text(symbol: str, cell: str) -> None:
+    trades = trades_of(TWO, symbol)
+    assert f"\n1,{cell},long,".encode() in as_csv(trades)
+    assert from_csv(as_csv(trades)).symbol == symbol
+    assert from_parquet(tables.trades_parquet(trades)).symbol == symbol
+
+
+def test_no_trades_are_a_header() -> None:
+    none = trades_of([])
+    assert as_csv(none).decode() == HEADER
+    for again in (from_csv(as_csv(none)), from_parquet(tables.trades_parquet(none))):
+        assert len(again) == 0
+        assert equal(again, none)
+        assert tables.trades_digest(again) == tables.trades_digest(none)
+
+
+@pytest.mark.parametrize("rows", range(6))
+def test_blocks_do_not_show_in_trades(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    trades = trades_of((TWO * 3)[:rows])
+    whole = as_csv(trades)
+    for size in (1, 2, 3):
+        monkeypatch.setattr(tables, "_BLOCK", size)
+        assert len(list(tables.trades_csv(trades))) == 1 + -(-rows // size)
+        assert as_csv(trades) == whole
+
+
+def test_a_plain_csv_reader_reads_the_trades() -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(trades_of(TWO, 'A,"B"')).decode(), newline="")))
+    assert [row["symbol"] for row in rows] == ['A,"B"'] * 2
+    assert [float(row["pnl"]) for row in rows] == [19.79, -2.5 / 3]
+    assert [row["exit_reason"] for row in rows] == ["signal", "end_of_data"]
+
+
+def test_a_plain_parquet_reader_reads_the_trades() -> None:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(io.BytesIO(tables.trades_parquet(trades_of(TWO))))
+    assert table.column_names == list(tables.TRADE_COLUMNS)
+    kinds = {field.name: str(field.type) for field in table.schema}
+    assert kinds == {
+        "trade_id": "int64", "symbol": "string", "side": "string", "entry_time": "timestamp[ns, tz=UTC]",
+        "entry_price": "double", "exit_time": "timestamp[ns, tz=UTC]", "exit_price": "double", "quantity": "double",
+        "entry_fee": "double", "exit_fee": "double", "slippage": "double", "pnl": "double", "return": "double",
+        "bars_held": "int64", "exit_reason": "string",
+    }  # fmt: skip
+    assert table["trade_id"].to_pylist() == [1, 2]
+    assert table["side"].to_pylist() == ["long", "short"]
+    assert table["pnl"].to_pylist() == [19.79, -2.5 / 3]
+    assert table["exit_time"].cast("int64").to_pylist() == [5 * HOUR, 6 * HOUR]
+
+
+def test_the_same_trades_are_the_same_bytes() -> None:
+    assert tables.trades_parquet(trades_of(TWO)) == tables.trades_parquet(trades_of(TWO))
+    assert as_csv(trades_of(TWO)) == as_csv(trades_of(TWO))
+
+
+GOOD_TRADES = as_csv(trades_of(TWO))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"garbage",
+        GOOD_TRADES.replace(b"pnl", b"profit"),
+        GOOD_TRADES.replace(b"\n2,", b"\n3,"),
+        GOOD_TRADES.replace(b"\n2,", b"\n2.0,"),
+        GOOD_TRADES.replace(b"\n2,", b"\n,"),
+        GOOD_TRADES.replace(b"\n2,TEST", b"\n2,OTHER"),
+        GOOD_TRADES.replace(b"long", b"buy"),
+        GOOD_TRADES.replace(b"signal", b"luck"),
+        GOOD_TRADES.replace(b"19.79", b"nan"),
+        GOOD_TRADES.replace(b"19.79", b"inf"),
+        GOOD_TRADES.replace(b"19.79", b""),
+        GOOD_TRADES.replace(b"19.79", b'"1,2"'),
+        GOOD_TRADES.replace(b"19.79", b"1_9"),
+        GOOD_TRADES.replace(b",5,signal", b",5.5,signal"),
+        GOOD_TRADES.replace(b",5,signal", b",99999999999999999999,signal"),
+        GOOD_TRADES.replace(b"00:00Z,100.0", b"00:00,100.0"),
+        GOOD_TRADES.replace(b"1970-01-01T00:00:00Z", b"todayZ"),
+        GOOD_TRADES.replace(b",5,signal", b",5"),
+        GOOD_TRADES.replace(b",5,signal", b",5,signal,more"),
+        GOOD_TRADES.replace(b"TEST", b'"TEST'),
+        GOOD_TRADES.replace(b"TEST", b"\xff"),
+        GOOD_TRADES + b"\n",
+        bytes(range(256)),
+    ],
+)
+def test_what_are_no_trades_is_a_sentence(broken: bytes) -> None:
+    with pytest.raises(RunError) as caught:
+        from_csv(broken)
+    assert str(caught.value).startswith("trades.csv: ")
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "torn", "another table", "a missing value", "another type"])
+def test_what_is_no_parquet_of_trades_is_a_sentence(damage: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def written(table: Any) -> bytes:
+        sink = io.BytesIO()
+        pq.write_table(table, sink)
+        return sink.getvalue()
+
+    whole = tables.trades_parquet(trades_of(TWO))
+    table = pq.read_table(io.BytesIO(whole))
+    missing = table.set_column(11, table.schema.field(11), pa.array([None, 1.0]))
+    broken = {
+        "empty": b"",
+        "text": b"PAR1 it is not",
+        "cut": whole[:-10],
+        "torn": whole[: len(whole) // 2] + bytes(20) + whole[len(whole) // 2 + 20 :],
+        "another table": written(pa.table({"a": [1]})),
+        "a missing value": written(missing),
+        "another type": written(table.set_column(11, "pnl", pa.array(["1", "2"]))),
+    }[damage]
+    with pytest.raises(RunError) as caught:
+        from_parquet(broken)
+    assert str(caught.value).startswith("trades.parquet: ")
+    assert "\n" not in str(caught.value)
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data(), kind=st.sampled_from(["csv", "parquet"]))
+def test_trades_with_a_changed_byte_are_read_or_a_sentence(data: st.DataObject, kind: str) -> None:
+    whole = GOOD_TRADES if kind == "csv" else tables.trades_parquet(trades_of(TWO))
+    changed = bytearray(whole)
+    changed[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    outcome(lambda: tables.read_trades(Path(f"trades.{kind}"), bytes(changed)))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_trades_that_are_not_finite_are_refused(kind: str) -> None:
+    rows = [(1, 0, 1, *[1.0] * 7, float("inf"), 1, 0)]
+    written = tables.trades_parquet(trades_of(rows)) if kind == "parquet" else as_csv(trades_of(rows))
+    with pytest.raises(RunError):
+        tables.read_trades(Path(f"trades.{kind}"), written)
+
+
+def test_a_path_is_read_where_no_content_is_given(tmp_path: Path) -> None:
+    # a folder whose name looks like a partition of a dataset adds no column
+    folder = tmp_path / "symbol=OTHER"
+    folder.mkdir()
+    trades = trades_of(TWO)
+    (folder / "trades.csv").write_bytes(as_csv(trades))
+    (folder / "trades.parquet").write_bytes(tables.trades_parquet(trades))
+    (folder / "equity.csv").write_bytes(GOOD)
+    assert equal(tables.read_trades(folder / "trades.csv"), trades)
+    assert equal(tables.read_trades(folder / "trades.parquet"), trades)
+    assert len(tables.read_series(folder / "equity.csv", NAMES)["equity"]) == 2
+    with pytest.raises(FileNotFoundError):
+        tables.read_trades(folder / "absent.csv")
+
+
+def test_without_pyarrow_parquet_is_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = tables.trades_parquet(trades_of(TWO))
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(ImportError):
+        tables.trades_parquet(trades_of(TWO))
+    with pytest.raises(ImportError):
+        from_parquet(written)
+    assert equal(from_csv(as_csv(trades_of(TWO))), trades_of(TWO))
+
+
+def test_parquet_costs_no_import_of_pandas() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom peak_trade.evidence import tables\n"
+        "trades = tables.read_trades(Path('trades.csv'), sys.stdin.buffer.read())\n"
+        "tables.read_trades(Path('trades.parquet'), tables.trades_parquet(trades))\n"
+        "print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
+    )
+    answered = subprocess.run(
+        [sys.executable, "-c", code], input=GOOD_TRADES, capture_output=True, check=True, timeout=60
+    )
+    assert answered.stdout == b"True False\n"
+
+
+# --- digests ------------------------------------------------------------------------------------------------------
+
+
+def packed(kind: str, values: Any) -> bytes:
+    return struct.pack(f"<{len(values)}{kind}", *values)
+
+
+@settings(deadline=None)
+@given(rows=st.lists(st.tuples(instants, numbers, numbers), max_size=10), kind=st.sampled_from(["equity", "benchmark"]))
+def test_the_digest_of_a_series_is_that_of_its_packed_values(rows: list[tuple[int, float, float]], kind: str) -> None:
+    stamps, first, second = ([row[at] for row in rows] for at in range(3))
+    by_hand = hashlib.sha256(
+        f"peak_trade {kind} v1 {len(rows)}\n".encode()
+        + b"timestamp <i8\n" + packed("q", stamps)
+        + b"equity <f8\n" + packed("d", first)
+        + b"drawdown <f8\n" + packed("d", second)
+    ).hexdigest()  # fmt: skip
+    assert tables.series_digest(kind, series(stamps, first, second)) == by_hand
+
+
+@settings(deadline=None)
+@given(rows=trade_rows, symbol=symbols)
+def test_the_digest_of_trades_is_that_of_their_packed_values(rows: list[Any], symbol: str) -> None:
+    side, entry, exit_, ep, xp, quantity, ef, xf, slippage, pnl, gain, held, reason = (
+        [list(values) for values in zip(*rows, strict=True)] if rows else [[] for _ in range(13)]
+    )
+    parts = [
+        ("side", "|i1", "b", side), ("entry_time", "<i8", "q", entry), ("entry_price", "<f8", "d", ep),
+        ("exit_time", "<i8", "q", exit_), ("exit_price", "<f8", "d", xp), ("quantity", "<f8", "d", quantity),
+        ("entry_fee", "<f8", "d", ef), ("exit_fee", "<f8", "d", xf), ("slippage", "<f8", "d", slippage),
+        ("pnl", "<f8", "d", pnl), ("return", "<f8", "d", gain), ("bars_held", "<i8", "q", held),
+        ("exit_reason", "|i1", "b", reason),
+    ]  # fmt: skip
+    by_hand = hashlib.sha256(f"peak_trade trades v1 {len(rows)} {symbol if rows else ''}\n".encode())
+    for name, kind, code, values in parts:
+        by_hand.update(f"{name} {kind}\n".encode() + packed(code, values))
+    assert tables.trades_digest(trades_of(rows, symbol)) == by_hand.hexdigest()
+
+
+def test_a_digest_does_not_depend_on_the_byte_order_of_the_machine() -> None:
+    stamps = [0, HOUR]
+    plain = series(stamps, [1.0, 2.0], [3.0, 4.0])
+    big = {name: values.astype(values.dtype.newbyteorder(">")) for name, values in plain.items()}
+    assert tables.series_digest("equity", big) == tables.series_digest("equity", plain)
+
+
+def test_every_change_of_a_trade_changes_the_digest() -> None:
+    whole = tables.trades_digest(trades_of(TWO))
+    changed = {tables.trades_digest(trades_of(TWO, "OTHER")), tables.trades_digest(trades_of(TWO[:1]))}
+    for at in range(13):
+        row = list(TWO[0])
+        row[at] = -row[at] if at == 0 else row[at] + 1
+        changed.add(tables.trades_digest(trades_of([tuple(row), TWO[1]])))
+    assert len(changed) == 15 and whole not in changed
+
+
+def test_the_words_of_sides_and_reasons_are_those_of_the_design() -> None:
+    assert SIDES == {1: "long", -1: "short"}
+    assert EXIT_REASONS == ("signal", "stop_loss", "take_profit", "trailing_stop", "end_of_data")

@@ -1,0 +1,413 @@
+"""No secret in any artifact: keys, texts, TOML and command lines, then whole runs whose every byte is searched."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tomllib
+import warnings
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from peak_trade import config, runner
+from peak_trade.errors import RunError
+from peak_trade.evidence import listing, verify
+from peak_trade.redact import MASK, Redactor, is_secret_key
+
+# --- keys ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "key",
+    """
+    password passwd passphrase pwd db_password PASSWORD Password2 userPassword passwords pass db_pass SMTP_PASS pass1
+    secret client_secret clientSecret SECRET_KEY aws_secret_access_key AWS_ACCESS_KEY_ID secrets
+    token api_token MLFLOW_TRACKING_TOKEN refreshToken access_tokens bearer auth authorization Authorization basic_auth
+    api_key apikey apiKey API-KEY api_keys private_key privateKey signing_key encryption-key account_key
+    credential credentials dsn SENTRY_DSN cookie
+    strategy.params.token params.auth.user run.tags.api_key
+    """.split(),
+)
+def test_the_name_of_a_secret_is_known(key: str) -> None:
+    assert is_secret_key(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    """
+    max_tokens tokens tokenizer keyboard key keys monkey author authors authority passenger bypass compass secretary
+    low_pass lowpass band-pass high_pass pass_filter pass_through passes fast slow symbol name description
+    strategy.params.fast data.columns.close run.tags.desk path pathway seed address dsns
+    """.split(),
+)
+def test_the_name_of_something_else_is_left_alone(key: str) -> None:
+    assert not is_secret_key(key)
+
+
+# --- trees --------------------------------------------------------------------------------------------------------
+
+
+def test_values_below_a_secret_key_are_masked_at_any_depth() -> None:
+    tree = {"tags": {"token": "abc", "desk": "fx"}, "auth": {"user": "bob", "codes": [1, 2.5, {"x": "y"}]}, "n": 3}
+    assert Redactor().tree(tree) == {
+        "tags": {"token": MASK, "desk": "fx"},
+        "auth": {"user": MASK, "codes": [MASK, MASK, {"x": MASK}]},
+        "n": 3,
+    }
+
+
+def test_that_there_is_no_secret_is_no_secret() -> None:
+    assert Redactor().tree({"token": None, "auth": True, "secret": False}) == {
+        "token": None,
+        "auth": True,
+        "secret": False,
+    }
+
+
+def test_a_secret_value_is_masked_wherever_else_it_occurs() -> None:
+    redactor = Redactor({"params": {"api_key": "k-12345678"}})
+    assert redactor.tree({"name": "run of k-12345678", "list": ["k-12345678"]}) == {
+        "name": f"run of {MASK}",
+        "list": [MASK],
+    }
+
+
+def test_a_short_value_is_masked_beside_its_key_only() -> None:
+    redactor = Redactor({"pwd": "ab"})
+    assert redactor.text("pwd=ab, about a cab") == f"pwd={MASK}, about a cab"
+
+
+def test_a_password_in_a_url_is_masked_wherever_else_it_occurs() -> None:
+    assert Redactor({"source": "postgres://me:letmein@host/db"}).text("tried letmein") == f"tried {MASK}"
+
+
+def test_the_tree_given_is_left_as_it_is() -> None:
+    tree = {"token": "abc", "list": [{"token": "abc"}]}
+    Redactor(tree).tree(tree)
+    assert tree == {"token": "abc", "list": [{"token": "abc"}]}
+
+
+# --- texts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("api_key=abc", "api_key=[redacted]"),
+        ("api_key: abc", "api_key: [redacted]"),
+        ('{"api_key": "a b", "n": 1}', '{"api_key": "[redacted]", "n": 1}'),
+        ("{'api_key': 'a b'}", "{'api_key': '[redacted]'}"),
+        (r'password="a\"b c"', 'password="[redacted]"'),
+        ("token=''", "token='[redacted]'"),
+        ("connect(host, password='x', port=1)", "connect(host, password='[redacted]', port=1)"),
+        ("auth={'user': 'bob', 'pin': 1}, n=2", "auth=[redacted], n=2"),
+        ("secrets=['ab', 'cd'] and more", "secrets=[redacted] and more"),
+        ('url = "https://h/?token=abc"', 'url = "https://h/?token=[redacted]"'),
+        ("postgres://me:pw@host:5432/db", "postgres://me:[redacted]@host:5432/db"),
+        ("postgres://me:p@ss@host/db", "postgres://me:[redacted]@host/db"),
+        ("postgres://me:p/s:s@host/db", "postgres://me:[redacted]@host/db"),
+        ("redis://:pw@host", "redis://:[redacted]@host"),
+        ("S3://key:pw@bucket", "S3://key:[redacted]@bucket"),
+        ("Authorization: Bearer abc.def", "Authorization: [redacted]"),
+        ("{'Authorization': 'token ghp_a', 'n': 1}", "{'Authorization': '[redacted]', 'n': 1}"),
+        ("sent Bearer eyJhbGciOiJIUzI1NiJ9 to it", "sent Bearer [redacted]"),
+        ("# db_password = hunter2", "# db_password = [redacted]"),
+        ("X-Api-Key: abc", "X-Api-Key: [redacted]"),
+        ("password=[redacted]", "password=[redacted]"),
+    ],
+)
+def test_a_secret_in_a_text_is_masked(text: str, masked: str) -> None:
+    assert Redactor().text(text) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a basic crossover with bearer instruments",
+        "max_tokens=500 keyboard=qwerty author: me",
+        "http://localhost:8080/path?mail=a@b",
+        "https://example.org/a:b",
+        "low_pass = 3",
+        "token = true, auth: None, secret=null",
+        "at 12:30:05 the price was 3",
+        "",
+    ],
+)
+def test_other_text_is_left_alone(text: str) -> None:
+    assert Redactor({"fast": 3, "tags": {"desk": "fx"}}).text(text) == text
+
+
+@pytest.mark.parametrize("show", [str, repr, json.dumps])
+@pytest.mark.parametrize("secret", ['qu"ote\\back', "it's 'quoted'", "line one\nline two", "t\tab-separated"])
+def test_a_secret_is_known_in_the_forms_that_programs_print(secret: str, show: Any) -> None:
+    text = Redactor({"password": secret}).text(f"cannot log in with {show(secret)} today")
+    assert text.replace('"', "").replace("'", "") == f"cannot log in with {MASK} today"
+
+
+def test_each_line_of_a_secret_of_many_lines_is_known() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----"
+    text = Redactor({"private_key": key}).text("bad line MIIEvQIBADANBg, then kqhkiG9w0BAQEF")
+    assert text == f"bad line {MASK}, then {MASK}"
+
+
+def test_a_number_can_be_a_secret() -> None:
+    assert Redactor({"token": 987654321}).text("got 987654321") == f"got {MASK}"
+
+
+# --- TOML ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_without_secrets_stays_as_it_is_byte_for_byte() -> None:
+    content = '\ufeff# a remark\r\n[run]\r\nname = "näme"   # more\r\ntags = { desk = "fx" }\r\n\r\n\r\n'.encode()
+    assert Redactor(tomllib.loads(content.decode("utf-8-sig"))).toml(content) == content
+
+
+def test_the_shipped_config_stays_as_it_is_byte_for_byte() -> None:
+    content = (Path(__file__).parents[1] / "config" / "my_strategy.toml").read_bytes()
+    assert Redactor(tomllib.loads(content.decode())).toml(content) == content
+
+
+def test_only_the_secrets_of_a_file_change() -> None:
+    content = b"""
+# the desk's config; the old password = hunter1
+[run]
+tags = { desk = "fx", api_key = "k-1234567", pin_token = 42 }   # k-1234567 is in the safe
+[data]
+source = "postgres://me:letmein@host/db?x=1"
+[strategy.params]
+token = 2024-01-01
+password.main = 'it is "this"'
+fast = 3
+"""
+    masked = b"""
+# the desk's config; the old password = [redacted]
+[run]
+tags = { desk = "fx", api_key = "[redacted]", pin_token = "[redacted]" }   # [redacted] is in the safe
+[data]
+source = "postgres://me:[redacted]@host/db?x=1"
+[strategy.params]
+token = "[redacted]"
+password.main = '[redacted]'
+fast = 3
+"""
+    assert Redactor(tomllib.loads(content.decode())).toml(content) == masked
+
+
+HARD = [
+    'auth = { user = "bob", pin = 1 }',
+    'token = ["one", "two"]',
+    'token = [\n  "one",  # of two\n  "two",\n]',
+    "[auth]\nuser = 'bob'\npin = 1234\n[auth.deeper]\nlast = 1.5",
+    '[[secret]]\nname = "a"\n[[secret]]\nname = "b"',
+    'password = """two\nlines"""',
+    "password = '''two\n'quoted' lines'''",
+    'password = """a "quoted" text"""',
+    r'password = "with \"quotes\" and \\ and \u00e9"',
+    'password = "data"\n[data]\npath = "data/bars.csv"\n[database]\nx = 1',
+    'password = "strategy"\n[strategy]\nname = "strategy_one"',
+    'note = "the secret = sauce, the token: none"',
+    'note = """\ntoken = 5\n"""',
+    "'api key' = 5\n\"pass\" = 6\n\"my.token\" = 7",
+    "token = 100000\ncash = 100000\nmore = 100000.5",
+    "token = 0x1F\nfast = 31",
+    "token = inf",
+    "token=1",
+    "token = 12:30:00\ndsn = 2024-01-01T00:00:00Z\nday = 2024-01-01",
+    'password = ""',
+    'secret = true\nother = "\\u007f\u00e9\U0001f600 \\u0001"',
+    'password = "same-secret"\nname = "it is same-secret, too"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HARD)
+def test_a_masked_file_is_the_same_config_but_for_the_secrets(text: str) -> None:
+    tree = tomllib.loads(text)
+    redactor = Redactor(tree)
+    assert tomllib.loads(redactor.toml(text.encode()).decode()) == redactor.tree(tree)
+
+
+def test_a_file_that_cannot_be_masked_in_place_is_written_anew() -> None:
+    text = """
+run = { name = "n", seed = 1 }
+[auth]
+user = "bob"
+since = 2024-01-01
+[x]
+day = 2024-01-01
+list = [1.5, true]
+"""
+    assert Redactor().toml(text.encode()).decode() == (
+        "# written anew, for its secrets could not be masked in place\n"
+        '"run" = { "name" = "n", "seed" = 1 }\n'
+        '"auth" = { "user" = "[redacted]", "since" = "[redacted]" }\n'
+        '"x" = { "day" = 2024-01-01, "list" = [1.5, true] }\n'
+    )
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=12)
+values = st.recursive(
+    st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | texts
+    | st.dates(min_value=date(1000, 1, 1)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+keys = st.sampled_from(["fast", "token", "api_key", "auth", "name", "password", "note"])
+
+
+@settings(deadline=None)
+@given(tree=st.dictionaries(keys, values, max_size=4))
+def test_what_is_written_anew_reads_back_as_it_was(tree: dict[str, Any]) -> None:
+    from peak_trade.redact import _as_toml
+
+    text = "".join(f"{_as_toml(key)} = {_as_toml(value)}\n" for key, value in tree.items())
+    assert tomllib.loads(text) == tree
+    redactor = Redactor(tree)
+    assert tomllib.loads(redactor.toml(text.encode()).decode()) == redactor.tree(tree)
+
+
+# --- command lines ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "masked"),
+    [
+        (["--set", "strategy.params.api_key=a b,c"], ["--set", "strategy.params.api_key=[redacted]"]),
+        (["--set=run.tags.token='a;b'"], ["--set=run.tags.token=[redacted]"]),
+        (['--set=strategy.params.password="a\\"b"'], ["--set=strategy.params.password=[redacted]"]),
+        (["--set", "strategy.params.auth={user='bob'}"], ["--set", "strategy.params.auth=[redacted]"]),
+        (["--set", "strategy.params.auth.user=bob"], ["--set", "strategy.params.auth.user=[redacted]"]),
+        (["--set", "data.source=db://me:pw@host"], ["--set", "data.source=db://me:[redacted]@host"]),
+        (["--set", "strategy.params={fast=3, token='x y'}"], ["--set", "strategy.params={fast=3, token='[redacted]'}"]),
+        (["--set", "strategy.params.fast=3", "--config", "secret/a=b.toml"],) * 2,
+        ([],) * 2,
+    ],
+)
+def test_secrets_on_a_command_line_are_masked(words: list[str], masked: list[str]) -> None:
+    assert Redactor().argv(words) == masked
+
+
+# --- whole runs ---------------------------------------------------------------------------------------------------
+
+SECRETS = {
+    "tag": "TAG-7f3a9c1e",
+    "param": "PARAM-d41d8cd9",
+    "quoted": 'QUOTED-"5b2\\c',
+    "nested": "NESTED-0cc175b9",
+    "listed": "LISTED-92eb5ffe",
+    "url": "URLPW-4a8a08f0",
+    "query": "QUERY-8277e091",
+    "override": "OVERRIDE-e1671797",
+    "override_url": "OVERURL-8fa14cdd",
+    "number": "987123654",
+    "comment": "COMMENT-0cc17",
+    "printed": "PRINTED-b9ece18c",
+}
+CONFIG = """
+# password = COMMENT-0cc17
+[run]
+name = "see https://me:URLPW-4a8a08f0@host/"
+tags = { desk = "equities", api_key = "TAG-7f3a9c1e" }
+[data]
+path = "bars.csv"
+symbol = "TEST"
+timeframe = "1h"
+source = "https://me:URLPW-4a8a08f0@host/bars?token=QUERY-8277e091"
+[strategy]
+entrypoint = "own.py:FUNCTION"
+[strategy.params]
+length = 5
+password = "PARAM-d41d8cd9"
+quoted_secret = 'QUOTED-"5b2\\c'
+pin_token = 987123654
+auth = { user = "NESTED-0cc175b9", level = 3 }
+secrets = ["LISTED-92eb5ffe"]
+"""
+OVERRIDES = ["run.tags.override_token=OVERRIDE-e1671797", "run.tags.link=https://me:OVERURL-8fa14cdd@host/"]
+STRATEGY = """
+import logging, sys, warnings
+import numpy as np
+
+def talkative(bars, *, length, password, quoted_secret, pin_token, auth, secrets, default_token="PRINTED-b9ece18c"):
+    everything = f"{password} {quoted_secret!r} {pin_token} {auth} {secrets} https://x:{password}@y/"
+    logging.getLogger("own").warning("everything: %s, default_token=%s", everything, default_token)
+    warnings.warn(f"token {password}", stacklevel=1)
+    return np.ones(len(bars))
+
+def raising(bars, *, length, password, quoted_secret, pin_token, auth, secrets, default_token="PRINTED-b9ece18c"):
+    try:
+        raise KeyError(quoted_secret)
+    except KeyError as error:
+        raise ValueError(f"no login for {password} {pin_token} {auth} {secrets} {default_token=}") from error
+"""
+
+
+def results_of(folder: Path, function: str) -> tuple[Path, Path]:
+    """Run a config full of secrets, and return its results folder and its run directory."""
+    from math import sin
+
+    closes = [round(100 + 5 * sin(hour / 3), 2) for hour in range(30)]
+    rows = [f"{1704067200 + 3600 * hour},{c},{c + 1},{c - 1},{c},1\n" for hour, c in enumerate(closes)]
+    (folder / "bars.csv").write_text("timestamp,open,high,low,close,volume\n" + "".join(rows))
+    (folder / "own.py").write_text(STRATEGY)
+    (folder / "config.toml").write_text(CONFIG.replace("FUNCTION", function))
+    source = config.load(folder / "config.toml", OVERRIDES)
+    argv = ["--config", "config.toml", *(word for text in OVERRIDES for word in ("--set", text))]
+    results = folder / "results"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            run_dir = runner.run(source, root=folder, results=results, argv=argv)
+    except RunError as error:
+        run_dir = results / str(error.run_id)
+    return results, run_dir
+
+
+@pytest.mark.parametrize(("function", "status"), [("talkative", "sealed"), ("raising", "failed")])
+def test_no_byte_of_a_run_holds_a_secret(tmp_path: Path, function: str, status: str) -> None:
+    results, run_dir = results_of(tmp_path, function)
+    assert listing.describe(run_dir)["status"] == status
+    files = [path for path in results.rglob("*") if path.is_file()]
+    assert {"ledger.jsonl", "manifest.json", "config_snapshot.toml", "run.log"} <= {path.name for path in files}
+    for path in files:
+        content = path.read_bytes().decode("utf-8", "replace")
+        found = [name for name, secret in SECRETS.items() if secret in content or json.dumps(secret)[1:-1] in content]
+        assert not found, path.name
+
+
+@pytest.mark.parametrize("function", ["talkative", "raising"])
+def test_what_is_masked_is_still_evidence(tmp_path: Path, function: str) -> None:
+    _, run_dir = results_of(tmp_path, function)
+    snapshot = tomllib.loads((run_dir / "config_snapshot.toml").read_text())
+    assert snapshot["run"]["tags"] == {"desk": "equities", "api_key": MASK}
+    assert snapshot["strategy"]["params"]["length"] == 5
+    resolved = json.loads((run_dir / "config_snapshot.json").read_bytes())
+    assert resolved["run"]["tags"] == {
+        "desk": "equities",
+        "api_key": MASK,
+        "override_token": MASK,
+        "link": f"https://me:{MASK}@host/",
+    }
+    assert resolved["overrides"] == {"run.tags.override_token": MASK, "run.tags.link": f"https://me:{MASK}@host/"}
+    receipts = json.loads((run_dir / "manifest.json").read_bytes())["predicate"]["receipts"]
+    assert {"part": "config_snapshot.toml", "outcome": "redacted", "reason": "it holds secrets"} in receipts
+    assert verify.verify(run_dir, root=tmp_path).state == "intact"
+
+
+def test_the_test_would_see_a_secret(tmp_path: Path) -> None:
+    # a negative control: what is no secret by its key is found where it is expected
+    _, run_dir = results_of(tmp_path, "talkative")
+    holding = {path.name for path in run_dir.iterdir() if b"equities" in path.read_bytes()}
+    assert holding == {"config_snapshot.toml", "config_snapshot.json"}
+
+
+def test_the_log_keeps_what_is_no_secret(tmp_path: Path) -> None:
+    _, run_dir = results_of(tmp_path, "talkative")
+    messages = [json.loads(line)["message"] for line in (run_dir / "run.log").read_text().splitlines()]
+    (message,) = [message for message in messages if message.startswith("everything: ")]
+    assert message.endswith(f"https://x:{MASK}@y/, default_token={MASK}")
+    assert logging.getLogger("own").handlers == []
