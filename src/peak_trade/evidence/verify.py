@@ -532,5 +532,29 @@ def verify_all(results: Path, which: Sequence[Path] | None, *, root: Path | None
         verdict = Verdict("ledger.jsonl", unreadable=True)
         verdict.add("ledger.jsonl", "a readable ledger", getattr(error, "strerror", None) or error)
         yield verdict
-    for path in paths:
-        yield verify(path, reading, root=root)
+    if len(paths) < _MANY:
+        yield from (verify(path, reading, root=root) for path in paths)
+    else:
+        yield from _side_by_side(paths, reading, root)
+
+
+def _side_by_side(paths: Sequence[Path], reading: Reading, root: Path | None) -> Iterator[Verdict]:
+    """Check on all processors, and yield in order; each process has the ledger and its own copy of the data's marks."""
+    import multiprocessing  # takes as long to import as some runs take to check
+
+    with multiprocessing.get_context("spawn").Pool(initializer=_share, initargs=(reading, root)) as pool:
+        yield from pool.imap(_verify_shared, paths, chunksize=16)
+
+
+def _share(reading: Reading, root: Path | None) -> None:
+    global _SHARED
+    _SHARED = (reading, root)
+
+
+def _verify_shared(path: Path) -> Verdict:
+    reading, root = _SHARED
+    return verify(path, reading, root=root)
+
+
+_SHARED: tuple[Reading, Path | None] = (Reading(), None)
+_MANY = 200  # from here on, more processes are worth their start
