@@ -27,25 +27,34 @@ def main() -> int:
     args = parser.parse_args()
 
     result = script.claim_stdout()  # what a strategy prints goes to stderr
-    from peak_trade import config, runner  # after the arguments: --help answers at once
+    from peak_trade import config, runner, tracking  # after the arguments: --help answers at once
+    from peak_trade.errors import PeakError
     from peak_trade.evidence import listing
 
     script.show_warnings()
     overrides = [*args.set, *([f"tracking.mode={args.tracking}"] if args.tracking else [])]
-    root = script.repo_root()
-    run_dir = runner.run(
-        config.load(args.config, overrides),
-        root=root,
-        results=script.results_dir(args.results_dir),
-        run_id=args.run_id or os.environ.get("PEAK_RUN_ID"),
-        argv=sys.argv[1:],
-    )
-    if not args.quiet:
-        script.note(listing.summary(run_dir))
+    root, results = script.repo_root(), script.results_dir(args.results_dir).absolute()
+    source = config.load(args.config, overrides)
+    tracker = tracking.tracker(source.config.tracking, root)
+    try:
+        run_dir = runner.run(
+            source,
+            root=root,
+            results=results,
+            run_id=args.run_id or os.environ.get("PEAK_RUN_ID"),
+            argv=sys.argv[1:],
+        )
+    except PeakError as error:
+        if error.run_id:
+            tracker.failed(results / error.run_id)
+        raise
     if args.json:
         script.print_json(listing.describe(run_dir), result)
     else:
         print(run_dir.name, file=result)
+    if not args.quiet:
+        script.note(listing.summary(run_dir))
+    tracker.sealed(run_dir)  # the last thing: whatever comes of it, the run is sealed and its id is told
     return 0
 
 

@@ -1,0 +1,66 @@
+"""Log finished runs to MLflow: a run_id, a unique start of one, `last`, or all that are --pending.
+
+A run that is there already is found by its run_id and not logged twice; one that was left half-way is replaced.
+Each run logged is one line on stdout. Exit 0: all are logged. 1: one is not, or MLflow is missing. 2: no such run.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from peak_trade import script
+
+
+def main() -> int:
+    parser = script.parser(__doc__)
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="which runs (default: last)")
+    parser.add_argument("--pending", action="store_true", help="every run, sealed or failed, that is not logged yet")
+    parser.add_argument("--timeout", type=float, metavar="S", help="seconds for each run (default: tracking.timeout_s)")
+    parser.add_argument("--json", action="store_true", help="print the receipts as JSON")
+    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
+    args = parser.parse_args()
+    if args.pending and args.runs:
+        parser.error("--pending stands for all runs: name no other")
+    if args.timeout is not None and not args.timeout > 0:
+        parser.error(f"--timeout {args.timeout:g} is not above 0")
+
+    from peak_trade.errors import RunError
+    from peak_trade.evidence import run_dir
+    from peak_trade.tracking import batch
+    from peak_trade.tracking.store import Store
+
+    script.show_warnings()
+    results = script.results_dir(args.results_dir)
+    wanted = batch.pending(results) if args.pending else [run_dir.find(results, run) for run in args.runs or ["last"]]
+    if wanted and not batch.installed():
+        raise RunError(batch.ABSENT, hint=batch.INSTALL)
+    store, seen, done = Store.of(script.repo_root()), 0, []
+    for receipt in batch.track(wanted, store, timeout_s=args.timeout, trusting=args.pending):
+        seen += 1
+        if receipt:
+            done.append(receipt)
+            if not args.json:
+                _clear()
+                print(f"{receipt.status:8}{receipt.run_id}  {receipt.mlflow_run_id or receipt.reason}", flush=True)
+        _progress(f"{seen} of {len(wanted)}")
+    _clear()
+    if args.json:
+        script.print_json([receipt.to_json_object() for receipt in done])
+    elif not done:
+        script.note(f"nothing to log: {store.shown} has every run of {results.name}/")
+    if seen < len(wanted):
+        script.warn(f"given up with {len(wanted) - seen} runs left: the store fails", hint="just track --pending")
+    return 0 if seen == len(wanted) and all(receipt.status == "logged" for receipt in done) else 1
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text}")
+
+
+def _clear() -> None:
+    _progress("\x1b[K")
+
+
+if __name__ == "__main__":
+    script.run(main)

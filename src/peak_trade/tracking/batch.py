@@ -1,0 +1,270 @@
+"""Runs on their way to MLflow: one process logs them all, and is watched, limited in time and ended from here.
+
+Whatever MLflow does (hang, crash, never come to an end of its retries), each run gets a receipt, and in time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import msgspec
+
+from peak_trade.config import Tracking
+from peak_trade.errors import RunError
+from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.run_dir import latest, runs
+from peak_trade.tracking import receipt as receipts
+from peak_trade.tracking.receipt import Receipt
+from peak_trade.tracking.store import Store, redactor
+from peak_trade.tracking.worker import Answer, Job
+
+__all__ = ["ABSENT", "INSTALL", "MlflowTracker", "installed", "pending", "track"]
+
+ABSENT, INSTALL = "mlflow is not installed", "just setup experiments"
+_LOG = logging.getLogger("peak_trade.tracking")
+_FAREWELL_S = 3.0  # for the process to close the database
+_ENOUGH = 3  # failures of the store in a row, after which it is given up
+
+
+def installed() -> bool:
+    """Say whether mlflow is installed, without importing it."""
+    spec = find_spec("mlflow")
+    return spec is not None and spec.origin is not None  # a mere folder of that name has no origin
+
+
+class MlflowTracker:
+    """Logs a run once its evidence is there: in a process of its own, for which only `strict` waits."""
+
+    def __init__(self, root: Path, *, strict: bool) -> None:
+        self.root, self.strict, self.store = root, strict, Store.of(root)
+        self.parent = os.environ.get("PEAK_PARENT_RUN_ID", "").strip() or None
+
+    def sealed(self, run_dir: Path) -> None:
+        """Log a sealed run; where `strict` was asked for, wait for it, and raise RunError if it fails."""
+        if not self.strict:
+            self.failed(run_dir)
+        elif not installed():
+            self._note(run_dir, "skipped", ABSENT)
+            raise RunError(f"the run is sealed, but not logged: {ABSENT}", hint=INSTALL)
+        else:
+            (done,) = track([run_dir], self.store, parent=self.parent)
+            if done and done.status != "logged":
+                hint = f"just track {run_dir.name[:8]} tries again; --timeout 60 gives it longer"
+                raise RunError(f"the run is sealed, but not logged: {done.reason}", hint=hint)
+
+    def failed(self, run_dir: Path) -> None:
+        """Send off a process that logs a run, and return; a problem that shows at once is a warning. Never raises."""
+        if not run_dir.is_dir():
+            return
+        if not installed():
+            self._note(run_dir, "skipped", ABSENT)
+            _LOG.warning("tracking skipped: %s; hint: %s, then just track --pending", ABSENT, INSTALL)
+            return
+        self._note(run_dir, "started")
+        try:
+            self._send_off(run_dir)
+        except OSError as error:
+            reason = f"no process can be started: {error.strerror}"
+            self._note(run_dir, "failed", reason)
+            _LOG.warning("tracking failed: %s; hint: just track --pending", reason)
+
+    def _note(self, run_dir: Path, status: Literal["started", "failed", "skipped"], reason: str = "") -> None:
+        asked = settings(run_dir)
+        receipts.write(
+            run_dir,
+            Receipt(
+                run_id=run_dir.name,
+                status=status,
+                store=self.store.shown,
+                experiment=asked.experiment,
+                reason=reason,
+                parent=self.parent,
+            ),
+        )
+
+    def _send_off(self, run_dir: Path) -> None:
+        """Start what `just track` does for this run, apart from the terminal: it outlives it and holds nothing open."""
+        script = self.root / "scripts" / "track_runs.py"
+        subprocess.Popen(
+            [sys.executable, str(script), run_dir.name, "--results-dir", str(run_dir.parent)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def settings(run_dir: Path) -> Tracking:
+    """Return a run's `[tracking]` from its config as resolved; the defaults where that cannot be read."""
+    try:
+        snapshot = msgspec.json.decode((run_dir / "config_snapshot.json").read_bytes(), type=dict[str, Any])
+        return msgspec.convert(snapshot["tracking"], Tracking)
+    except (OSError, KeyError, msgspec.DecodeError, UnicodeDecodeError):
+        return Tracking()
+
+
+def pending(results: Path) -> list[Path]:
+    """Return all finished runs, sealed and failed, the oldest first.
+
+    Which of them the store has already turns out while they are logged: see `track`.
+    """
+    there = {path.name: path for path in runs(results)}
+    known = [run_id for run_id in latest(Ledger(results).read().entries) if run_id in there]
+    return [there[run_id] for run_id in dict.fromkeys([*known, *there])]
+
+
+def track(
+    run_dirs: Sequence[Path],
+    store: Store,
+    *,
+    timeout_s: float | None = None,
+    trusting: bool = False,
+    parent: str | None = None,
+) -> Iterator[Receipt | None]:
+    """Log finished runs to `store`, and yield a receipt for each, which its directory has got too.
+
+    `timeout_s` is each run's limit (None: that of its config); that of the first covers the start of MLflow.
+    `trusting` passes over, with None, the runs that the store has by their receipts; else the store is asked for each.
+    When the store has failed three times in a row the runs that are left stay as they are. Nothing that MLflow does is
+    raised.
+    """
+    worker, failures = _Worker(store), 0
+    try:
+        for run_dir in run_dirs:
+            asked, before, start = settings(run_dir), receipts.read(run_dir), time.perf_counter()
+            job = _job(run_dir, asked, before, store, trusting=trusting, parent=parent)
+            answer = worker.ask(job, timeout_s or asked.timeout_s)
+            if answer.known:
+                yield None
+            else:
+                done = Receipt(
+                    run_id=run_dir.name,
+                    status="failed" if answer.failed else "logged",
+                    store=store.shown,
+                    experiment=asked.experiment,
+                    reason=answer.failed,
+                    mlflow_run_id=answer.mlflow_run_id,
+                    epoch=answer.epoch,
+                    report=answer.report,
+                    parent=job.parent,
+                    ms=round((time.perf_counter() - start) * 1e3, 1),
+                )
+                receipts.write(run_dir, done)
+                yield done
+            failures = failures + 1 if answer.unreachable else 0
+            if failures == _ENOUGH:
+                return
+    finally:
+        worker.end(_FAREWELL_S)
+
+
+def _job(
+    run_dir: Path, asked: Tracking, before: Receipt | None, store: Store, *, trusting: bool, parent: str | None
+) -> Job:
+    job = Job(run_dir=str(run_dir.absolute()), experiment=asked.experiment, parent=parent)
+    if before:
+        job.parent = parent or before.parent
+        if before.status == "logged" and before.store == store.shown:
+            job.report, job.mlflow_run_id = before.report, before.mlflow_run_id
+            job.epoch = before.epoch if trusting else None
+    return job
+
+
+class _Worker:
+    """The process that logs (see `worker`); started when it is needed, and again when it had to be ended."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes]
+        self._stage, self._unread = "", b""
+
+    def ask(self, job: Job, limit: float) -> Answer:
+        """Return the answer to a job; a process that does not give it within `limit` seconds is ended."""
+        deadline = time.monotonic() + limit
+        try:
+            process = self._process or self._start(limit)
+            self._send(process, msgspec.json.encode(job))
+            while (answer := self._next(process, deadline)).stage:
+                self._stage = answer.stage
+            return answer
+        except TimeoutError:
+            failed = f"mlflow took more than {limit:g} s ({self._stage})"
+        except EOFError:
+            failed = f"mlflow's process died ({self._stage}){self._last_words()}"
+        except OSError as error:
+            failed = f"no process can be started: {error.strerror}"
+        self.end()
+        return Answer(failed=failed, unreachable=True)
+
+    def _start(self, limit: float) -> subprocess.Popen[bytes]:
+        self._stage, self._unread = "starting", b""
+        defaults = {
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, int(limit))),
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # retries that come to nothing shall end before the limit does
+            "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when the process has ended
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "peak_trade.tracking.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            bufsize=0,
+            env=defaults | os.environ | {"MLFLOW_ENABLE_ASYNC_LOGGING": "false"},
+            start_new_session=True,  # so that whatever it starts can be ended with it
+        )
+        self._send(self._process, msgspec.json.encode(self.store, enc_hook=str))
+        return self._process
+
+    def _send(self, process: subprocess.Popen[bytes], line: bytes) -> None:
+        assert process.stdin
+        with suppress(BrokenPipeError):  # it has died, which shows by what it answers
+            process.stdin.write(line + b"\n")
+
+    def _next(self, process: subprocess.Popen[bytes], deadline: float) -> Answer:
+        """Return the next line; TimeoutError where there is none in time, EOFError where there will be none."""
+        assert process.stdout
+        poll = select.poll()
+        poll.register(process.stdout, select.POLLIN)
+        while b"\n" not in self._unread:
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1e3):
+                raise TimeoutError
+            read = os.read(process.stdout.fileno(), 1 << 16)
+            if not read:
+                raise EOFError
+            self._unread += read
+        line, _, self._unread = self._unread.partition(b"\n")
+        return msgspec.json.decode(line, type=Answer)
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        words = [line.strip() for line in self._errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        return f": {redactor().text(words[-1])[:300]}" if words else ""
+
+    def end(self, patience: float = 0.0) -> None:
+        """End the process, and all that it has started; it has `patience` seconds to end by itself."""
+        if self._process is None:
+            return
+        assert self._process.stdin
+        self._process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with self._process:  # waits for it, and closes its pipes
+            self._errors.close()
+        self._process = None

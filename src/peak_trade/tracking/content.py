@@ -1,0 +1,236 @@
+"""What MLflow shows of a run, read from the run's directory: plain values, and no MLflow.
+
+Nothing is computed here: each value stands in a sealed file, whose digest is checked on the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+from peak_trade.errors import RunError
+from peak_trade.evidence import manifest, tables
+from peak_trade.evidence.run_dir import read_manifest
+
+__all__ = ["SOURCE", "Content", "Metric", "report_files", "report_state", "run_content", "thinned"]
+
+SOURCE = "peak_trade"  # by which our runs are told from others that MLflow may hold
+POINTS = {"equity": 250, "drawdown": 100}  # more than a chart of MLflow's shows; each costs 0.05 ms in SQLite
+_KEY, _PARAM, _TAG, _NOTE = 250, 6_000, 8_000, 5_000  # MLflow's limits; the last one is ours
+_DIGEST, _FILES = 36, 20  # MLflow's longest digest of a dataset; files of the data that are named
+_UNFIT = re.compile(r"[^\w.\- :]")
+
+Metric = tuple[str, float, int, int]  # key, value, time in ms since 1970, step
+
+
+class Content(Struct, kw_only=True):
+    """One run as MLflow is told of it; times in ms since 1970, artifacts by their names in the run's directory."""
+
+    name: str
+    status: str
+    started: int | None
+    finished: int | None
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: list[Metric]
+    dataset: dict[str, str] | None
+    artifacts: list[str]
+
+
+def run_content(run_dir: Path, parent: str | None = None) -> Content:
+    """Read what MLflow shall show of a finished run; `parent` is the run_id of a run that it belongs under.
+
+    Raises RunError where a file is not what was sealed: numbers that nobody vouches for are not passed on.
+    """
+    sealed = read_manifest(run_dir)
+    contents = {name: _sealed_bytes(run_dir, name, sha256) for name, sha256 in sealed.files.items()}
+    try:
+        return _content(run_dir, sealed, contents, parent)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RunError(f"its files are not those of a run: {type(error).__name__}: {error}") from None
+
+
+def _sealed_bytes(run_dir: Path, name: str, sha256: str) -> bytes:
+    path = run_dir / name
+    try:
+        if "/" in name or path.is_symlink():
+            raise RunError(f"{name} is no file of the run")
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{name}: {error.strerror}") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise RunError(f"{name} is not as it was sealed")
+    return content
+
+
+def _content(run_dir: Path, sealed: manifest.Manifest, contents: dict[str, bytes], parent: str | None) -> Content:
+    predicate = sealed.predicate
+    config = _decoded(contents, "config_snapshot.json")
+    figures = _decoded(contents, "stats.json")
+    made = {part["name"]: part for part in predicate.build_definition.get("resolvedDependencies", [])}
+    metadata = predicate.run_details.get("metadata", {})
+    finished = _milliseconds(metadata.get("finishedOn"))
+    asked, run = _asked(config), config.get("run", {})
+    title = run.get("name") or " ".join(asked.values()) or predicate.status
+    own = {key: text for key, text in run.get("tags", {}).items() if not key.startswith("mlflow.")}
+    reasons = figures.pop("reasons", {})
+    numbers = [(key, float(value), finished or 0, 0) for key, value in figures.items() if _is_number(value)]
+    parent = own.pop("parent_run_id", "") or parent
+    told = asked | {
+        "run_id": sealed.run_id,
+        "status": predicate.status,
+        "error": (predicate.error or {}).get("message", ""),
+        "overrides": ", ".join(f"{key}={_text(value)}" for key, value in config.get("overrides", {}).items()),
+        "undefined": "; ".join(f"{key}: {reason}" for key, reason in reasons.items()),
+        "skipped": "; ".join(f"{r['part']}: {r['reason']}" for r in predicate.receipts if r["outcome"] == "skipped"),
+        "parent_run_id": parent if parent and parent != sealed.run_id else "",
+        "mlflow.source.name": SOURCE,
+        "mlflow.source.type": "LOCAL",
+        **_git(made),
+    }
+    if "bars" in made:
+        told["data_sha256"] = made["bars"]["digest"]["sha256"]
+        told["mlflow.note.content"] = _note(title, asked, config, made["bars"]["annotations"])[:_NOTE]
+    return Content(
+        name=f"{sealed.run_id[:8]} {title}",  # the id first, as MLflow's lists cut off the end
+        status="FINISHED" if predicate.status == "sealed" else "FAILED",
+        started=_milliseconds(metadata.get("startedOn")),
+        finished=finished,
+        tags=_fitting(own, _TAG) | {key: _cut(text, _TAG) for key, text in told.items() if text},
+        params=_fitting(dict(_params(config)), _PARAM),
+        metrics=numbers + (_curves(contents["equity.csv"]) if "equity.csv" in contents else []),
+        dataset=_dataset(config["data"], made["bars"]) if "bars" in made else None,
+        artifacts=[*sealed.files, manifest.NAME, *(["run.log"] if (run_dir / "run.log").is_file() else [])],
+    )
+
+
+def _decoded(contents: dict[str, bytes], name: str) -> dict[str, Any]:
+    return msgspec.json.decode(contents[name], type=dict[str, Any]) if name in contents else {}
+
+
+def _milliseconds(time: str | None) -> int | None:
+    return int(datetime.fromisoformat(time).timestamp() * 1e3) if time else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _asked(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return strategy, symbol and timeframe; nothing for a run that died before its config was written."""
+    if not config:
+        return {}
+    strategy, data = config["strategy"], config["data"]
+    name = strategy.get("name") or strategy.get("entrypoint")
+    return {"strategy": name, "symbol": data["symbol"], "timeframe": data["timeframe"]}
+
+
+def _git(made: Mapping[str, Any]) -> dict[str, str]:
+    state = made.get("git", {}).get("annotations") or {}
+    if not (commit := state.get("commit")):
+        return {}
+    return {"git_commit": commit, "git_dirty": _text(bool(state.get("dirty"))), "mlflow.source.git.commit": commit}
+
+
+def _note(title: str, asked: Mapping[str, str], config: Mapping[str, Any], bars: Mapping[str, Any]) -> str:
+    params = ", ".join(f"{key}={_text(value)}" for key, value in config["strategy"]["params"].items())
+    span = f"{bars['rows']:,} bars from {bars['start'][:10]} to {bars['end'][:10]}"
+    return f"**{title}**: `{asked['strategy']}({params})` on {asked['symbol']} {asked['timeframe']}, {span}"
+
+
+def _params(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the resolved config, flat; what is null is left out, and what MLflow shows as name and tags anyway."""
+    for section, values in config.items():
+        if section == "run":
+            yield from _flat({key: value for key, value in values.items() if key not in ("name", "tags")}, "run.")
+        elif section not in ("overrides", "tracking"):
+            yield from _flat(values, f"{section}.")
+
+
+def _flat(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            yield prefix + key, _text(value)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _fitting(pairs: Mapping[str, str], longest: int) -> dict[str, str]:
+    """Return pairs whose keys MLflow takes: in other marks than its own, or too long, they are rewritten."""
+    found: dict[str, str] = {}
+    for key, text in pairs.items():
+        fit = _UNFIT.sub("_", key).lstrip(".")[:_KEY] or "_"
+        if fit in found:
+            fit = f"{fit[: _KEY - 10]} {len(found)}"
+        found[fit] = _cut(text, longest)
+    return found
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _curves(equity_csv: bytes) -> list[Metric]:
+    """Return the curves, thinned: the step is the bar's number, the time its own (MLflow knows none before 1970)."""
+    columns = tables.read_series(Path("equity.csv"), ("timestamp", "equity", "drawdown", "position"), equity_csv)
+    times = np.maximum(columns["timestamp"].astype("M8[ms]").astype(np.int64), 0)
+    return [
+        (key, float(columns[key][step]), int(times[step]), int(step))
+        for key, most in POINTS.items()
+        for step in thinned(columns[key], most)
+    ]
+
+
+def thinned(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.intp]:
+    """Return the indices of at most `most` (≥ 4) of the values, in order: a curve through them keeps its shape.
+
+    First and last are among them, and the least and the greatest of each of (most - 2) / 2 stretches of equal length.
+
+    >>> thinned(np.array([0, 1, 9, 1, 0, -5, 0, 1, 2, 3.0]), 6)
+    array([0, 2, 4, 5, 8, 9])
+    """
+    if len(values) <= most:
+        return np.arange(len(values))
+    edges = np.linspace(1, len(values) - 1, (most - 2) // 2 + 1).astype(np.intp)
+    kept = [0, len(values) - 1]
+    for start, end in pairwise(edges):
+        kept += [start + values[start:end].argmin(), start + values[start:end].argmax()]
+    return np.unique(np.array(kept, np.intp))
+
+
+def _dataset(data: Mapping[str, Any], bars: Mapping[str, Any]) -> dict[str, str]:
+    marks, sha256 = bars["annotations"], bars["digest"]["sha256"]
+    source = {"uri": data["path"], "from": data["source"], "sha256": sha256, "files": marks["files"][:_FILES]}
+    profile = {"num_rows": marks["rows"]} | {key: marks[key] for key in ("start", "end", "gaps", "dropped")}
+    return {
+        "name": f"{data['symbol']} {data['timeframe']}"[:500],
+        "digest": sha256[:_DIGEST],
+        "source_type": "local",
+        "source": _text(source),
+        "profile": _text(profile),
+    }
+
+
+def report_files(run_dir: Path) -> list[Path]:
+    """Return the files of the run's report, which is rendered after the run was sealed, or never."""
+    return sorted(path for path in (run_dir / "report").rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def report_state(run_dir: Path) -> str | None:
+    """Return a mark that changes when the report does; None without a report."""
+    marks = [(path.name, info.st_size, info.st_mtime_ns) for path in report_files(run_dir) for info in [path.stat()]]
+    return hashlib.sha256(_text(marks).encode()).hexdigest()[:16] if marks else None

@@ -1,0 +1,96 @@
+"""The receipt of tracking: `tracking.json` in the run's directory, and a line in its `run.log`. Neither is sealed."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from peak_trade.evidence.files import encode_json, write_all
+from peak_trade.evidence.ledger import now
+
+__all__ = ["NAME", "Receipt", "read", "write"]
+
+NAME = "tracking.json"
+
+
+class Receipt(Struct, kw_only=True):
+    """What became of logging one run.
+
+    `started`: a process was sent off, and no more is known yet. `logged`: the store has all of it. `failed` and
+    `skipped` have a reason. `store` is the store's address without its password; `epoch` tells the store from another
+    one that was made at the same place later; `report` is the state of the report that was logged with the run;
+    `parent` is the run_id that the environment named when the run was made.
+    """
+
+    run_id: str
+    status: Literal["started", "logged", "failed", "skipped"]
+    store: str
+    experiment: str
+    reason: str = ""
+    mlflow_run_id: str | None = None
+    epoch: str | None = None
+    report: str | None = None
+    parent: str | None = None
+    ms: float = 0.0
+    time: str = field(default_factory=now)
+
+    def to_json_object(self) -> dict[str, Any]:
+        """Return the receipt as its file and `--json` have it."""
+        return msgspec.structs.asdict(self)
+
+    def said(self) -> str:
+        """Return the receipt as one line.
+
+        >>> Receipt(run_id="r", status="failed", store="s", experiment="e", reason="the store is locked").said()
+        'tracking failed: the store is locked'
+        """
+        if self.status == "logged":
+            return f"logged to {self.store} as {self.mlflow_run_id} in {self.ms:.0f} ms"
+        return f"tracking {self.status}" + (f": {self.reason}" if self.reason else "")
+
+
+def read(run_dir: Path) -> Receipt | None:
+    """Return a run's receipt; None where there is none, or none that can be read."""
+    try:
+        return msgspec.json.decode((run_dir / NAME).read_bytes(), type=Receipt)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def write(run_dir: Path, receipt: Receipt) -> bool:
+    """Leave a receipt, and say whether that was possible: a directory may lie on a disk that is full or read-only."""
+    level = "info" if receipt.status in ("started", "logged") else "warning"
+    line = {
+        "time": receipt.time,
+        "level": level,
+        "run_id": receipt.run_id,
+        "logger": "peak_trade.tracking",
+        "message": receipt.said(),
+    }
+    try:
+        handle = os.open(run_dir / NAME, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            content = encode_json(receipt)
+            write_all(handle, content)
+            os.ftruncate(handle, len(content))  # after the write: there is no instant at which the file is empty
+        finally:
+            os.close(handle)
+    except OSError:
+        return False
+    if receipt.status != "started":
+        with suppress(OSError):
+            _append(run_dir / "run.log", msgspec.json.encode(line) + b"\n")
+    return True
+
+
+def _append(path: Path, content: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(handle, content)
+    finally:
+        os.close(handle)
