@@ -1,0 +1,75 @@
+"""Render the report of a run: one HTML file, results/<run_id>/report/backtest_report.html, that needs no network.
+
+RUN is a run_id, a unique start of one, `last`, or the path of a run directory. The last line of stdout is the path of
+the HTML. Quarto renders it where it is installed, else the built-in renderer: same sections, same numbers.
+Exit 0: written. 1: written, but the run's seal is broken; or a cell raised, and the old report stays. 2: no such run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from peak_trade import script
+from peak_trade.errors import RunError
+
+
+def main() -> int:
+    parser = script.parser(__doc__)
+    parser.add_argument("run", metavar="RUN", nargs="?", help="which run (default: last)")
+    parser.add_argument("--all-missing", action="store_true", help="every run that has no report, with one kernel")
+    parser.add_argument("--renderer", choices=("auto", "quarto", "builtin"), default="auto", help="default: auto")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write it here instead")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    parser.add_argument("--optional", action="store_true", help="where the tools are not installed: warn and exit 0")
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON instead of the path")
+    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
+    args = parser.parse_args()
+    if args.all_missing and (args.run or args.output):
+        parser.error("--all-missing makes many reports: name no RUN and no --output")
+
+    result = script.claim_stdout()
+    from peak_trade.report import render, run
+
+    script.show_warnings()
+    results = script.results_dir(args.results_dir)
+    wanted = render.missing(results) if args.all_missing else [run.find(args.run or "last", results)]
+    name = "builtin" if args.all_missing and args.renderer == "auto" else args.renderer  # Quarto: a kernel for each
+    written: list[render.Rendered] = []
+    faults: list[RunError] = []
+    try:
+        with render.choose(name, script.repo_root() / render.QMD) as renderer:
+            for number, path in enumerate(wanted, 1):
+                _progress(f"report {number} of {len(wanted)}")
+                try:
+                    written.append(render.render(path, renderer, args.output))
+                except RunError as error:
+                    faults.append(RunError(f"{path.name[:8]}: {error.message}", hint=error.hint))
+    except render.MissingTools as error:
+        if not args.optional or os.environ.get("PEAK_STRICT") == "1":
+            raise
+        script.warn(f"report skipped: {error.message}", hint=error.hint)
+    _progress("")
+    for made in written:
+        if not args.json:
+            print(made.html, file=result)
+        if args.open:
+            render.show(made.html)
+        faults += made.faults
+    if args.json:
+        script.print_json([made.to_json_object() for made in written], result)
+    for fault in faults[:-1]:
+        script.warn(fault.message, hint=fault.hint)
+    if faults:
+        raise faults[-1]
+    return 0
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+
+
+if __name__ == "__main__":
+    script.run(main)

@@ -1,0 +1,33 @@
+"""Write results/index.html: every run with its figures, a curve of its equity, and a link to its report.
+
+The page is static, sorts and filters itself, and needs no network. The last line of stdout is its path.
+"""
+
+from __future__ import annotations
+
+from peak_trade import script
+from peak_trade.errors import RunError
+
+
+def main() -> int:
+    parser = script.parser(__doc__)
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
+    args = parser.parse_args()
+
+    from peak_trade.report import index, render
+
+    script.show_warnings()
+    results = script.results_dir(args.results_dir)
+    try:
+        path = index.write(results)
+    except OSError as error:
+        raise RunError(f"cannot write {results / 'index.html'}: {error.strerror}", hint="check the folder") from None
+    print(path)
+    if args.open:
+        render.show(path)
+    return 0
+
+
+if __name__ == "__main__":
+    script.run(main)

@@ -1,0 +1,15 @@
+"""The report of a run: from a run directory to one HTML file that needs nothing else.
+
+In reading order:
+
+- `numbers`: what the page works out beyond stats.json, such as returns by month;
+- `svg` and `markup`: figures and tables as text;
+- `run`: a run directory's files, typed;
+- `sections` and `page`: what the report shows, for `reports/quarto/backtest_report.qmd` to call;
+- `render`: the qmd to HTML, by Quarto or by jupytext, nbclient and nbconvert;
+- `index`: one page over all runs.
+"""
+
+from peak_trade.report.page import Page, open_page
+
+__all__ = ["Page", "open_page"]

@@ -1,0 +1,127 @@
+"""One page over all runs: a table that sorts and filters itself, a curve for each run, links to the reports.
+
+A curve is read at some sixty places of `equity.csv`, whatever its length, so that ten thousand runs take seconds and
+no cache has to be kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import os
+from collections.abc import Container
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from peak_trade.evidence import listing
+from peak_trade.evidence.run_dir import runs
+from peak_trade.report.markup import number, percent, text
+from peak_trade.report.render import OUTPUT, replace
+from peak_trade.report.svg import through
+
+__all__ = ["sample", "write"]
+
+_SHOWN = 500  # rows before "Show all": a browser lays out ten thousand in seconds
+_POINTS = 60  # of a curve, at most
+_LINE = 256  # bytes: two lines of equity.csv are shorter
+_WIDTH, _HEIGHT = 240, 56  # units of a curve
+_COLUMNS = ("Run", "Started (UTC)", "Strategy", "Symbol", "Status", "Return", "Sharpe", "Max drawdown", "Equity")
+
+
+def write(results: Path) -> Path:
+    """Write `results/index.html` over every run that the ledger or a directory tells of, and return its path.
+
+    Raises OSError where it can't be written.
+    """
+    listed, there = listing.rows(results), {path.name for path in runs(results)}
+    files = resources.files("peak_trade.report")
+    script = (files / "index.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    parts = {
+        "script_hash": f"sha256-{digest}",  # the one script that the page lets run
+        "count": f"{len(listed):,}",
+        "head": "".join(_head(name) for name in _COLUMNS),
+        "limit": str(_SHOWN),
+        "rows": "\n".join(_row(results, row, there, place >= _SHOWN) for place, row in enumerate(listed)),
+        "more": "" if len(listed) > _SHOWN else " hidden",
+        "script": script,
+    }
+    page = (files / "index.html").read_text(encoding="utf-8")
+    for name, content in parts.items():
+        before, _, after = page.partition("{" + name + "}")
+        page = before + content + after
+    path = results / "index.html"
+    replace(path, page)
+    return path
+
+
+def _head(name: str) -> str:
+    return f'<th scope="col">{name if name == "Equity" else f"<button type=button>{name}</button>"}</th>'
+
+
+def _row(results: Path, row: listing.Row, directories: Container[str], hidden: bool) -> str:
+    """Return a run as a row; the name of a directory is a plain run_id, what the ledger tells may be anything."""
+    there = row.run_id in directories
+    short = f"<code>{text(row.run_id[:8])}</code>"
+    if there and (results / row.run_id / OUTPUT).is_file():
+        short = f'<a href="{row.run_id}/{OUTPUT.as_posix()}">{short}</a>'
+    figures = "".join(
+        _figure(value, write(value))
+        for value, write in ((row.total_return, percent), (row.sharpe, number), (row.max_drawdown, percent))
+    )
+    curve = _curve(sample(results / row.run_id / "equity.csv")) if there else ""
+    started = text(row.started[:19].replace("T", " "))
+    return (
+        f'<tr{" hidden" if hidden else ""}><th scope="row">{short}</th><td>{started}</td>'
+        f"<td>{text(row.strategy[-48:])}</td><td>{text(f'{row.symbol} {row.timeframe}'.strip())}</td>"
+        f'<td class="{text(row.status)}">{text(row.status)}</td>{figures}<td>{curve}</td></tr>'
+    )
+
+
+def _figure(value: Any, shown: str) -> str:
+    return f'<td data-v="{value!r}">{shown}</td>' if isinstance(value, int | float) else "<td></td>"
+
+
+def _curve(values: list[float]) -> str:
+    if len(values) < 2:
+        return ""
+    heights, span = np.array(values), max(values) - min(values) or 1.0
+    y = np.rint((max(values) - heights) / span * _HEIGHT).astype(np.int64)
+    x = np.rint(np.linspace(0, _WIDTH, len(values))).astype(np.int64)
+    name = ' class="loss"' if values[-1] < values[0] else ""
+    return (
+        f'<svg aria-hidden="true" viewBox="0 -2 {_WIDTH} {_HEIGHT + 4}" preserveAspectRatio="none">'
+        f'<path{name} d="{through(x, y)}"/></svg>'
+    )
+
+
+def sample(path: Path, points: int = _POINTS) -> list[float]:
+    """Return the equity at about `points` places of an equity.csv, its first and last row among them.
+
+    Places are equally far apart in bytes, and so almost in rows. Empty where the file is missing or anything else.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return []
+    try:
+        size = os.fstat(handle).st_size
+        start = os.pread(handle, _LINE, 0).index(b"\n")
+        found: dict[bytes, float] = {}
+        for place in range(points - 1):
+            offset = start + (size - start) * place // (points - 1)
+            line = os.pread(handle, _LINE, offset).split(b"\n", 2)[1]  # the first row that begins after that place
+            if line:
+                stamp, equity, *_ = line.split(b",")
+                found[stamp] = float(equity)
+        stamp, equity, *_ = os.pread(handle, _LINE, max(size - _LINE, 0)).rstrip(b"\n").rpartition(b"\n")[2].split(b",")
+        found[stamp] = float(equity)
+    except (OSError, ValueError, IndexError):
+        return []
+    finally:
+        os.close(handle)
+    return list(found.values()) if all(map(math.isfinite, found.values())) else []

@@ -1,0 +1,127 @@
+"""Text for a page: escaping, tables, and how a figure of each unit is written.
+
+Every section is one block of HTML inside Markdown's fence for raw HTML. Quarto (Pandoc) passes such a block through as
+it is, where a cell that *outputs* HTML would make it load scripts from elsewhere; the built-in renderer takes the
+fence off. What a run says of itself is a stranger's text: it reaches the page through `text` only.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+from peak_trade.stats.table import Unit
+
+__all__ = ["FENCE", "Markdown", "cell", "counted", "figure_of", "money", "number", "percent", "raw", "table", "text"]
+
+FENCE = ("```{=html}\n", "\n```\n")
+_NONE = "–"
+
+
+class Markdown:
+    """A piece of the report that a notebook shows as Markdown."""
+
+    def __init__(self, content: str) -> None:
+        self.content = content
+
+    def _repr_markdown_(self) -> str:
+        return self.content
+
+    def __repr__(self) -> str:
+        return f"Markdown({len(self.content)} characters)"
+
+
+def raw(content: str) -> Markdown:
+    """Return HTML as Markdown. Blank lines would end the block for some readers of Markdown, so there are none."""
+    return Markdown(FENCE[0] + "\n".join(line for line in content.splitlines() if line.strip()) + FENCE[1])
+
+
+def text(value: object) -> str:
+    """Return any text as a piece of HTML on one line, which can end neither an element, a value nor the fence.
+
+    >>> text('<b> & "x"')
+    '&lt;b&gt; &amp; &quot;x&quot;'
+    """
+    plain = "".join(mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in str(value))
+    return html.escape(plain).replace("`", "&#96;").replace("{", "&#123;").replace("\n", "&#10;")
+
+
+# --- numbers ------------------------------------------------------------------------------------------------------
+
+
+def figure_of(value: float | None, unit: Unit) -> str:
+    """Return a statistic as people read it: fractions in percent, the rest with two decimals; a dash for None.
+
+    >>> figure_of(0.12345, "fraction"), figure_of(58, "count"), figure_of(-1234.5, "quote"), figure_of(None, "ratio")
+    ('12.35 %', '58', '−1,234.50', '–')
+    """
+    if unit in ("fraction", "probability"):
+        return percent(value)
+    if unit == "count" or (unit in ("days", "per year") and value is not None and value == int(value)):
+        return number(value, 0)
+    return number(value)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a number with thousands set apart and a real minus sign."""
+    return _NONE if value is None else _signed(f"{value:,.{digits}f}")
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """Return a fraction as a percentage.
+
+    >>> percent(-0.5), percent(0.031, 1)
+    ('−50.00 %', '3.1 %')
+    """
+    return _NONE if value is None else _signed(f"{value * 100:,.{digits}f}") + " %"
+
+
+def money(value: float | None) -> str:
+    """Return an amount of quote currency, without decimals where they would say nothing."""
+    return number(value, 0 if value is not None and abs(value) >= 1e6 else 2)
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "bar"), counted(5031, "bar")
+    ('1 bar', '5,031 bars')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _signed(digits: str) -> str:
+    if not digits.strip("-0.,"):
+        return digits.lstrip("-")  # what rounds to zero has no sign
+    return digits.replace("-", "−")
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def cell(content: str, *, of: str = "td", name: str = "", attributes: str = "") -> str:
+    """Return a cell of a table; `content` and `attributes` are HTML."""
+    kind = f' class="{name}"' if name else ""
+    return f"<{of}{kind}{attributes}>{content}</{of}>"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, label: str, name: str = "") -> str:
+    """Return a table of cells that are HTML, in a box that scrolls sideways where the page is narrow.
+
+    The first column names its row. A cell that is an element already, such as those of `cell`, stands as it is.
+    """
+    top = "".join(cell(title, of="th", attributes=' scope="col"') for title in head)
+    body = "".join(f"<tr>{''.join(_cells(row))}</tr>" for row in rows)
+    kind = f' class="{name}"' if name else ""
+    return (
+        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0"><table{kind}>'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cells(row: Sequence[str]) -> Iterable[str]:
+    for index, content in enumerate(row):
+        if content.startswith(("<td", "<th")):
+            yield content
+        else:
+            yield cell(content) if index else cell(content, of="th", attributes=' scope="row"')

@@ -1,0 +1,180 @@
+"""What the report works out beyond `stats.json`: pure functions on the columns of a run's files.
+
+Nothing here is a second opinion on a key of `stats.json`; these are the figures that a page can show and a
+single number cannot: returns by month, ratios over a moving window, the single drawdowns.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from peak_trade.stats.equity import DAY
+from peak_trade.stats.sample import rate_per_period
+from peak_trade.stats.values import NOISE, Floats, Times
+
+__all__ = ["Drawdown", "Histogram", "drawdowns", "histogram", "period_returns", "rolling", "window_for"]
+
+_SHORTEST_WINDOW = 10  # bars; a ratio over fewer says nothing
+_MOST_BINS = 48
+
+
+def period_returns(timestamp: Times, equity: Floats, unit: str) -> dict[np.datetime64, float | None]:
+    """Return each calendar period's change of equity as a fraction; `unit` is `M` (month) or `Y` (year), in UTC.
+
+    A period's return compares its last equity with the last one before it; the first period starts at its first bar.
+    So the periods compound to the return of the whole. None where equity before it is zero or below.
+
+    >>> days = np.array(["2024-01-30", "2024-01-31", "2024-02-29"], "M8[D]")
+    >>> [round(value, 9) for value in period_returns(days, np.array([100.0, 110.0, 99.0]), "M").values()]
+    [0.1, -0.1]
+    """
+    period = timestamp.astype(f"M8[{unit}]")
+    last = np.append(np.flatnonzero(period[1:] != period[:-1]), len(period) - 1) if len(period) else np.array([], int)
+    before = np.append(equity[:1], equity[last[:-1]])
+    return {
+        name: float(end / start - 1.0) if start > 0.0 else None
+        for name, start, end in zip(period[last], before, equity[last], strict=True)
+    }
+
+
+def window_for(bars: int, periods_per_year: float) -> int | None:
+    """Return how many returns a moving window holds: a year's, or a quarter of the run where that is shorter.
+
+    None where even that would be under ten.
+
+    >>> window_for(5031, 252.0), window_for(401, 252.0), window_for(20, 252.0)
+    (252, 100, None)
+    """
+    window = min(round(periods_per_year), (bars - 1) // 4)
+    return window if window >= _SHORTEST_WINDOW else None
+
+
+def rolling(
+    returns: Floats, window: int, periods_per_year: float, risk_free_rate: float = 0.0
+) -> tuple[Floats, Floats]:
+    """Return Sharpe ratio and volatility of the last `window` returns, at each of N - window + 1 places.
+
+    Formulas as in `peak_trade.stats`: ddof = 1, annualised, the risk-free rate per bar geometric.
+    NaN is the Sharpe ratio of returns that do not vary.
+
+    >>> sharpe, volatility = rolling(np.array([0.01, -0.01, 0.03, 0.01]), 4, 6)
+    >>> sharpe.round(12), volatility.round(12)
+    (array([1.5]), array([0.04]))
+    """
+    centre = returns.mean()  # sums of what is near zero lose the fewest digits
+    change = returns - centre
+    total = _moving_sum(change, window)
+    squares = _moving_sum(change * change, window)
+    variance = np.maximum(squares - total * total / window, 0.0) / (window - 1)
+    mean = centre + total / window
+    steps = np.concatenate(([0], np.cumsum(np.abs(np.diff(returns)) > NOISE)))
+    varies = steps[window - 1 :] > steps[: len(steps) - window + 1]  # by comparison: the variance has rounding in it
+    deviation = np.where(varies, np.sqrt(variance), 0.0)
+    excess = mean - rate_per_period(risk_free_rate, periods_per_year)
+    sharpe = np.divide(excess, deviation, out=np.full(len(mean), np.nan), where=deviation > 0.0)
+    return sharpe * math.sqrt(periods_per_year), deviation * math.sqrt(periods_per_year)
+
+
+def _moving_sum(values: Floats, window: int) -> Floats:
+    total = np.concatenate(([0.0], np.cumsum(values)))
+    return total[window:] - total[:-window]
+
+
+class Drawdown(NamedTuple):
+    """One time under water: from a peak over the lowest close to the first close that reaches the peak again.
+
+    `depth` is a negative fraction, `recovered` None where the run ended first; `days` runs from the peak to the
+    recovery or to the last bar.
+    """
+
+    depth: float
+    peak: np.datetime64
+    lowest: np.datetime64
+    recovered: np.datetime64 | None
+    days: float
+
+
+def drawdowns(timestamp: Times, depth: Floats, count: int) -> list[Drawdown]:
+    """Return the `count` deepest drawdowns, deepest first; `depth` is the column of equity.csv.
+
+    >>> days = np.arange("2024-01-01", "2024-01-06", dtype="M8[D]")
+    >>> worst, = drawdowns(days, np.array([0.0, -0.2, -0.1, 0.0, 0.0]), 3)
+    >>> worst.depth, str(worst.lowest), str(worst.recovered), worst.days
+    (-0.2, '2024-01-02', '2024-01-04', 3.0)
+    """
+    peaks = np.flatnonzero(depth == 0.0)
+    ends = np.append(peaks[1:], len(depth))
+    found = [(int(peak), int(end)) for peak, end in zip(peaks, ends, strict=True) if end - peak > 1]
+    lowest = [peak + 1 + int(np.argmin(depth[peak + 1 : end])) for peak, end in found]
+    order = sorted(range(len(found)), key=lambda index: depth[lowest[index]])[:count]
+    last = len(depth) - 1
+    return [
+        Drawdown(
+            float(depth[lowest[index]]),
+            timestamp[found[index][0]],
+            timestamp[lowest[index]],
+            timestamp[found[index][1]] if found[index][1] <= last else None,
+            float((timestamp[min(found[index][1], last)] - timestamp[found[index][0]]) / DAY),
+        )
+        for index in order
+    ]
+
+
+class Histogram(NamedTuple):
+    """Counts between edges that are whole multiples of one round `step`, so that zero is an edge where it is inside."""
+
+    step: float
+    first: int
+    counts: list[int]
+
+    def edge(self, index: int) -> float:
+        """Return the lower edge of a bin."""
+        return (self.first + index) * self.step
+
+
+def histogram(values: Floats) -> Histogram:
+    """Count values in bins of a round width, by the rule of Freedman and Diaconis, at most 48.
+
+    Source: D. Freedman, P. Diaconis, "On the histogram as a density estimator", Z. Wahrscheinlichkeitstheorie 57, 1981.
+
+    >>> histogram(np.array([-0.03, -0.01, 0.0, 0.01, 0.04]))
+    Histogram(step=0.02, first=-2, counts=[1, 1, 2, 0, 1])
+    """
+    low, high = float(values.min()), float(values.max())
+    spread = float(np.subtract(*np.quantile(values, [0.75, 0.25])))
+    width = 2.0 * spread / len(values) ** (1 / 3)
+    finest = (high - low) / (_MOST_BINS - 2)
+    if low == high:
+        step = round_down(abs(low) / 10.0) if low else 0.01
+    elif width > finest:
+        step = max(round_down(width), round_up(finest))
+    else:
+        step = round_up(finest)
+    first = math.floor(low / step)
+    places = np.floor(values / step).astype(int) - first
+    return Histogram(step, first, np.bincount(places).tolist())
+
+
+def round_up(width: float) -> float:
+    """Return the next of 1, 2, 5 times a power of ten.
+
+    >>> [round_up(width) for width in (0.011, 3.0, 60.0)]
+    [0.02, 5.0, 100.0]
+    """
+    power = math.floor(math.log10(width))
+    base = next(base for base in (1, 2, 5, 10) if base * 10.0**power >= width * (1 - 1e-9))
+    return float(f"{base}e{power}")  # by its text, for 5 * 10.0 ** -6 is not 5e-6
+
+
+def round_down(width: float) -> float:
+    """Return the last of 1, 2, 5 times a power of ten before a width, or the width itself.
+
+    >>> [round_down(width) for width in (0.011, 3.0, 60.0)]
+    [0.01, 2.0, 50.0]
+    """
+    power = math.floor(math.log10(width))
+    base = next(base for base in (5, 2, 1) if base * 10.0**power <= width * (1 + 1e-9))
+    return float(f"{base}e{power}")

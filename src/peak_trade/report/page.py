@@ -1,0 +1,66 @@
+"""What `reports/quarto/backtest_report.qmd` calls: a run opened once, its sections one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from peak_trade.errors import InputError, RunError, did_you_mean
+from peak_trade.evidence.ledger import now
+from peak_trade.report.markup import Markdown, raw, text
+from peak_trade.report.run import Run, find
+from peak_trade.report.sections import SECTIONS, Section, verdict
+
+__all__ = ["Page", "open_page"]
+
+
+def open_page(which: object, *, results: Path) -> Page:
+    """Return the page of a run: by a run_id, a unique start of one, `last`, or the path of its directory.
+
+    Raises InputError where there is no such run, or more than one.
+    """
+    return Page(find(str(which), results))  # Quarto reads a value of digits as a number
+
+
+class Page:
+    """The report of one run directory; everything it shows is read from the files there."""
+
+    def __init__(self, path: Path) -> None:
+        self.run = Run(path)
+        self.checked = now()[:19].replace("T", " ") + " UTC"
+
+    def head(self) -> Markdown:
+        """Return the verdict, and links to the sections that follow."""
+        links = "".join(
+            f'<li><a href="#{name}">{text(s.title)}</a></li>' for name, s in SECTIONS.items() if self._has(s)
+        )
+        return raw(f'{verdict(self.run, self.checked)}<nav aria-label="Sections"><ul>{links}</ul></nav>')
+
+    def section(self, name: str) -> Markdown | None:
+        """Return a section; None where a run of this status has none.
+
+        Of a run whose seal is broken, what can't be read is said in its place. Of any other, it is an error.
+        """
+        if name not in SECTIONS:
+            raise InputError(f"the report has no section {name!r}", hint=did_you_mean(name, SECTIONS))
+        section = SECTIONS[name]
+        if not self._has(section):
+            return None
+        try:
+            body = section.body(self.run)
+        except Exception as error:
+            if self.run.seal.state == "intact" and not isinstance(error, RunError):
+                raise
+            body = f'<p class="error">Not shown: {text(error)}</p>'
+        return raw(f'<section id="{name}"><h2>{text(section.title)}</h2>{body}</section>')
+
+    def foot(self) -> Markdown:
+        """Return the end of the page: how to check it."""
+        short = text(self.run.run_id[:8])
+        return raw(
+            f"<footer><p>Made from the files of <code>{text(self.run.path.name)}</code> alone. "
+            f"Check them yourself: <code>just verify {short}</code>. Make this page again: "
+            f"<code>just report {short}</code>.</p></footer>"
+        )
+
+    def _has(self, section: Section) -> bool:
+        return self.run.status in section.of

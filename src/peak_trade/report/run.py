@@ -1,0 +1,200 @@
+"""One run directory, read for the report: each file when it is first asked for, and what can't be read said."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from peak_trade.data.trades import Trades
+from peak_trade.errors import RunError
+from peak_trade.evidence import manifest, run_dir, tables, verify
+from peak_trade.stats.values import Floats
+
+__all__ = ["Run", "find"]
+
+_EQUITY = ("timestamp", "equity", "drawdown", "position")
+_BENCHMARK = ("timestamp", "close", "equity")
+_LOG_TAIL = 40  # lines
+
+
+def find(which: str, results: Path) -> Path:
+    """Return the directory of a run: by its path, or as `peak_trade.evidence.run_dir.find` does within `results`."""
+    path = Path(which)
+    if len(path.parts) > 1 and path.is_dir():
+        return path.absolute()
+    return run_dir.find(results, which)
+
+
+class Run:
+    """A run's files, typed. A property raises RunError where its file is missing or is not what it should be."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run_id = path.name
+
+    @cached_property
+    def seal(self) -> verify.Verdict:
+        """Whether the directory still is what was sealed, checked now: against the manifest, the ledger and itself."""
+        return verify.verify(self.path)
+
+    @cached_property
+    def manifest(self) -> manifest.Manifest | None:
+        """The manifest; None where it can't be read, which the seal then says."""
+        try:
+            return run_dir.read_manifest(self.path)
+        except RunError:
+            return None
+
+    @property
+    def status(self) -> str:
+        """`sealed`, `failed`, or `unreadable`."""
+        return self.manifest.predicate.status if self.manifest else "unreadable"
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved config, with the overrides under `overrides`."""
+        loaded = self._json("config_snapshot.json")
+        return {key: value if isinstance(value, dict) else {} for key, value in loaded.items()}
+
+    @cached_property
+    def config_text(self) -> str:
+        """The config file as given, secrets masked."""
+        return self._read("config_snapshot.toml").decode("utf-8-sig", "replace")
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """The keys that the config file itself set, by their dotted names."""
+        try:
+            return flat(tomllib.loads(self.config_text))
+        except ValueError:  # masking a secret can leave text that is no TOML
+            return {}
+
+    @cached_property
+    def stats(self) -> dict[str, Any]:
+        """The statistics, by key."""
+        return self._json("stats.json")
+
+    @cached_property
+    def reasons(self) -> dict[str, str]:
+        """Why a statistic is null, by key."""
+        found = self.stats.get("reasons")
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def equity(self) -> dict[str, Any]:
+        """Columns of equity.csv."""
+        return tables.read_series(self.path / "equity.csv", _EQUITY, self._read("equity.csv"))
+
+    @cached_property
+    def benchmark(self) -> dict[str, Any] | None:
+        """Columns of benchmark.csv; None where the run has none."""
+        if not (self.path / "benchmark.csv").is_file():
+            return None
+        return tables.read_series(self.path / "benchmark.csv", _BENCHMARK, self._read("benchmark.csv"))
+
+    @cached_property
+    def trades(self) -> Trades:
+        """The closed trades, from whichever file the run has."""
+        name = "trades.parquet" if (self.path / "trades.parquet").is_file() else "trades.csv"
+        try:
+            return tables.read_trades(self.path / name, self._read(name))
+        except ImportError as error:
+            raise RunError(f"{name} can't be read: {error}", hint="just setup lake") from None
+
+    @cached_property
+    def error(self) -> dict[str, Any]:
+        """What a failed run told of its end: stage, type, message; the manifest has it, as the seal covers it."""
+        return dict(self.manifest.predicate.error or {}) if self.manifest else {}
+
+    @cached_property
+    def log(self) -> list[dict[str, str]]:
+        """The last records of run.log, oldest first; lines that are none are left out."""
+        try:
+            lines = self._read("run.log").splitlines()[-_LOG_TAIL:]
+        except RunError:
+            return []
+        records = []
+        for line in lines:
+            try:
+                records.append(msgspec.json.decode(line, type=dict[str, str]))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+        return records
+
+    @cached_property
+    def tracking(self) -> dict[str, Any]:
+        """The receipt of tracking, which is written after the seal and not covered by it; empty without one."""
+        try:
+            return self._json("tracking.json")
+        except RunError:
+            return {}
+
+    @property
+    def title(self) -> str:
+        """The run's name; without one, its strategy and symbol."""
+        try:
+            name = self.config.get("run", {}).get("name")
+            return str(name or f"{self.strategy} on {self.config.get('data', {}).get('symbol', '?')}")
+        except RunError:
+            return f"run {self.run_id[:8]}"
+
+    @property
+    def strategy(self) -> str:
+        """The strategy's registered name or entrypoint."""
+        asked = self.config.get("strategy", {})
+        return str(asked.get("name") or asked.get("entrypoint") or "?")
+
+    @property
+    def returns(self) -> Floats:
+        """Return of each bar over the one before; empty where equity fell to zero or below."""
+        marked = self.equity["equity"]
+        return np.diff(marked) / marked[:-1] if len(marked) > 1 and marked.min() > 0 else np.array([])
+
+    def annotations(self, part: str) -> dict[str, Any]:
+        """What the manifest tells of a part that the run was made from: `bars`, `strategy` or `git`."""
+        for made in self.manifest.predicate.build_definition.get("resolvedDependencies", []) if self.manifest else []:
+            if made.get("name") == part:
+                return dict(made.get("annotations", {}))
+        return {}
+
+    def digest(self, part: str) -> str:
+        """The sha256 that the manifest has for a part, empty where it has none."""
+        for made in self.manifest.predicate.build_definition.get("resolvedDependencies", []) if self.manifest else []:
+            if made.get("name") == part:
+                return str(made.get("digest", {}).get("sha256") or "")
+        return ""
+
+    def _read(self, name: str) -> bytes:
+        path = self.path / name
+        try:
+            if path.exists() and not path.is_file():
+                raise RunError(f"{name}: no regular file")  # a named pipe would keep us waiting
+            return path.read_bytes()
+        except OSError as error:
+            raise RunError(f"{name}: {error.strerror}") from None
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            return msgspec.json.decode(self._read(name), type=dict[str, Any])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RunError(f"{name}: {error}") from None
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a tree's leaves by their dotted names; an empty table is a leaf.
+
+    >>> flat({"data": {"symbol": "SPX", "columns": {}}})
+    {'data.symbol': 'SPX', 'data.columns': {}}
+    """
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            leaves |= flat(value, f"{prefix}{key}.")
+        else:
+            leaves[prefix + key] = value
+    return leaves

@@ -1,0 +1,161 @@
+"""The page over all runs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peak_trade.evidence import listing, tables
+from peak_trade.evidence.ledger import Ledger
+from peak_trade.report import index, render
+from peak_trade.report.markup import number, percent
+
+SERIES = ("timestamp", "equity", "drawdown", "position")
+
+
+def rows_of(page: str) -> Iterator[list[str]]:
+    for row in re.findall(r"<tr(?: hidden)?><th scope=\"row\">.*?</tr>", page):
+        yield [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
+
+
+def test_every_run_has_a_row_with_its_figures(runs: Any) -> None:
+    for kind in ("usual", "one", "failed"):
+        assert runs[kind]
+    page = index.write(runs.results).read_text("utf-8")
+    listed = listing.rows(runs.results)
+    assert [row[:8] for row in rows_of(page)] == [
+        [
+            row.run_id[:8], row.started[:19].replace("T", " "), row.strategy, "X 1h", row.status,
+            *(["", "", ""] if row.total_return is None else
+              [percent(row.total_return), "" if row.sharpe is None else number(row.sharpe), percent(row.max_drawdown)]),
+        ]
+        for row in listed
+    ]  # fmt: skip
+    assert f'<span id="shown">{len(listed)}</span>' in page
+
+
+def test_a_run_with_a_report_links_to_it(runs: Any, tmp_path: Path) -> None:
+    os.symlink(runs["one"], tmp_path / runs["one"].name)
+    os.symlink(runs["two"], tmp_path / runs["two"].name)
+    linked = "" if not (runs["one"] / render.OUTPUT).is_file() else f"{runs['one'].name}/{render.OUTPUT}"
+    other = "" if not (runs["two"] / render.OUTPUT).is_file() else f"{runs['two'].name}/{render.OUTPUT}"
+    page = index.write(tmp_path).read_text("utf-8")
+    assert sorted(re.findall(r'<a href="([^"]*)">', page)) == sorted(filter(None, (linked, other)))
+
+
+def test_a_curve_goes_through_rows_of_the_equity_file(runs: Any) -> None:
+    path = runs["usual"] / "equity.csv"
+    equity = tables.read_series(path, SERIES)["equity"]
+    curve = index.sample(path)
+    assert 50 < len(curve) <= 60
+    assert (curve[0], curve[-1]) == (equity[0], equity[-1])
+    places = [int(abs(equity - value).argmin()) for value in curve]
+    assert all(equity[place] == value for place, value in zip(places, curve, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["one", "two", "sold"])
+def test_a_short_file_gives_each_of_its_rows_once(kind: str, runs: Any) -> None:
+    path = runs[kind] / "equity.csv"
+    assert index.sample(path) == tables.read_series(path, SERIES)["equity"].tolist()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"timestamp,equity,drawdown,position\n", b"x" * 900, b"a,b\n1\n2\n", b"a,b\n1,nan\n2,3\n", b"a,b\n1,<b>\n"],
+)
+def test_what_is_no_equity_file_gives_no_curve(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "equity.csv").write_bytes(content)
+    assert index.sample(tmp_path / "equity.csv") == []
+    assert index.sample(tmp_path / "none.csv") == []
+
+
+def test_what_the_ledger_tells_is_only_text(tmp_path: Path) -> None:
+    hostile = "</script><script>alert(1)</script>{rows}{script}"
+    ledger = Ledger(tmp_path)
+    ledger.append("start", hostile, strategy=hostile, symbol='"><img src=x>', timeframe="1d")
+    ledger.append("sealed", hostile, strategy=hostile, symbol='"><img src=x>', timeframe="1d", total_return=0.5)
+    page = index.write(tmp_path).read_text("utf-8")
+    assert page.count("<script") == 1
+    assert "<img" not in page
+    assert "50.00 %" in page
+
+
+def test_the_page_lets_only_its_own_script_run(tmp_path: Path) -> None:
+    import base64
+    import hashlib
+
+    page = index.write(tmp_path).read_text("utf-8")
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert render.loads_from_elsewhere(page) == []
+
+
+def test_after_the_first_rows_the_others_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(tmp_path)
+    for number_ in range(5):
+        ledger.append("start", f"run-{number_}", strategy="s", symbol="X", timeframe="1d")
+    monkeypatch.setattr(index, "_SHOWN", 3)
+    page = index.write(tmp_path).read_text("utf-8")
+    assert (page.count("<tr><th"), page.count("<tr hidden><th")) == (1 + 3, 2)  # one is the head
+
+
+def test_the_script_prints_the_path_and_refuses_what_it_cannot_write(script: Any, runs: Any, tmp_path: Path) -> None:
+    done = script("report_index.py", "--results-dir", str(runs.results))
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{runs.results / 'index.html'}\n", "")
+    refused = script("report_index.py", "--results-dir", str(tmp_path / "none"))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"error: cannot write {tmp_path / 'none' / 'index.html'}")
+
+
+# --- in a browser -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page over 700 runs whose Sharpe ratios are 0 to 698; one has none."""
+    folder = tmp_path_factory.mktemp("many")
+    ledger = Ledger(folder)
+    for place in range(700):
+        name = f"{place:04d}-run"
+        told = {"strategy": "even" if place % 2 == 0 else "odd", "symbol": "X", "timeframe": "1d"}
+        ledger.append("start", name, **told)
+        if place < 699:
+            ledger.append("sealed", name, **told, sharpe=float(place * 7 % 699))
+    return index.write(folder)
+
+
+COLUMN = "[...document.querySelectorAll('tbody tr')].map(row => row.cells[%d].textContent)"
+SEEN = "[...document.querySelectorAll('tbody tr')].filter(row => !row.hidden).length"
+
+TYPE = """
+document.getElementById('filter').value = '%s';
+document.getElementById('filter').dispatchEvent(new Event('input'));
+"""
+
+
+def test_a_click_sorts_by_number_and_another_turns_the_order(browser: Any, many: Path) -> None:
+    browser.open(many)
+    for click, expected in (("descending", range(698, -1, -1)), ("ascending", range(699))):
+        browser.ask("document.querySelectorAll('thead button')[6].click()")
+        assert browser.ask("document.querySelector('[aria-sort]').ariaSort") == click
+        assert browser.ask(COLUMN % 6) == [*(f"{value}.00" for value in expected), ""]
+    assert browser.complaints == []
+    assert browser.requests == [many.as_uri()]
+
+
+def test_the_filter_takes_words_and_the_button_shows_the_rest(browser: Any, many: Path) -> None:
+    browser.open(many)
+    assert browser.ask(SEEN) == 500
+    browser.ask(TYPE % "ODD 069")
+    assert browser.ask(SEEN) == 6  # 0069-run, and 0691-run, 0693-run, …, 0699-run
+    assert browser.ask("document.getElementById('shown').textContent") == "6 of 700"
+    browser.ask(TYPE % "")
+    browser.ask("document.getElementById('more').click()")
+    assert browser.ask(SEEN) == 700
+    assert browser.ask("document.getElementById('more').hidden") is True
