@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-GROUPS = ["set up", "run", "evidence", "check", "maintain"]
+GROUPS = ["set up", "run", "evidence", "tracking", "report", "lake", "check", "maintain"]
 
 
 def body(recipe: dict[str, Any]) -> list[str]:

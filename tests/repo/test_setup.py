@@ -197,7 +197,7 @@ def test_recipes_pass_arguments_with_spaces_unharmed(checkout: Checkout, run: An
 
 def test_p1_runs_the_default_config(checkout: Checkout, run: Any) -> None:
     ran = run("just", "p1", cwd=checkout.path, UV=str(checkout.uv))
-    assert ran.stdout == "<scripts/run_strategy_from_config.py><--config><config/my_strategy.toml>"
+    assert ran.stdout == "<scripts/run_strategy_from_config.py><--config><config/my_strategy.toml>\n"
 
 
 def test_uv_is_found_on_path_where_nobody_names_it(checkout: Checkout) -> None:

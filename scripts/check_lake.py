@@ -1,0 +1,34 @@
+"""Check everything in the lake: files against their digests, contracts, gaps, and the tables against each other.
+
+Each finding is one line: table, file, row, what is wrong. Gaps are shown and are no finding.
+Exit 0: all is as it must be. 1: something is not.
+"""
+
+from __future__ import annotations
+
+from peak_trade import script
+
+
+def main() -> int:
+    parser = script.parser(__doc__)
+    parser.add_argument("--json", action="store_true", help="print findings and gaps as JSON")
+    parser.add_argument("--lake-dir", metavar="DIR", help="where the lake is (default: $PEAK_LAKE_DIR or data/lake/)")
+    args = parser.parse_args()
+
+    from peak_trade.data.lake import query
+
+    query.require()
+    import msgspec
+
+    from peak_trade.data.lake import check
+
+    checked = check.check(query.lake_dir(args.lake_dir))
+    if args.json:
+        script.print_json(msgspec.to_builtins(checked))
+    else:
+        print(checked.as_text())
+    return 1 if checked.findings else 0
+
+
+if __name__ == "__main__":
+    script.run(main)

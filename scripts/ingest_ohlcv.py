@@ -1,0 +1,49 @@
+"""Bring files of bars (CSV or Parquet) into the lake, after the OHLCV contract.
+
+Bars that are there already add nothing; a bar whose values have changed is kept as a revision, and reported.
+"""
+
+from __future__ import annotations
+
+from peak_trade import script
+
+
+def main() -> int:
+    parser = script.parser(__doc__)
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a file or a pattern such as bars/*.csv")
+    parser.add_argument("--symbol", required=True, help="what is traded, such as BTCUSDT")
+    parser.add_argument("--timeframe", required=True, help="time from bar to bar: 30s, 5m, 1h, 1d, 1w, 1M")
+    parser.add_argument("--source", required=True, help="where the bars come from, in your words")
+    parser.add_argument("--calendar", default="24/7", help="24/7 (the default) or an exchange, to count gaps against")
+    parser.add_argument("--on-violation", default="reject", help="reject (the default), or drop-rows")
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+    parser.add_argument("--lake-dir", metavar="DIR", help="where the lake is (default: $PEAK_LAKE_DIR or data/lake/)")
+    args = parser.parse_args()
+
+    from peak_trade.data.lake import query
+
+    query.require()
+    import msgspec
+
+    from peak_trade.data.lake import ingest
+
+    done = ingest.ingest_files(
+        query.lake_dir(args.lake_dir),
+        args.files,
+        symbol=args.symbol,
+        timeframe=args.timeframe,
+        source=args.source,
+        calendar=args.calendar,
+        on_violation=args.on_violation,
+        waiting=lambda: script.note("another process is writing to the lake: waiting for it"),
+    )
+    for assumption in done.assumptions:
+        script.note(assumption)
+    script.note(f"{done.as_text()}, in {done.seconds:.1f} s")
+    if args.json:
+        script.print_json(msgspec.to_builtins(done))
+    return 0
+
+
+if __name__ == "__main__":
+    script.run(main)

@@ -1,0 +1,39 @@
+"""The lake: runs and bars as partitioned Parquet, asked in SQL. A sink: no run reads it.
+
+In reading order:
+
+- `schema`: the tables, column by column; the documents are generated from it.
+- `commit`: which files are live. A commit marker, written last, names them all. `writer`: the one process that writes.
+- `parts`: rows to Parquet files and back, merged as they come so that many small builds do not leave many small files.
+- `build`: run directories and the ledger to tables. `ingest`: bars to `ohlcv`, what changed as revisions.
+- `compact`: few files instead of many, and none that no marker names. `check`: is everything in the lake as it must be?
+- `query`: a locked DuckDB connection, and SQL that reads and nothing else. `views`: questions that are asked often.
+  `ask`: what the command line does with them.
+
+`commit`, `query`, `views` and `ask` do without pyarrow and NumPy, so that a question asked at the command line costs
+little more than starting DuckDB; all others need them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from peak_trade.data.lake.query import Connection
+
+__all__ = ["connect"]
+
+
+def connect(lake: str | os.PathLike[str] | None = None) -> Connection:
+    """Return a read-only connection to a lake (default: `$PEAK_LAKE_DIR`, else `data/lake/` in the checkout).
+
+    >>> connect("nowhere")
+    Traceback (most recent call last):
+    peak_trade.errors.InputError: there is no lake in nowhere
+
+    Raises InputError where there is no lake, or DuckDB is not installed.
+    """
+    from peak_trade.data.lake import query
+
+    return query.connect(query.lake_dir(lake))

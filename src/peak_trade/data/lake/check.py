@@ -1,0 +1,219 @@
+"""Is everything in the lake as it must be? Reads only.
+
+Digests first: a file whose bytes are not those of its marker is named and looked at no further. Then the contracts over
+every bar and trade, row by row; each bar once; the tables against each other; and gaps, which are shown and no finding.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Struct
+
+from peak_trade.data.calendar import count_gaps
+from peak_trade.data.contract import Violations, check_ohlcv, check_trades
+from peak_trade.data.lake import commit, parts, query, schema
+from peak_trade.data.lake.commit import Commit, Part
+from peak_trade.data.ohlcv import Bars
+from peak_trade.data.trades import EXIT_REASONS, SIDES, Trades
+from peak_trade.errors import PeakError
+
+__all__ = ["Checked", "Finding", "check"]
+
+_OF_RUNS = ("params", "stats", "equity", "trades", "receipts")
+
+
+class Finding(Struct, frozen=True):
+    """What is wrong, in which table, file and row (from 0 in the file; None where the whole is meant)."""
+
+    table: str
+    file: str
+    row: int | None
+    what: str
+
+    def __str__(self) -> str:
+        row = "" if self.row is None else f" row {self.row}"
+        return f"{self.table}: {self.file}{row}: {self.what}" if self.file else f"{self.table}: {self.what}"
+
+
+class Checked(Struct):
+    """What was found; `gaps` are lines for people, `strays` files that no marker names."""
+
+    tables: int = 0
+    files: int = 0
+    rows: int = 0
+    findings: list[Finding] = []
+    gaps: list[str] = []
+    strays: int = 0
+
+    def as_text(self) -> str:
+        """Return a line for each finding and each series with gaps, and one for all."""
+        state = f"{len(self.findings):,} findings" if self.findings else "all is as it must be"
+        strays = f"; {self.strays:,} files that nothing names (just lake-compact removes them)" if self.strays else ""
+        total = f"{self.tables} tables, {self.files:,} files, {self.rows:,} rows: {state}{strays}"
+        return "\n".join([*map(str, self.findings), *(f"gaps: {line}" for line in self.gaps), total])
+
+
+def check(lake: Path) -> Checked:
+    """Check the newest commit of a lake.
+
+    Raises InputError where there is none.
+    """
+    reader = commit.reading(lake)
+    try:
+        return _Check(lake, reader.commit).go()
+    finally:
+        reader.close()
+
+
+class _Check:
+    def __init__(self, lake: Path, found: Commit) -> None:
+        self.lake, self.commit = lake, found
+        self.checked = Checked()
+
+    def go(self) -> Checked:
+        checked = self.checked
+        for name, live in self.commit.tables.items():
+            checked.tables += 1
+            for part in live.parts:
+                checked.files += 1
+                checked.rows += part.rows
+                self._check_file(name, part)
+        if not checked.findings:  # the rest reads all files
+            self._check_series()
+            self._check_trades()
+            self._check_references()
+        known = {path for number in commit.numbers(self.lake) for path in commit.read(self.lake, number).paths}
+        checked.strays = sum(path not in known for path in commit.files_of(self.lake))
+        return checked
+
+    def add(self, table: str, file: str, row: int | None, what: str) -> None:
+        self.checked.findings.append(Finding(table, file, row, what))
+
+    def _check_file(self, name: str, part: Part) -> None:
+        """Hold a file against its marker: digest, rows, and the least and greatest value it is found by."""
+        if (self.lake / part.path).is_symlink():
+            self.add(name, part.path, None, "is a link")
+            return
+        try:
+            rows = parts.read_part(self.lake, name, part, [schema.TABLES[name].sort[0]])
+        except (PeakError, pa.ArrowException, OSError, KeyError) as error:
+            text = error.message if isinstance(error, PeakError) else str(error).splitlines()[0]
+            self.add(name, part.path, None, text.removeprefix(f"{part.path}: ").removeprefix(f"{part.path} "))
+            return
+        if rows.num_rows != part.rows:
+            self.add(name, part.path, None, f"holds {rows.num_rows:,} rows, its marker says {part.rows:,}")
+        elif parts.ends(rows.column(0)) != (part.first, part.last):
+            self.add(name, part.path, None, f"does not run from {part.first} to {part.last}")
+
+    def _check_series(self) -> None:
+        """Check the bars of each symbol, timeframe and source: the contract, each bar once, and gaps."""
+
+        def key(part: Part) -> tuple[str, ...]:
+            return tuple(part.series[name] for name in ("symbol", "timeframe", "source"))
+
+        live = self.commit.tables.get("ohlcv")
+        for (symbol, timeframe, source), found in groupby(sorted(live.parts if live else [], key=key), key=key):
+            together = sorted(found, key=lambda part: part.first)
+            tables = [parts.read_part(self.lake, "ohlcv", part) for part in together]
+            for part, table in zip(together, tables, strict=True):
+                self._violations("ohlcv", part, 0, check_ohlcv(_bars(table, symbol, timeframe)))
+                years = pc.unique(pc.year(table["timestamp"])).to_pylist()
+                if [str(year) for year in years] != [part.series["year"]]:
+                    self.add("ohlcv", part.path, None, f"holds bars of {', '.join(map(str, years))}")
+            times = np.concatenate([parts.to_numpy(table["timestamp"], "i8") for table in tables])
+            ordered = np.sort(times)
+            if twice := int((ordered[1:] == ordered[:-1]).sum()):
+                at = ordered[1:][ordered[1:] == ordered[:-1]][0]
+                self.add("ohlcv", "", None, f"{symbol} {timeframe} of {source!r} has {twice:,} bars more than once, "
+                                            f"first {_time(at)}")  # fmt: skip
+                continue
+            calendar = tables[-1]["calendar"][-1].as_py()
+            gaps = count_gaps(ordered.view("M8[us]").astype("M8[ns]"), timeframe, calendar)
+            if gaps.missing:
+                self.checked.gaps.append(
+                    f"{symbol} {timeframe}{f' of {source}' if source else ''} on {calendar}: "
+                    f"{gaps.missing:,} bars missing ({', '.join(gaps.first)})"
+                )
+
+    def _violations(self, name: str, part: Part, offset: int, found: Violations) -> None:
+        for violation in found.first:
+            row = None if violation.row is None else violation.row + offset
+            self.add(name, part.path, row, f"{violation.column}: {violation.value} {violation.must} ({violation.rule})")
+        if len(found) > len(found.first):
+            self.add(name, part.path, None, f"and {len(found) - len(found.first):,} more")
+
+    def _check_trades(self) -> None:
+        live = self.commit.tables.get("trades")
+        for part in live.parts if live else []:
+            table = parts.read_part(self.lake, "trades", part)
+            trades = _trades(table)
+            for _, start, length in parts.run_slices(table):
+                self._violations("trades", part, start, check_trades(_slice(trades, start, length)))
+
+    def _check_references(self) -> None:
+        """Check that every row of a run has its run, and that a sealed run has all its rows."""
+        with query.connect(self.lake, questions=()) as connection:
+
+            def count(sql: str) -> int:
+                return int(connection.execute(sql).fetchall()[0][0])
+
+            if twice := count("SELECT count(*) - count(DISTINCT run_id) FROM runs"):
+                self.add("runs", "", None, f"{twice:,} runs stand there more than once")
+            for name in _OF_RUNS:
+                if lost := count(f"SELECT count(DISTINCT run_id) FROM {name} ANTI JOIN runs USING (run_id)"):
+                    self.add(name, "", None, f"{lost:,} run_ids that `runs` has not")
+            for name, own in (("equity", "bars"), ("trades", "trades")):
+                wrong = count(
+                    f"""SELECT count(*) FROM runs r LEFT JOIN
+                        (SELECT run_id, count(*) AS counted FROM {name} GROUP BY run_id) c USING (run_id)
+                        WHERE r.status = 'sealed' AND coalesce(c.counted, 0) IS DISTINCT FROM r.{own}"""
+                )
+                if wrong:
+                    self.add(name, "", None, f"{wrong:,} runs have another number of rows than `runs.{own}` says")
+            told = "SELECT DISTINCT run_id FROM ledger WHERE event IN ('sealed', 'failed', 'abandoned', 'removed')"
+            if lost := count(f"SELECT count(*) FROM ({told}) ANTI JOIN runs USING (run_id)"):
+                self.add("ledger", "", None, f"{lost:,} runs have ended that `runs` has not (just lake-build)")
+            if lost := count(f"SELECT count(*) FROM runs ANTI JOIN ({told}) USING (run_id)"):
+                self.add("runs", "", None, f"{lost:,} runs of which the ledger says nothing")
+
+
+def _bars(table: Any, symbol: str, timeframe: str) -> Bars:
+    columns = {name: parts.to_numpy(table[name], "f8") for name in ("open", "high", "low", "close", "volume")}
+    return Bars(timestamp=_nanoseconds(table["timestamp"]), symbol=symbol, timeframe=timeframe, **columns)
+
+
+def _nanoseconds(column: Any) -> Any:
+    return parts.to_numpy(column, "i8").view("M8[us]").astype("M8[ns]")
+
+
+def _trades(table: Any) -> Trades:
+    """Return the trades of a file as the contract looks at them; a word that is unknown becomes a code that is."""
+    floats = ("entry_price", "exit_price", "quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return")
+    columns = {f"{name}_" if name == "return" else name: parts.to_numpy(table[name], "f8") for name in floats}
+    sides = {word: code for code, word in SIDES.items()}
+    reasons = {word: code for code, word in enumerate(EXIT_REASONS)}
+    return Trades(
+        symbol="",
+        side=np.array([sides.get(word, 0) for word in table["side"].to_pylist()], np.int8),
+        entry_time=_nanoseconds(table["entry_time"]),
+        exit_time=_nanoseconds(table["exit_time"]),
+        bars_held=parts.to_numpy(table["bars_held"], "i8"),
+        exit_reason=np.array([reasons.get(word, -1) for word in table["exit_reason"].to_pylist()], np.int8),
+        **columns,
+    )
+
+
+def _slice(trades: Trades, start: int, length: int) -> Trades:
+    """Return some of the trades."""
+    names = [name for name in Trades.__struct_fields__ if name != "symbol"]
+    return Trades(symbol="", **{name: getattr(trades, name)[start : start + length] for name in names})
+
+
+def _time(micros: int) -> str:
+    return f"{np.int64(micros).view('M8[us]').astype('M8[s]')}Z"

@@ -1,0 +1,488 @@
+"""Ask the lake in SQL, over a connection that can read the lake's live files and nothing else.
+
+Two walls stand one behind the other. DuckDB's own: no file but those that the commit names, no extension, no attach,
+and a configuration that is locked. And ours: DuckDB's parser must find one SELECT, whose tree holds no statement that
+writes (since 2.0 a WITH can), no function that reads files or changes anything, and no table that the lake has not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import threading
+import weakref
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from peak_trade.data.lake import commit
+from peak_trade.data.lake.views import QUESTIONS
+from peak_trade.errors import InputError, PeakError, RunError, did_you_mean
+
+__all__ = ["FORMATS", "Connection", "connect", "lake_dir", "overview", "require"]
+
+FORMATS = ("table", "csv", "json", "jsonl", "parquet")
+SHOWN = 100  # rows of a table for people
+_QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
+# Table functions that work things out from what they are given. All others read files, settings or state, or change it.
+_TABLE_FUNCTIONS = frozenset(
+    {
+        "generate_series", "histogram", "histogram_values", "json_each", "json_tree", "range", "repeat", "repeat_row",
+        "summary", "unnest", "duckdb_columns", "duckdb_functions", "duckdb_keywords", "duckdb_tables", "duckdb_types",
+        "duckdb_views",
+    }
+)  # fmt: skip
+_REFUSED_FUNCTION = re.compile(
+    r"getenv|current_setting|write_log|nextval|currval|setval|setseed|.*sleep.*|read_.*|.*_scan|glob|query|query_table"
+    r"|json_execute_.*|pragma_.*|which_secret|.*_external_resource.*|copy_.*|__internal_.*"
+)
+_SCHEMAS = frozenset({"information_schema", "main", "memory"})
+_OPTIONS = {
+    "allow_community_extensions": False,
+    "allow_persistent_secrets": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,  # FROM x must never mean a variable of the program that asks
+}
+
+
+def lake_dir(given: str | os.PathLike[str] | None = None) -> Path:
+    """Return where the lake is: `given`, else `$PEAK_LAKE_DIR`, else `data/lake/` in the checkout.
+
+    Raises InputError where nothing says it and the package was installed without its checkout.
+    """
+    if chosen := given or os.environ.get("PEAK_LAKE_DIR"):
+        return Path(chosen)
+    root = Path(__file__).resolve().parents[4]
+    if not (root / "pyproject.toml").is_file():
+        raise InputError("peak_trade is not installed from a checkout", hint="set PEAK_LAKE_DIR, or pass --lake-dir")
+    return root / "data" / "lake"
+
+
+def require(*modules: str) -> None:
+    """Raise InputError where the lake's extra is not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in modules or ("duckdb", "pyarrow") if find_spec(name) is None]
+    if missing:
+        raise InputError(f"the lake needs {' and '.join(missing)}", hint="just setup lake")
+
+
+def connect(
+    lake: Path,
+    *,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+    writable: Sequence[str] = (),
+    questions: Collection[str] = QUESTIONS.keys(),
+) -> Connection:
+    """Open a lake: its tables and saved `questions` as views, locked down; `writable` paths are for answers alone.
+
+    Raises InputError where there is no lake, nothing in it, or DuckDB is missing.
+    """
+    reader = commit.reading(lake)
+    try:
+        require("duckdb")
+        return Connection(reader, memory_limit, threads, writable, questions)
+    except BaseException:
+        reader.close()
+        raise
+
+
+class Connection:
+    """A connection to one commit of a lake, which stays as it is while the connection is open."""
+
+    def __init__(
+        self,
+        reader: commit.Reader,
+        memory_limit: str | None,
+        threads: int | None,
+        writable: Sequence[str],
+        questions: Collection[str],
+    ) -> None:
+        import duckdb
+
+        self._reader = reader
+        self.commit = reader.commit
+        self.tables = {name: list(live.columns) for name, live in self.commit.tables.items()}
+        options: dict[str, Any] = dict(_OPTIONS)
+        if memory_limit is not None:
+            options["memory_limit"] = memory_limit
+        if threads is not None:
+            options["threads"] = threads
+        try:
+            self._duckdb = duckdb.connect(":memory:", config=options)
+        except duckdb.Error as error:
+            raise InputError(_sentence(error), hint="a memory limit is such as 2GB") from None
+        self._weak = weakref.finalize(self, reader.close)
+        with _house_errors(self):
+            self._lock_down(writable, questions)
+
+    def _lock_down(self, writable: Sequence[str], questions: Collection[str]) -> None:
+        root = self._reader.lake.resolve()
+        run = self._duckdb.execute
+        run("SET timezone = 'UTC'")
+        run("SET enable_progress_bar = false")  # it is drawn on stdout, between the rows
+        run(f"SET temp_directory = {_quoted(os.path.join(_temporary(), f'peak_trade-lake-{os.getpid()}'))}")
+        paths = list(writable)
+        for name, live in self.commit.tables.items():
+            there = [os.path.join(root, part.path) for part in live.parts]
+            self._refuse_links(there)
+            run(f"CREATE VIEW {_name(name)} AS {_view(live, there)}")
+            paths += there
+        for name in questions:
+            run(QUESTIONS[name].definition)
+        self.tables |= {name: [] for name, question in QUESTIONS.items() if not question.arguments}
+        run(f"SET allowed_paths = [{', '.join(map(_quoted, paths))}]")
+        run("SET enable_external_access = false")
+        run("SET lock_configuration = true")
+
+    def _refuse_links(self, paths: Sequence[str]) -> None:
+        """A link among the live files, or among their folders, may lead anywhere."""
+        for folder in {os.path.dirname(path) for path in paths}:
+            if os.path.realpath(folder) != folder:
+                raise RunError(f"{folder} leads out of the lake by a link", hint="just lake-check")
+        for path in paths:
+            if os.path.islink(path):
+                raise RunError(f"{path} is a link, not a file of the lake", hint="just lake-check")
+
+    def sql(self, text: str) -> Any:
+        """Return the answer to one SELECT as a DuckDB relation: `.df()`, `.arrow()`, `.fetchall()`, or shown as it is.
+
+        Raises InputError where the text is anything else, or asks for what the lake has not.
+        """
+        with _house_errors(self):
+            return self._duckdb.sql(self.check(text))
+
+    def execute(self, text: str, parameters: Sequence[Any] | None = None) -> Any:
+        """Carry out one SELECT, with values for its `?`, and return its rows to be fetched; errors as `sql`."""
+        with _house_errors(self):
+            return self._duckdb.execute(self.check(text), parameters)
+
+    def describe(self, text: str) -> list[tuple[str, str]]:
+        """Return name and DuckDB type of each column of the answer to one SELECT."""
+        with _house_errors(self):
+            rows = self._duckdb.execute(f"DESCRIBE {self.check(text)}").fetchall()
+            return [(str(row[0]), str(row[1])) for row in rows]
+
+    def explain(self, text: str) -> str:
+        """Return DuckDB's plan for one SELECT."""
+        with _house_errors(self):
+            return str(self._duckdb.execute(f"EXPLAIN {self.check(text)}").fetchall()[0][1])
+
+    def write(self, text: str, target: str, how: str, limit: int | None = None) -> None:
+        """Write the answer to one SELECT to `target`, one of the `writable` paths, row by row as it comes.
+
+        `how` is one of `FORMATS` but `table`. In JSON a float that is no number is null, as it is in all our JSON.
+        """
+        asked = self.check(text)
+        if how in ("json", "jsonl"):
+            asked = self._without_nan(asked)
+        cut = "" if limit is None else f" LIMIT {limit:d}"
+        options = {
+            "csv": "FORMAT csv, HEADER",
+            "json": "FORMAT json, ARRAY true",
+            "jsonl": "FORMAT json",
+            "parquet": "FORMAT parquet, COMPRESSION zstd",
+        }[how]
+        with _house_errors(self):
+            self._duckdb.execute(f"COPY (FROM (\n{asked}\n){cut}) TO {_quoted(target)} ({options}, USE_TMP_FILE false)")
+
+    def _without_nan(self, asked: str) -> str:
+        columns = self.describe(asked)
+        if not any(kind in ("DOUBLE", "FLOAT") for _, kind in columns):
+            return asked
+        names = [f"c{at}" for at in range(len(columns))]
+        shown = [
+            f"CASE WHEN isfinite({name}) THEN {name} END AS {_name(own)}"
+            if kind in ("DOUBLE", "FLOAT")
+            else f"{name} AS {_name(own)}"
+            for name, (own, kind) in zip(names, columns, strict=True)
+        ]
+        return f"SELECT {', '.join(shown)} FROM (\n{asked}\n) AS answer({', '.join(names)})"
+
+    def table(self, text: str, limit: int | None = SHOWN) -> tuple[str, bool]:
+        """Return the answer to one SELECT as aligned text, and whether there are more rows than `limit`."""
+        columns = self.describe(text)
+        names = [f"c{at}" for at in range(len(columns))]
+        cut = "" if limit is None else f" LIMIT {limit + 1:d}"
+        shown = ", ".join(f"CAST({name} AS VARCHAR)" for name in names)
+        asked = f"SELECT {shown} FROM (\n{self.check(text)}\n) AS answer({', '.join(names)}){cut}"
+        with _house_errors(self):
+            rows = self._duckdb.execute(asked).fetchall()
+        more = limit is not None and len(rows) > limit
+        right = {at for at, (_, kind) in enumerate(columns) if kind.split("(")[0] in _NUMBERS}
+        cells = [[_cell(value) for value in row] for row in rows[:limit]]
+        return _aligned([[name for name, _ in columns], *cells], right), more
+
+    @contextmanager
+    def within(self, seconds: float | None) -> Iterator[None]:
+        """Stop what runs longer, with a RunError."""
+        done, late = threading.Event(), threading.Event()
+
+        def watch() -> None:
+            if not done.wait(seconds):
+                late.set()
+                self.interrupt()
+                while not done.wait(0.05):  # an interrupt that falls between two statements is lost
+                    self.interrupt()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        if seconds:
+            watcher.start()
+        try:
+            with _interruptible(self.interrupt):
+                yield
+        except RunError:
+            if late.is_set():
+                raise RunError(
+                    f"no answer within {seconds:g} s", hint="ask for less, or give it longer with --timeout"
+                ) from None
+            raise
+        finally:
+            done.set()
+            if seconds:
+                watcher.join()
+
+    def interrupt(self) -> None:
+        """Stop what runs at the moment; another thread may call this."""
+        import duckdb
+
+        with suppress(duckdb.ConnectionException):  # closed meanwhile: nothing runs any more
+            self._duckdb.interrupt()
+
+    def close(self) -> None:
+        """Close the connection, and let the lake's files go."""
+        self._duckdb.close()
+        self._reader.close()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- only what reads ------------------------------------------------------------------------------------------
+
+    def check(self, text: str) -> str:
+        """Return SQL that is one SELECT over the lake's tables, without its semicolon; InputError for all else."""
+        import duckdb
+
+        try:
+            statements = self._duckdb.extract_statements(text)
+        except duckdb.Error as error:
+            raise InputError(_sentence(error)) from None
+        if not statements:
+            raise InputError("there is no SQL", hint='just lake-query "SELECT * FROM runs LIMIT 10"')
+        if len(statements) > 1 or statements[0].type.name == "MULTI":
+            raise InputError("only one statement at a time can be asked", hint="a PIVOT needs its IN list here")
+        kind = statements[0].type.name
+        if kind != "SELECT":
+            hint = "--explain shows the plan of a SELECT" if kind == "EXPLAIN" else "the lake is read with SELECT"
+            raise InputError(f"{kind} is not allowed: only what reads is", hint=hint)
+        asked = str(statements[0].query).strip().rstrip(";").rstrip()
+        tree = json.loads(self._duckdb.execute("SELECT json_serialize_sql(?::VARCHAR)", [asked]).fetchall()[0][0])
+        if tree.get("error") or len(tree["statements"]) != 1:
+            raise InputError(f"this SELECT can't be checked: {tree.get('error_message', 'it is more than one')}")
+        self._check_tree(tree)
+        return asked
+
+    def _check_tree(self, tree: dict[str, Any]) -> None:
+        found = list(_dicts(tree))
+        ctes = {str(entry["key"]).lower() for node in found for entry in _entries(node)}
+        macros = {name for name, question in QUESTIONS.items() if question.arguments}
+        for node in found:
+            kind = str(node.get("type", ""))
+            if kind.endswith("_NODE") and kind not in _QUERY_NODES:
+                raise InputError(f"{kind.split('_')[0]} is not allowed: only what reads is")
+            if kind == "TABLE_FUNCTION":
+                name = str(node["function"]["function_name"]).lower()
+                if name not in _TABLE_FUNCTIONS | macros:
+                    raise InputError(
+                        f"the table function {name} is not allowed",
+                        hint=did_you_mean(name, self.tables.keys() | macros),
+                    )
+            elif "function_name" in node and _REFUSED_FUNCTION.fullmatch(str(node["function_name"]).lower()):
+                raise InputError(f"the function {node['function_name']} is not allowed: only what reads the lake is")
+            elif kind == "BASE_TABLE":
+                self._check_table(node, ctes)
+
+    def _check_table(self, node: dict[str, Any], ctes: set[str]) -> None:
+        name = str(node["table_name"])
+        if above := str(node.get("schema_name") or ""):
+            if above.lower() not in _SCHEMAS:
+                raise InputError(f"there is no schema {above} in the lake", hint=did_you_mean(above, _SCHEMAS))
+            if above.lower() == "information_schema":
+                return
+        if name.lower() not in ctes | self.tables.keys():
+            raise InputError(
+                f"there is no table {name} in the lake, which has {', '.join(self.tables)}",
+                hint=did_you_mean(name, self.tables),
+            )
+
+
+_NUMBERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT", "DOUBLE", "FLOAT", "DECIMAL"})
+
+
+def _dicts(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object of a JSON tree."""
+    rest = [tree]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, dict):
+            yield node
+            rest += node.values()
+        elif isinstance(node, list):
+            rest += node
+
+
+def _entries(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the common table expressions of a query's node."""
+    named = node.get("cte_map")
+    found: list[dict[str, Any]] = named.get("map", []) if isinstance(named, dict) else []
+    return found + ([{"key": node["cte_name"]}] if "cte_name" in node else [])
+
+
+def _view(live: commit.Live, paths: Sequence[str]) -> str:
+    columns = ", ".join(map(_name, live.columns))
+    if not paths:
+        empty = ", ".join(f"NULL::{kind} AS {_name(name)}" for name, kind in live.columns.items())
+        return f"SELECT {empty} WHERE false"
+    partitions = ", ".join(f"{_quoted(name)}: {live.columns[name]}" for name in live.partitions)
+    hive = f", hive_partitioning = true, hive_types = {{{partitions}}}" if partitions else ", hive_partitioning = false"
+    return f"SELECT {columns} FROM read_parquet([{', '.join(map(_quoted, paths))}]{hive})"
+
+
+def _temporary() -> str:
+    """Return where a query that does not fit into memory may spill; `tempfile` takes 5 ms to say the same."""
+    return os.environ.get("TMPDIR") or "/tmp"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+@contextmanager
+def _interruptible(interrupt: Callable[[], object]) -> Iterator[None]:
+    """Call `interrupt` as soon as Ctrl-C is pressed.
+
+    Python's own handler waits for the main thread, which waits for DuckDB; a thread that a signal wakes does not.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    before = signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while (number := os.read(told, 1)) not in (b"", b"\0"):
+            if number[0] == signal.SIGINT:
+                interrupt()
+
+    watching = threading.Thread(target=wait, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.write(tell, b"\0")
+        watching.join()
+        os.close(told)
+        os.close(tell)
+
+
+# --- what went wrong, in the house voice --------------------------------------------------------------------------
+
+_COLUMN = re.compile(r'Referenced column "([^"]+)" not found|does not have a column named "([^"]+)"')
+
+
+@contextmanager
+def _house_errors(connection: Connection) -> Iterator[None]:
+    """Say what DuckDB says in a sentence and a hint."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise RunError("the query was interrupted") from None
+    except duckdb.OutOfMemoryException as error:
+        raise RunError(_sentence(error), hint="give it more with --memory-limit, or ask for less") from None
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise _unknown(connection, str(error)) from None
+    except duckdb.PermissionException as error:
+        raise InputError(_sentence(error), hint="a query can read the lake and nothing else") from None
+    except duckdb.IOException as error:
+        raise RunError(_sentence(error), hint="just lake-check shows what is wrong with the lake's files") from None
+    except duckdb.Error as error:
+        raise InputError(_sentence(error)) from None
+    except RuntimeError as error:
+        if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _unknown(connection: Connection, message: str) -> PeakError:
+    if found := _COLUMN.search(message):
+        name = found[1] or found[2]
+        known = {column: table for table, columns in connection.tables.items() for column in columns}
+        candidates = re.search(r"Candidate bindings: (.*)", message)
+        there = re.findall(r'"([^"]+)"', candidates[1]) if candidates else []
+        near = did_you_mean(name, {option.split(".")[-1] for option in there} | known.keys())
+        has = [f"{table} has {', '.join(columns)}" for table, columns in connection.tables.items() if columns]
+        asked = [line for line in has if re.search(rf"\b{line.split()[0]}\b", message.partition("LINE 1:")[2])]
+        return InputError(f"there is no column {name}{''.join(f'; {line}' for line in asked)}", hint=near)
+    return InputError(_sentence(message))
+
+
+def _sentence(error: object) -> str:
+    """Return what DuckDB says as one line: without its kind, and without the picture of the place."""
+    text = " ".join(str(error).partition("\n\nLINE ")[0].split())
+    return re.sub(r"^[A-Za-z ]+ Error: ", "", text)
+
+
+# --- text for people ----------------------------------------------------------------------------------------------
+
+
+def _cell(value: str | None) -> str:
+    if value is None:
+        return "–"
+    return "".join(mark if mark.isprintable() else " " for mark in value)
+
+
+def _aligned(rows: Sequence[Sequence[str]], right: set[int]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+    return "\n".join(lines)
+
+
+def overview(found: commit.Commit) -> list[dict[str, Any]]:
+    """Return what a commit holds: a row for each table with its rows, files, bytes, columns and partitions."""
+    return [
+        {
+            "table": name,
+            "rows": live.rows,
+            "files": len(live.parts),
+            "bytes": sum(part.bytes for part in live.parts),
+            "columns": list(live.columns),
+            "partitions": sorted(
+                {"/".join(f"{key}={part.series[key]}" for key in live.partitions) for part in live.parts}
+            )
+            if live.partitions
+            else [],
+        }
+        for name, live in found.tables.items()
+    ]

@@ -1,0 +1,245 @@
+"""The tables of the lake, column by column: one place for the writer, the checks and the documents."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+from peak_trade.stats.table import STATS
+
+__all__ = ["STATS", "TABLES", "Column", "Kind", "Table", "as_markdown", "duckdb_types"]
+
+Kind = Literal["text", "float", "integer", "boolean", "time"]
+"""`time` is UTC, to the microsecond; all of them can be null."""
+
+DUCKDB = {
+    "text": "VARCHAR",
+    "float": "DOUBLE",
+    "integer": "BIGINT",
+    "boolean": "BOOLEAN",
+    "time": "TIMESTAMP WITH TIME ZONE",
+}
+
+
+class Column(NamedTuple):
+    """A column: its name, kind and definition in a line."""
+
+    name: str
+    kind: Kind
+    definition: str
+
+
+class Table(NamedTuple):
+    """A table: `partitions` are columns that stand in the folders' names, `series` those that are constant in a file.
+
+    `sort` orders the rows of a file, so that min/max statistics tell which files and row groups a question needs.
+    """
+
+    name: str
+    definition: str
+    columns: tuple[Column, ...]
+    sort: tuple[str, ...]
+    partitions: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether the table is made from `results/` alone, so that it can be made again."""
+        return not self.name.startswith("ohlcv")
+
+
+_RUN_ID = Column("run_id", "text", "the run")
+_BAR = (
+    Column("symbol", "text", "what is traded"),
+    Column("timeframe", "text", "time from one bar to the next: 1h, 1d"),
+    Column("timestamp", "time", "the bar's open time"),
+    *(Column(name, "float", f"{name} in quote currency") for name in ("open", "high", "low", "close")),
+    Column("volume", "float", "volume, as the source counts it"),
+    Column("source", "text", "where the bars come from, in the words of who ingested them; part of a bar's identity"),
+    Column("calendar", "text", "24/7 or the exchange against which gaps are counted"),
+    Column("revision", "integer", "how often the bar's values have changed: 0 as first seen"),
+    Column("recorded_at", "time", "when these values came into the lake"),
+)
+_COUNTS = frozenset(stat.key for stat in STATS if stat.unit == "count")
+
+_ALL = (
+    Table(
+        "ohlcv",
+        "Bars, one row for each symbol, timeframe, source and timestamp, with the values known last.",
+        (*_BAR, Column("year", "integer", "the timestamp's year, in UTC")),
+        sort=("timestamp",),
+        partitions=("symbol", "timeframe", "year"),
+        series=("source",),
+    ),
+    Table(
+        "ohlcv_revisions",
+        "What the bars in `ohlcv` said before their values changed.",
+        (*_BAR, Column("superseded_at", "time", "when newer values came into the lake")),
+        sort=("symbol", "timeframe", "timestamp", "revision"),
+    ),
+    Table(
+        "runs",
+        "One row for each run that has ended: sealed, failed, removed or missing.",
+        (
+            _RUN_ID,
+            Column(
+                "status", "text", "sealed, failed, removed (by retention), or missing (in the ledger, its folder gone)"
+            ),
+            Column("name", "text", "run.name of the config"),
+            Column("started_at", "time", "start of the run"),
+            Column("finished_at", "time", "end of the run, before it was sealed"),
+            Column("strategy", "text", "the registered name or the entrypoint"),
+            Column("symbol", "text", "what was traded"),
+            Column("timeframe", "text", "time from one bar to the next"),
+            Column("source", "text", "data.source of the config"),
+            Column("calendar", "text", "data.calendar of the config"),
+            Column("config_digest", "text", "sha256 of config_snapshot.toml"),
+            Column("data_digest", "text", "fingerprint of the bars as used"),
+            Column("strategy_digest", "text", "sha256 of the strategy's source"),
+            Column("commit", "text", "the git commit"),
+            Column("dirty", "boolean", "whether there were changes that were not committed"),
+            Column("equity_digest", "text", "sha256 over the typed values of equity"),
+            Column("trades_digest", "text", "sha256 over the typed values of trades"),
+            Column("manifest_digest", "text", "sha256 of manifest.json, as in the ledger"),
+            Column("seed", "integer", "run.seed of the config"),
+            Column("python", "text", "version of Python"),
+            Column("peak_trade", "text", "version of this program"),
+            Column("host", "text", "the machine's name"),
+            Column("error", "text", "type and message, where the run failed"),
+            *(Column(s.key, "integer" if s.key in _COUNTS else "float", f"{s.definition} ({s.unit})") for s in STATS),
+        ),
+        sort=("run_id",),
+    ),
+    Table(
+        "params",
+        "The resolved config of each run, a row for each key: a strategy's parameters by their bare name, all "
+        "other keys with their section (`execution.fee_bps`).",
+        (
+            _RUN_ID,
+            Column("key", "text", "the key"),
+            Column("value", "text", "its value: text as it is, all else as JSON"),
+            Column("number", "float", "the value where it is a number"),
+        ),
+        sort=("run_id",),
+    ),
+    Table(
+        "stats",
+        "The statistics of each sealed run in long form; `runs` has the same as columns.",
+        (
+            _RUN_ID,
+            Column("key", "text", "the statistic, as in stats.json"),
+            Column("value", "float", "its value"),
+            Column("reason", "text", "why there is none"),
+        ),
+        sort=("run_id",),
+    ),
+    Table(
+        "equity",
+        "equity.csv of each sealed run, a row for each bar.",
+        (
+            _RUN_ID,
+            Column("timestamp", "time", "the bar's open time"),
+            Column("equity", "float", "marked at the bar's close, in quote currency"),
+            Column("drawdown", "float", "equity / running maximum - 1"),
+            Column("position", "float", "units held after the bar's close"),
+        ),
+        sort=("run_id",),
+    ),
+    Table(
+        "trades",
+        "The closed trades of each sealed run.",
+        (
+            _RUN_ID,
+            Column("trade_id", "integer", "number in the run, from 1"),
+            Column("symbol", "text", "what was traded"),
+            Column("side", "text", "long or short"),
+            Column("entry_time", "time", "open time of the bar of entry"),
+            Column("entry_price", "float", "fill price"),
+            Column("exit_time", "time", "open time of the bar of exit"),
+            Column("exit_price", "float", "fill price"),
+            Column("quantity", "float", "units"),
+            Column("entry_fee", "float", "in quote currency"),
+            Column("exit_fee", "float", "in quote currency"),
+            Column("slippage", "float", "in quote currency; the fill prices already hold it"),
+            Column("pnl", "float", "in quote currency, net"),
+            Column("return", "float", "pnl as a fraction of the entry notional"),
+            Column("bars_held", "integer", "the exit bar's index less the entry bar's"),
+            Column("exit_reason", "text", "signal, stop_loss, take_profit, trailing_stop or end_of_data"),
+        ),
+        sort=("run_id",),
+    ),
+    Table(
+        "receipts",
+        "What was skipped in each run and why, and what its evidence cost.",
+        (
+            _RUN_ID,
+            Column("part", "text", "the part of the run"),
+            Column("outcome", "text", "skipped, redacted or done"),
+            Column("reason", "text", "why"),
+            Column("ms", "float", "milliseconds it took"),
+            Column("bytes", "integer", "bytes it wrote"),
+        ),
+        sort=("run_id",),
+    ),
+    Table(
+        "ledger",
+        "Every line of the ledger, which outlives the runs.",
+        (
+            _RUN_ID,
+            Column("line", "integer", "number of the line, from 1"),
+            Column("event", "text", "start, sealed, failed, abandoned or removed"),
+            Column("time", "time", "when"),
+            Column("sha256", "text", "digest of the line, which the next line carries"),
+            Column("fields", "text", "what else belongs to the event, as JSON"),
+        ),
+        sort=("line",),
+    ),
+)
+TABLES = {table.name: table for table in _ALL}
+
+
+def duckdb_types(table: Table) -> dict[str, str]:
+    """Return DuckDB's type of each column, in order.
+
+    >>> duckdb_types(TABLES["params"])
+    {'run_id': 'VARCHAR', 'key': 'VARCHAR', 'value': 'VARCHAR', 'number': 'DOUBLE'}
+    """
+    return {column.name: DUCKDB[column.kind] for column in table.columns}
+
+
+@cache
+def arrow_schema(name: str) -> Any:
+    """Return the Arrow schema of a table's files: all columns but the partitions."""
+    import pyarrow as pa
+
+    kinds = {
+        "text": pa.string(),
+        "float": pa.float64(),
+        "integer": pa.int64(),
+        "boolean": pa.bool_(),
+        "time": pa.timestamp("us", "UTC"),
+    }
+    table = TABLES[name]
+    return pa.schema([(c.name, kinds[c.kind]) for c in table.columns if c.name not in table.partitions])
+
+
+def as_markdown() -> str:
+    """Return all tables as Markdown, for docs/ops/lake.md."""
+    return "\n\n".join(map(_table_as_markdown, TABLES.values()))
+
+
+def _table_as_markdown(table: Table) -> str:
+    rows = [f"| `{c.name}` | {c.kind} | {c.definition.replace('|', '&#124;')} |" for c in table.columns]
+    facts = [f"Sorted by {', '.join(f'`{name}`' for name in table.sort)}."]
+    if table.partitions:
+        facts.append(f"Partitioned by {', '.join(f'`{name}`' for name in table.partitions)}.")
+    head = [
+        f"### `{table.name}`",
+        "",
+        table.definition,
+        " ".join(facts),
+        "",
+        "| column | kind | definition |",
+        "|---|---|---|",
+    ]
+    return "\n".join([*head, *rows])

@@ -1,0 +1,140 @@
+"""Questions that people really ask of the lake, as views and as macros with arguments.
+
+SELECT * FROM best_runs;        SELECT * FROM trades_around('2024-03-01');
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["QUESTIONS", "Question", "as_markdown"]
+
+
+class Question(NamedTuple):
+    """A saved question: `arguments` are those of a macro, each with its default; a view has none."""
+
+    name: str
+    asks: str
+    sql: str
+    arguments: tuple[tuple[str, str | None], ...] = ()
+
+    @property
+    def call(self) -> str:
+        """How it is asked."""
+        if not self.arguments:
+            return self.name
+        shown = [name if default is None else f"{name} := {default}" for name, default in self.arguments]
+        return f"{self.name}({', '.join(shown)})"
+
+    @property
+    def definition(self) -> str:
+        """The statement that makes it."""
+        if not self.arguments:
+            return f"CREATE VIEW {self.name} AS {self.sql}"
+        return f"CREATE MACRO {self.call} AS TABLE {self.sql}"
+
+
+_ALL = (
+    Question(
+        "best_runs",
+        "the three best sealed runs of each strategy, by Sharpe ratio",
+        """
+        SELECT strategy, symbol, timeframe, run_id, sharpe, total_return, max_drawdown, trades
+        FROM runs WHERE status = 'sealed' AND sharpe IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY strategy ORDER BY sharpe DESC, run_id) <= 3
+        ORDER BY sharpe DESC, run_id""",
+    ),
+    Question(
+        "parameter_sensitivity",
+        "how the Sharpe ratio moves with each value of each parameter of each strategy",
+        """
+        SELECT r.strategy, p.key, p.value, count(*) AS runs, median(r.sharpe) AS median_sharpe,
+               min(r.sharpe) AS least_sharpe, max(r.sharpe) AS most_sharpe
+        FROM params p JOIN runs r USING (run_id)
+        WHERE r.status = 'sealed' AND NOT contains(p.key, '.')
+        GROUP BY r.strategy, p.key, p.value, p.number ORDER BY r.strategy, p.key, p.number, p.value""",
+    ),
+    Question(
+        "runs_by_commit",
+        "what each commit ran, newest first",
+        """
+        SELECT "commit", dirty, count(*) AS runs, count(*) FILTER (status = 'failed') AS failed,
+               min(started_at) AS first_run, max(started_at) AS last_run, max(sharpe) AS best_sharpe
+        FROM runs GROUP BY ALL ORDER BY last_run DESC""",
+    ),
+    Question(
+        "runs_of_commit",
+        "the runs of a commit, by the start of its digest",
+        """
+        SELECT run_id, status, dirty, strategy, symbol, started_at, sharpe, total_return
+        FROM runs WHERE starts_with("commit", digest) ORDER BY started_at""",
+        (("digest", None),),
+    ),
+    Question(
+        "equity_side_by_side",
+        "the equity of several runs as growth of 1, by the starts of their run_ids with commas between",
+        """
+        SELECT e.timestamp, left(e.run_id, 8) AS run, e.equity,
+               e.equity / first_value(e.equity) OVER (PARTITION BY e.run_id ORDER BY e.timestamp) AS growth, e.drawdown
+        FROM equity e
+        WHERE e.run_id IN (
+            SELECT r.run_id FROM runs r, unnest(string_split(run_ids, ',')) AS asked(start)
+            WHERE starts_with(r.run_id, trim(asked.start)))
+        ORDER BY e.timestamp, run""",
+        (("run_ids", None),),
+    ),
+    Question(
+        "trades_around",
+        "the trades that were open within some days of a date",
+        """
+        SELECT t.run_id, r.strategy, t.symbol, t.side, t.entry_time, t.exit_time, t.pnl, t."return", t.exit_reason
+        FROM trades t JOIN runs r USING (run_id)
+        WHERE t.entry_time < day::TIMESTAMPTZ + to_days(1 + days::INTEGER)
+          AND t.exit_time >= day::TIMESTAMPTZ - to_days(days::INTEGER)
+        ORDER BY t.entry_time, t.run_id, t.trade_id""",
+        (("day", None), ("days", "1")),
+    ),
+    Question(
+        "symbols",
+        "what bars there are",
+        """
+        SELECT symbol, timeframe, source, calendar, min(timestamp) AS first, max(timestamp) AS last, count(*) AS bars,
+               count(*) FILTER (revision > 0) AS revised
+        FROM ohlcv GROUP BY ALL ORDER BY ALL""",
+    ),
+    Question(
+        "gaps",
+        "steps from bar to bar that are longer than usual; `just lake-check` counts them against the calendar",
+        """
+        SELECT symbol, timeframe, source, timestamp AS after, step, usual
+        FROM (SELECT *, median(step) OVER (PARTITION BY symbol, timeframe, source) AS usual
+              FROM (SELECT symbol, timeframe, source, timestamp,
+                           lead(timestamp) OVER (PARTITION BY symbol, timeframe, source ORDER BY timestamp)
+                           - timestamp AS step
+                    FROM ohlcv) WHERE step IS NOT NULL)
+        WHERE step > usual ORDER BY step DESC, symbol, after""",
+    ),
+    Question(
+        "evidence_cost",
+        "what the evidence of runs has cost, by strategy and day",
+        """
+        SELECT r.started_at::DATE AS day, r.strategy, count(*) AS runs, median(c.ms) AS median_ms, max(c.ms) AS most_ms,
+               sum(c.bytes) AS bytes
+        FROM receipts c JOIN runs r USING (run_id) WHERE c.part = 'evidence'
+        GROUP BY ALL ORDER BY ALL""",
+    ),
+    Question(
+        "skipped",
+        "which optional parts runs have gone without, and why",
+        """
+        SELECT part, reason, count(*) AS runs, max(r.started_at) AS last_run
+        FROM receipts c JOIN runs r USING (run_id) WHERE c.outcome = 'skipped' GROUP BY ALL ORDER BY runs DESC, part""",
+    ),
+)
+QUESTIONS = {question.name: question for question in _ALL}
+
+
+def as_markdown() -> str:
+    """Return the questions as a Markdown table, for docs/ops/lake.md."""
+    rows = [f"| `{question.call}` | {question.asks} |" for question in QUESTIONS.values()]
+    return "\n".join(["| question | what it asks |", "|---|---|", *rows])

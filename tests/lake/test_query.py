@@ -1,0 +1,535 @@
+"""Asking: only what reads, only the lake, in every format, and in words that help."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peak_trade.data import lake as package
+from peak_trade.data.lake import ask, build, commit, compact, ingest, query
+from peak_trade.data.lake.views import QUESTIONS
+from peak_trade.errors import InputError, PeakError, RunError
+
+Script = Callable[..., subprocess.CompletedProcess[bytes]]
+SECRET = "the-secret-of-the-file"
+
+
+@pytest.fixture(scope="module")
+def place(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the template, shared by the tests here: asking changes nothing."""
+    folder = tmp_path_factory.mktemp("asked") / "place"
+    shutil.copytree(template, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lake(place: Path) -> Path:
+    """The lake of its runs, which nobody may change."""
+    build.build(place / "results", place / "lake", root=place)
+    return place / "lake"
+
+
+@pytest.fixture
+def own(place: Path, lake: Path, tmp_path: Path) -> Path:
+    """A copy of all that, to change."""
+    shutil.copytree(place, tmp_path / "own", symlinks=True)
+    return tmp_path / "own"
+
+
+@pytest.fixture(scope="module")
+def secret(place: Path, lake: Path) -> Path:
+    """A file outside the lake, and a link to it inside."""
+    (place / "secret.txt").write_text(SECRET)
+    (place / "secret.csv").write_text(f"word\n{SECRET}\n")
+    (lake / "link.txt").symlink_to(place / "secret.txt")
+    (lake / "runs" / "link.parquet").symlink_to(place / "secret.txt")
+    return place / "secret.txt"
+
+
+# {secret} is a file outside the lake, {lake} the lake, {part} one of its files, {out} a file that does not exist
+ATTACKS = [
+    "COPY runs TO '{out}'",
+    "COPY (SELECT 1) TO '{out}' (FORMAT parquet)",
+    "COPY (SELECT 1) TO '{part}' (USE_TMP_FILE false)",
+    "COPY runs FROM '{secret}'",
+    "EXPORT DATABASE '{out}'",
+    "IMPORT DATABASE '{lake}'",
+    "PRAGMA import_database('{lake}')",
+    "ATTACH '{out}' AS other",
+    "ATTACH ':memory:' AS other",
+    "DETACH memory",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "FORCE INSTALL httpfs FROM 'http://127.0.0.1:9/'",
+    "PRAGMA database_list",
+    "PRAGMA enable_profiling = 'json'",
+    "SET enable_external_access = true",
+    "SET allowed_directories = ['/']",
+    "SET threads = 1",
+    "RESET lock_configuration",
+    "USE memory",
+    "CALL enable_logging(storage = 'file', storage_config = {{'path': '{out}'}})",
+    "SELECT * FROM enable_logging(storage = 'file', storage_config = {{'path': '{out}'}})",
+    "SELECT * FROM enable_profiling(save_location = '{out}')",
+    "SELECT write_log('x')",
+    "CHECKPOINT",
+    "VACUUM",
+    "BEGIN TRANSACTION",
+    "SELECT * FROM read_text('/etc/passwd')",
+    "SELECT * FROM read_text('{secret}')",
+    "SELECT * FROM read_text('{lake}/link.txt')",
+    "SELECT * FROM read_text('{lake}/../secret.txt')",
+    "SELECT * FROM read_blob('{secret}')",
+    "SELECT * FROM read_csv('{secret}')",
+    "SELECT * FROM read_json('{secret}')",
+    "SELECT * FROM read_parquet('{lake}/runs/link.parquet')",
+    "SELECT * FROM read_parquet('{part}')",
+    "SELECT * FROM parquet_metadata('{part}')",
+    "SELECT * FROM read_duckdb('{secret}')",
+    "SELECT * FROM sniff_csv('{secret}')",
+    "SELECT * FROM glob('{lake}/**')",
+    "SELECT * FROM glob('/etc/*')",
+    "SELECT * FROM '{secret}.csv'",
+    "FROM '/etc/passwd'",
+    'FROM "{lake}/../secret.csv"',
+    "SELECT (SELECT content FROM read_text('{secret}'))",
+    "SELECT * FROM runs WHERE run_id IN (SELECT content FROM read_text('{secret}'))",
+    "WITH x AS (SELECT * FROM read_text('{secret}')) SELECT * FROM x",
+    "WITH x AS (COPY (SELECT 1) TO '{out}') SELECT 1",
+    "WITH x AS (INSERT INTO runs SELECT * FROM runs RETURNING *) SELECT * FROM x",
+    "WITH x AS (DELETE FROM runs RETURNING *) SELECT * FROM x",
+    "WITH x AS (UPDATE runs SET sharpe = 9 RETURNING *) SELECT * FROM x",
+    "WITH \"{secret}.csv\" AS (SELECT 1) SELECT * FROM (SELECT * FROM read_csv('{secret}'))",
+    "SELECT * FROM runs; COPY runs TO '{out}'",
+    "SELECT 1; SELECT 2",
+    "SELECT 1) TO '{out}' --",
+    "SELECT 1 /* ",
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{out}'",
+    "EXPLAIN SELECT 1",
+    "SELECT getenv('PATH')",
+    "SELECT current_setting('home_directory')",
+    "SELECT * FROM duckdb_settings()",
+    "SELECT * FROM duckdb_secrets()",
+    "SELECT * FROM query('COPY runs TO ''{out}''')",
+    "SELECT * FROM query_table('{secret}')",
+    "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
+    "PRAGMA json_execute_serialized_sql('x')",
+    "CREATE TABLE mine AS SELECT 1",
+    "CREATE VIEW runs AS SELECT 1",
+    "CREATE MACRO f() AS 1",
+    "CREATE SECRET s (TYPE s3)",
+    "DROP VIEW runs",
+    "ALTER VIEW runs RENAME TO gone",
+    "INSERT INTO runs SELECT * FROM runs",
+    "UPDATE runs SET sharpe = 9",
+    "DELETE FROM runs",
+    "TRUNCATE runs",
+    "PREPARE p AS COPY runs TO '{out}'",
+    "EXECUTE p",
+    "SELECT * FROM nowhere.secret.runs",
+    "SELECT * FROM sqlite_master",
+    "SELECT * FROM pandas_scan(1, 1, 1)",
+    "SELECT nextval('s')",
+    "",
+    "-- nothing",
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_sql_that_would_write_or_leak_is_refused_and_changes_nothing(
+    place: Path, lake: Path, secret: Path, look: Any, attack: str
+) -> None:
+    before = look.photograph(place)
+    with query.connect(lake, questions=()) as connection:
+        part = lake / connection.commit.tables["runs"].parts[0].path
+        text = attack.format(secret=secret, lake=lake, part=part, out=place / "out")
+        for way in (connection.sql, connection.execute, connection.table, connection.explain, connection.describe):
+            with pytest.raises(PeakError) as raised:
+                way(text)
+            assert SECRET not in f"{raised.value.message} {raised.value.hint}"
+    assert look.photograph(place) == before
+    assert not (place / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "attack", [attack for attack in ATTACKS if re.match("COPY|WITH|ATTACH|SELECT.*(read|glob)", attack)]
+)
+def test_duckdb_itself_would_refuse_what_our_check_let_through(
+    place: Path, lake: Path, secret: Path, look: Any, attack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second wall alone: DuckDB reads no file but the lake's own, whatever the text is."""
+    with query.connect(lake) as connection:
+        monkeypatch.setattr(connection, "check", lambda text: text)
+        out, part = place / "out", lake / connection.commit.tables["runs"].parts[0].path
+        text = attack.format(secret=secret, lake=lake, part=part, out=out)
+        if "'{part}'" in attack:
+            return  # its own files DuckDB does read, and as root could write: that is what the first wall is for
+        try:
+            found = str(connection.execute(text).fetchall())
+        except PeakError:
+            found = ""
+        assert SECRET not in found and not out.exists()
+
+
+def test_control_without_the_walls_the_attacks_do_work(secret: Path, tmp_path: Path) -> None:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        assert connection.execute(f"SELECT content FROM read_text('{secret}')").fetchall() == [(SECRET,)]
+        connection.execute(f"WITH x AS (COPY (SELECT 1) TO '{tmp_path / 'out'}') SELECT 1")
+    assert (tmp_path / "out").exists()
+
+
+def test_a_variable_of_the_program_is_not_a_table(lake: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    secrets = pandas.DataFrame({"word": [SECRET]})
+    assert len(secrets) == 1
+    with query.connect(lake) as connection, pytest.raises(InputError, match="no table secrets"):
+        connection.sql("SELECT * FROM secrets")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) FROM runs",
+        "select 1;",
+        "FROM runs LIMIT 1",
+        "TABLE runs",
+        "VALUES (1)",
+        "SHOW TABLES",
+        "DESCRIBE runs",
+        "SUMMARIZE runs",
+        "WITH a AS (SELECT 1 AS x), b AS (SELECT * FROM a) SELECT * FROM b JOIN a USING (x)",
+        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT * FROM t",
+        "SELECT * FROM range(3) UNION ALL SELECT 7",
+        "SELECT * FROM (SELECT * FROM runs) AS r, LATERAL (SELECT r.run_id) AS s",
+        "SELECT unnest([1, 2])",
+        "PIVOT params ON key IN ('fast') USING first(value) GROUP BY run_id",
+        "SELECT * FROM information_schema.tables",
+        "SELECT '; DROP VIEW runs; --' AS word -- a comment; with a semicolon",
+        "SELECT /* ; */ 1",
+        "SELECT * FROM memory.main.runs",
+        "SELECT random() < 2, now() IS NOT NULL",
+        "SELECT date_trunc('day', timestamp) AS day, last(close ORDER BY timestamp) FROM ohlcv GROUP BY day",
+    ],
+)
+def test_sql_that_reads_is_answered(lake: Path, sql: str, tmp_path: Path) -> None:
+    with query.connect(lake, writable=[str(tmp_path / "x.csv")]) as connection:
+        shown, _ = connection.table(sql)
+        assert len(shown.splitlines()) > 1
+        connection.write(sql, str(tmp_path / "x.csv"), "csv")
+        assert (tmp_path / "x.csv").stat().st_size
+
+
+def test_the_runbooks_questions_return_rows(lake: Path, look: Any) -> None:
+    assert look.rows(lake, "SELECT count(*) FROM ohlcv WHERE symbol='TEST'") == [(20,)]
+    assert len(look.rows(lake, "SELECT run_id, sharpe FROM runs ORDER BY sharpe DESC LIMIT 10")) == 4
+    spans = "SELECT symbol, min(timestamp)::VARCHAR, max(timestamp)::VARCHAR, count(*) FROM ohlcv GROUP BY symbol"
+    assert look.rows(lake, spans) == [("TEST", "2024-01-01 00:00:00+00", "2024-01-20 00:00:00+00", 20)]
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_saved_question_is_answered(lake: Path, name: str) -> None:
+    arguments = {"runs_of_commit": [""], "equity_side_by_side": ["a,b,0,1"], "trades_around": ["2024-01-10", "3"]}
+    with query.connect(lake) as connection:
+        connection.table(ask.saved([name, *arguments.get(name, [])]))
+
+
+def test_best_runs_are_the_best(lake: Path, look: Any) -> None:
+    [(best,)] = look.rows(lake, "SELECT max(sharpe) FROM runs")
+    assert look.rows(lake, "SELECT sharpe FROM best_runs LIMIT 1") == [(best,)]
+
+
+def test_trades_around_a_date_are_those_open_on_it(lake: Path, look: Any) -> None:
+    asked = "SELECT count(*) FROM trades_around('2024-01-10', days := 0)"
+    same = "entry_time < TIMESTAMPTZ '2024-01-11 00:00Z' AND exit_time >= TIMESTAMPTZ '2024-01-10 00:00Z'"
+    expected = look.rows(lake, f"SELECT count(*) FROM trades WHERE {same}")
+    assert look.rows(lake, asked) == expected != [(0,)]
+
+
+def test_equity_side_by_side_starts_at_one(lake: Path, look: Any) -> None:
+    [(one,), (two,), _] = look.rows(lake, "SELECT run_id FROM runs WHERE status = 'sealed' ORDER BY run_id")
+    asked = f"SELECT run, growth FROM equity_side_by_side('{one[:13]}, {two}') LIMIT 2"
+    assert look.rows(lake, asked) == [(one[:8], 1.0), (two[:8], 1.0)]
+
+
+def test_gaps_are_steps_longer_than_usual(own: Path, look: Any) -> None:
+    ingest.ingest_bars(own / "gaps", look.bars([11, 12, 13], "2024-01-01T00:00"), source="x")
+    ingest.ingest_bars(own / "gaps", look.bars([14, 15, 16], "2024-01-01T05:00"), source="x")
+    found = look.rows(own / "gaps", "SELECT after::VARCHAR, step::VARCHAR FROM gaps")
+    assert found == [("2024-01-01 02:00:00+00", "03:00:00")]
+
+
+# --- words that help ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sql, message, hint",
+    [
+        ("SELECT * FROM rnus", "there is no table rnus in the lake, which has .*runs", "did you mean `runs`?"),
+        ("SELECT sharp FROM runs", "there is no column sharp; runs has run_id, .*sharpe", "did you mean `sharpe`?"),
+        ("SELECT r.sharp FROM runs r", "there is no column sharp", "did you mean `sharpe`?"),
+        ("SELECT * FROM trades_arond('x')", "the table function trades_arond", "did you mean `trades_around`?"),
+        ("SELEC 1", "syntax error", ""),
+        ("DELETE FROM runs", "DELETE is not allowed: only what reads is", "the lake is read with SELECT"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_there_is(lake: Path, sql: str, message: str, hint: str) -> None:
+    with query.connect(lake) as connection, pytest.raises(InputError, match=message) as raised:
+        connection.execute(sql)
+    assert raised.value.hint == hint
+    assert "\n" not in raised.value.message
+
+
+def test_no_lake_names_the_command_that_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no lake in") as raised:
+        query.connect(tmp_path / "none")
+    assert "just lake-build" in raised.value.hint
+
+
+def test_an_empty_lake_names_the_command_that_fills_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is empty") as raised:
+        query.connect(tmp_path)
+    assert "just lake-build" in raised.value.hint
+
+
+def test_without_the_extra_the_command_that_adds_it_is_named(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.delitem(sys.modules, "duckdb")
+    with pytest.raises(InputError, match="the lake needs duckdb") as raised:
+        query.connect(lake)
+    assert raised.value.hint == "just setup lake"
+
+
+def test_a_query_that_takes_too_long_is_stopped(lake: Path) -> None:
+    endless = "SELECT count(*) FROM range(1000000000) a, range(1000000) b"
+    start = time.monotonic()
+    with query.connect(lake) as connection, pytest.raises(RunError, match="no answer within 0.2 s"):
+        with connection.within(0.2):
+            connection.table(endless)
+    assert time.monotonic() - start < 5
+
+
+def test_a_query_that_starts_after_its_time_is_stopped_too(lake: Path) -> None:
+    with query.connect(lake, questions=()) as connection, pytest.raises(RunError, match="no answer within"):
+        with connection.within(0.05):
+            time.sleep(0.2)  # DuckDB forgets an interrupt that meets no query
+            connection.table("SELECT count(*) FROM range(1000000000) a, range(1000000) b")
+
+
+def test_a_query_that_needs_too_much_memory_says_so(lake: Path) -> None:
+    with query.connect(lake, memory_limit="50MB") as connection:
+        with pytest.raises(RunError) as raised:
+            connection.table("SELECT list(range) FROM range(100000000)")
+    assert "--memory-limit" in raised.value.hint
+
+
+def test_a_lake_whose_file_is_a_link_is_not_read(own: Path) -> None:
+    lake = own / "lake"
+    path = lake / commit.newest(lake).tables["runs"].parts[0].path
+    path.rename(own / "elsewhere.parquet")
+    path.symlink_to(own / "elsewhere.parquet")
+    with pytest.raises(RunError, match="is a link"):
+        query.connect(lake)
+
+
+def test_a_lake_whose_folder_is_a_link_is_not_read(own: Path) -> None:
+    lake = own / "lake"
+    (lake / "runs").rename(own / "elsewhere")
+    (lake / "runs").symlink_to(own / "elsewhere")
+    with pytest.raises(RunError, match="leads out of the lake"):
+        query.connect(lake)
+
+
+# --- from Python --------------------------------------------------------------------------------------------------
+
+
+def test_connect_gives_the_same_views_in_one_line(lake: Path) -> None:
+    frame = package.connect(lake).sql("SELECT run_id, sharpe FROM best_runs").fetchall()
+    assert len(frame) == 3
+
+
+def test_a_connection_stays_with_its_commit(own: Path, look: Any) -> None:
+    place, lake = own, own / "lake"
+    with query.connect(lake) as connection:
+        look.run(place / "config.toml", place / "results")
+        build.build(place / "results", lake, root=place, grace_s=0)
+        compact.compact(lake, grace_s=0)
+        assert connection.execute("SELECT count(*) FROM runs").fetchall() == [(4,)]
+    assert look.rows(lake, "SELECT count(*) FROM runs") == [(5,)]
+    compact.compact(lake, grace_s=0)
+    assert not look.strays(lake) - {"runs/link.parquet"} and len(commit.numbers(lake)) == 1
+
+
+def test_a_connection_goes_with_the_variable_that_holds_it(lake: Path) -> None:
+    connection = query.connect(lake)
+    handle = connection._reader.handle
+    del connection
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handle)
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+THREE = "SELECT range AS n, range / 2 AS half, 'a,\"b' AS word FROM range(3)"
+
+
+def test_a_table_is_aligned_and_says_where_it_was_cut(script: Script, lake: Path) -> None:
+    done = script("query_lake", "--lake-dir", lake, "--limit", 2, THREE)
+    assert done.stdout.decode().splitlines() == ["n  half  word", '0   0.0  a,"b', '1   0.5  a,"b']
+    assert "only the first 2 rows" in done.stderr.decode()
+
+
+def test_csv_is_what_a_csv_reader_reads(script: Script, lake: Path) -> None:
+    done = script("query_lake", "--lake-dir", lake, "--format", "csv", "--sql", THREE)
+    assert list(csv.reader(io.StringIO(done.stdout.decode()))) == [
+        ["n", "half", "word"], ["0", "0.0", 'a,"b'], ["1", "0.5", 'a,"b'], ["2", "1.0", 'a,"b'],
+    ]  # fmt: skip
+
+
+def test_json_is_valid_even_of_what_is_no_number(script: Script, lake: Path) -> None:
+    sql = "SELECT 'nan'::DOUBLE AS a, 'inf'::DOUBLE AS b, 1.5 AS c, NULL AS d"
+    done = script("query_lake", "--lake-dir", lake, "--format", "json", sql)
+    found = json.loads(done.stdout, parse_constant=lambda word: pytest.fail(word))
+    assert found == [{"a": None, "b": None, "c": 1.5, "d": None}]
+
+
+def test_jsonl_is_a_line_a_row(script: Script, lake: Path) -> None:
+    done = script("query_lake", "--lake-dir", lake, "--format", "jsonl", "--limit", 2, THREE)
+    assert [json.loads(line)["n"] for line in done.stdout.splitlines()] == [0, 1]
+
+
+def test_no_rows_are_an_empty_answer_and_no_error(script: Script, lake: Path) -> None:
+    answers = {how: script("query_lake", "--lake-dir", lake, "--format", how, "SELECT 1 AS a WHERE false") for how in
+               ("table", "csv", "json", "jsonl")}  # fmt: skip
+    assert {how: done.stdout.strip() for how, done in answers.items()} == {
+        "table": b"a", "csv": b"a", "json": b"[\n\t\n]", "jsonl": b"",
+    }  # fmt: skip
+    assert {done.returncode for done in answers.values()} == {0}
+
+
+def test_parquet_holds_the_answer_with_its_types(script: Script, lake: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    script("query_lake", "--lake-dir", lake, "--output", tmp_path / "x.parquet", "SELECT timestamp, close FROM ohlcv")
+    table = pq.read_table(tmp_path / "x.parquet")
+    assert table.num_rows == 20 and str(table.schema.field("timestamp").type) == "timestamp[us, tz=UTC]"
+
+
+def test_an_order_is_kept_in_every_format(script: Script, lake: Path) -> None:
+    sql = "SELECT range AS n FROM range(300000) ORDER BY hash(range)"
+    ways = [script("query_lake", "--lake-dir", lake, "--format", how, sql).stdout for how in ("csv", "jsonl")]
+    numbers = [int(line) for line in ways[0].split()[1:]]
+    assert numbers == [json.loads(line)["n"] for line in ways[1].splitlines()] != sorted(numbers)
+    table = script("query_lake", "--lake-dir", lake, "--limit", 100, sql).stdout
+    assert [int(line) for line in table.split()[1:]] == numbers[:100]
+
+
+def test_an_answer_replaces_a_file_only_when_it_is_whole(script: Script, lake: Path, tmp_path: Path) -> None:
+    target = tmp_path / "answer.csv"
+    target.write_text("old")
+    done = script("query_lake", "--lake-dir", lake, "--output", target, "SELECT error('no') FROM range(3)")
+    assert done.returncode == 2
+    assert target.read_text() == "old" and os.listdir(tmp_path) == ["answer.csv"]
+
+
+def test_an_answer_is_not_written_into_the_lake(script: Script, lake: Path) -> None:
+    done = script("query_lake", "--lake-dir", lake, "--output", lake / "runs" / "x.parquet", "SELECT 1")
+    assert (done.returncode, b"into the lake" in done.stderr) == (2, True)
+
+
+def test_stdout_that_is_appended_to_is_not_cut_off(lake: Path, tmp_path: Path) -> None:
+    root, target = Path(__file__).resolve().parents[2], tmp_path / "answers.csv"
+    target.write_text("before\n")
+    command = f"{sys.executable} scripts/query_lake.py --lake-dir {lake} --format csv 'SELECT 1 AS a' >> {target}"
+    subprocess.run(["bash", "-c", command], cwd=root, check=True, timeout=60)
+    assert target.read_text() == "before\na\n1\n"
+
+
+@pytest.mark.parametrize("words", [["--file", "-"], []], ids=["--file -", "nothing"])
+def test_sql_comes_from_standard_input(script: Script, lake: Path, words: list[str]) -> None:
+    done = script("query_lake", "--lake-dir", lake, *words, stdin=b"SELECT 42 AS x\n;\n")
+    assert done.stdout.split() == [b"x", b"42"]
+
+
+def test_sql_comes_from_a_file(script: Script, lake: Path, tmp_path: Path) -> None:
+    (tmp_path / "q.sql").write_text("-- what for\nSELECT 42 AS x;")
+    assert script("query_lake", "--lake-dir", lake, "--file", tmp_path / "q.sql").stdout.split() == [b"x", b"42"]
+
+
+def test_a_plan_is_shown_and_not_carried_out(script: Script, lake: Path) -> None:
+    done = script("query_lake", "--lake-dir", lake, "--explain", "SELECT error('no') FROM ohlcv")
+    assert done.returncode == 0 and b"READ_PARQUET" in done.stdout.upper()
+
+
+def test_the_list_tells_tables_columns_rows_and_partitions(script: Script, lake: Path) -> None:
+    lines = script("query_lake", "--lake-dir", lake, "--list").stdout.decode().splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("ohlcv: 20 rows, 1 files"))
+    assert lines[at + 1].startswith("    columns: symbol, timeframe, timestamp, open,")
+    assert lines[at + 2] == "    partitions: symbol=TEST/timeframe=1d/year=2024"
+
+
+def test_the_files_of_a_table_are_named_for_other_engines(script: Script, lake: Path) -> None:
+    import pyarrow.parquet as pq
+
+    named = script("query_lake", "--lake-dir", lake, "--files", "equity").stdout.decode().split()
+    assert sum(pq.read_metadata(name).num_rows for name in named) == 60
+
+
+def test_a_reader_that_goes_away_is_no_error(lake: Path) -> None:
+    command = f"{sys.executable} scripts/query_lake.py --lake-dir {lake} --format csv 'FROM range(30000000)' | head -1"
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=root, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"range\n", b"")
+
+
+def test_control_c_stops_a_query_cleanly(lake: Path) -> None:
+    import signal
+
+    root = Path(__file__).resolve().parents[2]
+    sql = "SELECT count(*) FROM range(1000000000) a, range(1000000) b"
+    words = [sys.executable, "scripts/query_lake.py", "--lake-dir", str(lake), sql]
+    with subprocess.Popen(words, cwd=root, stderr=subprocess.PIPE, env=os.environ | {"NO_COLOR": "1"}) as process:
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (1, b"error: interrupted\n")
+
+
+def test_a_question_imports_neither_numpy_nor_pyarrow(lake: Path) -> None:
+    program = (
+        "import sys; from peak_trade.data.lake import ask; from pathlib import Path;"
+        f"ask.Asking(Path({str(lake)!r})).answer('SELECT count(*) FROM runs');"
+        "print([name for name in ('numpy', 'pyarrow', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_ten_million_rows_are_written_without_holding_them(lake: Path, tmp_path: Path) -> None:
+    program = (
+        "import resource, sys; from peak_trade.data.lake import ask; from pathlib import Path;"
+        f"ask.Asking(Path({str(lake)!r}), 'csv').answer('SELECT range, range::VARCHAR AS word FROM range(10000000)');"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, file=sys.stderr)"
+    )
+    with (tmp_path / "rows.csv").open("wb") as stream:
+        done = subprocess.run([sys.executable, "-c", program], stdout=stream, stderr=subprocess.PIPE, check=True)
+    assert (tmp_path / "rows.csv").stat().st_size == len("range,word\n") + 2 * sum(
+        9 * 10**digits * (digits + 2) for digits in range(7)
+    ) + 2 * 2
+    assert float(done.stderr) < 400  # MB; the answer is 160 MB as text, and 400 MB as rows of Python
