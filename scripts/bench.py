@@ -1,29 +1,37 @@
-"""Measure what a run, the engine and the evidence cost, beside other engines, and print a table.
+"""Measure what runs, engine, evidence, tracking and lake cost, beside other engines and plain tools, and print a table.
 
-With --write the table and the machine's class go into docs/dev/benchmarks.md.
-Takes about two minutes; quote figures of a quiet machine.
+PART is `run`, `tracking` or `lake` (default: all of them); the lake takes some minutes and 4 GB of memory.
+With --write the table and the machine's class go into docs/dev/benchmarks.md. Quote figures of a quiet machine.
 """
 
 from __future__ import annotations
 
 from peak_trade import script
 
+PARTS = ("run", "tracking", "lake")
+
 
 def main() -> int:
     parser = script.parser(__doc__)
-    parser.add_argument(
-        "--repeat", type=script.count, default=7, metavar="N", help="how often each is run (default: 7)"
-    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help="what to measure (default: everything)")
+    parser.add_argument("--repeat", type=script.count, default=7, metavar="N", help="how often (default: 7)")
     parser.add_argument("--no-peers", action="store_true", help="leave other engines out")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--write", action="store_true", help="put the table into docs/dev/benchmarks.md")
     args = parser.parse_args()
+    if unknown := set(args.parts) - set(PARTS):
+        parser.error(f"{', '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}")
 
-    from peak_trade import bench
+    from peak_trade import bench, bench_lake
 
-    root = script.repo_root()
+    root, parts = script.repo_root(), args.parts or PARTS
+    measured = {
+        "run": lambda: bench.measure(root, repeat=args.repeat, peers=not args.no_peers),
+        "tracking": lambda: bench.measure_tracking(root, repeat=args.repeat),
+        "lake": lambda: bench_lake.measure(root, repeat=args.repeat),
+    }
     figures = []
-    for figure in bench.measure(root, repeat=args.repeat, peers=not args.no_peers):
+    for figure in (figure for part in PARTS if part in parts for figure in measured[part]()):
         script.note(f"{figure.name}: {figure.median:,.1f} {figure.unit}  {figure.ratio}")
         figures.append(figure)
     if args.json:

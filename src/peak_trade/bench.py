@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from peak_trade import backtest, config, runner, stats, strategies
+from peak_trade import backtest, bench_tracking, config, runner, stats, strategies
 from peak_trade.config import Execution, Stops
 from peak_trade.data.ohlcv import Bars, load_bars
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import tables, verify
 from peak_trade.evidence.provenance import environment
 
-__all__ = ["Figure", "as_markdown", "machine", "measure", "write"]
+__all__ = ["Figure", "as_markdown", "machine", "measure", "measure_tracking", "write"]
 
 _COSTS = Execution(fee_bps=1.0, slippage_bps=1.0)
 _BACKTESTING = """
@@ -111,6 +111,15 @@ def measure(root: Path, *, repeat: int = 7, peers: bool = True) -> Iterator[Figu
         yield from _evidence(root, folder, repeat)
         yield from _engine(folder, repeat, peers)
         yield from _verify(root, folder)
+
+
+def measure_tracking(root: Path, *, repeat: int = 7) -> Iterator[Figure]:
+    """Measure what tracking adds to a run, and many runs that are logged at once; nothing without mlflow."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        file = _config(folder, random_bars(10_000))
+        for name, seconds, remark in bench_tracking.measure_tracking(root, file, folder, repeat=repeat):
+            yield _figure(name, seconds, remark)
 
 
 def _figure(name: str, seconds: Sequence[float], ratio: str = "") -> Figure:
