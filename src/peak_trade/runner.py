@@ -62,12 +62,16 @@ def run(
     run_id = new_run_id(run_id) if run_id else None
     results = results.absolute()  # a strategy may change the current directory
     made = _Making(source, root, results, Redactor(msgspec.to_builtins(source.config), source.overrides), list(argv))
-    with made.clock("load"):
-        loaded = _load_bars(source, root)
-        function = _registered(source.config)
-    with made.clock("evidence"):
-        made.open(run_id)
-    git = provenance.GitQuestion(root)
+    git = provenance.GitQuestion(root)  # it answers while the bars are loaded
+    try:
+        with made.clock("load"):
+            loaded = _load_bars(source, root)
+            function = _registered(source.config)
+        with made.clock("evidence"):
+            made.open(run_id)
+    except BaseException:
+        git.answer()  # leave no process behind
+        raise
     try:
         with _logging_to(made.log), _termination_raised():
             try:

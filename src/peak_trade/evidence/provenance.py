@@ -72,9 +72,11 @@ class GitQuestion:
 
         That is: what is staged (the status names it by its content), what is changed, and the content of new files.
         """
+        difference = self._start("diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", base)
+        root = self._start("rev-parse", "--show-toplevel")
         sha256 = hashlib.sha256("\0".join(changes).encode("utf-8", "surrogateescape"))
-        sha256.update(_output(self._start("diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", base)))
-        top = Path(os.fsdecode(_output(self._start("rev-parse", "--show-toplevel")).rstrip(b"\n")) or self.folder)
+        sha256.update(_output(difference))
+        top = Path(os.fsdecode(_output(root).rstrip(b"\n")) or self.folder)
         for new in (change[2:] for change in changes if change.startswith("? ")):
             path = top / new
             if path.is_file() and not path.is_symlink():
