@@ -1177,3 +1177,19 @@ def test_many_runs_are_checked_by_several_processes_with_the_same_outcome(
     together = [verdict.to_json_object() for verdict in verify.verify_all(evidence.results, None, root=evidence.root)]
     assert together == one_by_one
     assert {verdict["state"] for verdict in together} == {"intact", "broken"}
+
+
+def test_a_default_that_a_later_version_changed_breaks_no_older_run(
+    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = next(path for path in sorted(evidence.results.iterdir()) if (path / "stats.json").is_file())
+    older = verify.parse
+
+    def later(content: bytes, overrides: Any) -> Any:
+        made = older(content, overrides)
+        return msgspec.structs.replace(made, tracking=msgspec.structs.replace(made.tracking, timeout_s=7.0))
+
+    monkeypatch.setattr(verify, "parse", later)
+    assert verify.verify(path, root=evidence.root).findings  # the control: this version has no such default
+    monkeypatch.setattr("peak_trade.__version__", "99.0.0")
+    assert not verify.verify(path, root=evidence.root).findings

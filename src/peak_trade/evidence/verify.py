@@ -12,6 +12,7 @@ import glob
 import hashlib
 import os
 import stat
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -21,6 +22,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+import peak_trade
 from peak_trade import stats
 from peak_trade.config import Config, locate, parse
 from peak_trade.data import calendar, fingerprint, ohlcv
@@ -204,6 +206,12 @@ def _end(run_id: str, reading: Reading) -> Entry | None:
     return next((e for e in reversed(reading.of(run_id)) if e.event in _END), None)
 
 
+def _keys(given: bytes) -> set[str]:
+    """Return the keys of a config's sections, such as `data.path`."""
+    tree = tomllib.loads(given.decode("utf-8").removeprefix("\ufeff"))
+    return {f"{section}.{key}" for section, values in tree.items() if isinstance(values, dict) for key in values}
+
+
 def _check_place(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest, reading: Reading) -> None:
     """Check that the manifest speaks of this run, and that the ledger tells the same of it."""
     if sealed.run_id != run_dir.name:
@@ -313,8 +321,12 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
     # the snapshot has the defaults too, and texts in the form that a parameter's type gives them
     params = {name: value for name, value in again["strategy"]["params"].items() if not isinstance(value, str)}
     again["strategy"]["params"] = snapshot["strategy"]["params"] | params
+    asked_for = {".".join(key.split(".")[:2]) for key in overrides} | _keys(given)
+    same = definition["internalParameters"]["environment"]["peak_trade"] == peak_trade.__version__
     for section, values in again.items():
         for key, value in values.items():
+            if not same and f"{section}.{key}" not in asked_for:
+                continue  # a default of the version that ran, which a later one may have changed
             _compare(verdict, f"config_snapshot.json {section}.{key}", value, snapshot[section].get(key))
     config = msgspec.convert(snapshot, Config)
     _compare(verdict, f"{manifest.NAME} seed", config.run.seed, definition["internalParameters"]["seed"])
