@@ -7,7 +7,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 env := "scripts/utils/in_env.sh"
 dev := "scripts/utils/in_env.sh --with dev"
-tested := "scripts/utils/in_env.sh --with dev --with experiments --with lake"
+tested := "scripts/utils/in_env.sh --with dev --with experiments --with lake --with observability"
 lake := "scripts/utils/in_env.sh --with lake"
 
 _index:

@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-GROUPS = ["set up", "run", "evidence", "tracking", "report", "lake", "check", "maintain"]
+GROUPS = [
+    *("set up", "run", "evidence", "tracking", "report", "lake", "telemetry"),
+    *("check", "pull request", "maintain"),
+]
 
 
 def body(recipe: dict[str, Any]) -> list[str]:
