@@ -1,6 +1,7 @@
 """What this checkout needs and has: tools, extras, pins, runs and disk, each with the command that mends it.
 
-Nothing heavy is imported. Runs that dead processes left are brought to their end; nothing else is changed.
+Nothing heavy is imported. Runs that dead processes left are brought to their end, and removals of runs that they began;
+nothing else is changed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from peak_trade.evidence import run_dir
+from peak_trade.evidence import retention, run_dir
+from peak_trade.evidence.files import size
 
 __all__ = ["Finding", "examine", "extras", "pins"]
 
@@ -100,8 +102,8 @@ def _tool(name: str, hint: str, *, needed: bool = False) -> Finding:
 
 
 def _runs(results: Path) -> Iterator[Finding]:
-    """Bring the runs of dead processes to their end, and tell of each, and of those that are still going on."""
-    mended = run_dir.recover(results)
+    """Bring the runs and removals of dead processes to their end, and tell of each, and of runs still going on."""
+    mended = run_dir.recover(results) + retention.finish(results)
     yield from (Finding(f"run {run_id[:8]}", "mended", what) for run_id, what in mended)
     going = [left.run_id[:8] for left in run_dir.unfinished(results) if left.alive]
     yield Finding(
@@ -113,7 +115,7 @@ def _disk(results: Path) -> Finding:
     files = [path.lstat().st_size for path in results.rglob("*") if not path.is_dir()] if results.is_dir() else []
     there = next(path for path in (results, *results.resolve().parents) if path.exists())
     free = shutil.disk_usage(there).free
-    detail = f"{_size(sum(files))} in {len(files)} files under {results}, {_size(free)} free"
+    detail = f"{size(sum(files))} in {len(files)} files under {results}, {size(free)} free"
     return Finding("disk", "ok" if free > 1e9 else "stale", detail, "make room: less than 1 GB is free")
 
 
@@ -126,11 +128,3 @@ def _installed_version(name: str) -> str | None:
 
 def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _size(number: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"

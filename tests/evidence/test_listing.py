@@ -387,7 +387,7 @@ def test_the_command_prints_the_table(results: Path) -> None:
 def test_the_command_prints_the_newest_as_json(results: Path) -> None:
     answered = command("list_runs", results, "--json", "--limit", "2")
     assert answered.returncode == 0
-    nothing = {"total_return": None, "sharpe": None, "max_drawdown": None}
+    nothing = {"total_return": None, "sharpe": None, "max_drawdown": None, "pinned": False}
     assert json.loads(answered.stdout) == [
         {"run_id": FOURTH, "started": "2024-05-01T12:00:04.000Z", "strategy": "macd", "symbol": "BTC/USDT",
          "timeframe": "1h", **nothing, "status": "failed"},
@@ -422,7 +422,26 @@ def test_the_command_shows_the_last_run(evidence: Evidence) -> None:
 def test_the_command_shows_a_run_as_json(evidence: Evidence) -> None:
     answered = command("show_run", evidence.results, "--json", evidence.runs["own"][:13])
     assert answered.returncode == 0
-    assert json.loads(answered.stdout) == json.loads(json.dumps(listing.describe(evidence.path("own"))))
+    expected = listing.describe(evidence.path("own")) | {"tracking": None}
+    assert json.loads(answered.stdout) == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ({"status": "logged", "mlflow_run_id": "ab12", "ms": 820.4}, "logged to sqlite:///mlflow.db as ab12 in 820 ms"),
+        ({"status": "failed", "reason": "the store is locked"}, "failed: the store is locked"),
+        ({"status": "started"}, "started"),
+    ],
+)
+def test_the_command_says_where_a_run_is_tracked(evidence: Evidence, status: dict[str, Any], said: str) -> None:
+    path = evidence.path("own")
+    receipt = {"run_id": path.name, "store": "sqlite:///mlflow.db", "experiment": "e"} | status
+    (path / "tracking.json").write_text(json.dumps(receipt))
+    answered = command("show_run", evidence.results, path.name)
+    assert answered.stdout == listing.summary(path) + f"\ntracking  {said}\n"
+    shown = json.loads(command("show_run", evidence.results, "--json", path.name).stdout)
+    assert receipt.items() <= shown["tracking"].items()
 
 
 def test_the_command_refuses_a_run_that_is_not_there(evidence: Evidence) -> None:

@@ -101,7 +101,7 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
     assert made.process.stdin and made.process.stdout
     made.process.stdin.close()
     made.process.stdout.close()
-    made.process.wait(timeout=10)
+    made.process.wait(timeout=60)
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ import builtins
 import contextlib
 import errno
 import io
+import itertools
 import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import sys
 import time
@@ -25,9 +27,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-CALLS = ("open", "write", "fsync", "mkdir", "rename", "unlink", "rmdir", "ftruncate")  # all that can change a folder
+CALLS = (
+    "open",
+    "write",
+    "fsync",
+    "mkdir",
+    "rename",
+    "unlink",
+    "rmdir",
+    "ftruncate",
+    "fchmod",
+)  # all that can change a folder
 OTHERS = ("replace", "remove", "link", "symlink", "truncate", "pwrite", "writev", "fdatasync", "sendfile", "removedirs")
-LIMIT_S = 60.0  # a child that takes longer hangs
+LIMIT_S = 300.0  # a child that takes longer hangs
 
 
 @dataclass
@@ -54,7 +66,7 @@ class Fault:
 
     def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(first: Any, *rest: Any, **named: Any) -> Any:
-            path = self._touched(first)
+            path = self._touched(first, named)
             if path is None or (self.half and name != "write"):
                 return real(first, *rest, **named)
             self.seen += 1
@@ -77,16 +89,19 @@ class Fault:
 
     def _refused(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(first: Any, *rest: Any, **named: Any) -> Any:
-            if path := self._touched(first):
+            if path := self._touched(first, named):
                 self.report(f"uncounted {name} {path}")
             return real(first, *rest, **named)
 
         return call
 
-    def _touched(self, target: Any) -> str | None:
+    def _touched(self, target: Any, named: dict[str, Any]) -> str | None:
         """Return a path in the results directory relative to it, None for one outside."""
+        within = named.get("dir_fd", named.get("src_dir_fd"))
         try:
-            path = os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else os.path.abspath(target)
+            base = "" if within is None else os.readlink(f"/proc/self/fd/{within}")
+            path = os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else os.path.join(base, target)
+            path = os.path.abspath(path)
         except (OSError, TypeError):
             return None
         inside = path == self.results or path.startswith(self.results + "/")
@@ -130,14 +145,23 @@ def many(request: dict[str, Any]) -> int:
     return 0
 
 
+def until_told(most: int | None = None) -> Iterator[int]:
+    """Count rounds, from 1 on, until SIGTERM, which may have come before this, or `most` are done."""
+    ended, parent = list[bool](), os.getppid()
+    signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    for number in itertools.count(1):
+        yield number
+        if ended or number == most or os.getppid() != parent:
+            return
+
+
 def watch(request: dict[str, Any]) -> int:
     """Recover and read, over and over, until told to end; print each run that was taken over and each break seen."""
     from peak_trade.evidence import ledger, listing, run_dir
 
-    results, ended = Path(request["results"]), []
-    signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
-    rounds = 0
-    while not ended:
+    results, rounds = Path(request["results"]), 0
+    for _ in until_told():
         rounds += 1
         for run_id, what in run_dir.recover(results):
             print(f"recovered {run_id}: {what}")
@@ -152,7 +176,38 @@ def watch(request: dict[str, Any]) -> int:
     return 0
 
 
-DEEDS: dict[str, Callable[[dict[str, Any]], int]] = {"cli": cli, "recover": recover, "many": many, "watch": watch}
+def clean(request: dict[str, Any]) -> int:
+    """Clean up `rounds` times, else over and over until told to end, and print what became of each run."""
+    from peak_trade.evidence import retention
+
+    results = Path(request["results"])
+    for _ in until_told(request.get("rounds")):
+        made = retention.apply(results, retention.Policy(keep=request["keep"], days=0))
+        for item in made.of("removed", "failed"):
+            print(f"{item.action} {item.run_id} {item.why}")
+    return 0
+
+
+def check(request: dict[str, Any]) -> int:
+    """List and verify everything, over and over, until told to end; print each thing that is wrong."""
+    from peak_trade.evidence import listing, verify
+
+    results, rounds = Path(request["results"]), 0
+    for _ in until_told():
+        rounds += 1
+        for verdict in verify.verify_all(results, None, root=None):
+            for finding in verdict.findings:
+                print(f"{verdict.name}: {finding}")
+        for row in listing.rows(results):
+            if row.status not in ("sealed", "running", "unfinished", "removed"):
+                print(f"{row.run_id} is {row.status}")
+    sys.stderr.write(f"{rounds} rounds\n")
+    return 0
+
+
+DEEDS: dict[str, Callable[[dict[str, Any]], int]] = {
+    "cli": cli, "recover": recover, "many": many, "watch": watch, "clean": clean, "check": check
+}  # fmt: skip
 
 
 # --- ways to break the program, so that a test which passes without them is seen to fail --------------------------
@@ -241,6 +296,53 @@ def all_dead() -> None:
     run_dir._lock = lambda folder: os.open(folder, os.O_RDONLY)
 
 
+def delete_first() -> None:
+    """Delete a run before its tombstone is written."""
+    from peak_trade.evidence import retention
+
+    real = retention._Remover._note
+
+    def note(self: Any, item: Any) -> bool:
+        shutil.rmtree(self.results / item.run_id)
+        return real(self, item)
+
+    retention._Remover._note = note  # type: ignore[method-assign]
+
+
+def delete_in_place() -> None:
+    """Delete a run under its own name."""
+    from peak_trade.evidence import retention
+
+    def delete_run(self: Any, run_id: str) -> None:
+        os.rmdir(run_id, dir_fd=self.aside)
+        self._delete(self.base, run_id)
+
+    retention._Remover._delete_run = delete_run  # type: ignore[method-assign]
+
+
+def all_at_once() -> None:
+    """Let clean-ups overlap: they wait for each other once they have planned."""
+    from peak_trade.evidence import retention
+
+    class Free:
+        LOCK_EX = LOCK_NB = 0
+
+        @staticmethod
+        def flock(handle: int, how: int) -> None:
+            pass
+
+    def wait(self: Any) -> None:
+        meeting = self.results.parent / "planned"
+        meeting.mkdir(exist_ok=True)
+        (meeting / str(os.getpid())).touch()
+        deadline = time.monotonic() + LIMIT_S
+        while len(os.listdir(meeting)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    retention.fcntl = Free  # type: ignore[assignment]
+    retention._Remover.take_back = wait  # type: ignore[method-assign]
+
+
 def hold_nothing() -> None:
     """Let signals interrupt a seal."""
     from peak_trade import runner
@@ -249,11 +351,20 @@ def hold_nothing() -> None:
 
 
 SABOTAGE = {
-    f.__name__: f for f in (publish_first, write_in_place, leave_torn, swallow_errors, no_turns, all_dead, hold_nothing)
+    f.__name__: f
+    for f in (
+        *(publish_first, write_in_place, leave_torn, swallow_errors, no_turns, all_dead, hold_nothing),
+        *(delete_first, delete_in_place, all_at_once),
+    )
 }
 
 
 # --- the server ---------------------------------------------------------------------------------------------------
+
+
+def goes_on(request: dict[str, Any]) -> bool:
+    """Say whether a request goes on until it is told to end."""
+    return request["do"] in ("watch", "check", "clean") and "rounds" not in request
 
 
 def start(request: dict[str, Any]) -> tuple[int, int]:
@@ -261,13 +372,17 @@ def start(request: dict[str, Any]) -> tuple[int, int]:
     reader, writer = os.pipe()
     write = os.write
     sys.stdout.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until a child that is told by it has its handler
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.close(writer)
         return pid, reader
     code = 70
     try:
         os.setpgid(0, 0)
+        if not goes_on(request):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         for descriptor, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), descriptor)
         sys.stdin, sys.stdout, sys.stderr = io.StringIO(), _text(1), _text(2)
@@ -311,7 +426,7 @@ def finish(pid: int, reader: int) -> dict[str, Any]:
 
 
 def serve() -> None:
-    """Answer requests until stdin ends. A list of requests runs all at once; those that `watch` end with the others."""
+    """Answer requests until stdin ends. A list of requests runs all at once; those that watch end with the others."""
 
     class WithoutPyarrow:
         """As in an environment without the extra, and quicker."""
@@ -323,7 +438,7 @@ def serve() -> None:
 
     sys.meta_path.insert(0, WithoutPyarrow)  # type: ignore[arg-type]
     from peak_trade import backtest, runner, script, stats, strategies  # noqa: F401 - imported once, for every child
-    from peak_trade.evidence import listing, provenance, run_dir, verify  # noqa: F401
+    from peak_trade.evidence import listing, provenance, retention, run_dir, verify  # noqa: F401
 
     provenance.GitQuestion(ROOT).answer()
     strategies.resolve("sma_crossover")
@@ -332,7 +447,7 @@ def serve() -> None:
     for line in sys.stdin:
         requests = json.loads(line)
         started = [start(request) for request in requests]
-        watching = [request["do"] == "watch" for request in requests]
+        watching = [goes_on(request) for request in requests]
         outcomes = {i: finish(*started[i]) for i, watches in enumerate(watching) if not watches}
         for i, watches in enumerate(watching):
             if watches:

@@ -19,7 +19,7 @@ PATIENT = """
 import sys, time
 def waits(bars):
     print("waiting", file=sys.stderr, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 def insists(bars):
     try:
         waits(bars)
@@ -61,7 +61,7 @@ def test_a_signal_during_a_strategy_leaves_a_failed_run(
 ) -> None:
     process = waiting()
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=10)
+    stdout, stderr = process.communicate(timeout=60)
     [path] = run_dir.runs(ram / "results")
     assert (process.returncode, stdout, stderr) == (1, "", f"error: interrupted\nhint: just show {path.name}\n")
     assert json.loads((path / "error.json").read_bytes())["message"] == "interrupted"
@@ -75,7 +75,7 @@ def test_a_strategy_that_goes_on_after_an_interrupt_is_ended_by_the_next(waiting
     process.send_signal(signal.SIGINT)
     assert process.stderr.readline() == "waiting\n"
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=10)[1].startswith("error: interrupted\n")
+    assert process.communicate(timeout=60)[1].startswith("error: interrupted\n")
     assert process.returncode == 1
     assert look.unrecovered(ram / "results") == []
 

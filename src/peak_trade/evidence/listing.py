@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from peak_trade.errors import RunError
 from peak_trade.evidence.ledger import Ledger
-from peak_trade.evidence.run_dir import read_manifest, runs, unfinished
+from peak_trade.evidence.run_dir import pinned, read_manifest, removed, runs, unfinished
 
-__all__ = ["Row", "as_table", "describe", "rows", "summary"]
+__all__ = ["Row", "aligned", "as_table", "describe", "distinct", "rows", "summary"]
 
 _STATUS = {"sealed": "sealed", "failed": "failed", "abandoned": "failed", "removed": "removed"}
 
@@ -30,6 +30,7 @@ class Row(Struct, frozen=True, kw_only=True):
     sharpe: float | None
     max_drawdown: float | None
     status: str
+    pinned: bool = False
 
     def to_json_object(self) -> dict[str, Any]:
         """Return the row as `--json` prints it."""
@@ -60,9 +61,15 @@ def rows(results: Path) -> list[Row]:
             run["status"] = "running" if left[run_id] else "unfinished"
         elif run["event"] in ("sealed", "failed") and run_id not in there:
             run["status"] = "missing"
+    try:
+        for run_id in removed(results, [run_id for run_id, run in known.items() if run["status"] == "missing"]):
+            known[run_id]["status"] = "removed"  # since the ledger was read above
+    except OSError as error:
+        raise RunError(f"{results.name}/ledger.jsonl: {error.strerror}") from None
     for run_id in there.keys() - known.keys():
         known[run_id] = _from_directory(there[run_id])
-    listed = [_row(run_id, run) for run_id, run in reversed(known.items())]
+    keeps = pinned(results)
+    listed = [_row(run_id, run, run_id in keeps) for run_id, run in reversed(known.items())]
     return sorted(listed, key=lambda row: row.started, reverse=True)
 
 
@@ -82,16 +89,16 @@ def _from_directory(path: Path) -> dict[str, Any]:
         return {"status": "unreadable"}
 
 
-def _row(run_id: str, run: dict[str, Any]) -> Row:
+def _row(run_id: str, run: dict[str, Any], is_pinned: bool) -> Row:
     words = ("started", "strategy", "symbol", "timeframe", "status")
     figures = ("total_return", "sharpe", "max_drawdown")
     cells: dict[str, Any] = {word: str(run.get(word) or "") for word in words} | {f: run.get(f) for f in figures}
-    return Row(run_id=run_id, **cells)
+    return Row(run_id=run_id, pinned=is_pinned, **cells)
 
 
 def as_table(listed: Sequence[Row], *, full: bool = False) -> str:
     """Return rows as aligned columns, the run_ids (unless `full`) as short as tells them apart, from 8 characters."""
-    width = 36 if full else _distinct([row.run_id for row in listed])
+    width = 36 if full else distinct([row.run_id for row in listed])
     head = ("run_id", "started (UTC)", "strategy", "symbol", "return", "sharpe", "max drawdown", "status")
     body = [
         (
@@ -102,18 +109,20 @@ def as_table(listed: Sequence[Row], *, full: bool = False) -> str:
             percent(row.total_return),
             number(row.sharpe),
             percent(row.max_drawdown),
-            row.status,
+            row.status + (", pinned" if row.pinned else ""),
         )
         for row in listed
     ]
-    return _aligned([head, *body], right=(4, 5, 6))
+    return aligned([head, *body], right=(4, 5, 6))
 
 
-def _distinct(run_ids: Sequence[str]) -> int:
+def distinct(run_ids: Sequence[str]) -> int:
+    """Return how many characters tell run_ids apart, at least 8."""
     return next((width for width in range(8, 36) if len({run_id[:width] for run_id in run_ids}) == len(run_ids)), 36)
 
 
-def _aligned(table: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
+def aligned(table: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
+    """Return a table as lines of columns, those whose numbers are in `right` to the right."""
     table = [["".join(mark if mark.isprintable() else "�" for mark in cell) for cell in row] for row in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     to_the_right = set(right)
@@ -162,6 +171,7 @@ def describe(run_dir: Path) -> dict[str, Any]:
     return {
         "run_id": sealed.run_id,
         "status": predicate.status,
+        "pinned": sealed.run_id in pinned(run_dir.parent),
         "error": predicate.error,
         "config": loaded.get("config_snapshot", {}),
         "stats": loaded.get("stats", {}),
@@ -172,13 +182,13 @@ def describe(run_dir: Path) -> dict[str, Any]:
     }
 
 
-def summary(run_dir: Path) -> str:
-    """Return one run as a few readable lines.
+def summary(run_dir: Path, more: Iterable[tuple[str, str]] = ()) -> str:
+    """Return one run as a few readable lines, and as many `more`, each a word and what it stands for.
 
     Raises RunError where what it says of itself can't be read.
     """
     try:
-        return _aligned(_lines(describe(run_dir)))
+        return aligned([*_lines(describe(run_dir)), *more])
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         what = f"{type(error).__name__}: {error}"
         raise RunError(f"{run_dir.name} can't be read: {what}", hint=f"just verify {run_dir.name[:8]}") from None
@@ -189,7 +199,7 @@ def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
     data, strategy = config.get("data", {}), config.get("strategy", {})
     params = ", ".join(f"{key}={value}" for key, value in strategy.get("params", {}).items())
     made = {part["name"]: part for part in run["madeFrom"]}
-    lines = [("run", f"{run['run_id']}  {run['status']}")]
+    lines = [("run", f"{run['run_id']}  {run['status']}{', pinned' if run['pinned'] else ''}")]
     if name := config.get("run", {}).get("name"):
         lines.append(("name", name))
     lines.append(("strategy", f"{strategy.get('name') or strategy.get('entrypoint') or '–'}({params})"))

@@ -32,16 +32,22 @@ __all__ = [
     "RunDir",
     "Unfinished",
     "find",
+    "half_removed",
     "latest",
     "new_run_id",
+    "pinned",
     "read_manifest",
     "recover",
+    "removed",
+    "run_ids",
     "runs",
     "unfinished",
     "warn_unfinished",
 ]
 
 WORKING = ".working"
+REMOVING = ".removing"  # where `retention` takes a run whose removal is in the ledger
+PINS = ".pins"  # a file for each run that retention leaves, with its run_id as name: runs are pinned after their seal
 _LOG = logging.getLogger("peak_trade.run_dir")
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 ERROR = "error.json"
@@ -197,13 +203,20 @@ def _alive(folder: Path) -> bool:
 
 
 def warn_unfinished(results: Path) -> None:
-    """Warn, in one line, where dead processes have left runs."""
-    dead = [left.run_id for left in unfinished(results) if not left.alive]
-    if dead:
-        shown = ", ".join(dead[:3]) + (", …" if len(dead) > 3 else "")
+    """Warn, in one line each, where dead processes have left runs, and removals of runs."""
+    if dead := [left.run_id for left in unfinished(results) if not left.alive]:
         _LOG.warning(
-            "%d unfinished run(s) of dead processes: %s; hint: just doctor seals them as failed", len(dead), shown
+            "%d unfinished run(s) of dead processes: %s; hint: just doctor seals them as failed", len(dead), _some(dead)
         )
+    left = sorted(half_removed(results))
+    if left and not _alive(results / REMOVING):
+        _LOG.warning(
+            "%d unfinished removal(s) of dead processes: %s; hint: just doctor finishes them", len(left), _some(left)
+        )
+
+
+def _some(run_ids: list[str]) -> str:
+    return ", ".join(run_ids[:3]) + (", …" if len(run_ids) > 3 else "")
 
 
 def recover(results: Path) -> list[tuple[str, str]]:
@@ -274,12 +287,36 @@ def _finish(run: RunDir) -> str:
 
 
 def runs(results: Path) -> list[Path]:
-    """Return the directories of all finished runs, in order of run_id."""
+    """Return the directories of all finished runs, in order of run_id; what is left of a removed one is none."""
+    return [results / name for name in sorted(run_ids(results) - half_removed(results))]
+
+
+def run_ids(folder: Path) -> set[str]:
+    """Return all run_ids that are names in a folder; none where there is no folder."""
     try:
-        names = [entry.name for entry in os.scandir(results) if _UUID4.fullmatch(entry.name)]
-    except FileNotFoundError:
-        return []
-    return [results / name for name in sorted(names)]
+        return {entry.name for entry in os.scandir(folder) if _UUID4.fullmatch(entry.name)}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def pinned(results: Path) -> set[str]:
+    """Return the runs that retention leaves."""
+    return run_ids(results / PINS)
+
+
+def half_removed(results: Path) -> set[str]:
+    """Return the runs whose removal is in the ledger and was begun, but not brought to its end."""
+    begun = run_ids(results / REMOVING)
+    with suppress(OSError):  # a ledger that can't be read is for others to tell
+        return removed(results, begun)
+    return set()
+
+
+def removed(results: Path, run_ids: Iterable[str]) -> set[str]:
+    """Return those of `run_ids` that the ledger, as it is now, has as removed; OSError where it can't be read."""
+    wanted = set(run_ids)
+    newest = latest(Ledger(results).read().entries) if wanted else {}
+    return {run_id for run_id in wanted if run_id in newest and newest[run_id].event == "removed"}
 
 
 def find(results: Path, which: str) -> Path:
@@ -297,9 +334,19 @@ def find(results: Path, which: str) -> Path:
     if len(matches) == 1:
         return matches[0]
     if not matches:
-        raise InputError(f"no run {which!r} in {results.name}/", hint="just runs lists them")
+        raise _not_there(results, which, text)
     shown = ", ".join(path.name for path in matches[:5]) + (", …" if len(matches) > 5 else "")
     raise InputError(f"{which!r} is the start of {len(matches)} runs: {shown}", hint="give more of the run_id")
+
+
+def _not_there(results: Path, which: str, text: str) -> InputError:
+    with suppress(OSError):
+        for entry in Ledger(results).read().entries if text else ():
+            if entry.event == "removed" and entry.run_id.startswith(text):
+                return InputError(
+                    f"run {entry.run_id} was removed on {entry.time[:10]}", hint="just runs shows what the ledger keeps"
+                )
+    return InputError(f"no run {which!r} in {results.name}/", hint="just runs lists them")
 
 
 def _last(results: Path) -> Path:

@@ -14,6 +14,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +31,7 @@ from peak_trade.data.trades import EXIT_REASONS, Trades
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import manifest, tables
 from peak_trade.evidence.ledger import EVENTS, Entry, Ledger, Reading
-from peak_trade.evidence.run_dir import ERROR, WORKING, latest, runs
+from peak_trade.evidence.run_dir import ERROR, WORKING, latest, removed, runs
 from peak_trade.stats.values import need
 
 __all__ = ["DERIVED", "Finding", "Verdict", "check_ledger", "verify", "verify_all"]
@@ -121,10 +122,15 @@ def check_ledger(results: Path, reading: Reading, *, every: bool) -> Verdict:
         elif entry.event != "start" and entry.run_id not in started:
             verdict.add(f"ledger.jsonl line {entry.line}", f"a start of {entry.run_id} before it", "none")
         started.add(entry.run_id)
-    for run_id, entry in latest(reading.entries).items() if every else ():
-        there = (results / run_id).is_dir()
-        if entry.event in _END and not there and not (results / WORKING / run_id).is_dir():
-            verdict.add(run_id, f"a directory, as the ledger's line {entry.line} says `{entry.event}`", "none")
+    missing = [
+        entry
+        for run_id, entry in latest(reading.entries).items()
+        if every and entry.event in _END and not any((at / run_id).is_dir() for at in (results, results / WORKING))
+    ]
+    since = removed(results, [entry.run_id for entry in missing])
+    for entry in missing:
+        if entry.run_id not in since:
+            verdict.add(entry.run_id, f"a directory, as the ledger's line {entry.line} says `{entry.event}`", "none")
     return verdict
 
 
@@ -143,6 +149,11 @@ def verify(run_dir: Path, reading: Reading | None = None, *, root: Path | None =
         verdict.add(run_dir.name, "readable contents", error.message)
     except Exception as error:  # noqa: BLE001 - one corrupt run, whatever it holds, must not stop the check of the others
         verdict.add(run_dir.name, "contents of this format", f"{type(error).__name__}: {error}")
+    if verdict.findings and not run_dir.is_dir():  # it gets another name before anything in it is deleted
+        with suppress(OSError):
+            if removed(run_dir.parent, [run_dir.name]):
+                verdict = Verdict(run_dir.name)
+                verdict.skip("the run", "it was removed while it was looked at")
     return verdict
 
 
