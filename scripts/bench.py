@@ -1,6 +1,6 @@
-"""Measure what runs, engine, evidence, tracking and lake cost, beside other engines and plain tools, and print a table.
+"""Measure what a run and all that comes after it cost, beside other engines and plain tools, and print a table.
 
-PART is `run`, `tracking` or `lake` (default: all of them); the lake takes some minutes and 4 GB of memory.
+PART is `run`, `tracking`, `lake` or `telemetry` (default: all of them); the lake takes some minutes and 4 GB of memory.
 With --write the table and the machine's class go into docs/dev/benchmarks.md. Quote figures of a quiet machine.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from peak_trade import script
 
-PARTS = ("run", "tracking", "lake")
+PARTS = ("run", "tracking", "lake", "telemetry")
 
 
 def main() -> int:
@@ -22,13 +22,14 @@ def main() -> int:
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"{', '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}")
 
-    from peak_trade import bench, bench_lake
+    from peak_trade import bench, bench_lake, bench_telemetry
 
     root, parts = script.repo_root(), args.parts or PARTS
     measured = {
         "run": lambda: bench.measure(root, repeat=args.repeat, peers=not args.no_peers),
         "tracking": lambda: bench.measure_tracking(root, repeat=args.repeat),
         "lake": lambda: bench_lake.measure(root, repeat=args.repeat),
+        "telemetry": lambda: bench_telemetry.measure(root, repeat=args.repeat),
     }
     figures = []
     for figure in (figure for part in PARTS if part in parts for figure in measured[part]()):

@@ -32,6 +32,7 @@ def main() -> int:
     from peak_trade.evidence import listing
 
     script.show_warnings()
+    run_id = os.environ.pop("PEAK_RUN_ID", None)  # of this run alone: the strategy may start others
     overrides = [*args.set, *([f"tracking.mode={args.tracking}"] if args.tracking else [])]
     root, results = script.repo_root(), script.results_dir(args.results_dir).absolute()
     source = config.load(args.config, overrides)
@@ -41,7 +42,7 @@ def main() -> int:
             source,
             root=root,
             results=results,
-            run_id=args.run_id or os.environ.get("PEAK_RUN_ID"),
+            run_id=args.run_id or run_id,
             argv=sys.argv[1:],
         )
     except PeakError as error:

@@ -13,6 +13,8 @@ while [[ ${1-} == --with ]]; do
 	shift 2
 done
 cd -P "${BASH_SOURCE[0]%/*}/../.."
+# Python 3.11 reads where the checkout is in the locale's encoding, and would die of an umlaut in a locale of C.
+case ${LC_ALL-} in C | POSIX) export LC_ALL=C.UTF-8 ;; esac
 # In a subshell rather than a new process: this stands before every recipe.
 # shellcheck disable=SC1091 # it is checked by itself
 (source scripts/utils/setup_env.sh --if-needed "${extras[@]+"${extras[@]}"}") >&2

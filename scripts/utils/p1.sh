@@ -9,7 +9,7 @@ set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
 
 cd -P "${BASH_SOURCE[0]%/*}/../.."
-python() { scripts/utils/in_env.sh python "$@"; }
+python() { scripts/utils/in_env.sh scripts/utils/with_telemetry.sh python "$@"; }
 skipped=0
 optional() {
 	"$@" >&2 || { skipped=1 && printf 'warn: this step of p1 was skipped: %s\n' "$1" >&2; }

@@ -6,4 +6,4 @@
 set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
 
-exec "${BASH_SOURCE[0]%/*}/in_env.sh" python scripts/render_report.py last "$@"
+exec "${BASH_SOURCE[0]%/*}/in_env.sh" scripts/utils/with_telemetry.sh python scripts/render_report.py last "$@"

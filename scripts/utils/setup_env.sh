@@ -13,9 +13,12 @@ fail() {
 	exit "${3:-1}"
 }
 
+[[ $OSTYPE != msys && $OSTYPE != cygwin ]] || fail 'windows is supported through WSL 2 only' 'wsl --install, then work in there' 2
+
 if_needed=false
 [[ ${1-} != --if-needed ]] || { if_needed=true && shift; }
 cd -P "${BASH_SOURCE[0]%/*}/../.."
+case ${LC_ALL-} in C | POSIX) export LC_ALL=C.UTF-8 ;; esac # as in in_env.sh: uv starts Python
 
 # What was set up last: where, and with which extras; beside it, the two files it was set up from.
 memory=.venv/peak_trade
@@ -32,7 +35,8 @@ same_inputs() { # times first: they cost nothing; but a checkout often gives the
 	local name
 	for name in pyproject.toml constraints.txt; do
 		if [[ $name -nt $memory/$name || $name -ot $memory/$name ]]; then
-			cmp -s "$name" "$memory/$name" && touch -r "$name" "$memory/$name" || return 1
+			cmp -s "$name" "$memory/$name" || return 1
+			touch -r "$name" "$memory/$name" 2>/dev/null || true # a checkout that can only be read is current all the same
 		fi
 	done
 }
@@ -58,6 +62,15 @@ for extra in "$@"; do
 	has "$extra" || { installed="${installed:+$installed }$extra" && had_all=false; }
 done
 
+stop() { # what can't be set up anew is no reason not to use what is there
+	if ! { $if_needed && $had_all; }; then fail "$1" "$2"; fi
+	printf 'warn: going on with the packages of the last set-up: %s\nhint: just setup\n' "$1" >&2
+	exit 0
+}
+
+folder=.venv
+[[ -e $folder ]] || folder=.
+[[ -w $folder ]] || stop "$PWD/$folder can't be written" 'set it up as whoever owns it, or in a copy of your own'
 uv=$(scripts/utils/find_uv.sh)
 quiet=()
 [[ -t 2 ]] || quiet=(--quiet)
@@ -69,9 +82,7 @@ printf 'setting up .venv (extras: %s)\n' "${installed:-none}" >&2
 # Byte-code is compiled now because the first run would otherwise pay for it.
 if ! "$uv" pip install "${quiet[@]+"${quiet[@]}"}" --python .venv/bin/python --compile-bytecode \
 	--constraint constraints.txt --editable ".${installed:+[${installed// /,}]}"; then
-	if ! { $if_needed && $had_all; }; then fail 'the packages could not be installed' 'see the lines above, then repeat'; fi
-	printf 'warn: going on with the packages of the last set-up\nhint: just setup\n' >&2
-	exit 0
+	stop 'the packages could not be installed' 'see the lines above, then repeat'
 fi
 
 mv "$memory/next/"* "$memory/"

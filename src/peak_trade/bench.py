@@ -26,7 +26,17 @@ from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import tables, verify
 from peak_trade.evidence.provenance import environment
 
-__all__ = ["Figure", "as_markdown", "machine", "measure", "measure_tracking", "write"]
+__all__ = [
+    "Figure",
+    "as_markdown",
+    "config_of",
+    "figure",
+    "machine",
+    "measure",
+    "measure_tracking",
+    "random_bars",
+    "write",
+]
 
 _COSTS = Execution(fee_bps=1.0, slippage_bps=1.0)
 _BACKTESTING = """
@@ -117,12 +127,13 @@ def measure_tracking(root: Path, *, repeat: int = 7) -> Iterator[Figure]:
     """Measure what tracking adds to a run, and many runs that are logged at once; nothing without mlflow."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        file = _config(folder, random_bars(10_000))
+        file = config_of(folder, random_bars(10_000))
         for name, seconds, remark in bench_tracking.measure_tracking(root, file, folder, repeat=repeat):
-            yield _figure(name, seconds, remark)
+            yield figure(name, seconds, remark)
 
 
-def _figure(name: str, seconds: Sequence[float], ratio: str = "") -> Figure:
+def figure(name: str, seconds: Sequence[float], ratio: str = "") -> Figure:
+    """Return the figure of something that took these seconds, each time that it was done."""
     ordered = sorted(value * 1e3 for value in seconds)
     return Figure(name, statistics.median(ordered), ordered[0], ordered[-1], "ms", ratio)
 
@@ -137,7 +148,8 @@ def _timed(action: Callable[[], object], repeat: int) -> list[float]:
     return seconds
 
 
-def _config(folder: Path, bars: Bars) -> Path:
+def config_of(folder: Path, bars: Bars) -> Path:
+    """Write bars and a config for them into `folder`, and return the config's path."""
     columns = {name: getattr(bars, name) for name in ("timestamp", "open", "high", "low", "close", "volume")}
     (folder / "bars.csv").write_bytes(b"".join(tables.series_csv(columns)))
     path = folder / "config.toml"
@@ -169,14 +181,15 @@ def _processes(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:
     subprocess.run(install, **made)  # type: ignore[call-overload]
     python = str(environment_ / "bin" / "python")
     script = str(root / "scripts" / "run_strategy_from_config.py")
-    run = [python, script, "--config", str(_config(folder, random_bars(10_000))), "--results-dir", str(folder / "cold")]
+    file = str(config_of(folder, random_bars(10_000)))
+    run = [python, script, "--config", file, "--results-dir", str(folder / "cold")]
     numpy = [python, "-c", "import numpy"]
     pairs = [(_process(numpy), _process(run)) for _ in range(repeat + 1)][1:]
     bare, whole = (list(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(one[0] / other[0] for other, one in pairs)
     extra = statistics.median(one[1] - other[1] for other, one in pairs)
-    yield _figure("process: import numpy", [seconds for seconds, _ in bare])
-    yield _figure("process: run, 10,000 bars, core only", [s for s, _ in whole], f"{ratio:.2f} × import numpy")
+    yield figure("process: import numpy", [seconds for seconds, _ in bare])
+    yield figure("process: run, 10,000 bars, core only", [s for s, _ in whole], f"{ratio:.2f} × import numpy")
     memory = sorted(megabytes for _, megabytes in whole)
     yield Figure("process: its peak memory", statistics.median(memory), memory[0], memory[-1], "MB",
                  f"{extra:.1f} MB above import numpy")  # fmt: skip
@@ -193,7 +206,7 @@ def _process(command: list[str]) -> tuple[float, float]:
 
 def _evidence(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:
     """The same 10,000-bar run in process, with and without evidence; git is asked once for all."""
-    source = config.load(_config(folder, random_bars(10_000)))
+    source = config.load(config_of(folder, random_bars(10_000)))
 
     def bare() -> None:
         bars = load_bars(str(folder / "bars.csv"), symbol="SYNTHETIC", timeframe="1m").bars
@@ -202,8 +215,8 @@ def _evidence(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:
     full = _timed(lambda: runner.run(source, root=root, results=folder / "results"), repeat)
     plain = _timed(bare, repeat)
     cost = statistics.median(full) - statistics.median(plain)
-    yield _figure("in process: bare backtest with statistics, 10,000 bars", plain)
-    yield _figure("in process: the same as a sealed run", full, f"evidence {cost * 1e3:.1f} ms")
+    yield figure("in process: bare backtest with statistics, 10,000 bars", plain)
+    yield figure("in process: the same as a sealed run", full, f"evidence {cost * 1e3:.1f} ms")
 
 
 def _trade(bars: Bars, stops: Stops, **params: int) -> backtest.Result:
@@ -223,14 +236,14 @@ def _engine(folder: Path, repeat: int, peers: bool) -> Iterator[Figure]:
         return backtest.run(over, function(over, **params), execution=_COSTS, stops=stops).trades
 
     ours = _timed(lambda: crossing(bars), repeat)
-    yield _figure("engine: 1 M bars, SMA crossover with costs", ours, f"{len(crossing(bars)):,} trades")
+    yield figure("engine: 1 M bars, SMA crossover with costs", ours, f"{len(crossing(bars)):,} trades")
     tight = Stops(stop_loss=0.002, take_profit=0.004, trailing_stop=0.003)
     count = len(crossing(bars, tight, fast=4, slow=12))
     stopped = _timed(lambda: crossing(bars, tight, fast=4, slow=12), repeat)
-    yield _figure("engine: 1 M bars, three stops", stopped, f"{count:,} trades")
+    yield figure("engine: 1 M bars, three stops", stopped, f"{count:,} trades")
     long = random_bars(10_000_000)
     ten = _timed(lambda: crossing(long), max(3, repeat // 2))
-    yield _figure("engine: 10 M bars, SMA crossover with costs", ten,
+    yield figure("engine: 10 M bars, SMA crossover with costs", ten,
                   f"{statistics.median(ten) / statistics.median(ours):.1f} × 1 M")  # fmt: skip
     if peers:
         np.savez(folder / "bars.npz", **{name: getattr(bars, name) for name in
@@ -245,18 +258,18 @@ def _peer(name: str, program: str, bars: Path, ours: float) -> Figure:
         reason = (done.stderr.strip().splitlines() or ["?"])[-1]
         return Figure(f"peer: {name}, 1 M bars, SMA crossover", 0.0, 0.0, 0.0, "ms", f"did not run: {reason[:80]}")
     seconds = float(done.stdout.split()[-1])
-    return _figure(f"peer: {name}, 1 M bars, SMA crossover", [seconds], f"{seconds / ours:.0f} × ours")
+    return figure(f"peer: {name}, 1 M bars, SMA crossover", [seconds], f"{seconds / ours:.0f} × ours")
 
 
 def _verify(root: Path, folder: Path) -> Iterator[Figure]:
     """Check 1,000 runs of 500 bars each."""
-    source, results = config.load(_config(folder, random_bars(500))), folder / "thousand"
+    source, results = config.load(config_of(folder, random_bars(500))), folder / "thousand"
     for _ in range(1_000):
         runner.run(source, root=root, results=results)
     start = time.perf_counter()
     states = [verdict.state for verdict in verify.verify_all(results, None, root=root)]
     seconds = time.perf_counter() - start
-    yield _figure("verify: 1,000 runs of 500 bars", [seconds], f"{states.count('intact')} intact with the ledger")
+    yield figure("verify: 1,000 runs of 500 bars", [seconds], f"{states.count('intact')} intact with the ledger")
 
 
 def as_markdown(figures: Sequence[Figure]) -> str:

@@ -119,7 +119,8 @@ class _Making(Struct):
             if self._directory:
                 self._directory.abandon()
             raise RunError(
-                f"cannot write to {self.results}: {error.strerror}", hint="check the folder and the disk"
+                f"cannot write to {self.results}: {error.strerror}",
+                hint="check the folder and the disk; PEAK_RESULTS_DIR names another folder",
             ) from None
 
     @contextmanager
@@ -131,12 +132,19 @@ class _Making(Struct):
         finally:
             self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + (time.perf_counter() - start) * 1e3
 
-    def skip(self, part: str, reason: str) -> None:
+    def skip(self, part: str, reason: str, hint: str = "") -> None:
         """Warn that an optional part was skipped, and note it; with PEAK_STRICT=1 the run fails instead."""
         if os.environ.get("PEAK_STRICT") == "1":
-            raise RunError(f"{part} was skipped: {reason}", hint="PEAK_STRICT=1 makes every skip a failure")
-        _LOG.warning("%s skipped: %s", part, reason)
+            raise RunError(f"{part} was skipped: {reason}", hint=hint or "PEAK_STRICT=1 makes every skip a failure")
+        _LOG.warning("%s skipped: %s%s", part, reason, f"; hint: {hint}" if hint else "")
         self.receipts.append({"part": part, "outcome": "skipped", "reason": reason})
+
+    def skip_what_could_not_start(self) -> None:
+        """Take over what was skipped before this program began, as `part: reason; hint: …` in the environment says."""
+        if told := os.environ.pop("PEAK_SKIPPED", ""):
+            part, _, reason = self.redactor.text(told).partition(": ")
+            reason, _, hint = reason.partition("; hint: ")
+            self.skip(part, reason, hint)
 
 
 def _asked(config: Config) -> dict[str, str]:
@@ -173,6 +181,7 @@ def _make(
     made: _Making, git: provenance.GitQuestion, loaded: ohlcv.Loaded, function: Callable[..., Any] | None
 ) -> Path:
     config, bars = made.source.config, loaded.bars
+    made.skip_what_could_not_start()
     for line in loaded.assumptions:
         _LOG.info("%s", line)
     limit = config.run.timeout_s
@@ -553,6 +562,8 @@ class _JsonLines(logging.Handler):
         )
         if text:
             line["traceback"] = self.redactor.text(_as_utf8(text))
+        if trace := getattr(record, "otelTraceID", ""):  # the names that OpenTelemetry gives them
+            line["trace_id"], line["span_id"] = trace, record.otelSpanID  # type: ignore[attr-defined] # come together
         return line
 
     def handleError(self, record: logging.LogRecord) -> None:

@@ -20,10 +20,12 @@ from peak_trade.errors import InputError, PeakError, did_you_mean
 __all__ = [
     "Parser",
     "claim_stdout",
+    "coloured",
     "count",
     "note",
     "parser",
     "print_json",
+    "progress",
     "repo_root",
     "results_dir",
     "run",
@@ -89,7 +91,8 @@ def parser(doc: str | None, **options: Any) -> Parser:
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
     # argparse makes one per argument, and asks shutil, which brings every compressor, how wide the terminal is
-    return argparse.RawDescriptionHelpFormatter(prog, width=100)
+    columns = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
+    return argparse.RawDescriptionHelpFormatter(prog, width=min(columns or 100, 100))
 
 
 def run(main: Callable[[], int]) -> Never:
@@ -100,6 +103,11 @@ def run(main: Callable[[], int]) -> Never:
     """
     debug = "--debug" in sys.argv[1:]
     try:
+        # A path that is no text goes out as it is; a sign that a locale lacks is shown by its number, not died of.
+        utf8 = sys.stdout.encoding.lower() == "utf-8"
+        sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")  # type: ignore[union-attr]
+        if os.name == "nt":  # a run relies on locks, renames and flushes of POSIX
+            raise InputError("windows is supported through WSL 2 only", hint="wsl --install, then work in there")
         code = main()
         sys.stdout.flush()
     except PeakError as error:
@@ -129,6 +137,24 @@ def warn(message: str, *, hint: str = "") -> None:
         _say(hint, label="hint")
 
 
+def progress(done: int = 0, of: int = 0, what: str = "") -> None:
+    """Draw how many of a long command's parts are `done` over the line before; all of them, or none, take it away.
+
+    Where stderr is no terminal, or one that cannot draw over a line, nothing is shown.
+    """
+    global _bar_is_up
+    if not _draws(sys.stderr):
+        return
+    columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    bar = f"{done:,} of {of:,} {what} {'#' * (30 * done // of):.<30}" if done < of else ""
+    sys.stderr.write(f"\r\x1b[K{bar[: columns - 1]}")
+    sys.stderr.flush()
+    _bar_is_up = bool(bar)
+
+
+_bar_is_up = False
+
+
 def print_json(value: Any, stream: TextIO | None = None) -> None:
     """Print `value` on stdout as JSON; a NaN or an infinity is an error, not invalid JSON."""
     import json  # not every script prints JSON
@@ -142,7 +168,7 @@ def claim_stdout() -> TextIO:
     By descriptor, so that a library or a child process that prints does not get in between either.
     """
     sys.stdout.flush()
-    claimed = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    claimed = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8", errors="surrogateescape")
     os.dup2(2, 1)
     _CLAIMED.append(claimed)
     return claimed
@@ -167,6 +193,11 @@ def show_warnings() -> None:
 
     handler = Handler(logging.WARNING)
     logging.getLogger().addHandler(handler)
+
+
+def coloured(stream: TextIO) -> bool:
+    """Tell whether what is written to a stream is to have colours: https://no-color.org."""
+    return not os.environ.get("NO_COLOR") and _draws(stream)
 
 
 def repo_root() -> Path:
@@ -204,13 +235,19 @@ def _fail(message: str, hint: str = "", *, debug: bool) -> None:
 
 
 def _say(message: str, *, label: str = "") -> None:
+    if _bar_is_up:
+        progress()
     head = _paint(f"{label}:", _COLOURS[label], sys.stderr) + " " if label else ""
     print(f"{head}{message}", file=sys.stderr)  # noqa: T201 - stderr is where a person is told
 
 
 def _paint(text: str, colour: str, stream: TextIO) -> str:
-    # https://no-color.org: any non-empty value turns colour off
-    return text if os.environ.get("NO_COLOR") or not stream.isatty() else f"\x1b[{colour}m{text}\x1b[0m"
+    return f"\x1b[{colour}m{text}\x1b[0m" if coloured(stream) else text
+
+
+def _draws(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal that knows escape sequences."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _reader_is_gone() -> bool:

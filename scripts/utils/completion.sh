@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+## completion.sh bash|zsh|fish
+##
+## Print what a shell needs to complete recipes, and run_ids where a run is asked for, on TAB.
+## In ~/.bashrc or ~/.zshrc: eval "$(just completion bash)". In fish: just completion fish | source
+## The run_ids are those in $PEAK_RESULTS_DIR, else in results/ of the current folder.
+set -euo pipefail
+[[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
+
+run_recipes='show verify report track trace pin'
+
+case ${1-} in
+bash)
+	"${JUST:-just}" --completions bash
+	cat <<-EOF
+		_peak_trade_before=\$(complete -p just | sed 's/.* -F \([^ ]*\) .*/\1/')
+		_peak_trade() {
+			COMPREPLY=()
+			if [[ " $run_recipes " == *" \${COMP_WORDS[1]-} "* && \$COMP_CWORD -gt 1 ]]; then
+				local runs=(\$(cd "\${PEAK_RESULTS_DIR:-results}" 2>/dev/null && compgen -G '????????-*-*-*-*'))
+				COMPREPLY=(\$(compgen -W "last \${runs[*]-}" -- "\${COMP_WORDS[COMP_CWORD]}"))
+			fi
+			((\${#COMPREPLY[@]})) || "\$_peak_trade_before" "\$@"
+		}
+		complete -o bashdefault -o default -F _peak_trade just
+	EOF
+	;;
+zsh)
+	"${JUST:-just}" --completions zsh
+	cat <<-EOF
+		_peak_trade_before=\${_comps[just]}
+		_peak_trade() {
+			if ((CURRENT > 2)) && [[ " $run_recipes " == *" \$words[2] "* && \$PREFIX != -* ]]; then
+				compadd -- last "\${PEAK_RESULTS_DIR:-results}"/????????-*-*-*-*(/N:t)
+			else
+				"\$_peak_trade_before" "\$@"
+			fi
+		}
+		compdef _peak_trade just
+	EOF
+	;;
+fish)
+	"${JUST:-just}" --completions fish
+	cat <<-EOF
+		function __peak_trade_runs
+			set -q PEAK_RESULTS_DIR; and set -l results \$PEAK_RESULTS_DIR; or set -l results results
+			echo last
+			for run in \$results/????????-*-*-*-*; basename \$run; end
+		end
+		complete -c just -n '__fish_seen_subcommand_from $run_recipes' -a '(__peak_trade_runs)'
+	EOF
+	;;
+*)
+	printf "error: unknown shell \`%s\`\nhint: known: bash, zsh, fish\n" "${1-}" >&2
+	exit 2
+	;;
+esac

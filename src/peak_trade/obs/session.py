@@ -1,0 +1,325 @@
+"""A process under telemetry, from the start of Python to its exit.
+
+    start ─▶ spans and log records, kept in memory ─▶ written before the strategy ─▶ exit: written, sent, receipt
+
+Files are written in `results/.telemetry/<id>/`, which becomes `results/<run_id>/telemetry/` when the run gets its name.
+Nothing here may change what the program does, prints or returns: what goes wrong is a fault, which is told once, at the
+exit, and stands in the receipt; what cannot start is handed to the run as `PEAK_SKIPPED`, which makes a receipt of it.
+No thread is started before the exit, so that a strategy may fork as it likes; a forked child records nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from peak_trade.errors import InputError
+from peak_trade.obs.settings import Settings, environment
+
+if TYPE_CHECKING:
+    from peak_trade.obs.edges import Open
+    from peak_trade.obs.pipes import Pipe
+
+__all__ = ["Session", "start"]
+
+GRACE_S = 0.75  # beyond the time-out of a request: for a name that is not found, and a machine that is busy
+FAREWELL_S = 0.25  # for a sender that did not get through to see that it is over
+KEPT = 200  # folders of commands that are no run, and of runs that were killed; older ones are removed
+START = str(Path(__file__).with_name("start"))
+_HINT = "just setup observability"
+_JOINED = ("PEAK_RUN_ID", "TRACEPARENT", "PEAK_OTEL_PART", "PEAK_OTEL_RESULTS", "PEAK_OTEL_JOINED")
+
+
+class Session:
+    """What one process has recorded, and where it goes."""
+
+    def __init__(self, settings: Settings, started_ns: int) -> None:
+        self.settings, self.started_ns, self.pid = settings, started_ns, os.getpid()
+        self.folder = settings.home
+        self.facts: dict[str, Any] = {}  # of the run that is being made: strategy, symbol, rows
+        self.open: list[Open] = []  # the spans that have not ended, the outermost first
+        self.lasting: Open | None = (
+            None  # that of a run that has ended: it lasts until the process does, or another run
+        )
+        self.pipes: list[Pipe] = []
+        self.finishers: list[Callable[[], None]] = []
+        self.spans = self.logs = self.dropped = 0
+        self.why = ""  # the signal that ended the process
+        self.fault = ""  # the first one
+        self.untaken: set[str] = set()
+        self.subjects: dict[Path, str] = {}  # finished runs that were dealt with, and by which part
+        self.run_dir: Path | None = None  # of the run that this process has made
+        self.writing = not settings.makes_run  # a run that did not start leaves no trace, here neither
+        self.over = self._ending = False
+        self._redactor: Any = None
+
+    # --- what is recorded
+
+    @property
+    def here(self) -> bool:
+        """Say whether this is the process that is recorded, and not a child that it has forked; and not its end."""
+        return not self.over and os.getpid() == self.pid
+
+    @property
+    def redactor(self) -> Any:
+        """What masks secrets: that of the run's config, once it is known."""
+        if self._redactor is None:
+            from peak_trade.redact import Redactor
+
+            self._redactor = Redactor()
+        return self._redactor
+
+    def knows(self, redactor: Any) -> None:
+        """Mask with this redactor from now on, and what is still in memory too."""
+        self._redactor = redactor
+
+    def failed(self, what: str, error: BaseException | None = None) -> None:
+        """Note a fault. Only the first is told: the others follow from it, or would drown it."""
+        if error is not None:
+            text = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            what = f"{what}: {' '.join(str(text).split())}"
+        self.fault = self.fault or what[:300]
+
+    def save(self) -> None:
+        """Write what there is into the files, if there are any; a collector is only asked at the exit."""
+        if self.here and self.writing:
+            for pipe in self.pipes:
+                if pipe.to_file:
+                    pipe.flush()
+
+    def make_folder(self) -> Path:
+        """Return the folder of the files, made if it is missing."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder
+
+    def published(self, run_dir: Path) -> None:
+        """Move the folder into the run that has just got its name; what is open there is written on."""
+        if run_dir.name != self.settings.run_id:
+            return
+        self.run_dir, target = run_dir, run_dir / "telemetry"
+        if self.folder.is_dir():
+            try:
+                os.rename(self.folder, target)
+            except OSError as error:
+                self.failed(f"it stays in {self.folder}", error)
+                return
+        self.folder = target
+
+    @contextmanager
+    def joined(self, part: str, run_id: str, traceparent: str) -> Iterator[None]:
+        """Have the process that is started within the block recorded too, as a part of this trace."""
+        paths = [START, *filter(None, [os.environ.get("PYTHONPATH")])]
+        with environment(
+            PYTHONPATH=os.pathsep.join(paths),
+            PEAK_RUN_ID=run_id,
+            TRACEPARENT=traceparent,
+            PEAK_OTEL_PART=part or None,
+            PEAK_OTEL_RESULTS=str(self.settings.results),
+            PEAK_OTEL_JOINED=" ".join(_JOINED),
+        ):
+            yield
+
+    # --- the end
+
+    def end(self) -> None:
+        """End the spans that are open, and read the metrics."""
+        for finisher in self.finishers:
+            finisher()
+
+    def finish(self, why: str = "") -> None:
+        """End what is open, send and write everything, and leave a receipt: in a bounded time, whatever happens."""
+        if not self.here or self._ending:
+            return
+        self._ending, self.why, began = True, why, time.perf_counter()
+        try:
+            self.end()
+            self.save()
+            self._send()
+        except BaseException as error:  # noqa: BLE001 - an interrupt ends the wait, a bug must not reach the program
+            self.failed("it could not be finished", error)
+        self.over = True
+        for pipe in self.pipes:
+            if pipe.fault:
+                self.failed(pipe.fault)
+        with suppress(Exception):
+            self._settle(round((time.perf_counter() - began) * 1e3, 1))
+        if self.fault:
+            self._tell()
+
+    def _send(self) -> None:
+        """Send what is for a collector, each signal by itself, for as long as the limit allows."""
+        import threading
+
+        with environment(GRPC_VERBOSITY="NONE", GRPC_ENABLE_FORK_SUPPORT="0"):
+            loads = [(pipe, pipe.take()) for pipe in self.pipes if not pipe.to_file]
+            loads = [(pipe, items) for pipe, items in loads if items and pipe.opened()]
+        senders = [threading.Thread(target=pipe.send, args=(items,), daemon=True) for pipe, items in loads]
+        deadline = time.monotonic() + self.settings.timeout_s + GRACE_S
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join(max(0.0, deadline - time.monotonic()))
+        for pipe, items in loads:
+            if pipe.sending:
+                pipe.fails(len(items), "timed out")
+            pipe.close()
+        for sender in senders:
+            sender.join(FAREWELL_S)  # long over, or ended by what was just closed
+
+    def _settle(self, ms: float) -> None:
+        """Leave the receipt, and put the files where they belong."""
+        if not self.writing or not (self.folder.is_dir() or self.fault or self.run_dir):
+            return
+        self.make_folder()
+        name = f"{self.settings.part}.receipt.json" if self.settings.part else "receipt.json"
+        import json
+
+        receipt = {
+            "run_id": self.settings.run_id,
+            "status": "failed" if self.fault else "done",
+            "reason": self.redactor.text(self.fault),
+            "endpoint": self.redactor.text(self.settings.endpoint.url) if self.settings.endpoint else None,
+            "spans": self.spans,
+            "logs": self.logs,
+            "dropped": self.dropped,
+            "untaken": sorted(self.untaken),
+            "ms": ms,
+        }
+        (self.folder / name).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+        if not self.settings.part and not self.run_dir:
+            if len(self.subjects) == 1:
+                self._join_to(*next(iter(self.subjects.items())))
+            _forget(self.settings.results)
+
+    def _join_to(self, run_dir: Path, part: str) -> None:
+        """Move the files of a command that dealt with one finished run beside those of that run."""
+        target = run_dir / "telemetry"
+        target.mkdir(exist_ok=True)
+        for path in list(self.folder.iterdir()):
+            plain = path.name in ("traces.jsonl", "logs.jsonl", "metrics.jsonl", "receipt.json")
+            new = target / (f"{part}.{path.name}" if plain else path.name)
+            if new.exists() and new.suffix == ".jsonl":
+                with new.open("ab") as stream:
+                    stream.write(path.read_bytes())
+                path.unlink()
+            else:
+                os.replace(path, new)
+        self.folder.rmdir()
+
+    def _tell(self) -> None:
+        """Say what went wrong: on stderr, and in the run's log."""
+        text = f"telemetry failed: {self.redactor.text(self.fault)}"
+        hint = "just obs-check asks the collector" if self.settings.endpoint else "check the folder and the disk"
+        with suppress(Exception):
+            sys.stderr.write(f"warn: {text}\nhint: {hint}\n")
+            sys.stderr.flush()
+        if self.run_dir:
+            import json
+
+            from peak_trade.evidence.ledger import now
+
+            line = {
+                "time": now(),
+                "level": "warning",
+                "run_id": self.run_dir.name,
+                "logger": __package__,
+                "message": text,
+            }
+            with suppress(OSError), (self.run_dir / "run.log").open("ab") as stream:
+                stream.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+
+def _forget(results: Path) -> None:
+    """Remove the oldest folders of commands that are no run, and of runs that were killed; not of those that live."""
+    home = results / ".telemetry"
+    alive = {entry.name for entry in os.scandir(results / ".working")} if (results / ".working").is_dir() else set()
+    with os.scandir(home) as entries:
+        there = [(entry.stat().st_mtime_ns, entry.path) for entry in entries if entry.name not in alive]
+    for _, path in sorted(there)[:-KEPT]:
+        for file in os.scandir(path):
+            os.unlink(file.path)
+        os.rmdir(path)
+
+
+# --- the start ----------------------------------------------------------------------------------------------------
+
+
+def start(started_ns: int) -> None:
+    """Start telemetry for this process, or hand on why it is skipped. Raises nothing."""
+    try:
+        session = Session(Settings.read(os.environ, sys.orig_argv), started_ns)
+        for name in os.environ.get("PEAK_OTEL_JOINED", "").split():
+            os.environ.pop(name, None)
+        if session.settings.makes_run and not session.settings.given:
+            os.environ["PEAK_RUN_ID"] = session.settings.run_id  # the wrapper had no means to make one
+        with _uncollected():  # imports make much that stays: to look for garbage in it costs a tenth of the start
+            from peak_trade.obs import edges, pipes
+
+            pipes.configure(session)
+            edges.install(session)
+    except Exception as error:  # noqa: BLE001 - the one guard: whatever is broken, the program runs plainly
+        _skip(error)
+        return
+    atexit.register(session.finish)
+    _flush_on_sigterm(session)
+    if session.settings.complaint:
+        sys.stderr.write(f"warn: {session.settings.complaint}\nhint: docs/ops/telemetry.md lists the settings\n")
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _skip(error: Exception) -> None:
+    """Hand on why nothing is recorded: the run warns and makes a receipt; where there is none, a line at the exit."""
+    absent = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if absent in ("opentelemetry", "yaml", "jsonschema"):
+        reason = f"the extra observability is not installed; hint: {_HINT}"
+    else:
+        text = " ".join(str(error).split())[:250]
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        reason = f"{kind}{text}; hint: {getattr(error, 'hint', '') or 'PEAK_OTEL_ENABLED=0 leaves it out'}"
+    os.environ["PEAK_SKIPPED"] = f"telemetry: {reason}"
+    pid = os.getpid()
+
+    def tell() -> None:
+        if "PEAK_SKIPPED" in os.environ and os.getpid() == pid:
+            part, _, why = os.environ["PEAK_SKIPPED"].partition(": ")
+            why, _, hint = why.partition("; hint: ")
+            sys.stderr.write(f"warn: {part} skipped: {why}\n" + (f"hint: {hint}\n" if hint else ""))
+
+    atexit.register(tell)
+
+
+def _flush_on_sigterm(session: Session) -> None:
+    """Let SIGTERM end the process as it would without telemetry, but for a last flush."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        import threading
+
+        if session.here:  # in a thread: what was interrupted may hold what the flush waits for
+            flush = threading.Thread(target=session.finish, args=("SIGTERM",), daemon=True)
+            flush.start()
+            flush.join(session.settings.timeout_s + GRACE_S + FAREWELL_S)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, handle)
