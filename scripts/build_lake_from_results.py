@@ -6,8 +6,6 @@ alone, and shown when all of them are made. Exit 0: done. 1: some runs are not a
 
 from __future__ import annotations
 
-import sys
-
 from peak_trade import script
 
 
@@ -32,27 +30,25 @@ def main() -> int:
         query.lake_dir(args.lake_dir),
         root=None if args.no_bars else script.repo_root(),
         anew=args.rebuild,
-        progress=show_progress if sys.stderr.isatty() else lambda done, of: None,
+        progress=lambda done, of: script.progress(done, of, "runs"),
         waiting=lambda: script.note("another process is writing to the lake: waiting for it"),
     )
     for run_id, reason in done.broken:
         script.warn(f"{run_id} stays out: {reason}", hint=f"just verify {run_id[:8]}")
     for run_id, reason in done.skipped:
         script.warn(f"{run_id}: {reason}")
+    for file, count in done.torn.items():
+        script.warn(f"{file}: {count:,} line(s) can't be read, and stay out")
     for bars in done.bars:
         script.note(bars.as_text())
     counts = ", ".join(f"{count:,} {status}" for status, count in done.runs.items()) or "no new run"
-    script.note(f"{counts}, {done.lines:,} ledger lines, in {done.seconds:.1f} s{' (built anew)' if done.anew else ''}")
+    spans = f", {done.spans:,} spans" if done.spans else ""
+    script.note(
+        f"{counts}, {done.lines:,} ledger lines{spans}, in {done.seconds:.1f} s{' (built anew)' if done.anew else ''}"
+    )
     if args.json:
         script.print_json(msgspec.to_builtins(done))
     return 1 if done.broken else 0
-
-
-def show_progress(done: int, of: int) -> None:
-    """Draw a bar over the line of the one before it."""
-    width = 30 * done // of
-    end = "\n" if done == of else ""
-    print(f"\r{'█' * width}{'·' * (30 - width)} {done:,} of {of:,} runs", end=end, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

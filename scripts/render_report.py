@@ -8,7 +8,6 @@ Exit 0: written. 1: written, but the run's seal is broken; or a cell raised, and
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from peak_trade import script
@@ -41,7 +40,7 @@ def main() -> int:
     try:
         with render.choose(name, script.repo_root() / render.QMD) as renderer:
             for number, path in enumerate(wanted, 1):
-                _progress(f"report {number} of {len(wanted)}")
+                script.progress(number - 1, len(wanted), "reports")
                 try:
                     written.append(render.render(path, renderer, args.output))
                 except RunError as error:
@@ -50,7 +49,7 @@ def main() -> int:
         if not args.optional or os.environ.get("PEAK_STRICT") == "1":
             raise
         script.warn(f"report skipped: {error.message}", hint=error.hint)
-    _progress("")
+    script.progress()
     for made in written:
         if not args.json:
             print(made.html, file=result)
@@ -64,11 +63,6 @@ def main() -> int:
     if faults:
         raise faults[-1]
     return 0
-
-
-def _progress(text: str) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
 
 
 if __name__ == "__main__":

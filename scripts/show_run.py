@@ -1,4 +1,4 @@
-"""Show one run: its status, strategy, bars, statistics, costs and where it came from.
+"""Show one run: its status, strategy, bars, statistics, costs, where it came from and where it is tracked.
 
 RUN is a run_id, a unique start of one, or `last`: the run that was sealed last, by the ledger.
 """
@@ -16,15 +16,17 @@ def main() -> int:
     args = parser.parse_args()
 
     from peak_trade.evidence import listing, run_dir
+    from peak_trade.tracking import receipt
 
     script.show_warnings()
     results = script.results_dir(args.results_dir)
     run_dir.warn_unfinished(results)
     found = run_dir.find(results, args.run)
+    tracked = receipt.read(found)
     if args.json:
-        script.print_json(listing.describe(found))
+        script.print_json(listing.describe(found) | {"tracking": tracked.to_json_object() if tracked else None})
     else:
-        print(listing.summary(found))
+        print(listing.summary(found, [("tracking", tracked.said().removeprefix("tracking "))] if tracked else ()))
     return 0
 
 

@@ -6,8 +6,6 @@ Each run logged is one line on stdout. Exit 0: all are logged. 1: one is not, or
 
 from __future__ import annotations
 
-import sys
-
 from peak_trade import script
 
 
@@ -40,10 +38,10 @@ def main() -> int:
         if receipt:
             done.append(receipt)
             if not args.json:
-                _clear()
+                script.progress()
                 print(f"{receipt.status:8}{receipt.run_id}  {receipt.mlflow_run_id or receipt.reason}", flush=True)
-        _progress(f"{seen} of {len(wanted)}")
-    _clear()
+        script.progress(seen, len(wanted), "runs")
+    script.progress()
     if args.json:
         script.print_json([receipt.to_json_object() for receipt in done])
     elif not done:
@@ -51,15 +49,6 @@ def main() -> int:
     if seen < len(wanted):
         script.warn(f"given up with {len(wanted) - seen} runs left: the store fails", hint="just track --pending")
     return 0 if seen == len(wanted) and all(receipt.status == "logged" for receipt in done) else 1
-
-
-def _progress(text: str) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{text}")
-
-
-def _clear() -> None:
-    _progress("\x1b[K")
 
 
 if __name__ == "__main__":

@@ -63,15 +63,16 @@ def run(config_file: Path, results: Path, *overrides: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with bars, a config, and `results/` of three sealed runs and a failed one."""
+def template(tmp_path_factory: pytest.TempPathFactory, otlp: Any) -> Path:
+    """A folder with bars, a config, and `results/` of three sealed runs, one of them traced, and a failed one."""
     folder = tmp_path_factory.mktemp("lake")
     write_bars(folder / "bars.csv")
     (folder / "config.toml").write_text(CONFIG)
     (folder / "broken.py").write_text("def target(bars):\n    raise ValueError('no idea')\n")
     (folder / "broken.toml").write_text(CONFIG.split("[strategy]")[0] + '[strategy]\nentrypoint = "broken.py:target"\n')
     for fast in (2, 3, 4):
-        run(folder / "config.toml", folder / "results", f"strategy.params.fast={fast}")
+        traced = run(folder / "config.toml", folder / "results", f"strategy.params.fast={fast}")
+    otlp.run(folder / "results", traced)
     run(folder / "broken.toml", folder / "results")
     return folder
 
@@ -98,7 +99,7 @@ def rows(lake: Path, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(sql).fetchall()]
 
 
-TABLES = ("runs", "params", "stats", "equity", "trades", "receipts", "ledger")
+TABLES = ("runs", "params", "stats", "equity", "trades", "receipts", "ledger", "spans", "logs", "telemetry")
 
 
 def contents(lake: Path, tables: tuple[str, ...] = TABLES) -> dict[str, Any]:
@@ -190,4 +191,4 @@ def forge() -> Iterator[Forge]:
     assert made.process.stdin and made.process.stdout
     made.process.stdin.close()
     made.process.stdout.close()
-    made.process.wait(timeout=10)
+    made.process.wait(timeout=60)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import pytest
 
 from peak_trade.data.lake import build, check, commit, parts, schema
 from peak_trade.data.lake.writer import writing
-from peak_trade.evidence import run_dir, tables
+from peak_trade.evidence import retention, run_dir, tables
 from peak_trade.evidence.ledger import Ledger
 
 Script = Callable[..., subprocess.CompletedProcess[bytes]]
@@ -152,25 +151,94 @@ def test_small_batches_give_the_same_rows(place: Path, lake: Path, look: Any, mo
     assert look.contents(place / "other") == look.contents(lake)
 
 
-def remove(place: Path, run_id: str) -> None:
-    Ledger(place / "results").append("removed", run_id, reason="test")
-    shutil.rmtree(place / "results" / run_id)
+def remove(place: Path, keep: int = 0) -> list[str]:
+    """Remove all runs but the last ones, and return the run_ids of the removed."""
+    return [
+        item.run_id for item in retention.apply(place / "results", retention.Policy(keep=keep, days=0)).of("removed")
+    ]
 
 
-def test_a_removed_run_keeps_the_row_that_the_ledger_gives(place: Path, lake: Path, look: Any) -> None:
+def rows_of(look: Any, lake: Path, run_ids: list[str]) -> dict[str, list[Any]]:
+    """Return all that the lake has of runs, but their status and the lines of the ledger."""
+    tables = ("runs", "params", "stats", "equity", "trades", "receipts", "spans", "logs", "telemetry")
+    found = look.contents(lake, tables)
+    found["runs"] = [
+        tuple(cell for cell in row if cell not in ("sealed", "failed", "removed")) for row in found["runs"]
+    ]
+    return {name: [row for row in rows if not set(row).isdisjoint(run_ids)] for name, rows in found.items()}
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["step by step", "anew"])
+def test_a_run_that_is_removed_keeps_its_rows(place: Path, lake: Path, look: Any, anew: bool) -> None:
+    look.run(place / "config.toml", place / "results")  # the one that stays, and is not in the lake yet
+    bars = look.rows(lake, "SELECT count(*), sum(close) FROM ohlcv")
+    run_ids = [path.name for path in run_dir.runs(place / "results")]
+    before = rows_of(look, lake, run_ids)
+    gone = remove(place, keep=1)
+    assert len(gone) == 4 and len(before["equity"]) == 60 and before["spans"] and before["telemetry"]
+    done = build.build(place / "results", lake, root=place, anew=anew)
+    assert done.runs == {"removed": 4, "sealed": 1} and done.broken == done.skipped == []
+    assert rows_of(look, lake, gone) == before
+    assert dict(look.rows(lake, "SELECT status, count(*) FROM runs GROUP BY status")) == {"removed": 4, "sealed": 1}
+    assert look.rows(lake, "SELECT count(*) FROM ledger WHERE event = 'start'") == [(5,)]
+    assert look.rows(lake, "SELECT count(*), sum(close) FROM ohlcv") == bars
+    assert check.check(lake).findings == []
+    whole = look.contents(lake)
+    assert build.build(place / "results", lake, root=place).runs == {}
+    build.build(place / "results", lake, root=place, anew=True)
+    assert look.contents(lake) == whole
+
+
+def test_a_lake_of_other_columns_keeps_the_rows_of_removed_runs(place: Path, lake: Path, look: Any) -> None:
+    before = rows_of(look, lake, remove(place))
+    with writing(lake) as made:
+        live = made.commit.tables["stats"]
+        made.publish("test", made.commit.tables | {"stats": commit.Live({"other": "DOUBLE"}, [], live.parts)})
+    assert build.build(place / "results", lake, root=place).anew
+    assert rows_of(look, lake, list({row[0] for row in before["runs"]})) == before
+
+
+def test_a_damaged_lake_can_be_built_anew_though_runs_were_removed(place: Path, lake: Path, look: Any) -> None:
+    gone = remove(place, keep=1)
+    [part] = commit.newest(lake).tables["equity"].parts
+    (lake / part.path).write_bytes(b"")
+    done = build.build(place / "results", lake, root=place, anew=True)
+    assert done.skipped[0] == ("removed runs", f"their rows can't be kept: {part.path} is not what was written")
+    assert done.runs["removed"] == len(gone) == 3
+    assert check.check(lake).findings == []
+
+
+def test_a_run_that_was_removed_before_it_came_in_has_the_row_that_the_ledger_gives(place: Path, look: Any) -> None:
     path = sealed(place)[0]
     figures = json.loads((path / "stats.json").read_text())
-    remove(place, path.name)
-    done = build.build(place / "results", lake, root=place)
-    assert done.runs == {"removed": 1}
+    remove(place)
+    done = build.build(place / "results", place / "lake", root=place)
+    assert done.runs == {"removed": 4}
     asked = "status, strategy, symbol, sharpe, trades, cagr, finished_at IS NULL"
-    assert look.rows(lake, f"SELECT {asked} FROM runs WHERE run_id = '{path.name}'") == [
+    assert look.rows(place / "lake", f"SELECT {asked} FROM runs WHERE run_id = '{path.name}'") == [
         ("removed", "sma_crossover", "TEST", figures["sharpe"], figures["trades"], None, False)
     ]
-    assert look.rows(lake, f"SELECT count(*) FROM equity WHERE run_id = '{path.name}'") == [(0,)]
-    assert look.rows(lake, "SELECT count(*) FROM equity") == [(40,)]
-    build.build(place / "results", place / "other", root=place)
-    assert look.contents(place / "other") == look.contents(lake)
+    assert look.rows(place / "lake", "SELECT count(*) FROM equity") == [(0,)]
+    assert check.check(place / "lake").findings == []
+
+
+def test_a_run_that_is_removed_while_the_lake_is_built_is_neither_broken_nor_missing(
+    place: Path, lake: Path, look: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = look.run(place / "config.toml", place / "results")
+    read = build._read
+
+    def remove_first(path: Path, seal: str | None) -> Any:
+        remove(place)
+        return read(path, seal)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "_read", remove_first)
+        done = build.build(place / "results", lake, root=place)
+    assert (done.runs, done.broken) == ({}, [])
+    assert look.rows(lake, f"SELECT status FROM runs WHERE run_id = '{run_id}'") == []
+
+    assert build.build(place / "results", lake, root=place).runs == {"removed": 5}
     assert check.check(lake).findings == []
 
 

@@ -29,7 +29,7 @@ def test_a_whole_lake_has_no_findings(lake: Path) -> None:
 @pytest.mark.parametrize("damage", ["flip a bit", "cut off", "remove", "swap for another"])
 def test_damage_to_any_file_is_found(lake: Path, damage: str) -> None:
     files = every_file(lake)
-    assert len(files) == 8
+    assert len(files) == 11
     for table, path in files:
         content = path.read_bytes()
         path.unlink()
@@ -123,6 +123,25 @@ def test_a_run_without_all_its_rows_is_found(lake: Path) -> None:
 def test_a_run_that_stands_there_twice_is_found(lake: Path) -> None:
     change(lake, "runs", lambda rows: pa.concat_tables([rows.slice(0, 1), rows]))
     assert "1 runs stand there more than once" in [finding.what for finding in check.check(lake).findings]
+
+
+def test_a_span_that_stands_there_twice_or_not_at_all_is_found(lake: Path) -> None:
+    change(lake, "spans", lambda rows: pa.concat_tables([rows.slice(0, 1), rows]))
+    assert [str(finding) for finding in check.check(lake).findings] == [
+        "spans: 1 spans stand there more than once",
+        "spans: 1 folders have another number of rows than `telemetry` says",
+    ]
+    change(lake, "spans", lambda rows: rows.slice(1))
+    assert check.check(lake).findings == []
+    change(lake, "logs", lambda rows: rows.slice(1))
+    [found] = check.check(lake).findings
+    assert str(found) == "logs: 1 folders have another number of rows than `telemetry` says"
+
+
+def test_a_span_that_ends_before_it_starts_is_found(lake: Path) -> None:
+    change(lake, "spans", lambda rows: put(rows, "duration_ms", 0, -1.0))
+    [found] = check.check(lake).findings
+    assert str(found) == "spans: 1 spans end before they start"
 
 
 def test_gaps_are_counted_against_the_calendar_and_are_no_finding(tmp_path: Path, look: Any) -> None:

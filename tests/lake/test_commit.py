@@ -110,38 +110,47 @@ def test_what_a_killed_writer_left_is_swept_up(lake: Path) -> None:
 
 
 def test_readers_see_every_row_while_others_write_and_compact(tmp_path: Path, look: Any) -> None:
-    """A writer adds day after day and compacts without grace; readers always see whole days."""
+    """A writer adds day after day and compacts without grace; readers always see whole days, and see them grow."""
     lake = tmp_path / "lake"
     ingest.ingest_bars(lake, look.bars([10] * 24, "2024-01-01"), source="made")
     program = (
         "import sys; sys.path.insert(0, sys.argv[2]); import numpy as np; from pathlib import Path\n"
         "from peak_trade.data.lake import compact, ingest; from peak_trade.data.ohlcv import Bars\n"
-        "for day in range(2, 28):\n"
+        "for day in range(1, 500):\n"
         "    c = np.full(24, 10.0 * day)\n"
-        "    t = np.datetime64(f'2024-01-{day:02}', 'ns') + np.arange(24) * np.timedelta64(3600, 's')\n"
+        "    t = np.datetime64('2024-01-01', 'ns') + (24 * day + np.arange(24)) * np.timedelta64(3600, 's')\n"
         "    bars = Bars(t, c, c + 1, c - 1, c, c, 'TEST', '1h')\n"
         "    ingest.ingest_bars(Path(sys.argv[1]), bars, source='made', grace_s=0)\n"
         "    compact.compact(Path(sys.argv[1]), grace_s=0)\n"
+        "    if Path(sys.argv[2], 'enough').exists(): break\n"
     )
     seen = []
     with subprocess.Popen([sys.executable, "-c", program, str(lake), str(tmp_path)]) as writer:
         while writer.poll() is None:
             seen += look.rows(lake, "SELECT count(*), count(DISTINCT timestamp) FROM ohlcv")
+            if len(set(seen)) > 9:
+                (tmp_path / "enough").touch()
     assert writer.returncode == 0
     assert all(count == distinct and count % 24 == 0 for count, distinct in seen)
     counts = [count for count, _ in seen]
-    assert counts == sorted(counts) and len(set(counts)) > 3
+    assert counts == sorted(counts) and len(set(counts)) > 9
 
 
 def test_a_build_waits_for_the_writer_before_it(place: Path, look: Any) -> None:
     waited: list[bool] = []
     program = (
-        "import sys, time; from pathlib import Path; from peak_trade.data.lake.writer import writing\n"
-        "with writing(Path(sys.argv[1])): print('held', flush=True); time.sleep(0.5)"
+        "import sys; from pathlib import Path; from peak_trade.data.lake.writer import writing\n"
+        "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
-    with subprocess.Popen([sys.executable, "-c", program, str(place / "lake")], stdout=subprocess.PIPE) as holder:
-        assert holder.stdout and holder.stdout.readline() == b"held\n"
-        build.build(place / "results", place / "lake", root=place, waiting=lambda: waited.append(True))
+    command = [sys.executable, "-c", program, str(place / "lake")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin and holder.stdout and holder.stdout.readline() == b"held\n"
+
+        def let_go() -> None:
+            waited.append(True)
+            holder.stdin.close()  # type: ignore[union-attr] # as asserted
+
+        build.build(place / "results", place / "lake", root=place, waiting=let_go)
     assert waited == [True]
     assert look.rows(place / "lake", "SELECT count(*) FROM runs") == [(4,)]
 

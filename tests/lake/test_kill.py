@@ -14,7 +14,7 @@ from peak_trade.data.lake import build, check, commit, compact, ingest
 from peak_trade.errors import PeakError
 
 KILLED = -9
-VALUES = ("runs", "params", "stats", "equity", "trades", "receipts", "ledger")
+VALUES = ("runs", "params", "stats", "equity", "trades", "receipts", "ledger", "spans", "logs", "telemetry")
 
 
 def state(look: Any, lake: Path) -> Any:
@@ -154,6 +154,26 @@ def test_an_ingest_with_a_revision_may_be_killed_at_any_call(
     assert len(states[1]["ohlcv"]) == 4 and len(states[1]["ohlcv_revisions"]) == 1
     _, wrong = killed_everywhere(forge, look, fresh(lake), "ingest", states.__contains__, half=half, **change)
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+def test_a_build_that_reads_telemetry_again_may_be_killed_at_any_call(
+    forge: Any, look: Any, otlp: Any, place: Path, fresh: Any
+) -> None:
+    run_id = next((place / "results").glob("????????-*")).name
+    otlp.run(place / "results", run_id)
+    build.build(place / "results", place / "lake", root=place)
+    late = otlp.line(run_id, spans=[otlp.span("report", 1, 500, 9, trace=2)])
+    otlp.write(place / "results" / run_id / "telemetry", "report.traces.jsonl", late)
+    shutil.copytree(place / "lake", place / "done")
+    build.build(place / "results", place / "done", root=place)
+    states = [state(look, place / "lake"), state(look, place / "done")]
+    assert [len(found["spans"]) for found in states] == [5, 6]
+    places, wrong = killed_everywhere(
+        forge, look, fresh(place / "lake"), "build", states.__contains__, results=place / "results", root=place
+    )
+    assert not wrong, "\n".join(wrong)
+    assert any(place.startswith("rename _writing/") for place in places)
 
 
 def scattered(place: Path, look: Any) -> Path:

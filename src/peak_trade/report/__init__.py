@@ -5,7 +5,8 @@ In reading order:
 - `numbers`: what the page works out beyond stats.json, such as returns by month;
 - `svg` and `markup`: figures and tables as text;
 - `run`: a run directory's files, typed;
-- `sections` and `page`: what the report shows, for `reports/quarto/backtest_report.qmd` to call;
+- `verdict`, `performance`, `trading`, `origin` and `timing`: what the report says, on `figures` that are framed alike;
+- `sections` and `page`: the order of it, for `reports/quarto/backtest_report.qmd` to call;
 - `render`: the qmd to HTML, by Quarto or by jupytext, nbclient and nbconvert;
 - `index`: one page over all runs.
 """

@@ -10,9 +10,24 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from peak_trade.stats.table import Unit
 
-__all__ = ["FENCE", "Markdown", "cell", "counted", "figure_of", "money", "number", "percent", "raw", "table", "text"]
+__all__ = [
+    "FENCE",
+    "Markdown",
+    "cell",
+    "counted",
+    "figure_of",
+    "in_toml",
+    "money",
+    "number",
+    "percent",
+    "raw",
+    "table",
+    "text",
+]
 
 FENCE = ("```{=html}\n", "\n```\n")
 _NONE = "–"
@@ -94,6 +109,15 @@ def _signed(digits: str) -> str:
     if not digits.strip("-0.,"):
         return digits.lstrip("-")  # what rounds to zero has no sign
     return digits.replace("-", "−")
+
+
+def in_toml(value: object) -> str:
+    """Return a value much as a config has it, text without its quotes.
+
+    >>> in_toml(True), in_toml("SPX"), in_toml([1, 2.5])
+    ('true', 'SPX', '[1,2.5]')
+    """
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 # --- tables -------------------------------------------------------------------------------------------------------

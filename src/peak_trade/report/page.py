@@ -8,7 +8,8 @@ from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.evidence.ledger import now
 from peak_trade.report.markup import Markdown, raw, text
 from peak_trade.report.run import Run, find
-from peak_trade.report.sections import SECTIONS, Section, verdict
+from peak_trade.report.sections import SECTIONS, Section
+from peak_trade.report.verdict import verdict
 
 __all__ = ["Page", "open_page"]
 
@@ -36,7 +37,7 @@ class Page:
         return raw(f'{verdict(self.run, self.checked)}<nav aria-label="Sections"><ul>{links}</ul></nav>')
 
     def section(self, name: str) -> Markdown | None:
-        """Return a section; None where a run of this status has none.
+        """Return a section; None where the run has none.
 
         Of a run whose seal is broken, what can't be read is said in its place. Of any other, it is an error.
         """
@@ -63,4 +64,4 @@ class Page:
         )
 
     def _has(self, section: Section) -> bool:
-        return self.run.status in section.of
+        return self.run.status in section.of and section.there(self.run)

@@ -122,7 +122,7 @@ def render(run_dir: Path, renderer: Renderer, output: Path | None = None) -> Ren
     marks = _checked(content, run_dir)
     path = run_dir / OUTPUT if output is None else output
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=output is not None, exist_ok=True)  # a run may have been removed meanwhile
         replace(path, content)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}", hint="check the folder and the disk") from None

@@ -12,7 +12,7 @@ import numpy as np
 
 from peak_trade.data.trades import Trades
 from peak_trade.errors import RunError
-from peak_trade.evidence import manifest, run_dir, tables, verify
+from peak_trade.evidence import manifest, run_dir, tables, telemetry, verify
 from peak_trade.stats.values import Floats
 
 __all__ = ["Run", "find"]
@@ -133,6 +133,11 @@ class Run:
             return self._json("tracking.json")
         except RunError:
             return {}
+
+    @cached_property
+    def telemetry(self) -> telemetry.Telemetry:
+        """What was recorded of the run's steps, not covered by the seal; empty where nothing was."""
+        return telemetry.read(self.path.parent, self.run_id)
 
     @property
     def title(self) -> str:

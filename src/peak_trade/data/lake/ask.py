@@ -72,7 +72,8 @@ class Asking:
     def _as_text(self, connection: query.Connection, text: str) -> str:
         if self.explain:
             return connection.explain(text)
-        shown, self.more = connection.table(text, self.shown)
+        width = os.get_terminal_size().columns or None if sys.stdout.isatty() and not self.output else None
+        shown, self.more = connection.table(text, self.shown, width)
         return shown
 
     def _to_file(self, text: str, output: Path) -> None:

@@ -1,8 +1,9 @@
 """Run directories and the ledger to tables: what is in `results/` and not yet in the lake.
 
-The lake's tables of runs are a function of `results/`: building step by step or anew gives the same rows. A run whose
-evidence was removed keeps the row that the ledger can give, and no other. Every file that is read is held against its
-digest in the manifest, and the manifest against the ledger: what is not as it was sealed does not get in.
+The lake's tables of runs are a function of `results/`: building step by step or anew gives the same rows. A run that
+was removed keeps the rows that the lake has of it, also when it is built anew, and else has the one that the ledger can
+give. Every file that is read is held against its digest in the manifest, and the manifest against the ledger: what is
+not as it was sealed does not get in.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from msgspec import Struct
 
 from peak_trade.config import locate
 from peak_trade.data.fingerprint import fingerprint
-from peak_trade.data.lake import ingest, parts, schema
+from peak_trade.data.lake import ingest, parts, schema, traces
 from peak_trade.data.lake.commit import Live
 from peak_trade.data.lake.writer import GRACE_S, Writer, writing
 from peak_trade.data.ohlcv import load_bars
 from peak_trade.errors import InputError, PeakError, RunError
-from peak_trade.evidence import manifest
+from peak_trade.evidence import manifest, telemetry
 from peak_trade.evidence.ledger import Entry, Ledger, Reading
 from peak_trade.evidence.run_dir import WORKING, latest, runs
 
@@ -36,6 +37,7 @@ __all__ = ["Built", "build"]
 
 RUNS = 1_000  # of a batch
 BYTES = 128 << 20  # of a batch's files, at most
+RECORDS = 200_000  # spans and log records that are held at once, and those of one folder more
 _ENDS = ("sealed", "failed", "abandoned")
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _STATISTICS = [stat.key for stat in schema.STATS]
@@ -43,13 +45,17 @@ _NUMBERED = frozenset({"trade_id", "bars_held"})
 
 
 class Built(Struct):
-    """What a build has done: runs by status, lines of the ledger, bars.
+    """What a build has done: runs by status, lines of the ledger, spans and log records, bars.
 
     `broken` are runs that stay out as they are not what was sealed, `skipped` those whose bars alone do; with reasons.
+    `torn` are the lines and records of telemetry that can't be read, by file.
     """
 
     runs: dict[str, int] = {}
     lines: int = 0
+    spans: int = 0
+    logs: int = 0
+    torn: dict[str, int] = {}
     bars: list[ingest.Ingested] = []
     broken: list[tuple[str, str]] = []
     skipped: list[tuple[str, str]] = []
@@ -102,6 +108,7 @@ class _Build:
         self.writer, self.results, self.root = writer, results, root
         self.tables = dict(writer.commit.tables)
         self.bars = set(writer.commit.bars)
+        self.gone: set[str] = set()  # the removed runs
         of_runs = [table for table in schema.TABLES.values() if table.of_runs]
         changed = any(
             table.name in self.tables and self.tables[table.name].columns != schema.duckdb_types(table)
@@ -111,6 +118,9 @@ class _Build:
         if self.built.anew:
             self.tables = {name: live for name, live in self.tables.items() if not schema.TABLES[name].of_runs}
 
+        if writer.commit.number:  # a lake of an older version may lack tables
+            self.tables |= {name: self.live(name) for name in schema.TABLES}
+
         ledger = parts.read_rows(writer.lake, "ledger", self.live("ledger").parts, ["sha256"])
         self.lines: set[str] = set(ledger["sha256"].to_pylist())
 
@@ -119,17 +129,24 @@ class _Build:
         return self.tables.get(name) or Live(schema.duckdb_types(table), list(table.partitions))
 
     def go(self, progress: Callable[[int, int], None]) -> None:
+        there = runs(self.results)  # before the ledger: what is removed from now on is no run that is missing
         ledger = Ledger(self.results).read()
         known = self._known()
-        new, ended = self._news(ledger, known)
+        self.gone = {run_id for run_id, entry in latest(ledger.entries).items() if entry.event == "removed"}
+        known |= dict.fromkeys(self._keep(known), "removed")
+        new, ended = self._news(there, ledger, known)
         sealed = {entry.run_id: entry.fields.get("manifest") for entry in ledger.entries if entry.event in _ENDS}
         back = {path.name for path in new} & known.keys()
         if stale := (back | {str(row["run_id"]) for row in ended}) & set(known):
-            self._drop(stale)
+            for table in schema.TABLES.values():
+                if table.of_runs and table.name not in ("ledger", *traces.TABLES):
+                    self._drop(table.name, "run_id", stale)
         done = 0
         for batch in _batches(new, sealed, progress):
             found = [run for run in batch if not run.error]
-            self.built.broken += [(run.row["run_id"], run.error) for run in batch if run.error]
+            for run in batch:
+                if run.error and (self.results / run.row["run_id"]).is_dir():  # else it has just been removed
+                    self.built.broken.append((run.row["run_id"], run.error))
             found = self._take_series(found)
             self._take_bars(found)
             self._add_runs(found)
@@ -141,6 +158,7 @@ class _Build:
             self._add("runs", _table("runs", ended))
             self._count(ended)
         self._add_ledger(ledger.entries)
+        self._take_telemetry()
         if self.tables != self.writer.commit.tables or self.bars != set(self.writer.commit.bars):
             self._publish()
 
@@ -153,10 +171,50 @@ class _Build:
         rows = parts.read_rows(self.writer.lake, "runs", self.live("runs").parts, ["run_id", "status"])
         return dict(zip(rows["run_id"].to_pylist(), rows["status"].to_pylist(), strict=True))
 
-    def _news(self, ledger: Reading, known: dict[str, str]) -> tuple[list[Path], list[dict[str, Any]]]:
+    def _keep(self, known: dict[str, str]) -> set[str]:
+        """Keep the rows of removed runs, which `results` can't give again; return the runs that have their rows."""
+        if self.built.anew:
+            names = [table.name for table in schema.TABLES.values() if table.of_runs and table.name != "ledger"]
+            wanted = self.gone
+        else:
+            names = ["runs"]
+            wanted = {run_id for run_id in self.gone if known.get(run_id) in ("sealed", "failed")}
+        if not wanted:
+            return wanted
+        try:
+            rows = {name: self._rows_of(name, wanted) for name in names}
+        except (RunError, pa.ArrowException) as error:  # building anew is how a damaged lake is mended
+            self.built.skipped.append(("removed runs", f"their rows can't be kept: {str(error).splitlines()[0]}"))
+            return set()
+        if not self.built.anew:
+            self._drop("runs", "run_id", wanted)
+        found = rows["runs"]["run_id"].to_pylist()
+        rows["runs"] = rows["runs"].set_column(
+            rows["runs"].column_names.index("status"), "status", pa.array(["removed"] * len(found))
+        )
+        for name, kept in rows.items():
+            self._add(name, kept)
+        self._count({"status": "removed"} for _ in found)
+        return set(found)
+
+    def _rows_of(self, name: str, run_ids: set[str]) -> Any:
+        """Return the rows of runs in the lake as it was, in the columns of today."""
+        kinds, live = schema.arrow_schema(name), self.writer.commit.tables.get(name)
+        rows = parts.read_rows(self.writer.lake, name, live.parts if live else [])
+        of = "folder" if name in traces.TABLES else "run_id"
+        rows = rows.filter(pc.is_in(rows[of], value_set=pa.array(sorted(run_ids))))
+        columns = [
+            rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(len(rows), field.type)
+            for field in kinds
+        ]
+        return parts.sort_rows(name, [pa.table(columns, schema=kinds)])
+
+    def _news(
+        self, paths: Sequence[Path], ledger: Reading, known: dict[str, str]
+    ) -> tuple[list[Path], list[dict[str, Any]]]:
         """Return the directories to read, and the rows of the runs of which only the ledger tells."""
         newest = latest(ledger.entries)
-        there = {path.name: path for path in runs(self.results)}
+        there = {path.name: path for path in paths}
         removed = {run_id for run_id, entry in newest.items() if entry.event == "removed"}
         new = [
             path
@@ -180,22 +238,17 @@ class _Build:
         places = self.results / run_id, self.results / WORKING / run_id, self.results / run_id
         return any(place.is_dir() for place in places)
 
-    def _drop(self, run_ids: set[str]) -> None:
-        """Take the rows of runs out of every table but the ledger's."""
-        gone = pa.array(sorted(run_ids))
-        for table in schema.TABLES.values():
-            if not table.of_runs or table.name == "ledger":
-                continue
-            live = self.live(table.name)
-            taken, kept = [], []
-            for part in live.parts:
-                rows = parts.read_part(self.writer.lake, table.name, part)
-                mask = pc.is_in(rows["run_id"], value_set=gone)
-                if pc.any(mask).as_py():
-                    taken.append(part.path)
-                    kept.append((part.series, rows.filter(pc.invert(mask))))
-            written = parts.write_parts(self.writer, table.name, kept)
-            self.tables[table.name] = parts.replace(table.name, live, taken, written)
+    def _drop(self, name: str, column: str, values: set[str]) -> None:
+        """Take the rows that have one of some values in a column out of a table."""
+        gone, live = pa.array(sorted(values)), self.live(name)
+        taken, kept = [], []
+        for part in live.parts:
+            rows = parts.read_part(self.writer.lake, name, part)
+            mask = pc.is_in(rows[column], value_set=gone)
+            if pc.any(mask).as_py():
+                taken.append(part.path)
+                kept.append((part.series, rows.filter(pc.invert(mask))))
+        self.tables[name] = parts.replace(name, live, taken, parts.write_parts(self.writer, name, kept))
 
     def _take_series(self, found: list[_Run]) -> list[_Run]:
         """Read the equity and trades of a batch together; where that fails, run by run, to name the one at fault."""
@@ -252,6 +305,36 @@ class _Build:
         self._add("ledger", _table("ledger", rows))
         self.lines |= {str(row["sha256"]) for row in rows}
         self.built.lines += len(rows)
+
+    def _take_telemetry(self) -> None:
+        """Read the folders whose telemetry has changed, and let their rows take the place of those they had."""
+
+        def rows(name: str, columns: Sequence[str]) -> Any:
+            return parts.read_rows(self.writer.lake, name, self.live(name).parts, columns)
+
+        now = traces.state_of(self.results)
+        before = rows("telemetry", ["folder", "file", "bytes", "modified", "repeated"])
+        stale = traces.changed(before, now) - (self.gone - now.keys())
+        if stale & set(before["folder"].to_pylist()):
+            for name in traces.TABLES:
+                self._drop(name, "folder", stale)
+        known = traces.keys(rows("spans", ["run_id", "trace_id", "span_id"])) if stale else set()
+        waiting: list[telemetry.Telemetry] = []
+        for folder in sorted(stale & now.keys()):
+            waiting.append(telemetry.read(self.results, folder, known))
+            known.update(span.key for span in waiting[-1].spans)
+            if sum(len(told.spans) + len(told.logs) for told in waiting) >= RECORDS:
+                self._add_telemetry(waiting)
+                waiting.clear()
+        self._add_telemetry(waiting)
+
+    def _add_telemetry(self, told: Sequence[telemetry.Telemetry]) -> None:
+        for name, rows in traces.to_tables(told, self.results).items():
+            self._add(name, rows)
+        self.built.spans += sum(len(one.spans) for one in told)
+        self.built.logs += sum(len(one.logs) for one in told)
+        files = [file for one in told for file in one.files if file.skipped]
+        self.built.torn |= {traces.path_of(file, self.results): file.skipped for file in files}
 
     def _take_bars(self, found: Iterable[_Run]) -> None:
         """Bring the bars of runs in, each once, through the same door as all other bars."""

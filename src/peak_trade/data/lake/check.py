@@ -6,6 +6,7 @@ every bar and trade, row by row; each bar once; the tables against each other; a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,24 @@ class _Check:
                 self.add("ledger", "", None, f"{lost:,} runs have ended that `runs` has not (just lake-build)")
             if lost := count(f"SELECT count(*) FROM runs ANTI JOIN ({told}) USING (run_id)"):
                 self.add("runs", "", None, f"{lost:,} runs of which the ledger says nothing")
+            if "telemetry" in self.commit.tables:  # a lake of an older version has none before a build
+                self._check_telemetry(count)
+
+    def _check_telemetry(self, count: Callable[[str], int]) -> None:
+        """Check that each span is there once, and that the rows are as many as were taken from each folder."""
+        if twice := count("SELECT count(*) - count(DISTINCT (run_id, trace_id, span_id)) FROM spans"):
+            self.add("spans", "", None, f"{twice:,} spans stand there more than once")
+        if wrong := count("SELECT count(*) FROM spans WHERE NOT coalesce(duration_ms >= 0, false)"):
+            self.add("spans", "", None, f"{wrong:,} spans end before they start")
+        for name, signal in (("spans", "traces"), ("logs", "logs")):
+            wrong = count(
+                f"""SELECT count(*) FROM (SELECT folder, sum(rows) AS told FROM telemetry
+                                          WHERE signal = '{signal}' GROUP BY folder)
+                    FULL JOIN (SELECT folder, count(*) AS counted FROM {name} GROUP BY folder) USING (folder)
+                    WHERE coalesce(told, 0) <> coalesce(counted, 0)"""
+            )
+            if wrong:
+                self.add(name, "", None, f"{wrong:,} folders have another number of rows than `telemetry` says")
 
 
 def _bars(table: Any, symbol: str, timeframe: str) -> Bars:

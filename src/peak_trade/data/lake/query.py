@@ -122,6 +122,8 @@ class Connection:
             self._lock_down(writable, questions)
 
     def _lock_down(self, writable: Sequence[str], questions: Collection[str]) -> None:
+        import duckdb
+
         root = self._reader.lake.resolve()
         run = self._duckdb.execute
         run("SET timezone = 'UTC'")
@@ -134,7 +136,8 @@ class Connection:
             run(f"CREATE VIEW {_name(name)} AS {_view(live, there)}")
             paths += there
         for name in questions:
-            run(QUESTIONS[name].definition)
+            with suppress(duckdb.CatalogException):  # a lake of an older version has not every table before a build
+                run(QUESTIONS[name].definition)
         self.tables |= {name: [] for name, question in QUESTIONS.items() if not question.arguments}
         run(f"SET allowed_paths = [{', '.join(map(_quoted, paths))}]")
         run("SET enable_external_access = false")
@@ -204,8 +207,11 @@ class Connection:
         ]
         return f"SELECT {', '.join(shown)} FROM (\n{asked}\n) AS answer({', '.join(names)})"
 
-    def table(self, text: str, limit: int | None = SHOWN) -> tuple[str, bool]:
-        """Return the answer to one SELECT as aligned text, and whether there are more rows than `limit`."""
+    def table(self, text: str, limit: int | None = SHOWN, width: int | None = None) -> tuple[str, bool]:
+        """Return the answer to one SELECT as aligned text, and whether there are more rows than `limit`.
+
+        What is wider than `width` is shown row by row, with a line for each column.
+        """
         columns = self.describe(text)
         names = [f"c{at}" for at in range(len(columns))]
         cut = "" if limit is None else f" LIMIT {limit + 1:d}"
@@ -216,7 +222,11 @@ class Connection:
         more = limit is not None and len(rows) > limit
         right = {at for at, (_, kind) in enumerate(columns) if kind.split("(")[0] in _NUMBERS}
         cells = [[_cell(value) for value in row] for row in rows[:limit]]
-        return _aligned([[name for name, _ in columns], *cells], right), more
+        heads = [name for name, _ in columns]
+        across = _aligned([heads, *cells], right)
+        if width is None or not cells or max(map(len, across.splitlines())) <= width:
+            return across, more
+        return "\n\n".join(_aligned(list(zip(heads, row, strict=True)), set()) for row in cells), more
 
     @contextmanager
     def within(self, seconds: float | None) -> Iterator[None]:

@@ -60,6 +60,11 @@ _BAR = (
     Column("revision", "integer", "how often the bar's values have changed: 0 as first seen"),
     Column("recorded_at", "time", "when these values came into the lake"),
 )
+_TRACE = (Column("trace_id", "text", "the trace, in hex"), Column("span_id", "text", "the span in it, in hex"))
+_PART = Column("part", "text", "the process: main, or the part of the work that it was started for, as report")
+_FOLDER = Column(
+    "folder", "text", "the folder below results/ or results/.telemetry/, which is the run's, or a command's"
+)
 _COUNTS = frozenset(stat.key for stat in STATS if stat.unit == "count")
 
 _ALL = (
@@ -193,6 +198,60 @@ _ALL = (
             Column("fields", "text", "what else belongs to the event, as JSON"),
         ),
         sort=("line",),
+    ),
+    Table(
+        "spans",
+        "How long each step of a run took: a row for each span that was recorded, known by `run_id`, `trace_id` and "
+        "`span_id`. Other commands (a build of the lake) have spans too, under an id that is in no other table.",
+        (
+            _RUN_ID,
+            *_TRACE,
+            Column("parent_span_id", "text", "the span that started it; empty in a root"),
+            Column("name", "text", "the step"),
+            Column("service", "text", "service.name"),
+            _PART,
+            Column("start", "time", "when it started"),
+            Column("duration_ms", "float", "how long it took, in milliseconds"),
+            Column("status", "text", "unset, ok or error"),
+            Column("message", "text", "type and message of the error; empty without one"),
+            Column("attributes", "text", "what else it says of itself, as JSON"),
+            Column("process", "text", "what its process says of itself (version, pipeline of CI), as JSON"),
+            _FOLDER,
+        ),
+        sort=("run_id",),
+    ),
+    Table(
+        "logs",
+        "The log records that were recorded with the spans.",
+        (
+            _RUN_ID,
+            Column("time", "time", "when"),
+            Column("level", "text", "debug, info, warning, error or critical, as in run.log"),
+            Column("logger", "text", "the logger's name"),
+            Column("message", "text", "what it says"),
+            Column("exception", "text", "type and message of the exception that was logged with it; empty without one"),
+            *_TRACE,
+            _PART,
+            Column("attributes", "text", "what else it says of itself, as JSON"),
+            _FOLDER,
+        ),
+        sort=("run_id",),
+    ),
+    Table(
+        "telemetry",
+        "The files that `spans` and `logs` were read from. A folder whose files have changed is read again.",
+        (
+            _FOLDER,
+            Column("file", "text", "its path within results/"),
+            Column("signal", "text", "traces or logs"),
+            _PART,
+            Column("bytes", "integer", "its size"),
+            Column("modified", "time", "when it was last written to"),
+            Column("rows", "integer", "spans or log records that were taken from it"),
+            Column("repeated", "integer", "spans or log records that another file, or another line, has as well"),
+            Column("skipped", "integer", "lines and records that can't be read, as the last one of a killed process"),
+        ),
+        sort=("folder",),
     ),
 )
 TABLES = {table.name: table for table in _ALL}

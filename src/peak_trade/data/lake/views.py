@@ -130,6 +130,28 @@ _ALL = (
         SELECT part, reason, count(*) AS runs, max(r.started_at) AS last_run
         FROM receipts c JOIN runs r USING (run_id) WHERE c.outcome = 'skipped' GROUP BY ALL ORDER BY runs DESC, part""",
     ),
+    Question(
+        "slowest_steps",
+        "what each step of each strategy's runs takes, by the spans of telemetry, slowest first",
+        """
+        SELECT r.strategy, s.name AS step, count(*) AS spans, median(s.duration_ms) AS median_ms,
+               quantile_cont(s.duration_ms, 0.95) AS p95_ms, max(s.duration_ms) AS most_ms,
+               count(*) FILTER (s.status = 'error') AS errors
+        FROM spans s JOIN runs r USING (run_id)
+        GROUP BY ALL ORDER BY median_ms DESC, r.strategy, step""",
+    ),
+    Question(
+        "errors",
+        "what went wrong, newest first: spans that failed, warnings and errors that were logged",
+        """
+        SELECT start AS time, run_id, 'span' AS kind, status AS level, name AS what, message FROM spans
+        WHERE status = 'error'
+        UNION ALL BY NAME
+        SELECT time, run_id, 'log' AS kind, level, logger AS what,
+               concat_ws(': ', message, nullif(exception, '')) AS message FROM logs
+        WHERE level IN ('warning', 'error', 'critical')
+        ORDER BY time DESC, run_id, what""",
+    ),
 )
 QUESTIONS = {question.name: question for question in _ALL}
 

@@ -1,0 +1,138 @@
+"""Where the run came from: its config, what it was made of, and the error that ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from peak_trade.report.markup import counted, in_toml, number, table, text
+from peak_trade.report.run import Run, flat
+
+__all__ = ["configuration", "failure", "provenance"]
+
+
+def configuration(run: Run) -> str:
+    """Every key of the config as it ran: what was overridden, what the file set, what is a default."""
+    overridden = sorted(map(str, run.config.get("overrides", {})))
+    groups = []
+    for section, content in run.config.items():
+        if section == "overrides":
+            continue
+        rows = "".join(_key(run, f"{section}.", key, value, overridden) for key, value in flat(content).items())
+        groups.append(f"<table><caption><code>[{text(section)}]</code></caption><tbody>{rows}</tbody></table>")
+    words = (
+        f"Overridden on the command line: <code>{text(', '.join(overridden))}</code>."
+        if overridden
+        else "Nothing was overridden."
+    )
+    return (
+        f"<p>{words} What is grey is a default that the file leaves out.</p>"
+        f'<div class="config">{"".join(groups)}</div>'
+        f"<details><summary>The config file as given</summary><pre>{text(run.config_text)}</pre></details>"
+    )
+
+
+def _key(run: Run, prefix: str, key: str, value: object, overridden: Sequence[str]) -> str:
+    name, mark, origin = prefix + key, "", "given" if prefix + key in run.given else "default"
+    if any(name == other or name.startswith(f"{other}.") for other in overridden):
+        origin, mark = "override", " <small>override</small>"
+    shown = "–" if value is None or value == {} else text(in_toml(value))
+    return f'<tr class="{origin}"><th scope="row"><code>{text(key)}</code></th><td>{shown}{mark}</td></tr>'
+
+
+def provenance(run: Run) -> str:
+    """What the run was made from, where, when, and what was skipped."""
+    if run.manifest is None:
+        return "<p>There is no readable manifest: nothing is known of where this comes from.</p>"
+    predicate = run.manifest.predicate
+    details, made = predicate.run_details, predicate.build_definition
+    moments = details.get("metadata", {})
+    took = ", ".join(f"{stage} {number(ms, 1)} ms" for stage, ms in details.get("milliseconds", {}).items())
+    environment = made.get("internalParameters", {}).get("environment", {})
+    facts: list[tuple[str, Any]] = [
+        ("Run", run.run_id),
+        ("Commit", _commit(run.annotations("git"))),
+        *_data(run),
+        ("Strategy", _source(run.annotations("strategy"))),
+        ("Pins", f"constraints.txt, sha256 {run.digest('constraints.txt')}" if run.digest("constraints.txt") else ""),
+        ("Environment", ", ".join(f"{key} {value}" for key, value in environment.items())),
+        ("Seed", made.get("internalParameters", {}).get("seed", "")),
+        ("Command", " ".join(details.get("argv", []))),
+        ("Time", f"{moments.get('startedOn')} to {moments.get('finishedOn')}" + (f": {took}" if took else "")),
+        ("Host", details.get("host", "")),
+        ("Ledger", f"follows {predicate.ledger.get('follows')}"),
+        ("Tracking", _tracked(run.tracking)),
+    ]
+    listed = "".join(f"<div><dt>{text(k)}</dt><dd>{text(v)}</dd></div>" for k, v in facts if v not in ("", None))
+    digests = [[f"<code>{text(name)}</code>", f"<code>{text(digest)}</code>"]
+               for name, digest in run.manifest.files.items()]  # fmt: skip
+    return (
+        f'<dl class="provenance">{listed}</dl>{_receipts(run, predicate.receipts)}'
+        f'<details class="printed"><summary>Sealed files</summary>'
+        f"{table(['File', 'sha256'], digests, label='Sealed files', name='digests')}</details>"
+    )
+
+
+def _commit(git: Mapping[str, Any]) -> str:
+    if not git:
+        return "not in a git repository"
+    commit = f"{git.get('commit') or 'none yet'} on {git.get('branch')}"
+    if not git.get("dirty"):
+        return f"{commit}, clean"
+    return f"{commit}, with local changes (digest {git.get('diff_sha256')})"
+
+
+def _data(run: Run) -> Iterable[tuple[str, str]]:
+    bars = run.annotations("bars")
+    if not bars:
+        return
+    files = ", ".join(f"{file['name']} ({file['bytes']:,} bytes)" for file in bars.get("files", []))
+    yield "Data", f"{files}; source: {bars.get('source') or 'not said'}"
+    yield "Fingerprint", f"{run.digest('bars')} over {counted(bars['rows'], 'bar')}, {bars['start']} to {bars['end']}"
+    counts = [f"{bars[key]:,} {key}" for key in ("gaps", "dropped") if isinstance(bars.get(key), int)]
+    broken = bars.get("violations") or []
+    notes = [*counts, f"{len(broken) if isinstance(broken, list | dict) else broken} violations",
+             *map(str, bars.get("assumptions", []))]  # fmt: skip
+    yield "Checks", ", ".join(notes)
+
+
+def _source(code: Mapping[str, Any]) -> str:
+    if not code:
+        return ""
+    return ", ".join(f"{value}" if key in ("name", "file") else f"{key} {value}" for key, value in code.items())
+
+
+def _tracked(receipt: Mapping[str, Any]) -> str:
+    if receipt.get("status") != "logged":
+        return ""
+    return f"logged to {receipt.get('store')} as {receipt.get('mlflow_run_id')}"
+
+
+def _receipts(run: Run, receipts: Sequence[Mapping[str, Any]]) -> str:
+    skipped = [receipt for receipt in receipts if receipt.get("outcome") != "done"]
+    if run.tracking.get("status") in ("failed", "skipped"):
+        skipped.append({"part": "tracking", "outcome": run.tracking["status"], "reason": run.tracking.get("reason")})
+    cost = next((receipt for receipt in receipts if receipt.get("part") == "evidence"), None)
+    words = f"The evidence took {number(cost['ms'], 1)} ms and {cost['bytes']:,} bytes." if cost else ""
+    if not skipped:
+        return f"<p>Nothing was skipped. {words}</p>"
+    rows = [[text(receipt.get(key, "")) for key in ("part", "outcome", "reason")] for receipt in skipped]
+    return table(["Part", "Outcome", "Reason"], rows, label="Receipts", name="receipts") + f"<p>{words}</p>"
+
+
+def failure(run: Run) -> str:
+    """The error that ended a run, and the last lines of its log."""
+    error = run.error
+    stage = f" in stage <code>{text(error['stage'])}</code>" if error.get("stage") else ""
+    parts = [
+        f'<p class="error"><strong>{text(error.get("type", "An error"))}</strong>{stage}: '
+        f"{text(error.get('message', 'nothing is known of it'))}</p>"
+    ]
+    if run.log:
+        lines = "&#10;".join(
+            text(f"{record.get('time', '')} {record.get('level', ''):7} {record.get('message', '')}")
+            + (f"&#10;{text(record['traceback'].rstrip())}" if "traceback" in record else "")
+            for record in run.log
+        )
+        parts.append(f"<h3>End of the log</h3><pre>{lines}</pre>")
+    return "".join(parts)

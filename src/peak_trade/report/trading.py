@@ -1,0 +1,219 @@
+"""What was traded and what it cost: price, trades, extremes, exposure, costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from peak_trade.data.trades import EXIT_REASONS, SIDES, Trades
+from peak_trade.report import svg
+from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, percent_label, times_of
+from peak_trade.report.markup import counted, figure_of, money, number, percent, table
+from peak_trade.report.numbers import drawdowns, histogram
+from peak_trade.report.run import Run
+from peak_trade.stats.values import Floats
+
+__all__ = ["costs", "exposure", "extremes", "price", "trade_returns"]
+
+_MANY, _CROWD = 150, 1_000  # trades: from here on marks are smaller, and a crowd of them is counted as well
+_SPANS = 120
+_DEEPEST, _EXTREMES = 5, 5  # rows
+
+
+def price(run: Run) -> str:
+    """The price with every entry and exit."""
+    market, trades = run.benchmark, run.trades
+    if market is None:
+        return "<p>The run directory holds no prices: <code>[stats] benchmark</code> is <code>none</code>.</p>"
+    stamps, close = market["timestamp"], market["close"]
+    x = svg.x_of(stamps)
+    scale = svg.Scale.around(
+        close, trades.entry_price, trades.exit_price, log=bool(close.max() / close.min() >= LOG_FROM)
+    )
+    size = " crowd" if len(trades) > _CROWD else " many" if len(trades) > _MANY else ""
+    marks, key = [], [("price", "Close")]
+    if len(trades):  # below the entries: a reversal has both at one price
+        at = x[np.searchsorted(stamps, trades.exit_time)]
+        marks.append(svg.dots(at, scale.place(trades.exit_price), f"exit{size}"))
+    entered = x[np.searchsorted(stamps, trades.entry_time)]
+    for side, word in SIDES.items():
+        chosen = trades.side == side
+        if chosen.any():
+            heights = scale.place(trades.entry_price[chosen])
+            marks.append(svg.dots(entered[chosen], heights, f"entry {word}{size}"))
+            key.append((f"entry {word}", f"Entry, {word} ({np.count_nonzero(chosen):,})"))
+    key += [("exit", f"Exit ({len(trades):,})")] if len(trades) else []
+    close_line = svg.line(x, scale.place(close), "price")
+    panels = [
+        svg.Panel(280, scale.ticks(amount_label), [*marks, close_line] if size == " crowd" else [close_line, *marks])
+    ]
+    about = (
+        f"Closes between {number(float(close.min()))} and {number(float(close.max()))}; "
+        f"{counted(len(trades), 'trade')} at their fill prices."
+    )
+    caption = f"Each mark stands at its fill price, on a {'logarithmic' if scale.log else 'linear'} axis."
+    if not len(trades):
+        caption += " The run closed no trade."
+    elif size == " crowd":
+        counts, edges = np.histogram(entered, bins=_SPANS, range=(0.0, 1.0))
+        count = svg.Scale(0.0, float(counts.max()) * 1.05)
+        bars = svg.columns(edges.tolist(), count.place(counts), 0.0, "gain")
+        panels.append(svg.Panel(60, count.ticks(number_label, 2), [bars], 0.0))
+        caption += f" Below it the number of entries in each of {_SPANS} spans of time."
+    return figure("Price with entries and exits", about, panels, times_of(run), key, caption)
+
+
+def trade_returns(run: Run) -> str:
+    """The distribution of the trades' net returns."""
+    values = run.trades.return_
+    if not len(values):
+        return "<p>The run closed no trade.</p>"
+    bins = histogram(values)
+    edges = np.array([bins.edge(index) for index in range(len(bins.counts) + 1)])
+    low, high = edges[0] - bins.step / 2, edges[-1] + bins.step / 2
+    places = (edges - low) / (high - low)
+    counts = np.array(bins.counts, np.float64)
+    scale = svg.Scale(0.0, float(counts.max()) * 1.05)
+    lost = max(0, min(len(bins.counts), -bins.first))  # bins below zero
+    marks = []
+    for name, part in (("loss", slice(0, lost)), ("gain", slice(lost, None))):
+        if len(counts[part]):
+            stop = len(counts) if part.stop is None else part.stop
+            marks.append(svg.columns(places[(part.start or 0) : stop + 1], scale.place(counts[part]), 0.0, name))
+    values_at = svg.linear_ticks(low, high, 8)
+    step = values_at[1] - values_at[0]
+    ticks = [
+        svg.Tick((value - low) / (high - low), percent_label(value, step), minor=bool(round(value / step) % 2))
+        for value in values_at
+    ]
+    middle = f"mean {percent(float(values.mean()))}, median {percent(float(np.median(values)))}"
+    about = (
+        f"{counted(len(values), 'trade')}, {middle}, "
+        f"from {percent(float(values.min()))} to {percent(float(values.max()))}."
+    )
+    whole = [tick for tick in scale.ticks(number_label, 4) if "." not in tick.label]
+    return f"<p>{about}</p>" + figure(
+        "Distribution of trade returns", about, [svg.Panel(180, whole, marks, 0.0)], ticks,
+        [("loss", "Trades that lost"), ("gain", "Trades that did not")],
+        f"Net return of each trade on its entry notional, in steps of {percent_label(bins.step, bins.step)}.",
+    )  # fmt: skip
+
+
+def extremes(run: Run) -> str:
+    """The worst drawdowns, and the best and the worst trades."""
+    parts = []
+    found = drawdowns(run.equity["timestamp"], run.equity["drawdown"], _DEEPEST)
+    if found:
+        rows = [
+            [str(n), percent(d.depth), number(d.days, 0 if d.days == int(d.days) else 2), _moment(d.peak),
+             _moment(d.lowest), "not yet" if d.recovered is None else _moment(d.recovered)]
+            for n, d in enumerate(found, 1)
+        ]  # fmt: skip
+        head = ["", "Depth", "Days", "Peak", "Lowest", "Recovered"]
+        parts.append("<h3>Worst drawdowns</h3>" + table(head, rows, label="Worst drawdowns"))
+    else:
+        parts.append("<p>Equity never fell below an earlier peak.</p>")
+    trades = run.trades
+    if not len(trades):
+        return parts[0] + "<p>The run closed no trade.</p>"
+    order = np.argsort(trades.return_, kind="stable")
+    for title, chosen in (("Best trades", order[::-1][:_EXTREMES]), ("Worst trades", order[:_EXTREMES])):
+        parts.append(f"<h3>{title}</h3>" + _trade_table(trades, chosen.tolist(), title))
+    return "".join(parts)
+
+
+def _trade_table(trades: Trades, chosen: Sequence[int], label: str) -> str:
+    head = ["Trade", "Side", "Return", "Pnl", "Entry", "Exit", "Bars", "Entry price", "Exit price", "Exit reason"]
+    rows = [
+        [
+            str(i + 1),
+            SIDES[int(trades.side[i])],
+            percent(float(trades.return_[i])),
+            number(float(trades.pnl[i])),
+            _moment(trades.entry_time[i]),
+            _moment(trades.exit_time[i]),
+            f"{int(trades.bars_held[i]):,}",
+            _price(float(trades.entry_price[i])),
+            _price(float(trades.exit_price[i])),
+            EXIT_REASONS[trades.exit_reason[i]].replace("_", " "),
+        ]
+        for i in chosen
+    ]
+    return table(head, rows, label=label, name="trades")
+
+
+def _price(value: float) -> str:
+    """Write a price with five digits or more.
+
+    >>> _price(1234.5), _price(0.00012345)
+    ('1,234.50', '0.00012345')
+    """
+    return number(value, max(2, 4 - math.floor(math.log10(value))) if value < 1_000 else 2)
+
+
+def _moment(moment: np.datetime64) -> str:
+    """Return a moment in UTC to the minute, or as a day where it is midnight."""
+    day = moment.astype("M8[D]")
+    return str(day) if day == moment else str(moment.astype("M8[m]")).replace("T", " ")
+
+
+# --- exposure and costs -------------------------------------------------------------------------------------------
+
+
+def exposure(run: Run) -> str:
+    """How much of equity was at work, and how often it moved."""
+    own, market, stats = run.equity, run.benchmark, run.stats
+    bars = len(own["position"])
+    long, short = (int(np.count_nonzero(own["position"] * sign > 0)) / bars for sign in (1, -1))
+    facts = [
+        ("In the market", figure_of(stats["exposure"], "fraction")),
+        ("Long", percent(long)),
+        ("Short", percent(short)),
+        ("Turnover a year", figure_of(stats["turnover"], "per year")),
+        ("Bars a trade", figure_of(stats["average_bars_held"], "bars")),
+    ]
+    parts = [_facts(facts)]
+    if market is not None and own["equity"].min() > 0 and own["position"].any():
+        share: Floats = own["position"] * market["close"] / own["equity"]
+        x, scale = svg.x_of(own["timestamp"]), svg.Scale.around(share, np.array([0.0, 1.0]), zero=True)
+        zero = float(scale.place(0.0))
+        about = f"Between {percent(float(share.min()))} and {percent(float(share.max()))} of equity."
+        panel = svg.Panel(110, scale.ticks(percent_label), [svg.area(x, scale.place(share), zero, "exposure")], zero)
+        parts.append(
+            figure("Exposure", about, [panel], times_of(run), [],
+                    "The position's value at each close as a share of equity; below zero it is short.")
+        )  # fmt: skip
+    return "".join(parts)
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    return '<dl class="facts">' + "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in facts) + "</dl>"
+
+
+def costs(run: Run) -> str:
+    """What fees, slippage and borrowing took, in money and beside what was earned."""
+    stats, trades = run.stats, run.trades
+    taken = {name: float(stats[f"{name}_paid"] or 0.0) for name in ("fees", "slippage", "borrow")}
+    total = sum(taken.values())
+    gross = stats["net_profit"] + total
+    traded = float((trades.quantity * (np.abs(trades.entry_price) + np.abs(trades.exit_price))).sum())
+    start = stats["initial_equity"]
+    rows = []
+    lines = [("Profit before costs", gross, ""), *((name.capitalize(), -amount, "cost") for name, amount in
+             taken.items()), ("Net profit", stats["net_profit"], "total")]  # fmt: skip
+    for name, amount, kind in lines:
+        of_notional = number(-amount / traded * 1e4) if kind == "cost" and traded else ""
+        each = number(amount / len(trades)) if len(trades) else "–"
+        rows.append([name, money(amount), percent(amount / start) if start > 0 else "–", each, of_notional])
+    words = f"Costs took {money(total)} in all"
+    if gross > 0 and total > 0:
+        words += f", {percent(total / gross, 1)} of the profit before them"
+    config = run.config.get("execution", {})
+    asked = (
+        f"Charged: {number(config.get('fee_bps', 0.0))} bps a side in fees, {number(config.get('slippage_bps', 0.0))} "
+        f"bps in slippage, {percent(config.get('borrow_rate', 0.0))} a year on shorts."
+    )
+    head = ["", "Amount", "Of initial equity", "A trade", "Bps of traded value"]
+    return f"<p>{words}. {asked}</p>" + table(head, rows, label="Costs", name="costs")

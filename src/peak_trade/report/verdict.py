@@ -1,0 +1,158 @@
+"""What a reader remembers: how the run ended, whether its seal holds, and the key statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from peak_trade.report.markup import counted, figure_of, in_toml, text
+from peak_trade.report.run import Run
+from peak_trade.stats import STATS
+
+__all__ = ["GROUPS", "statistics", "verdict"]
+
+_UNITS = {stat.key: stat.unit for stat in STATS}
+_LABELS = {
+    "cagr": "CAGR",
+    "sharpe": "Sharpe ratio",
+    "sortino": "Sortino ratio",
+    "calmar": "Calmar ratio",
+    "probabilistic_sharpe": "Probabilistic Sharpe",
+    "benchmark_cagr": "Benchmark CAGR",
+    "benchmark_sharpe": "Benchmark Sharpe",
+    "value_at_risk_95": "Value at risk 95 %",
+    "expected_shortfall_95": "Expected shortfall 95 %",
+}
+GROUPS = (
+    ("Growth", "initial_equity final_equity net_profit total_return cagr"),
+    ("Risk", "volatility max_drawdown max_drawdown_days value_at_risk_95 expected_shortfall_95 skew kurtosis"),
+    ("Return for risk", "sharpe sortino calmar probabilistic_sharpe"),
+    ("Against buy and hold", "benchmark_total_return benchmark_cagr benchmark_sharpe benchmark_max_drawdown"
+     " excess_return alpha beta information_ratio"),
+    ("Trades", "trades win_rate profit_factor payoff_ratio expectancy average_win average_loss best_trade worst_trade"),
+    ("Market and costs", "exposure turnover average_bars_held fees_paid slippage_paid borrow_paid"),
+    ("Sample", "bars years periods_per_year"),
+)  # fmt: skip
+"""How the table groups the keys of stats.json; a key that stands in none comes last, under `More`."""
+
+
+def verdict(run: Run, checked: str) -> str:
+    """Return the head of the page: what ran, how it ended, whether the seal holds, and the few figures to remember."""
+    seal = run.seal.state
+    facts = []
+    try:
+        data, bars = run.config.get("data", {}), run.annotations("bars")
+        given = run.config.get("strategy", {}).get("params", {})
+        params = ", ".join(f"{key} = {in_toml(value)}" for key, value in given.items())
+        facts.append(text(f"{run.strategy} ({params})" if params else run.strategy))
+        facts.append(text(f"{data.get('symbol')} {data.get('timeframe')}"))
+        if bars:
+            span = f"{counted(bars['rows'], 'bar')}, {str(bars['start'])[:10]} to {str(bars['end'])[:10]}"
+            facts.append(text(span))
+    except Exception as error:  # what a corrupt file holds may be anything; of an intact one it is an error of ours
+        if seal == "intact":
+            raise
+        facts.append(text(f"not readable: {error}"))
+    return (
+        f'<header class="verdict" data-run="{text(run.run_id)}" data-status="{text(run.status)}" data-seal="{seal}">'
+        f"{_alarm(run) if seal != 'intact' else ''}"
+        f'<h1>{text(run.title)}</h1><p class="facts">{" · ".join(facts)}</p>'
+        f'<p class="facts"><code>{text(run.run_id)}</code></p>'
+        f'<p class="badges">{_status(run)} {_seal(run, checked)}</p>'
+        f"{_tiles(run) if run.status == 'sealed' else ''}</header>"
+    )
+
+
+def _alarm(run: Run) -> str:
+    findings = "".join(f"<li>{text(finding)}</li>" for finding in run.seal.findings[:10])
+    more = len(run.seal.findings) - 10
+    return (
+        f'<div class="alarm" role="alert"><strong>The seal is {run.seal.state}.</strong> '
+        f"This directory is not what was sealed; no number below can be trusted."
+        f"<ul>{findings}{f'<li>and {more} more</li>' if more > 0 else ''}</ul></div>"
+    )
+
+
+def _status(run: Run) -> str:
+    mark = {"sealed": "✓ Run completed", "failed": "✗ Run failed"}.get(run.status, "? Run unreadable")
+    return f'<span class="badge {"good" if run.status == "sealed" else "bad"}">{mark}</span>'
+
+
+def _seal(run: Run, checked: str) -> str:
+    left = f" Not checked: {text('; '.join(run.seal.unchecked))}." if run.seal.unchecked else ""
+    if run.seal.state == "intact":
+        files = len(run.manifest.files) if run.manifest else 0
+        return (
+            f'<span class="badge good">✓ Seal intact</span> <span class="note">{files} files, the manifest and the '
+            f"ledger agree; checked while this page was made, {text(checked)}.{left}</span>"
+        )
+    return f'<span class="badge bad">✗ Seal {run.seal.state}</span> <span class="note">checked {text(checked)}</span>'
+
+
+def _tiles(run: Run) -> str:
+    try:
+        stats = run.stats
+        tiles = [
+            _tile(stats, "total_return", "benchmark_total_return", "buy &amp; hold"),
+            _tile(stats, "cagr", "volatility", "volatility"),
+            _tile(stats, "sharpe", "benchmark_sharpe", "buy &amp; hold"),
+            _tile(stats, "max_drawdown", "benchmark_max_drawdown", "buy &amp; hold"),
+            _tile(stats, "trades", "win_rate", "won"),
+            _tile(stats, "final_equity", "initial_equity", "from"),
+        ]
+    except Exception as error:  # as in `verdict`
+        if run.seal.state == "intact":
+            raise
+        return f'<p class="note">not shown: {text(error)}</p>'
+    return f'<dl class="tiles">{"".join(tiles)}</dl>'
+
+
+def _tile(stats: Mapping[str, Any], key: str, second: str, words: str) -> str:
+    beside = "" if stats.get(second) is None else f"<dd>{words} {figure_of(stats[second], _UNITS[second])}</dd>"
+    value = figure_of(stats[key], _UNITS[key])
+    return f'<div><dt>{label_of(key)}</dt><dd class="value">{value}</dd>{beside}</div>'
+
+
+def label_of(key: str) -> str:
+    """Return a key of stats.json as words.
+
+    >>> label_of("max_drawdown"), label_of("cagr")
+    ('Max drawdown', 'CAGR')
+    """
+    return _LABELS.get(key, key.replace("_", " ").capitalize())
+
+
+# --- statistics ---------------------------------------------------------------------------------------------------
+
+
+def statistics(run: Run) -> str:
+    """Every key of stats.json, grouped, each with its definition."""
+    known = [(title, keys.split()) for title, keys in GROUPS]
+    grouped = {key for _, keys in known for key in keys}
+    known.append(("More", [stat.key for stat in STATS if stat.key not in grouped]))
+    definition = {stat.key: stat.definition for stat in STATS}
+    groups = []
+    for title, keys in known:
+        rows = "".join(_statistic(run, key, definition[key]) for key in keys if key in run.stats)
+        if rows:
+            groups.append(f"<table><caption>{title}</caption><tbody>{rows}</tbody></table>")
+    listed = "".join(
+        f"<dt>{label_of(stat.key)} <code>{stat.key}</code></dt><dd>{text(stat.definition)}</dd>"
+        for stat in STATS
+        if stat.key in run.stats
+    )
+    return (
+        f'<div class="statistics">{"".join(groups)}</div>'
+        f'<details class="printed"><summary>Definitions</summary><p>Fractions are shown in percent, amounts in quote '
+        f"currency. Where there is no value, the reason stands in its place.</p>"
+        f'<dl class="definitions">{listed}</dl></details>'
+    )
+
+
+def _statistic(run: Run, key: str, definition: str) -> str:
+    value = run.stats[key]
+    shown = figure_of(value, _UNITS[key]) if value is not None else f"– <small>{text(run.reasons.get(key, ''))}</small>"
+    return (
+        f'<tr><th scope="row" title="{text(definition)}">{label_of(key)}</th>'
+        f'<td data-key="{key}" data-value="{text(in_toml(value))}">{shown}</td></tr>'
+    )
