@@ -7,7 +7,7 @@ set -euo pipefail
 
 mode=(-r)
 [[ ${1-} != --check ]] || mode=(--check --diff)
-if ! grep -rl --null --include='*.md' '\[\[\[cog' README.md docs | xargs -0 cog "${mode[@]}" -I scripts/ci >&2; then
+if ! grep -rl --null --include='*.md' '\[\[\[cog' README.md docs | xargs -0 cog "${mode[@]}" -I scripts >&2; then
 	printf 'error: generated documents are stale\nhint: just fix\n' >&2
 	exit 1
 fi

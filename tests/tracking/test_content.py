@@ -90,9 +90,9 @@ def test_a_million_bars_are_read_and_thinned_in_seconds() -> None:
     equity = np.exp(np.cumsum(np.random.default_rng(3).normal(0, 1e-4, bars)))
     columns = {"timestamp": times, "equity": equity, "drawdown": equity - 1, "position": equity}
     file = b"".join(tables.series_csv(columns))
-    start = time.perf_counter()
+    start = time.thread_time()  # what this thread works: a busy machine does not count
     found = content._curves(file)
-    assert time.perf_counter() - start < 15  # 1.8 s on a machine that does nothing else
+    assert time.thread_time() - start < 15  # it takes 1.8 s
     assert sum(1 for key, *_ in found if key == "equity") <= content.POINTS["equity"]
     assert max(value for key, value, *_ in found if key == "equity") == equity.max()
 

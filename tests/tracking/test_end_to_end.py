@@ -176,7 +176,7 @@ def page(forge: Any, tools: Any, empty_store: Path, tmp_path_factory: pytest.Tem
             yield url, port, folder
             os.kill(process.pid, signal.SIGINT)
             assert process.stdout.read() == ""
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
     if Path("/proc/self/environ").exists():
         assert [path for path in Path("/proc").glob("[0-9]*/environ") if names(path, str(folder))] == []
 
