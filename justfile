@@ -9,11 +9,15 @@ env := "scripts/utils/in_env.sh"
 dev := "scripts/utils/in_env.sh --with dev"
 tested := "scripts/utils/in_env.sh --with dev --with experiments --with lake --with observability"
 lake := "scripts/utils/in_env.sh --with lake"
+traced := "scripts/utils/with_telemetry.sh python"
+sp500 := "config/my_strategy.toml"
+btcusdt := "config/btcusdt_donchian.toml"
+export JUST := just_executable()
 
 _index:
-    {{ quote(just_executable()) }} --justfile {{ quote(justfile()) }} --list --unsorted
+    "$JUST" --justfile {{ quote(justfile()) }} --list --unsorted
 
-# Make .venv with the named extras at the pinned versions: `just setup lake`, `just setup all`
+# Make .venv with the extras you name, at the pins: `just setup lake`
 [group('set up')]
 setup *extras:
     scripts/utils/setup_env.sh "$@"
@@ -23,15 +27,25 @@ setup *extras:
 doctor *args:
     {{ env }} python scripts/doctor.py "$@"
 
-# Set up, run a strategy on real bars, seal the evidence, track it, render its report and print the run_id
+# What a recipe does and the options it takes: `just help run`
+[group('set up')]
+help *recipe:
+    {{ env }} python scripts/recipes.py "$@"
+
+# Complete recipes and run_ids on TAB: `eval "$(just completion bash)"`
+[group('set up')]
+completion *shell:
+    scripts/utils/completion.sh "$@"
+
+# Set up, run on real bars, seal, report, track, and print the run_id
 [group('run')]
-p1 config='config/my_strategy.toml' *args:
+p1 config=sp500 *args:
     scripts/utils/p1.sh "$@"
 
-# Run one config and print its run_id: `just run CONFIG --set strategy.params.fast=10`
+# Run a config and print its run_id: `just run CONFIG --set run.seed=2`
 [group('run')]
 run config *args:
-    {{ env }} python scripts/run_strategy_from_config.py --config "$@"
+    {{ env }} {{ traced }} scripts/run_strategy_from_config.py --config "$@"
 
 # List the runs, newest first
 [group('evidence')]
@@ -48,71 +62,106 @@ show run *args:
 verify *runs:
     {{ env }} python scripts/verify_runs.py "$@"
 
-# Log finished runs to MLflow: a run_id, `last`, or all that are `--pending`
+# Keep runs from every clean-up: RUN, RUN --remove or --list
+[group('evidence')]
+pin *args:
+    {{ env }} python scripts/pin_run.py "$@"
+
+# Show which old runs a clean-up removes; `--apply` removes them
+[group('evidence')]
+clean-artifacts *args:
+    {{ env }} python scripts/cleanup_artifacts.py "$@"
+
+# Log finished runs to MLflow: a run_id, `last` or `--pending`
 [group('tracking')]
 track *args:
-    {{ env }} python scripts/track_runs.py "$@"
+    {{ env }} {{ traced }} scripts/track_runs.py "$@"
 
 # Open MLflow's own page over the tracked runs, on this machine alone
 [group('tracking')]
 mlflow-ui *args:
     {{ env }} python scripts/mlflow_ui.py "$@"
 
-# Render a run's report, one HTML file that needs no network, and print its path: `just report last --open`
+# Render a run's report, one HTML file: `just report last --open`
 [group('report')]
 report *args:
-    {{ env }} python scripts/render_report.py "$@"
+    {{ env }} {{ traced }} scripts/render_report.py "$@"
 
 # Render the report of the run that was sealed last
 [group('report')]
 report-last *args:
     scripts/utils/render_last_report.sh "$@"
 
-# Write results/index.html: every run with its figures, its curve and a link to its report
+# Write results/index.html: every run, its figures and its report
 [group('report')]
 report-index *args:
     {{ env }} python scripts/report_index.py "$@"
 
-# Photograph the top of a run's report for the README: docs/reports/report.png
-[group('report')]
+# Photograph a run's report for the README: docs/reports/report.png
+[private]
 report-picture *args:
     {{ env }} python scripts/report_picture.py "$@"
 
-# Set up the lake, run a strategy on synthetic BTCUSDT bars, and bring all runs and their bars into it
+# Set up the lake, run on synthetic BTCUSDT bars, bring runs and bars in
 [group('lake')]
-p2 config='config/btcusdt_donchian.toml' *args:
-    {{ lake }} python scripts/run_strategy_from_config.py --config "$@"
-    {{ lake }} python scripts/build_lake_from_results.py
+p2 config=btcusdt *args:
+    {{ lake }} {{ traced }} scripts/run_strategy_from_config.py --config "$@"
+    {{ lake }} {{ traced }} scripts/build_lake_from_results.py
 
-# Bring every run that is not in the lake into it, with its bars; `--rebuild` makes its tables again
+# Bring new runs and their bars into the lake; `--rebuild` starts anew
 [group('lake')]
 lake-build *args:
-    {{ lake }} python scripts/build_lake_from_results.py "$@"
+    {{ lake }} {{ traced }} scripts/build_lake_from_results.py "$@"
 
-# Bring files of bars into the lake: `just lake-ingest FILES… --symbol BTCUSDT --timeframe 1h --source NAME`
+# Bring files of bars into the lake: --symbol, --timeframe, --source
 [group('lake')]
 lake-ingest *args:
-    {{ lake }} python scripts/ingest_ohlcv.py "$@"
+    {{ lake }} {{ traced }} scripts/ingest_ohlcv.py "$@"
 
-# Ask the lake in SQL, which can only read: `just lake-query "SELECT * FROM runs LIMIT 10"`, `--list`
+# Ask the lake in SQL that only reads: `just lake-query "FROM runs"`
 [group('lake')]
 lake-query *args:
-    {{ lake }} python scripts/query_lake.py "$@"
+    {{ lake }} {{ traced }} scripts/query_lake.py "$@"
 
-# Ask the lake a saved question: `just lake-report best_runs`; alone it lists them
+# Ask the lake a saved question, as `best_runs`; alone it lists them
 [group('lake')]
 lake-report *args:
-    {{ lake }} python scripts/query_lake.py --report "$@"
+    {{ lake }} {{ traced }} scripts/query_lake.py --report "$@"
 
-# Check everything in the lake: digests, contracts, gaps, and the tables against each other
+# Check the lake: digests, contracts, gaps, tables against each other
 [group('lake')]
 lake-check *args:
     {{ lake }} python scripts/check_lake.py "$@"
 
-# Merge the lake's small files and remove what nothing names any more
+# Merge the lake's small files, remove what nothing names any more
 [group('lake')]
 lake-compact *args:
     {{ lake }} python scripts/compact_lake.py "$@"
+
+# Show where a run's time went: `just trace last`
+[group('telemetry')]
+trace *args:
+    {{ env }} python scripts/trace_run.py "$@"
+
+# Start Grafana's dashboards in Docker: `eval "$(just obs-up)"`
+[group('telemetry')]
+obs-up:
+    scripts/obs/up.sh
+
+# Stop the dashboards; `--volumes` deletes what is stored too
+[group('telemetry')]
+obs-down *args:
+    scripts/obs/compose.sh down "$@"
+
+# Check each part of the dashboards' stack, and send a span through it
+[group('telemetry')]
+obs-check:
+    scripts/obs/check.sh
+
+# Take traces without Docker: an MLflow server on this machine
+[group('telemetry')]
+obs-local *args:
+    {{ env }} python scripts/obs/local.py "$@"
 
 # The quick gate: ruff, format, hooks, tests
 [group('check')]
@@ -134,15 +183,40 @@ lint:
 fix:
     {{ dev }} scripts/ci/fix.sh
 
-# All that a pull request needs: `lint` and `test`, and so all of `p0`
+# Is the checkout fit for a pull request, and what mends it
 [group('check')]
-validate: lint test
+git-state *args:
+    {{ dev }} scripts/ci/validate_git_state.sh "$@"
+
+# Look for vulnerable pins, weak workflows and secrets in tracked files
+[group('check')]
+audit:
+    {{ dev }} scripts/ci/audit.sh
+
+# All that a pull request needs: `git-state`, `lint`, `test`
+[group('check')]
+validate: (git-state "--lenient" "--skip-fetch") lint test
 
 # What CI runs: `p1`, `lint`, `test`
 [group('check')]
 ci: p1 lint test
 
-# Measure the speed of the run, the engine and the evidence
+# Check, push, and open a pull request: `just pr --dry-run`
+[group('pull request')]
+pr *args:
+    {{ dev }} scripts/automation/open_pr.sh "$@"
+
+# Check the base after a merge: `just post-merge --pr 12`
+[group('pull request')]
+post-merge *args:
+    {{ dev }} scripts/automation/post_merge_verify.sh "$@"
+
+# Write the log of a merge, and list it in docs/ops/README.md
+[group('pull request')]
+merge-log pr *args:
+    {{ dev }} python scripts/automation/merge_log.py "$@"
+
+# Measure what runs, engine, evidence, tracking and lake cost
 [group('maintain')]
 bench *args:
     {{ tested }} python scripts/bench.py "$@"

@@ -48,6 +48,7 @@ def recipes(justfile: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def files(run: Run) -> list[str]:
-    """Every file that is tracked or could be: what git does not ignore."""
-    return run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout.strip("\0").split("\0")
+def files(run: Run, root: Path) -> list[str]:
+    """Every file that is tracked or could be: what git does not ignore, and is still there."""
+    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
+    return [name for name in listed.strip("\0").split("\0") if (root / name).is_file()]

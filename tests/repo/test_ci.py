@@ -25,7 +25,7 @@ def commands(path: Path) -> list[str]:
 
 
 def test_there_are_workflows() -> None:
-    assert [path.name for path in WORKFLOWS] == ["ci.yml", "lint.yml"]
+    assert [path.stem for path in WORKFLOWS] == ["ci", "evidence", "lint", "retention"]
 
 
 @each_workflow

@@ -43,7 +43,7 @@ def test_no_recipe_is_a_program_of_its_own(justfile: dict[str, Any]) -> None:
 
 def test_every_script_that_a_recipe_names_exists(justfile: dict[str, Any], root: Path) -> None:
     lines = [line for recipe in justfile["recipes"].values() for line in body(recipe)]
-    lines += [assignment["value"] for assignment in justfile["assignments"].values()]
+    lines += [str(assignment["value"]) for assignment in justfile["assignments"].values()]
     named = re.findall(r"scripts/[\w/.-]+", "\n".join(lines))
     assert len(named) > 5
     assert [name for name in named if not (root / name).is_file()] == []

@@ -139,6 +139,13 @@ def test_a_checkout_that_was_moved_is_set_up_anew(checkout: Checkout, root: Path
     assert installed.endswith("--editable .[lake]")
 
 
+def test_windows_is_refused_with_what_works_there(checkout: Checkout) -> None:
+    refused = checkout("bash", "-c", "OSTYPE=msys; source scripts/utils/setup_env.sh", "scripts/utils/setup_env.sh")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: windows is supported through WSL 2 only\nhint: ")
+    assert checkout.asked() == []
+
+
 def test_a_failed_install_is_tried_again(checkout: Checkout) -> None:
     failed = checkout.setup("lake", FAILING="pip")
     assert failed.returncode == 1

@@ -1,0 +1,194 @@
+"""What a person sees: colour and progress on a terminal alone, one voice everywhere, nothing that a locale dies of."""
+
+from __future__ import annotations
+
+import ast
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [*sorted((ROOT / "src").rglob("*.py")), *sorted((ROOT / "scripts").rglob("*.py"))]
+SHELL = [*sorted((ROOT / "scripts").rglob("*.sh")), ROOT / ".ci" / "run"]
+COUNTING = """
+from peak_trade import script
+def main():
+    for done in range(4):
+        script.progress(done, 3, "runs")
+        if done == 1:
+            script.note("a word between")
+    return 0
+script.run(main)
+"""
+FAILING = """
+from peak_trade import script
+from peak_trade.errors import RunError
+def main():
+    script.progress(1, 3, "runs")
+    raise RunError("no bars", hint="add some")
+script.run(main)
+"""
+
+
+def on_terminal(program: str, *, columns: int = 80, **settings: str) -> str:
+    """Run a Python program whose stdout and stderr are one terminal, and return all that it was sent."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    plain = {"TERM": "xterm", "NO_COLOR": ""}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], env=os.environ | plain | settings, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    said = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # how Linux says that the other end is closed
+            break
+        if not piece:
+            break
+        said += piece
+    os.close(ours)
+    process.wait(timeout=60)
+    return said.decode().replace("\r\n", "\n")
+
+
+def piped(program: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | settings, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_progress_is_drawn_over_itself_on_a_terminal_and_goes_away() -> None:
+    first, *_, last = on_terminal(COUNTING).split("\r\x1b[K")[1:]
+    assert first == "0 of 3 runs " + 30 * "."
+    assert last == ""
+
+
+def test_a_word_between_takes_the_place_of_the_bar() -> None:
+    assert "\r\x1b[K1 of 3 runs ##########....................\r\x1b[Ka word between\n" in on_terminal(COUNTING)
+
+
+def test_an_error_does_not_end_up_behind_the_bar() -> None:
+    assert on_terminal(FAILING).endswith("\r\x1b[K\x1b[31merror:\x1b[0m no bars\n\x1b[36mhint:\x1b[0m add some\n")
+
+
+def test_a_bar_never_runs_into_a_second_line() -> None:
+    drawn = on_terminal(COUNTING, columns=20).split("\r\x1b[K")
+    assert max(len(line) for line in drawn if "runs" in line) == 19
+
+
+def test_help_is_as_wide_as_the_terminal_and_100_columns_at_most() -> None:
+    program = "import sys\nfrom peak_trade import script\nmade = script.parser('Add.')\n"
+    program += "made.add_argument('--option', help='word ' * 40)\nsys.argv[1:] = ['--help']\nmade.parse_args()"
+    widths = [max(map(len, on_terminal(program, columns=columns).splitlines())) for columns in (60, 200)]
+    assert 50 < widths[0] <= 60
+    assert 90 < widths[1] <= 100
+    assert max(map(len, piped(program).stdout.splitlines())) == widths[1]
+
+
+@pytest.mark.parametrize("settings", [{"TERM": "dumb"}, {"TERM": "dumb", "NO_COLOR": "1"}])
+def test_a_dumb_terminal_gets_words_alone(settings: dict[str, str]) -> None:
+    assert on_terminal(COUNTING, **settings) == "a word between\n"
+    assert on_terminal(FAILING, **settings) == "error: no bars\nhint: add some\n"
+
+
+def test_no_color_takes_the_colour_and_leaves_the_bar() -> None:
+    said = on_terminal(FAILING, NO_COLOR="1")
+    assert said.endswith("\r\x1b[Kerror: no bars\nhint: add some\n")
+    assert "1 of 3 runs" in said
+
+
+def test_a_pipe_gets_words_alone() -> None:
+    done = piped(COUNTING)
+    assert (done.stdout, done.stderr) == ("", "a word between\n")
+    assert piped(FAILING).stderr == "error: no bars\nhint: add some\n"
+
+
+PRINTING = """
+import os, sys
+from peak_trade import script
+def main():
+    print({what}, file={where})
+    return 0
+script.run(main)
+"""
+
+
+def test_what_a_locale_cannot_show_is_shown_by_its_number() -> None:
+    done = piped(PRINTING.format(what="'100 € …'", where="sys.stdout"), PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "100 \\u20ac \\u2026\n", "")
+
+
+@pytest.mark.parametrize("where", ["sys.stdout", "script.claim_stdout()"])
+def test_a_path_that_is_no_text_goes_out_as_it_is(where: str) -> None:
+    program = PRINTING.format(what="os.fsdecode(b'r\\xff')", where=where)
+    done = subprocess.run([sys.executable, "-X", "utf8", "-c", program], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"r\xff\n", b"")
+
+
+def test_one_place_draws_on_the_terminal() -> None:
+    escapes = [path for path in SOURCES if re.search(r"\\x1b\[K|\\033|f\"\\r", path.read_text(encoding="utf-8"))]
+    assert [path.name for path in escapes] == ["script.py"]
+
+
+# The voice: a message is lower case and has no full stop; a name keeps its own spelling.
+NAMES = re.compile(r"PEAK_|MLFLOW_|MLflow|Chromium|Ctrl-C|Docker|DuckDB|JSON|Parquet|Quarto|SQL|TOML")
+SPEAKERS = {"InputError", "RunError", "MissingTools", "error", "fail", "note", "warn", "warning"}
+
+
+def literal(node: ast.expr) -> str:
+    """What a message begins and ends with, as far as it is written down; an expression shows as `{}`."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(literal(part) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return literal(node.left) + literal(node.right)
+    return ""
+
+
+def messages(path: Path) -> list[str]:
+    """The messages and hints that a Python file writes down."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in SPEAKERS:
+                found += [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "hint")]
+    return [text for text in map(literal, found) if text]
+
+
+def out_of_tune(text: str) -> bool:
+    return (text[0].isupper() and not NAMES.match(text)) or (text.endswith(".") and not text.endswith(".."))
+
+
+def test_every_message_is_in_lower_case_without_a_full_stop() -> None:
+    said = {text: path.name for path in SOURCES for text in messages(path)}
+    assert len(said) > 200
+    assert {text: name for text, name in said.items() if out_of_tune(text)} == {}
+
+
+def test_shell_scripts_speak_in_the_same_voice() -> None:
+    said = [
+        (path.name, text.split("\\n")[0])
+        for path in SHELL
+        for text in re.findall(r"\b(?:error|warn|hint): ([^'\"]+)", path.read_text(encoding="utf-8"))
+    ]
+    assert len(said) > 8
+    assert [(name, text) for name, text in said if out_of_tune(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "heard"), [("No bars", True), ("no bars.", True), ("no bars", False), ("Parquet is binary", False)]
+)
+def test_a_false_note_would_be_heard(text: str, heard: bool) -> None:
+    assert out_of_tune(text) is heard
