@@ -105,8 +105,7 @@ report-picture *args:
 # Set up the lake, run on synthetic BTCUSDT bars, bring runs and bars in
 [group('lake')]
 p2 config=btcusdt *args:
-    {{ lake }} {{ traced }} scripts/run_strategy_from_config.py --config "$@"
-    {{ lake }} {{ traced }} scripts/build_lake_from_results.py
+    scripts/utils/p2.sh "$@"
 
 # Bring new runs and their bars into the lake; `--rebuild` starts anew
 [group('lake')]

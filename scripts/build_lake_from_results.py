@@ -1,7 +1,8 @@
 """Bring every run in results/ that is not in the lake into it, with its bars, and what the ledger says since.
 
-Safe to interrupt, to repeat and to run twice at once. With --rebuild the tables of runs are made again from results/
-alone, and shown when all of them are made. Exit 0: done. 1: some runs are not as they were sealed, and stay out.
+Safe to interrupt, to repeat and to run twice at once. With --rebuild the tables of runs are made again from results/,
+and shown when all of them are made; what a clean-up has removed from there is taken over from the lake as it was.
+Exit 0: done. 1: some runs are not as they were sealed, and stay out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from peak_trade import script
 
 def main() -> int:
     parser = script.parser(__doc__)
-    parser.add_argument("--rebuild", action="store_true", help="make the tables of runs again from results/ alone")
+    parser.add_argument("--rebuild", action="store_true", help="make the tables of runs again from results/")
     parser.add_argument("--no-bars", action="store_true", help="leave the bars of the runs out")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     parser.add_argument("--results-dir", metavar="DIR", help="where runs are kept (default: results/)")

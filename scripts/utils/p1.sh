@@ -15,16 +15,12 @@ optional() {
 	"$@" >&2 || { skipped=1 && printf 'warn: this step of p1 was skipped: %s\n' "$1" >&2; }
 }
 
-where=()
-for word in "$@"; do # the other steps look where the run goes
-	[[ ${before-} != --results-dir ]] || where=(--results-dir "$word")
-	[[ $word != --results-dir=* ]] || where=("$word")
-	before=$word
-done
+# shellcheck disable=SC1091 # it is checked by itself
+source scripts/utils/results_of.sh "$@"
 optional scripts/utils/in_env.sh --with experiments true
 id=$(python scripts/run_strategy_from_config.py --config "$@")
-report() { python scripts/render_report.py "$id" "${where[@]+"${where[@]}"}"; }
-tracking() { python scripts/track_runs.py "$id" "${where[@]+"${where[@]}"}"; }
+report() { python scripts/render_report.py "$id"; }
+tracking() { python scripts/track_runs.py "$id"; }
 optional report
 optional tracking
 echo "$id"

@@ -33,7 +33,7 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from peak_trade.config import Execution, Sizing, Stops
-from peak_trade.data.ohlcv import Bars
+from peak_trade.data.bars import Bars
 from peak_trade.data.trades import EXIT_REASONS, Trades
 from peak_trade.errors import RunError
 

@@ -21,7 +21,8 @@ from msgspec import Struct
 
 from peak_trade import backtest, bench_tracking, config, runner, stats, strategies
 from peak_trade.config import Execution, Stops
-from peak_trade.data.ohlcv import Bars, load_bars
+from peak_trade.data.bars import Bars
+from peak_trade.data.ohlcv import load_bars
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import tables, verify
 from peak_trade.evidence.provenance import environment

@@ -24,7 +24,7 @@ import numpy as np
 
 from peak_trade import config, runner
 from peak_trade.bench import Figure, random_bars
-from peak_trade.data.ohlcv import COLUMNS, Bars
+from peak_trade.data.bars import COLUMNS, Bars
 from peak_trade.evidence import manifest, tables
 from peak_trade.evidence.ledger import GENESIS, now
 

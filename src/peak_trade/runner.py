@@ -30,6 +30,7 @@ from msgspec import Struct, field
 from peak_trade import backtest, stats, strategies
 from peak_trade.config import Config, Source, locate
 from peak_trade.data import calendar, fingerprint, ohlcv
+from peak_trade.data.bars import Bars
 from peak_trade.data.trades import Trades
 from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import files, manifest, provenance, tables
@@ -241,7 +242,7 @@ def _make(
 
 
 def _ask(
-    made: _Making, bars: ohlcv.Bars, function: Callable[..., Any] | None
+    made: _Making, bars: Bars, function: Callable[..., Any] | None
 ) -> tuple[Callable[..., Any], dict[str, Any], npt.NDArray[np.float64]]:
     """Run the strategy, loading it first where it is the user's own; return it with its parameters and its target."""
     config = made.source.config

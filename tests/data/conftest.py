@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peak_trade.data.ohlcv import Bars
+from peak_trade.data.bars import Bars
 
 Write = Callable[..., Path]
 

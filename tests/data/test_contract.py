@@ -16,8 +16,8 @@ import yaml
 from open_data_contract_standard.model import OpenDataContractStandard
 
 from peak_trade.data import contract
+from peak_trade.data.bars import COLUMNS, Bars
 from peak_trade.data.contract import OHLCV_RULES, TRADES_RULES, Rule, check_ohlcv, check_trades
-from peak_trade.data.ohlcv import COLUMNS, Bars
 from peak_trade.data.trades import EXIT_REASONS, Trades
 
 Hours = Callable[..., Bars]

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peak_trade.data.bars import Bars
 from peak_trade.data.fingerprint import compare, fingerprint
-from peak_trade.data.ohlcv import Bars
 
 Hours = Callable[..., Bars]
 

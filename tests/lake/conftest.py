@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from peak_trade import config, runner
+from peak_trade.data.bars import Bars
 from peak_trade.data.lake import build, commit, query
-from peak_trade.data.ohlcv import Bars
 from peak_trade.errors import PeakError
 
 

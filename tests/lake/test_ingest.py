@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from peak_trade.data.bars import Bars
 from peak_trade.data.lake import check, commit, ingest
-from peak_trade.data.ohlcv import Bars
 from peak_trade.errors import InputError
 
 CLOSES = "SELECT strftime(timestamp, '%d %H'), close, revision FROM ohlcv ORDER BY timestamp"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from peak_trade.data.ohlcv import Bars
+from peak_trade.data.bars import Bars
 
 DAY = np.timedelta64(86_400, "s")
 

@@ -1,4 +1,4 @@
 """What enters a run and what leaves it.
 
-In: bars (`ohlcv`), their contract (`contract`), calendar (`calendar`) and fingerprint. Out: `trades`.
+In: `bars`, from files (`ohlcv`), their contract (`contract`), calendar (`calendar`) and fingerprint. Out: `trades`.
 """

@@ -7,18 +7,16 @@ rule and word by word (a test holds them together), so that nothing here reads Y
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from peak_trade.data.bars import Bars
 from peak_trade.data.calendar import spacing, spacing_fits
 from peak_trade.data.timestamps import iso
 from peak_trade.data.trades import EXIT_REASONS, SIDES, Trades
-
-if TYPE_CHECKING:
-    from peak_trade.data.ohlcv import Bars
 
 __all__ = [
     "FATAL",

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from peak_trade.data.ohlcv import COLUMNS, Bars
+from peak_trade.data.bars import COLUMNS, Bars
 from peak_trade.data.timestamps import iso
 
 __all__ = ["compare", "fingerprint"]

@@ -1,4 +1,4 @@
-"""Bars: one object of NumPy arrays, loaded from CSV or Parquet files, checked and with what was assumed on the way."""
+"""Bars from CSV or Parquet files, checked, and with what was assumed on the way."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from peak_trade.data.bars import COLUMNS, Bars, Floats
 from peak_trade.data.calendar import Gaps, count_gaps, find_calendar, gap_assumptions, parse_timeframe
 from peak_trade.data.contract import FATAL, Violations, check_ohlcv
 from peak_trade.data.timestamps import NULLS, TimestampColumn, Unreadable
 from peak_trade.errors import InputError, did_you_mean
 
-__all__ = ["COLUMNS", "MODES", "Bars", "Loaded", "SourceFile", "load_bars"]
+__all__ = ["MODES", "Loaded", "SourceFile", "load_bars"]
 
-Floats = npt.NDArray[np.float64]
-
-COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
 MODES = ("reject", "drop-rows", "warn")
 # How files spell our columns, once case and everything but letters is gone ("1. Open", "open_time", "<CLOSE>").
 SPELLINGS = {
@@ -37,25 +35,6 @@ SPELLINGS = {
 }
 ROWS_AT_ONCE = 512  # rows are read in pieces small enough for the cache: half the time of one big list
 TIMESTAMPS_AT_ONCE = 16 * ROWS_AT_ONCE
-
-
-class Bars(msgspec.Struct, frozen=True, eq=False):
-    """N bars of one symbol, in order of time.
-
-    `timestamp` is datetime64[ns] in UTC, the bar's open time; the prices and `volume` are float64, all of shape (N,).
-    """
-
-    timestamp: npt.NDArray[np.datetime64]
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-    volume: Floats
-    symbol: str
-    timeframe: str
-
-    def __len__(self) -> int:
-        return len(self.timestamp)
 
 
 class SourceFile(msgspec.Struct, frozen=True):

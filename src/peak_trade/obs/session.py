@@ -10,32 +10,26 @@ No thread is started before the exit, so that a strategy may fork as it likes; a
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from peak_trade.errors import InputError
 from peak_trade.obs.settings import Settings, environment
 
 if TYPE_CHECKING:
     from peak_trade.obs.edges import Open
     from peak_trade.obs.pipes import Pipe
 
-__all__ = ["Session", "start"]
+__all__ = ["FAREWELL_S", "GRACE_S", "Session"]
 
 GRACE_S = 0.75  # beyond the time-out of a request: for a name that is not found, and a machine that is busy
 FAREWELL_S = 0.25  # for a sender that did not get through to see that it is over
 KEPT = 200  # folders of commands that are no run, and of runs that were killed; older ones are removed
 START = str(Path(__file__).with_name("start"))
-_HINT = "just setup observability"
 _JOINED = ("PEAK_RUN_ID", "TRACEPARENT", "PEAK_OTEL_PART", "PEAK_OTEL_RESULTS", "PEAK_OTEL_JOINED")
 
 
@@ -47,9 +41,7 @@ class Session:
         self.folder = settings.home
         self.facts: dict[str, Any] = {}  # of the run that is being made: strategy, symbol, rows
         self.open: list[Open] = []  # the spans that have not ended, the outermost first
-        self.lasting: Open | None = (
-            None  # that of a run that has ended: it lasts until the process does, or another run
-        )
+        self.lasting: Open | None = None  # that of a run that has ended: it lasts as long as the process, or the next
         self.pipes: list[Pipe] = []
         self.finishers: list[Callable[[], None]] = []
         self.spans = self.logs = self.dropped = 0
@@ -97,8 +89,8 @@ class Session:
                     pipe.flush()
 
     def make_folder(self) -> Path:
-        """Return the folder of the files, made if it is missing."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Return the folder of the files, made if it is missing; but a run that was removed is not made again."""
+        self.folder.mkdir(parents=self.run_dir is None, exist_ok=True)
         return self.folder
 
     def published(self, run_dir: Path) -> None:
@@ -248,78 +240,3 @@ def _forget(results: Path) -> None:
         for file in os.scandir(path):
             os.unlink(file.path)
         os.rmdir(path)
-
-
-# --- the start ----------------------------------------------------------------------------------------------------
-
-
-def start(started_ns: int) -> None:
-    """Start telemetry for this process, or hand on why it is skipped. Raises nothing."""
-    try:
-        session = Session(Settings.read(os.environ, sys.orig_argv), started_ns)
-        for name in os.environ.get("PEAK_OTEL_JOINED", "").split():
-            os.environ.pop(name, None)
-        if session.settings.makes_run and not session.settings.given:
-            os.environ["PEAK_RUN_ID"] = session.settings.run_id  # the wrapper had no means to make one
-        with _uncollected():  # imports make much that stays: to look for garbage in it costs a tenth of the start
-            from peak_trade.obs import edges, pipes
-
-            pipes.configure(session)
-            edges.install(session)
-    except Exception as error:  # noqa: BLE001 - the one guard: whatever is broken, the program runs plainly
-        _skip(error)
-        return
-    atexit.register(session.finish)
-    _flush_on_sigterm(session)
-    if session.settings.complaint:
-        sys.stderr.write(f"warn: {session.settings.complaint}\nhint: docs/ops/telemetry.md lists the settings\n")
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
-
-def _skip(error: Exception) -> None:
-    """Hand on why nothing is recorded: the run warns and makes a receipt; where there is none, a line at the exit."""
-    absent = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if absent in ("opentelemetry", "yaml", "jsonschema"):
-        reason = f"the extra observability is not installed; hint: {_HINT}"
-    else:
-        text = " ".join(str(error).split())[:250]
-        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-        reason = f"{kind}{text}; hint: {getattr(error, 'hint', '') or 'PEAK_OTEL_ENABLED=0 leaves it out'}"
-    os.environ["PEAK_SKIPPED"] = f"telemetry: {reason}"
-    pid = os.getpid()
-
-    def tell() -> None:
-        if "PEAK_SKIPPED" in os.environ and os.getpid() == pid:
-            part, _, why = os.environ["PEAK_SKIPPED"].partition(": ")
-            why, _, hint = why.partition("; hint: ")
-            sys.stderr.write(f"warn: {part} skipped: {why}\n" + (f"hint: {hint}\n" if hint else ""))
-
-    atexit.register(tell)
-
-
-def _flush_on_sigterm(session: Session) -> None:
-    """Let SIGTERM end the process as it would without telemetry, but for a last flush."""
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        import threading
-
-        if session.here:  # in a thread: what was interrupted may hold what the flush waits for
-            flush = threading.Thread(target=session.finish, args=("SIGTERM",), daemon=True)
-            flush.start()
-            flush.join(session.settings.timeout_s + GRACE_S + FAREWELL_S)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    signal.signal(signal.SIGTERM, handle)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from peak_trade.data.ohlcv import Bars
+from peak_trade.data.bars import Bars
 from peak_trade.errors import InputError
 from peak_trade.strategies.rolling import lag, rolling_max, rolling_min
 from peak_trade.strategies.signals import Floats, Window, exposure, hold

@@ -34,11 +34,16 @@ def _run_the_other() -> None:
         spec.loader.exec_module(other)
 
 
-_take_back()
-try:
-    from peak_trade.obs.session import start
+def _begin() -> None:
+    _take_back()
+    try:
+        from peak_trade.obs.entry import start
 
-    start(STARTED_NS)
-except Exception as error:  # noqa: BLE001 - the one guard: not even a broken installation may stop the program
-    sys.stderr.write(f"warn: telemetry skipped: {type(error).__name__}: {error}\nhint: just setup observability\n")
-_run_the_other()
+        start(STARTED_NS)
+    except Exception as error:  # noqa: BLE001 - the one guard: not even a broken installation may stop the program
+        sys.stderr.write(f"warn: telemetry skipped: {type(error).__name__}: {error}\nhint: just setup observability\n")
+    _run_the_other()
+
+
+if __name__ == "sitecustomize":  # not where something reads the package module by module, as doctest does
+    _begin()
