@@ -1,7 +1,8 @@
 """Run a strategy from a TOML config and leave sealed evidence in results/<run_id>/.
 
 The last line of stdout is the run_id, so that `id=$(just run config/my_strategy.toml)` works;
-everything else goes to stderr. Exit 0: sealed. 1: the run failed, and left evidence. 2: wrong config, data or usage.
+everything else goes to stderr. Exit 0: sealed. 1: the run failed, and left evidence. 2: wrong config, data or usage;
+evidence is left where only the strategy's own code could tell.
 """
 
 from __future__ import annotations

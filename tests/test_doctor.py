@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from peak_trade import doctor, script
+from peak_trade.evidence.ledger import Ledger
 
 
 @pytest.fixture
@@ -68,6 +69,19 @@ def test_the_whole_examination_names_tools_extras_pins_and_disk(tmp_path: Path) 
     assert {"quarto", "chromium", "docker", "extra dev", "extra lake", "pins"} <= set(found)
     assert found["python"].state == found["git"].state == "ok"
     assert found["disk"].detail.startswith(f"2 kB in 1 files under {tmp_path}, ")
+
+
+def test_a_broken_ledger_is_found_with_its_line(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for run_id in ("one", "two", "three"):
+        ledger.append("start", run_id)
+    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), tmp_path)}
+    assert found["ledger"] == doctor.Finding("ledger", "ok", "3 lines, each chained to the one before")
+    ledger.path.write_bytes(ledger.path.read_bytes().replace(b'"two"', b'"owt"'))
+    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), tmp_path)}
+    assert found["ledger"] == doctor.Finding(
+        "ledger", "broken", "not whole at line 3", "just verify --all", needed=True
+    )
 
 
 def test_results_that_are_not_there_yet_take_no_room(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def main() -> int:
         script.note(f"{name} {version}: https://osv.dev/vulnerability/{id_}")
     if found:
         raise RunError("pins have known vulnerabilities", hint="just update-pins --upgrade")
-    script.note(f"{len(pins)} pins without a known vulnerability")
+    script.note(f"ok pins: {len(pins)} without a known vulnerability")
     return 0
 
 

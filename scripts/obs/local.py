@@ -41,6 +41,7 @@ def main() -> int:
             script.note(f"its trace is then at {url}/#/experiments/{experiment}/traces; Ctrl-C ends the server")
             code = server.wait()
     except KeyboardInterrupt:
+        script.note("stopped")
         return 0
     raise RunError(f"mlflow's server has ended by itself, with exit code {code}")
 

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-## completion.sh bash|zsh|fish
+## completion.sh [bash|zsh|fish]
 ##
 ## Print what a shell needs to complete recipes, and run_ids where a run is asked for, on TAB.
+## The shell is that of $SHELL where none is named.
 ## In ~/.bashrc or ~/.zshrc: eval "$(just completion bash)". In fish: just completion fish | source
 ## The run_ids are those in $PEAK_RESULTS_DIR, else in results/ of the current folder.
 set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
 
 run_recipes='show verify report track trace pin'
+shell=${1-${SHELL-}}
 
-case ${1-} in
+case ${shell##*/} in
 bash)
 	"${JUST:-just}" --completions bash
 	cat <<-EOF
@@ -50,8 +52,12 @@ fish)
 		complete -c just -n '__fish_seen_subcommand_from $run_recipes' -a '(__peak_trade_runs)'
 	EOF
 	;;
+'')
+	printf 'error: no shell is named\nhint: known: bash, zsh, fish\n' >&2
+	exit 2
+	;;
 *)
-	printf "error: unknown shell \`%s\`\nhint: known: bash, zsh, fish\n" "${1-}" >&2
+	printf "error: unknown shell \`%s\`\nhint: known: bash, zsh, fish\n" "${shell##*/}" >&2
 	exit 2
 	;;
 esac

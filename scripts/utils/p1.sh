@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-## p1.sh CONFIG [OPTION…]
+## p1.sh [CONFIG] [OPTION…]
 ##
 ## Stage P1 in one go: run CONFIG, render the run's report, log both to MLflow.
-## stdout is the run_id alone. OPTIONs are those of run_strategy_from_config.py.
+## CONFIG is config/my_strategy.toml where none is named. stdout is the run_id alone.
+## OPTIONs are those of run_strategy_from_config.py.
 ## The run comes first: where the other two steps can't be done there is a warning, and the run stays sealed;
 ## with PEAK_STRICT=1 that is exit 1.
 set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
 
+[[ ${1--} != -* ]] || set -- config/my_strategy.toml "$@"
 cd -P "${BASH_SOURCE[0]%/*}/../.."
 python() { scripts/utils/in_env.sh scripts/utils/with_telemetry.sh python "$@"; }
 skipped=0

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-## p2.sh CONFIG [OPTION…]
+## p2.sh [CONFIG] [OPTION…]
 ##
 ## Stage P2 in one go: run CONFIG, then bring all runs and their bars into the lake.
-## stdout is the run_id alone. OPTIONs are those of run_strategy_from_config.py.
+## CONFIG is config/btcusdt_donchian.toml where none is named. stdout is the run_id alone.
+## OPTIONs are those of run_strategy_from_config.py.
 set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
 
+[[ ${1--} != -* ]] || set -- config/btcusdt_donchian.toml "$@"
 cd -P "${BASH_SOURCE[0]%/*}/../.."
 python() { scripts/utils/in_env.sh --with lake scripts/utils/with_telemetry.sh python "$@"; }
 

@@ -4,6 +4,7 @@
 ## Make .venv hold this project and the named extras at the versions of constraints.txt.
 ## Extras installed earlier stay, and follow the pins too.
 ## A repeated call does nothing while pyproject.toml and constraints.txt are unchanged.
+## Of several calls at once one sets up and the others wait; a .venv that is a link is for one checkout alone.
 ## --if-needed also leaves alone an environment made by hand, if it holds the project and no extra is named.
 set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
@@ -22,10 +23,10 @@ case ${LC_ALL-} in C | POSIX) export LC_ALL=C.UTF-8 ;; esac # as in in_env.sh: u
 
 # What was set up last: where, and with which extras; beside it, the two files it was set up from.
 memory=.venv/peak_trade
-home='' installed=''
-if [[ -f $memory/state ]]; then
-	{ read -r home && read -r installed; } <"$memory/state" || true
-fi
+recall() {
+	home='' installed=''
+	[[ ! -f $memory/state ]] || { read -r home && read -r installed; } <"$memory/state" || true
+}
 
 usable() { [[ -x .venv/bin/python && ($home == "$PWD" || -z $home) ]]; }
 
@@ -49,11 +50,33 @@ current() {
 
 made_by_hand() { usable && [[ ! -d $memory ]] && compgen -G '.venv/lib/python3*/site-packages/peak_trade-*.dist-info' >/dev/null; }
 
-if current "$@"; then
-	$if_needed || printf 'environment is ready: .venv (extras: %s)\n' "${installed:-none}"
-	exit 0
+say_ready() { $if_needed || printf 'environment is ready: .venv (extras: %s)\n' "${installed:-none}"; }
+
+leave_if_ready() {
+	recall
+	if current "$@"; then
+		say_ready
+		exit 0
+	fi
+	if $if_needed && [[ $# -eq 0 ]] && made_by_hand; then exit 0; fi
+}
+
+lock() { # [-n]; of descriptor 9, by the kernel: it ends with the processes that hold it, whatever they die of
+	if command -v flock >/dev/null; then
+		flock "$@" 9
+	else # macOS
+		perl -e 'open my $held, "<&=", 9; exit !flock $held, @ARGV ? 2 | 4 : 2' -- "$@"
+	fi
+}
+
+leave_if_ready "$@"
+if [[ -L .venv && -n $home && $home != "$PWD" && -f $home/pyproject.toml ]]; then
+	fail ".venv is a link to the environment of another checkout, $home" 'rm .venv, and this one gets its own'
 fi
-if $if_needed && [[ $# -eq 0 ]] && made_by_hand; then exit 0; fi
+if [[ -w pyproject.toml ]]; then exec 9<>pyproject.toml; else exec 9<pyproject.toml; fi # NFS locks what is open to write
+lock -n || { printf 'waiting for another set-up of this checkout …\n' >&2 && lock; } ||
+	printf 'warn: the checkout could not be locked\nhint: set up once at a time\n' >&2
+leave_if_ready "$@" # what the other one left
 
 known=$(sed -n '/^\[project\.optional-dependencies\]/,/^\[tool/s/^\([a-z][a-z_-]*\) = \[.*/\1/p' pyproject.toml | xargs)
 had_all=$([[ -n $home ]] && usable && echo true || echo false)
@@ -87,4 +110,4 @@ fi
 
 mv "$memory/next/"* "$memory/"
 printf '%s\n%s\n' "$PWD" "$installed" >"$memory/state"
-$if_needed || printf 'environment is ready: .venv (extras: %s)\n' "${installed:-none}"
+say_ready

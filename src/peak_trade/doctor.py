@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from peak_trade.evidence import retention, run_dir
 from peak_trade.evidence.files import size
+from peak_trade.evidence.ledger import Ledger
 
 __all__ = ["Finding", "examine", "extras", "pins"]
 
@@ -27,7 +28,10 @@ _OPTIONAL_TOOLS = {"quarto": "renders the report", "chromium": "looks at the rep
 
 
 class Finding(NamedTuple):
-    """One thing looked at: its state is `ok`, `missing`, `stale` or `mended`; `hint` is the command that mends it."""
+    """One thing looked at; `hint` is the command that mends it.
+
+    Its state is `ok`, `missing`, `stale`, `broken` or `mended`.
+    """
 
     name: str
     state: str
@@ -41,7 +45,8 @@ def examine(root: Path, results: Path) -> list[Finding]:
 
     `root` is the checkout, `results` the directory that holds the runs; it need not exist.
     """
-    return [_python(), *_tools(), *extras(), pins(root / "constraints.txt"), *_runs(results), _disk(results)]
+    tools = [_python(), *_tools(), *extras(), pins(root / "constraints.txt")]
+    return [*tools, *_runs(results), _ledger(results), _disk(results)]
 
 
 def extras(distribution: str = "peak-trade") -> Iterator[Finding]:
@@ -109,6 +114,19 @@ def _runs(results: Path) -> Iterator[Finding]:
     yield Finding(
         "runs", "ok", f"{len(run_dir.runs(results))} finished, {len(going)} going on {' '.join(going)}".rstrip()
     )
+
+
+def _ledger(results: Path) -> Finding:
+    """Tell whether each line of the ledger is one, and follows from the one before."""
+    try:
+        reading = Ledger(results).read()
+    except OSError as error:
+        return Finding("ledger", "broken", f"can't be read: {error.strerror}", "check the folder", needed=True)
+    if reading.broken:
+        return Finding(
+            "ledger", "broken", f"not whole at line {reading.broken[0][0]}", "just verify --all", needed=True
+        )
+    return Finding("ledger", "ok", f"{len(reading.entries)} lines, each chained to the one before")
 
 
 def _disk(results: Path) -> Finding:

@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Never, NoReturn, TextIO
 
@@ -102,6 +103,8 @@ def run(main: Callable[[], int]) -> Never:
     a reader that closed stdout early (`… | head`) is no error.
     """
     debug = "--debug" in sys.argv[1:]
+    if os.name != "nt":
+        _open_what_was_closed()
     try:
         # A path that is no text goes out as it is; a sign that a locale lacks is shown by its number, not died of.
         utf8 = sys.stdout.encoding.lower() == "utf-8"
@@ -123,6 +126,27 @@ def run(main: Callable[[], int]) -> Never:
         text = " ".join(str(error).split())
         _fail(f"internal: {type(error).__name__}: {text}".rstrip(": "), "`--debug` shows where", debug=debug)
     sys.exit(code)
+
+
+def _open_what_was_closed() -> None:
+    """Give the process the standard streams that it was started without (`2>&-`), leading nowhere.
+
+    Else the next file that is opened takes the number, and gets what is meant for a person. A shell that was started
+    so leaves its own script there, which can't be written.
+    """
+    import fcntl  # not where Windows is refused
+
+    for number in range(3):
+        try:
+            usable = number == 0 or fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+        except OSError:
+            usable = False
+        if not usable and (nowhere := os.open(os.devnull, os.O_RDWR)) != number:  # it takes the lowest that is free
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115 - for good
 
 
 def note(message: str) -> None:
@@ -238,7 +262,8 @@ def _say(message: str, *, label: str = "") -> None:
     if _bar_is_up:
         progress()
     head = _paint(f"{label}:", _COLOURS[label], sys.stderr) + " " if label else ""
-    print(f"{head}{message}", file=sys.stderr)  # noqa: T201 - stderr is where a person is told
+    with suppress(OSError):  # a stderr that takes nothing changes nothing of what was done
+        print(f"{head}{message}", file=sys.stderr)  # noqa: T201 - stderr is where a person is told
 
 
 def _paint(text: str, colour: str, stream: TextIO) -> str:

@@ -911,6 +911,12 @@ def test_a_pin_to_take_away_must_be_one(results: Results, which: str, found: str
     assert len(run_dir.pinned(results.path)) == 2
 
 
+def test_the_last_run_that_is_not_pinned_is_named(results: Results) -> None:
+    last = results.run(1, 90).name
+    with pytest.raises(InputError, match=f"^run {last} is not pinned$"):
+        retention.unpin(results.path, "last")
+
+
 # --- telemetry ----------------------------------------------------------------------------------------------------
 
 

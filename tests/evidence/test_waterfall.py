@@ -206,3 +206,11 @@ def test_json_holds_every_span_with_its_depth_and_the_records(tmp_path: Path, ot
         ("warning", "few bars", f"{2:016x}")
     ]
     assert len(waterfall.as_json_object(read(tmp_path), level="info")["logs"]) == 2
+
+
+def test_names_and_words_without_end_are_cut(tmp_path: Path, otlp: Any) -> None:
+    spans = [otlp.span("n" * 10_000, 1, 0, 100, error="ValueError: " + "e" * 10_000)]
+    otlp.write(tmp_path / RUN / "telemetry", "traces.jsonl", otlp.line(RUN, spans=spans))
+    text = waterfall.as_text(read(tmp_path))
+    assert len(text) < 3_500
+    assert "n" * 199 + "…" in text

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from peak_trade.data.bars import Bars
@@ -89,6 +89,7 @@ def test_sources_and_timeframes_and_symbols_do_not_mix(tmp_path: Path, look: Any
 
 
 @settings(max_examples=25, deadline=None)
+@example(pieces=[(0, [2]), (2, [2]), (4, [2, 2])])
 @given(
     pieces=st.lists(
         st.tuples(st.integers(0, 30), st.lists(st.integers(2, 4), min_size=1, max_size=12)), min_size=1, max_size=7
@@ -120,7 +121,8 @@ def test_any_pieces_in_any_order_end_as_a_dictionary_would(
     found = look.rows(lake, f"SELECT {hour}, close, revision FROM ohlcv ORDER BY timestamp")
     assert found == [(at, *model[at]) for at in sorted(model)]
     assert sorted(look.rows(lake, f"SELECT {hour}, close, revision FROM ohlcv_revisions")) == sorted(old)
-    assert check.check(lake).findings == []
+    # Bars that are accepted one at a time may turn out, seen together, to be two hours apart: that is said.
+    assert [finding for finding in check.check(lake).findings if "declared 1h" not in str(finding)] == []
 
 
 def test_bars_that_break_the_contract_change_nothing(tmp_path: Path, look: Any) -> None:

@@ -23,6 +23,11 @@ def test_output_that_is_no_text_survives(tmp_path: Path) -> None:
     assert os.fsencode(call("printf", r"\377", cwd=tmp_path, timeout_s=60).out) == b"\xff"
 
 
+def test_a_reason_holds_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
+    done = call("sh", "-c", r"printf '\033[31mred\n' >&2; exit 9", cwd=tmp_path, timeout_s=60)
+    assert done.reason == r"\x1b[31mred"
+
+
 def test_a_command_that_is_missing_is_no_exception(tmp_path: Path) -> None:
     assert call("no-such-command", cwd=tmp_path, timeout_s=60).code == NOT_FOUND
 

@@ -118,6 +118,21 @@ def test_a_folder_without_a_repository_is_a_usage_error(bin_dir: Path, tmp_path:
     assert re.match(r"error: .* is no git repository: fatal: .*\nhint: git -C .* init\n$", refused.stderr)
 
 
+def test_a_folder_that_is_not_there_is_said_to_be_missing(bin_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no folder"):
+        examine(tmp_path / "none")
+
+
+def test_what_can_be_no_branch_is_a_usage_error(pushed: Any) -> None:
+    with pytest.raises(InputError, match=r"'x\\ny' can't be the name of a branch"):
+        examine(pushed.root, branch="x\ny")
+
+
+def test_a_repository_that_cannot_be_read_is_an_error_of_its_own(pushed: Any) -> None:
+    (pushed.root / ".git" / "index").write_bytes(b"no index")
+    assert call(pushed.root, "--json").returncode == 2
+
+
 def test_a_folder_inside_a_repository_is_a_usage_error(pushed: Any) -> None:
     (pushed.root / "inner").mkdir()
     with pytest.raises(InputError, match="lies in the repository"):

@@ -196,6 +196,14 @@ def test_what_github_says_is_compared_with_the_history(
     assert step.detail == detail or not detail
 
 
+@pytest.mark.parametrize("said", [r"printf '\377'", """echo '{"state": "MERGED", "mergeCommit": {"oid": null}}'"""])
+def test_an_answer_of_github_that_does_not_tell_is_a_warning(
+    said: str, merged: Any, results: Path, calls: Path, fake: Callable[[str, str], Path]
+) -> None:
+    fake("gh", said)
+    assert steps(merged, results, number=12)["pull request"].state == "warn"
+
+
 def test_a_number_that_no_merge_has_fails(merged: Any, results: Path, calls: Path) -> None:
     found = steps(merged, results, number=13)
     assert found["merge log"].detail == "no commit of this history merges pull request 13"

@@ -26,7 +26,7 @@ def test_help_says_how_a_recipe_is_called_and_what_it_runs(run: Any) -> None:
 
 def test_help_shows_the_header_of_a_shell_script(run: Any) -> None:
     helped = run("python", "scripts/recipes.py", "p1").stdout
-    assert '\n\n$ scripts/utils/p1.sh "$@"\np1.sh CONFIG [OPTION…]\n' in helped
+    assert '\n\n$ scripts/utils/p1.sh "$@"\np1.sh [CONFIG] [OPTION…]\n' in helped
 
 
 def test_help_follows_a_recipe_to_those_it_needs(run: Any) -> None:
@@ -86,6 +86,15 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     answered = run("bash", "-c", ask, PEAK_RESULTS_DIR=str(results))
     assert answered.stdout.split() == offered
+
+
+def test_the_shell_to_complete_in_is_the_one_that_is_used(run: Any) -> None:
+    named, used = run("scripts/utils/completion.sh", "fish"), run("scripts/utils/completion.sh", SHELL="/usr/bin/fish")
+    assert named.returncode == 0
+    assert used.stdout == named.stdout
+    unnamed = run("scripts/utils/completion.sh", SHELL="")
+    assert unnamed.returncode == 2
+    assert unnamed.stderr == "error: no shell is named\nhint: known: bash, zsh, fish\n"
 
 
 def test_an_unknown_shell_is_refused_with_the_known_ones(run: Any) -> None:

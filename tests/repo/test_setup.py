@@ -6,11 +6,15 @@ The real one is used by every recipe that CI runs, in a fresh clone.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import signal
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -18,6 +22,7 @@ STAND_IN = """#!/usr/bin/env bash
 [[ $1 != --version ]] || exit 0
 printf '%s\\n' "$*" >>"$0.asked"
 [[ $1 != "${FAILING-}" ]] || exit 1
+[[ $1 != pip || -z ${HELD-} ]] || read -r _ <"$HELD"
 if [[ $1 == venv ]]; then
     mkdir -p .venv/bin
     printf '#!/usr/bin/env bash\\nprintf "<%%s>" "$@"\\n' >.venv/bin/python
@@ -139,6 +144,83 @@ def test_a_checkout_that_was_moved_is_set_up_anew(checkout: Checkout, root: Path
     assert installed.endswith("--editable .[lake]")
 
 
+@pytest.fixture
+def held(checkout: Checkout) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """A set-up of `lake` that stands still while it installs, and the gate that lets it go on when it is closed."""
+    fifo = checkout.path / "held"
+    os.mkfifo(fifo)
+    environment = {**os.environ, "UV": str(checkout.uv), "HELD": str(fifo)}
+    command = ["scripts/utils/setup_env.sh", "lake"]
+    with subprocess.Popen(command, cwd=checkout.path, env=environment, start_new_session=True) as process:
+        while process.poll() is None:
+            try:
+                gate = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:  # nobody reads it yet
+                time.sleep(0.01)
+                continue
+            with open(gate, "wb") as opened:
+                yield process, opened
+            return
+        pytest.fail("the set-up did not stand still")
+
+
+def test_of_two_setups_at_once_the_second_waits_and_adds_to_what_the_first_left(
+    checkout: Checkout, held: tuple[subprocess.Popen[bytes], IO[bytes]]
+) -> None:
+    first, gate = held
+    environment = {**os.environ, "UV": str(checkout.uv)}
+    command = ["scripts/utils/setup_env.sh", "dev"]
+    with subprocess.Popen(command, cwd=checkout.path, env=environment, stderr=subprocess.PIPE, text=True) as second:
+        assert second.stderr is not None
+        with gate:
+            assert second.stderr.readline() == "waiting for another set-up of this checkout …\n"
+        assert second.stderr.read() == "setting up .venv (extras: lake dev)\n"
+    assert (first.wait(), second.returncode) == (0, 0)
+    assert [asked.split()[-1] for asked in checkout.asked()] == [".venv", ".[lake]", ".[lake,dev]"]
+
+
+def test_a_recipe_that_needs_nothing_new_does_not_wait(checkout: Checkout) -> None:
+    checkout.setup("lake")
+    with (checkout.path / "pyproject.toml").open("r+", encoding="utf-8") as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        assert checkout("scripts/utils/in_env.sh", "--with", "lake", "echo", "ran").stdout == "ran\n"
+
+
+def test_a_setup_that_was_killed_keeps_nobody_waiting(
+    checkout: Checkout, held: tuple[subprocess.Popen[bytes], IO[bytes]]
+) -> None:
+    os.killpg(held[0].pid, signal.SIGKILL)
+    again = checkout.setup()
+    assert (again.returncode, again.stderr) == (0, "setting up .venv (extras: none)\n")
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="perl is macOS's way to a lock")
+def test_without_the_command_flock_perl_takes_the_same_lock(checkout: Checkout) -> None:
+    text = (checkout.path / "scripts/utils/setup_env.sh").read_text(encoding="utf-8")
+    lock = text.split("\nlock() {")[1].split("\n}\n")[0]
+    ask = f"command() {{ return 1; }}\nlock() {{{lock}\n}}\nexec 9<>pyproject.toml\nlock -n && echo ours"
+    assert checkout("bash", "-c", ask).stdout == "ours\n"
+    with (checkout.path / "pyproject.toml").open("r+", encoding="utf-8") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        assert checkout("bash", "-c", ask).stdout == ""
+
+
+def test_a_link_to_the_environment_of_another_checkout_is_refused(checkout: Checkout, root: Path) -> None:
+    checkout.setup("lake")
+    checkout.asked()
+    (checkout.path / "elsewhere").mkdir()
+    other = Checkout(root, checkout.path / "elsewhere")
+    (other.path / ".venv").symlink_to(checkout.path / ".venv")
+    for refused in (other.setup(), other("scripts/utils/in_env.sh", "echo", "ran")):
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr == (
+            f"error: .venv is a link to the environment of another checkout, {checkout.path}\n"
+            "hint: rm .venv, and this one gets its own\n"
+        )
+    assert other.asked() == []
+    assert "environment is ready" in checkout.setup("lake").stdout
+
+
 def test_windows_is_refused_with_what_works_there(checkout: Checkout) -> None:
     refused = checkout("bash", "-c", "OSTYPE=msys; source scripts/utils/setup_env.sh", "scripts/utils/setup_env.sh")
     assert refused.returncode == 2
@@ -200,6 +282,15 @@ def test_recipes_pass_arguments_with_spaces_unharmed(checkout: Checkout, run: An
         NO_COLOR="1",
     )
     assert ran.stdout == "<scripts/run_strategy_from_config.py><--config><my config.toml><--set><a='b  c'><$HOME>"
+
+
+@pytest.mark.parametrize(("stage", "config"), [("p1", "my_strategy"), ("p2", "btcusdt_donchian")])
+def test_a_stage_with_options_alone_runs_its_default_config(
+    stage: str, config: str, checkout: Checkout, run: Any
+) -> None:
+    ran = run("just", stage, "--set", "a=5", cwd=checkout.path, UV=str(checkout.uv))
+    given = f"<scripts/run_strategy_from_config.py><--config><config/{config}.toml><--set><a=5>"
+    assert ran.stdout == f"{given}\n"
 
 
 def test_p1_runs_the_default_config(checkout: Checkout, run: Any) -> None:

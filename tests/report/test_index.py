@@ -106,6 +106,7 @@ def test_after_the_first_rows_the_others_wait(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_script_prints_the_path_and_refuses_what_it_cannot_write(script: Any, runs: Any, tmp_path: Path) -> None:
+    assert runs["one"].is_dir()
     done = script("report_index.py", "--results-dir", str(runs.results))
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{runs.results / 'index.html'}\n", "")
     refused = script("report_index.py", "--results-dir", str(tmp_path / "none"))

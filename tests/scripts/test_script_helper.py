@@ -189,3 +189,32 @@ def test_the_helper_imports_nothing_but_errors_from_the_package() -> None:
     answered = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     foreign = {name for name in answered.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names}
     assert foreign == {"peak_trade", "peak_trade.errors", "peak_trade.script"}
+
+
+def closed(tmp_path: Path, body: str, streams: str) -> subprocess.CompletedProcess[str]:
+    """Run a script that a shell starts with some of its streams closed."""
+    path = tmp_path / "add.py"
+    path.write_text(HEAD + "".join(f"    {line}\n" for line in body.splitlines()) + FOOT, encoding="utf-8")
+    words = ["bash", "-c", f'"$0" "$1" {streams}', sys.executable, str(path)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+TALKS = """\
+import os
+result = script.claim_stdout()
+print("chatter"), os.write(1, b"more\\n"), script.note("said")
+print("result", file=result)
+return 0"""
+
+
+def test_with_stderr_closed_stdout_still_carries_the_result_alone(tmp_path: Path) -> None:
+    control = closed(tmp_path, TALKS, "")
+    assert (control.stdout, sorted(control.stderr.split())) == ("result\n", ["chatter", "more", "said"])
+    done = closed(tmp_path, TALKS, "2>&-")
+    assert (done.returncode, done.stdout) == (0, "result\n")
+
+
+@pytest.mark.parametrize("streams", [">&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-", "2</dev/null"])
+def test_with_streams_closed_the_work_is_done_all_the_same(tmp_path: Path, streams: str) -> None:
+    done = closed(tmp_path, TALKS, streams)
+    assert done.returncode == 0, done.stderr

@@ -489,7 +489,8 @@ def unpin(results: Path, which: str) -> str:
             matches = [name for name in pins if run_id and name.startswith(run_id)]
             if len(matches) != 1:
                 found = f"is the start of {len(matches)} pinned runs" if matches else "is not pinned"
-                raise InputError(f"{which!r} {found}", hint="just pin --list")
+                shown = f"run {run_id}" if which == "last" else repr(which)
+                raise InputError(f"{shown} {found}", hint="just pin --list")
             os.unlink(results / PINS / matches[0])
             files.sync_folder(results / PINS)
             return matches[0]

@@ -31,6 +31,7 @@ __all__ = [
 NOT_WRITTEN = "(a span that was never written)"
 _BAR = " ▏▎▍▌▋▊▉█"  # eighths
 _LEAST, _MOST = 20, 0.4  # columns of a bar at least; share of the width that names get at most
+_NAME, _SAID = 200, 2_000  # characters of a span's name, and of what is said, at most
 _STYLES = {"slowest": "1", "error": "31", "critical": "31", "warning": "33", "": "2"}
 
 
@@ -118,7 +119,9 @@ def _rows(start: int, top: Sequence[Node | Log], inside: dict[tuple[str, str], l
             if item.exception and item.exception not in said:
                 said = f"{said}: {item.exception}" if said else item.exception
             words = f"{item.logger}: {said}" if item.logger else said
-            yield Row(depth=depth, text=words, at_ms=(item.time - start) / 1e6, level=item.level, log=item)
+            yield Row(
+                depth=depth, text=_shortened(words, _SAID), at_ms=(item.time - start) / 1e6, level=item.level, log=item
+            )
             continue
         part = item.span.part if item.span else above
         at = (item.start - start) / 1e6
@@ -127,7 +130,8 @@ def _rows(start: int, top: Sequence[Node | Log], inside: dict[tuple[str, str], l
         )
         error = item.span.error if item.span else ""
         if item.span and item.span.status == "error" and not any(_failed_so(child, error) for child in item.children):
-            yield Row(depth=depth + 1, text=error or "failed", at_ms=(item.end - start) / 1e6, level="error")
+            words = _shortened(error or "failed", _SAID)
+            yield Row(depth=depth + 1, text=words, at_ms=(item.end - start) / 1e6, level="error")
         below = [*item.children, *inside.pop((item.trace_id, item.span_id), ())]
         rest += [(depth + 1, part, child) for child in _in_time(below)]
 
@@ -137,7 +141,7 @@ def _called(node: Node) -> str:
     if node.span is None:
         return NOT_WRITTEN
     details = [node.span.attributes.get(key) for key in ("file", "event")]
-    return " ".join([node.name, *(detail for detail in details if isinstance(detail, str))])
+    return _shortened(" ".join([node.name, *(detail for detail in details if isinstance(detail, str))]), _NAME)
 
 
 def _in_time(items: Sequence[Node | Log]) -> list[Node | Log]:

@@ -26,9 +26,10 @@ class Done(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Why it failed: the first thing that it said on stderr, for advice follows."""
+        """Why it failed: the first thing that it said on stderr, for advice follows; fit for a terminal."""
         lines = self.err.strip().splitlines()
-        return lines[0].strip() if lines else f"exit code {self.code}"
+        said = lines[0].strip() if lines else f"exit code {self.code}"
+        return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in said)
 
 
 def call(

@@ -33,11 +33,12 @@ def view(root: Path, number: int) -> dict[str, Any] | str:
         return "gh gave no answer in time" if asked.code == TIMED_OUT else f"gh failed: {asked.reason}"
     try:
         return msgspec.json.decode(asked.out, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError):
         return "gh answered what is no JSON object"
 
 
 def merge_commit(told: dict[str, Any] | str) -> str | None:
     """Return the commit that GitHub made of a pull request, None where it is not known."""
     merged = told.get("mergeCommit") if isinstance(told, dict) else None
-    return str(merged["oid"]) if isinstance(merged, dict) and "oid" in merged else None
+    commit = merged.get("oid") if isinstance(merged, dict) else None
+    return commit if isinstance(commit, str) and commit else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from peak_trade.errors import InputError, RunError
+from peak_trade.errors import InputError
 from peak_trade.ops.call import NOT_FOUND, Done, call
 
 __all__ = ["Git"]
@@ -24,6 +24,8 @@ class Git:
         Raises:
             InputError: if `root` is no work tree's top, or git is missing.
         """
+        if not root.is_dir():
+            raise InputError(f"there is no folder {root}", hint="check --root")
         self.root = root
         asked = self.ask("rev-parse", "--show-toplevel")
         if asked.code == NOT_FOUND:
@@ -45,11 +47,11 @@ class Git:
         """Run a git command and return what it printed.
 
         Raises:
-            RunError: if it failed.
+            InputError: if it failed: nothing can be said of such a repository.
         """
         done = self.ask(*words, stdin=stdin)
         if done.code:
-            raise RunError(f"git {words[0]} failed: {done.reason}", hint=f"run it by hand in {self.root}")
+            raise InputError(f"git {words[0]} failed: {done.reason}", hint=f"run it by hand in {self.root}")
         return done.out
 
     def names(self, *words: str) -> list[str]:

@@ -150,6 +150,8 @@ def _base(git: Git, remote: str | None, branch: str | None) -> Base:
     if remote and remote not in remotes:
         hint = did_you_mean(remote, remotes) if remotes else f"git remote add {shlex.quote(remote)} URL"
         raise InputError(f"there is no remote `{remote}`", hint=hint)
+    if branch and git.ask("check-ref-format", f"refs/heads/{branch}").code:
+        raise InputError(f"{branch!r} can't be the name of a branch", hint="git branch --list --all")
     remote = remote or ("origin" if "origin" in remotes else next(iter(remotes), None))
     default = git.ask("symbolic-ref", "--quiet", "--short", f"refs/remotes/{remote}/HEAD").out.strip()
     return Base(branch or default.removeprefix(f"{remote}/") or "main", remote)

@@ -18,6 +18,7 @@ __all__ = ["DEFAULT", "Store", "redactor"]
 
 DEFAULT = "sqlite:///mlflow.db"
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///(?!file:|:memory:)(?P<path>[^?]+)(?P<query>\?.*)?")
+_URI = re.compile(r"sqlite(?:\+\w+)?:///file:(?P<path>[^?]+).*")  # SQLite's own form, which is handed on as it is
 
 
 class Store(Struct, frozen=True):
@@ -38,7 +39,8 @@ class Store(Struct, frozen=True):
         given = environment.get("MLFLOW_TRACKING_URI", "").strip() or DEFAULT
         match = _SQLITE.fullmatch(given)
         if not match:
-            return cls(given, redactor(environment).text(given), root)
+            beside = (root / uri["path"]).parent if (uri := _URI.fullmatch(given)) else root
+            return cls(given, redactor(environment).text(given), beside)
         path = root / match["path"]  # an absolute one stands
         database = Path(os.path.normpath(path))
         inside = database.is_relative_to(root)

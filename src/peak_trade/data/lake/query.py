@@ -441,14 +441,18 @@ def _house_errors(connection: Connection) -> Iterator[None]:
 
 def _unknown(connection: Connection, message: str) -> PeakError:
     if found := _COLUMN.search(message):
-        name = found[1] or found[2]
-        known = {column: table for table, columns in connection.tables.items() for column in columns}
+        name, asked = found[1] or found[2], message.partition("LINE 1:")[2]
+        tables = {
+            table: columns
+            for table, columns in connection.tables.items()
+            if columns and re.search(rf"\b{re.escape(table)}\b", asked)
+        }
         candidates = re.search(r"Candidate bindings: (.*)", message)
         there = re.findall(r'"([^"]+)"', candidates[1]) if candidates else []
-        near = did_you_mean(name, {option.split(".")[-1] for option in there} | known.keys())
-        has = [f"{table} has {', '.join(columns)}" for table, columns in connection.tables.items() if columns]
-        asked = [line for line in has if re.search(rf"\b{line.split()[0]}\b", message.partition("LINE 1:")[2])]
-        return InputError(f"there is no column {name}{''.join(f'; {line}' for line in asked)}", hint=near)
+        of = tables or connection.tables
+        near = did_you_mean(name, {*(option.split(".")[-1] for option in there), *(c for t in of.values() for c in t)})
+        has = "".join(f"; {table} has {', '.join(columns)}" for table, columns in tables.items())
+        return InputError(f"there is no column {name}{has}", hint="" if has and near.startswith("known") else near)
     return InputError(_sentence(message))
 
 
