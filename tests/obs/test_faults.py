@@ -6,16 +6,26 @@ import http.server
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("opentelemetry.sdk")
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from peak_trade.obs.pipes import Pipe
+from peak_trade.obs.session import FAREWELL_S, GRACE_S, Session
+from peak_trade.obs.settings import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -96,8 +106,13 @@ def failed(ran: Any, reason: str, *, bounded: bool = True) -> None:
             "http",
             r"http://127.0.0.1:\d+ does not take spans: (it answers 503|no answer in time)",
         ),
+        (
+            lambda: answering(302),
+            "http",
+            r"http://127.0.0.1:\d+ does not take spans: (it answers 302|no answer in time)",
+        ),
     ],
-    ids=["refused-http", "refused-grpc", "silent-http", "silent-grpc", "500", "503"],
+    ids=["refused-http", "refused-grpc", "silent-http", "silent-grpc", "500", "503", "302"],
 )
 def test_a_collector_that_does_not_take_it(
     collector: Any, scheme: str, reason: str, case: Any, same_as_plain: Callable[[Any], None]
@@ -316,14 +331,195 @@ def test_a_strategy_that_logs_without_end_costs_no_more_than_its_oldest_records(
     assert ran.receipt()["dropped"] >= 6_000
 
 
-def test_the_oldest_folders_that_belong_to_no_run_are_removed(tmp_path: Path) -> None:
-    from peak_trade.obs import session
+def test_nothing_is_removed_at_the_exit_least_of_all_through_a_link(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    for number in range(210):
+        (outside / f"{number:03}").mkdir(parents=True)
+        (outside / f"{number:03}" / "thesis.txt").write_text("mine\n")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / ".telemetry").symlink_to(outside)
+    session = Session(Settings.read({"PEAK_RESULTS_DIR": str(tmp_path / "results")}, []), 0)
+    session.make_folder()
+    session.finish()
+    assert (session.folder / "receipt.json").is_file()
+    assert len(list(outside.glob("*/thesis.txt"))) == 210
 
-    home = tmp_path / ".telemetry"
-    for number in range(session.KEPT + 3):
-        (home / f"{number:03}").mkdir(parents=True)
-        (home / f"{number:03}" / "traces.jsonl").write_text("{}\n")
-        os.utime(home / f"{number:03}", (number, number))
-    (tmp_path / ".working" / "000").mkdir(parents=True)  # a run that is being made
-    session._forget(tmp_path)
-    assert sorted(path.name for path in home.iterdir())[:3] == ["000", "003", "004"]
+
+class Stuck:
+    """An exporter that takes nothing, and gives up when it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def export(self, items: list[Any]) -> Any:
+        self.closed.wait(60)
+        return SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        self.closed.set()
+
+
+class Deaf(Stuck):
+    """One that does not even give up then."""
+
+    def shutdown(self) -> None:
+        """Nothing."""
+
+
+def test_all_senders_share_one_limit(tmp_path: Path) -> None:
+    settings = Settings.read({"PEAK_RESULTS_DIR": str(tmp_path), "PEAK_OTEL_TIMEOUT_S": "0.05"}, [])
+    session = Session(settings, 0)
+    session.pipes = [Pipe(session, "metrics", Deaf, to_file=False) for _ in range(60)]
+    for pipe in session.pipes:
+        pipe.put("item")
+    session.finish()
+    receipt = json.loads((session.folder / "receipt.json").read_bytes())
+    assert receipt["dropped"] == 60
+    assert receipt["ms"] < BOUND_MS  # each waiting by itself they take 15 s more
+
+
+def test_the_default_limit_is_what_the_runbook_says() -> None:
+    assert Settings.read({}, []).timeout_s + GRACE_S + FAREWELL_S == pytest.approx(1.2)
+
+
+def test_what_is_given_up_and_fails_then_is_dropped_once(tmp_path: Path) -> None:
+    session = Session(Settings.read({"PEAK_RESULTS_DIR": str(tmp_path), "PEAK_OTEL_TIMEOUT_S": "0.05"}, []), 0)
+    pipe = Pipe(session, "metrics", Stuck, to_file=False)
+    session.pipes = [pipe]
+    for _ in range(20):
+        pipe.put("item")
+    session.finish()
+    assert session.dropped == 20
+
+
+def test_an_answer_without_end_is_not_read(case: Any) -> None:
+    over = threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000000")
+            self.end_headers()
+            self.wfile.flush()
+            over.wait(60)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            ran = case.run(PEAK_OTEL_TIMEOUT_S="20", **{ENDPOINT: f"http://127.0.0.1:{server.server_port}"})
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+    assert (ran.code, ran.stderr, ran.receipt()["status"], ran.receipt()["dropped"]) == (0, "", "done", 0)
+
+
+INTERRUPTED = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise ImportError('not today')\n"
+
+
+def test_an_interrupt_while_telemetry_starts_is_what_it_is_without(case: Any) -> None:
+    (case.folder / "opentelemetry").mkdir()
+    (case.folder / "opentelemetry" / "__init__.py").write_text(INTERRUPTED)
+    ran = case.run(PYTHONPATH=str(case.folder))
+    assert (ran.code, ran.stdout, ran.stderr) == (1, "", "error: interrupted\n")
+    assert not ran.results.exists()
+
+
+def test_an_interrupt_that_is_ignored_stays_ignored(case: Any) -> None:
+    (case.folder / "opentelemetry").mkdir()
+    (case.folder / "opentelemetry" / "__init__.py").write_text(INTERRUPTED)
+    case.settings["PYTHONPATH"] = str(case.folder)
+    command = case.command("--run-id", run_id := str(uuid.uuid4()))
+    ran = case.call(["bash", "-c", "trap '' INT; exec \"$@\"", "bash", *command], run_id)
+    assert ran.code == 0
+    skipped(ran, "ImportError: not today", "PEAK_OTEL_ENABLED=0 leaves it out")
+
+
+FORMAT = 'file_format: "1.0"\n'
+TRACES = "tracer_provider:\n  processors:\n    - batch:\n        exporter:\n          otlp_file/development:\n"
+TRACES += "            output_stream: file://${PEAK_OTEL_DIR}/traces.jsonl\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "left"),
+    [
+        (FORMAT, ["receipt.json"]),
+        (FORMAT + TRACES, ["receipt.json", "traces.jsonl"]),
+        (FORMAT + TRACES + "disabled: true\n", []),
+    ],
+    ids=["nothing", "traces", "disabled"],
+)
+def test_settings_of_ones_own_may_leave_signals_out(file: str, left: list[str], case: Any) -> None:
+    (case.folder / "otel.yaml").write_text(file)
+    ran = case.run(OTEL_CONFIG_FILE=str(case.folder / "otel.yaml"))
+    assert (ran.code, ran.stderr) == (0, "")
+    assert sorted(path.name for path in ran.run_dir.glob("telemetry/*")) == left
+    if left:
+        assert ran.receipt()["logs"] == 0
+        assert ran.receipt()["spans"] == (len(ran.spans()) if "traces.jsonl" in left else 0)
+
+
+def test_the_switch_of_opentelemetry_turns_it_off(case: Any) -> None:
+    ran = case.run(OTEL_SDK_DISABLED="true")
+    assert (ran.code, ran.stderr, ran.telemetry.exists()) == (0, "", False)
+
+
+def test_a_process_that_is_terminated_while_it_waits_for_a_collector_leaves_a_receipt(case: Any, tools: Any) -> None:
+    asked, terminated, run_id = threading.Event(), threading.Event(), str(uuid.uuid4())
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.set()
+            terminated.wait(60)
+            self.send_error(400)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            process = subprocess.Popen(
+                case.command("--run-id", run_id),
+                env=case.environment(
+                    PEAK_OTEL_ENABLED="1",
+                    PEAK_OTEL_TIMEOUT_S="60",
+                    **{ENDPOINT: f"http://127.0.0.1:{server.server_port}"},
+                ),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            assert asked.wait(tools.limit_s)
+            process.terminate()
+            terminated.set()
+            stdout, stderr = process.communicate(timeout=tools.limit_s)
+        finally:
+            terminated.set()
+            server.shutdown()
+            thread.join()
+    assert (process.returncode, stdout) == (-signal.SIGTERM, f"{run_id}\n")
+    receipt = json.loads((case.results / run_id / "telemetry" / "receipt.json").read_bytes())
+    assert (receipt["status"], receipt["reason"].partition(": ")[2]) == ("failed", "it answers 400")
+    assert f"warn: telemetry failed: {receipt['reason']}\n" in stderr
+
+
+def test_files_on_another_file_system_are_taken_to_the_run_at_the_exit(case: Any, same_as_plain: Any) -> None:
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == case.folder.stat().st_dev:
+        pytest.skip("there is no other file system")
+    with tempfile.TemporaryDirectory(dir=other) as folder:
+        case.results.mkdir()
+        (case.results / ".telemetry").symlink_to(folder)
+        ran = case.run()
+        same_as_plain(ran)
+        assert list(Path(folder).iterdir()) == []
+    assert (ran.stderr, ran.telemetry) == ("", ran.run_dir / "telemetry")
+    assert len(ran.spans()) == ran.receipt()["spans"] > 0
+    assert (ran.telemetry / "logs.jsonl").is_file()

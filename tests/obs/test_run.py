@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -328,6 +329,86 @@ def test_a_strategy_sees_what_it_sees_without(case: Any) -> None:
     plain, traced = map(json.loads, (case.folder / "seen.jsonl").read_text().splitlines())
     assert traced == plain
     assert traced["environment"]["CUSTOMIZED"] == "yes"
+
+
+USES = """
+import json, os
+import numpy as np
+from opentelemetry import propagate, trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+def uses(bars):
+    with trace.get_tracer("mine").start_as_current_span("of the api alone") as span:
+        seen = [span.is_recording(), span.get_span_context().trace_id, propagate.get_global_textmap().fields]
+    kept = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    trace.set_tracer_provider(provider)
+    tracer = trace.get_tracer("mine")
+    with tracer.start_as_current_span("outer"), tracer.start_as_current_span("inner"):
+        pass
+    seen += [[span.name, span.parent is None] for span in kept.get_finished_spans()]
+    with open(os.path.join(os.path.dirname(__file__), "seen.jsonl"), "a") as file:
+        file.write(json.dumps(seen, default=sorted) + "\\n")
+    return np.ones(len(bars))
+"""
+
+
+def test_a_strategy_that_uses_opentelemetry_itself_has_it_to_itself(case: Any) -> None:
+    case.strategy("uses", USES)
+    for ran in (case.plain(), case.run(), case.run(PEAK_OTEL_SAMPLE_RATIO="0")):
+        assert (ran.code, ran.stderr) == (0, "")
+    plain, traced, unsampled = map(json.loads, (case.folder / "seen.jsonl").read_text().splitlines())
+    assert plain[-2:] == [["inner", False], ["outer", True]]
+    assert traced == unsampled == plain
+
+
+COUNTS = """
+import logging
+import numpy as np
+class Counts:
+    asked = 0
+    def __str__(self):
+        self.asked += 1
+        return "counted %d" % self.asked
+def counts(bars):
+    one, log = Counts(), logging.getLogger("mine")
+    log.setLevel(logging.INFO)
+    log.info("it is %s", one)
+    assert one.asked
+    return np.full(len(bars), one.asked / 10)
+"""
+
+
+def test_what_is_logged_is_written_out_no_more_often_than_without(case: Any, same_as_plain: Any) -> None:
+    case.strategy("counts", COUNTS)
+    ran = case.run()
+    same_as_plain(ran)
+    assert "it is counted 1" in (ran.telemetry / "logs.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "said"),
+    [
+        ("%d of %s", (3, "bars"), "3 of bars"),
+        ("%(rows)d rows", ({"rows": 3},), "3 rows"),
+        ("it is %s", ([],), "it is %s"),
+        (KeyError("x"), (), "KeyError"),
+    ],
+)
+def test_what_no_handler_asks_for_is_filled_in_where_that_calls_nothing(
+    message: Any, arguments: Any, said: str
+) -> None:
+    from peak_trade.obs import edges
+
+    assert edges._said(logging.LogRecord("mine", logging.INFO, "x.py", 1, message, arguments, None)) == said
+
+
+def test_an_id_that_is_blank_is_refused_as_it_is_without(case: Any) -> None:
+    plain, traced = (case.call(case.command(), "x", PEAK_OTEL_ENABLED=on, PEAK_RUN_ID="  ") for on in "01")
+    assert (plain.code, "UUID4" in plain.stderr) == (2, True)
+    assert (traced.code, traced.stdout, traced.stderr) == (plain.code, plain.stdout, plain.stderr)
 
 
 def test_the_wrapper_makes_the_run_id_unless_it_is_given(case: Any) -> None:

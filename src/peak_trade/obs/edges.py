@@ -18,7 +18,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from opentelemetry import _logs, context, metrics, trace
+from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.trace import Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -159,7 +159,7 @@ EDGES = (
 
 
 def _spanned(session: Session, edge: Edge) -> Wrap:
-    tracer = trace.get_tracer(_SCOPE)
+    tracer = session.tracers.get_tracer(_SCOPE)
 
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
         bind = signature(function).bind
@@ -200,8 +200,9 @@ def _begin(session: Session, tracer: Any, edge: Edge, given: Given) -> Open:
 
 
 def _enter(session: Session, tracer: Any, name: str, told: Told, start: int | None = None) -> Open:
-    span = tracer.start_span(name, attributes=_there(told), start_time=start)
-    mine = Open(span, context.attach(trace.set_span_in_context(span)), name)
+    around = session.context.get_current()
+    span = tracer.start_span(name, around, attributes=_there(told), start_time=start)
+    mine = Open(span, session.context.attach(trace.set_span_in_context(span, around)), name)
     session.open.append(mine)
     return mine
 
@@ -248,7 +249,8 @@ def _close(session: Session, mine: Open) -> None:
     session.open.remove(mine)
     session.spans += mine.span.is_recording()
     mine.span.end()
-    context.detach(mine.token)
+    with suppress(ValueError):  # of another thread, in which a signal has the process end
+        session.context.detach(mine.token)
 
 
 def _close_all(session: Session) -> None:
@@ -264,7 +266,7 @@ def _run_ends(session: Session, status: str) -> Told:
     facts = session.facts
     if session.writing:
         names = {name: str(facts.get(name)) for name in ("strategy", "symbol")}
-        meter = metrics.get_meter(_SCOPE)
+        meter = session.meters.get_meter(_SCOPE)
         meter.create_counter("peak_trade.runs", "{run}", "Runs that came to an end").add(1, {**names, "status": status})
         if status == "sealed":
             seconds = time.perf_counter() - facts["began"]
@@ -337,7 +339,7 @@ def _shown(session: Session, path: Path) -> None:
 
 def _join(session: Session, run_id: str, part: str = "") -> AbstractContextManager[None]:
     carrier: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(carrier)
+    TraceContextTextMapPropagator().inject(carrier, session.context.get_current())
     return session.joined(part, run_id, carrier.get("traceparent", ""))
 
 
@@ -370,23 +372,39 @@ PLACES = (
 # --- log records --------------------------------------------------------------------------------------------------
 
 _LEVELS = ((50, "FATAL"), (40, "ERROR"), (30, "WARN"), (20, "INFO"), (0, "DEBUG"))
+_PLAIN = (str, bytes, int, float, bool, type(None))  # what is written out without a method of somebody's own
 
 
 def _record_logs(session: Session) -> None:
     """Record what the program logs, at the one place that every record passes.
 
     A handler would be seen: `logging.basicConfig` does nothing where there is one, and what is logged without any goes
-    to stderr.
+    to stderr. What a record says is heard when a handler asks it: to ask once more would be seen by an object that
+    counts how often it is written out.
     """
-    handle = logging.Logger.callHandlers
+    handle, message = logging.Logger.callHandlers, logging.LogRecord.getMessage
+    heard: dict[int, str | None] = {}  # by the id of a record that is being handled
+
+    @wraps(message)
+    def hear(record: logging.LogRecord) -> str:
+        text = message(record)
+        if heard.get(id(record), text) is None:
+            heard[id(record)] = text  # what the first handler got
+        return text
 
     @wraps(handle)
     def call(logger: logging.Logger, record: logging.LogRecord) -> None:
-        if session.here and _reaches_root(logger):
-            _record(session, record)
-        handle(logger, record)
+        if not session.here or not _reaches_root(logger):
+            handle(logger, record)
+            return
+        heard[id(record)] = None
+        try:
+            handle(logger, record)
+        finally:
+            _record(session, record, heard.pop(id(record), None))
 
     setattr(logging.Logger, "callHandlers", call)  # noqa: B010 - an assignment would ask mypy for its own type
+    setattr(logging.LogRecord, "getMessage", hear)  # noqa: B010 - as above
 
 
 def _reaches_root(logger: logging.Logger | None) -> bool:
@@ -395,21 +413,29 @@ def _reaches_root(logger: logging.Logger | None) -> bool:
     return logger is None
 
 
-def _record(session: Session, record: logging.LogRecord) -> None:
+def _said(record: logging.LogRecord) -> str:
+    """Return what a record says that no handler has asked: as it was put, where to fill it in would call others."""
+    given = record.args.values() if isinstance(record.args, Mapping) else record.args or ()
+    if all(type(value) in _PLAIN for value in (record.msg, *given)):
+        return record.getMessage()
+    return record.msg if isinstance(record.msg, str) else type(record.msg).__qualname__
+
+
+def _record(session: Session, record: logging.LogRecord, said: str | None = None) -> None:
     with suppress(Exception):  # a log call with the wrong arguments: the program's own handlers tell of it
         severity = next(name for level, name in _LEVELS if record.levelno >= level)
         attributes = {}
         if record.exc_info and record.exc_info[0]:
             attributes["exception.type"] = record.exc_info[0].__qualname__
             attributes["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))[-_LONGEST:]
-        _logs.get_logger(record.name).emit(
+        session.loggers.get_logger(record.name).emit(
             LogRecord(
                 timestamp=int(record.created * 1e9),
                 observed_timestamp=time.time_ns(),
-                context=context.get_current(),
+                context=session.context.get_current(),
                 severity_text=severity,
                 severity_number=SeverityNumber[severity],
-                body=record.getMessage().encode("utf-8", "backslashreplace").decode()[:_LONGEST],
+                body=(_said(record) if said is None else said).encode("utf-8", "backslashreplace").decode()[:_LONGEST],
                 attributes=attributes,
             )
         )
@@ -420,8 +446,9 @@ def _stamp(session: Session, record: logging.LogRecord) -> None:
     """Give a record that goes to `run.log` the ids of the span in which it was made."""
     if hasattr(record, "traceback"):  # the error that ends the run: it comes by no logger
         record.levelno = logging.ERROR
-        _record(session, record)
-    ids = trace.get_current_span().get_span_context()
+        if session.loggers:
+            _record(session, record)
+    ids = trace.get_current_span(session.context.get_current()).get_span_context()
     if ids.is_valid:
         record.otelTraceID, record.otelSpanID = f"{ids.trace_id:032x}", f"{ids.span_id:016x}"
 
@@ -429,8 +456,8 @@ def _stamp(session: Session, record: logging.LogRecord) -> None:
 # --- all of it ----------------------------------------------------------------------------------------------------
 
 
-def install(session: Session, *, logs: bool = True) -> None:
-    """Have the program's edges recorded, from its imports on, and its `logs`."""
+def install(session: Session) -> None:
+    """Have the program's edges recorded, from its imports on, and its logs where the session has loggers."""
     table: dict[str, dict[str, Wrap]] = {}
     for place in PLACES:
         table.setdefault(place.module, {})[place.function] = _around(session, place)
@@ -438,10 +465,10 @@ def install(session: Session, *, logs: bool = True) -> None:
         table.setdefault(edge.module, {})[edge.function] = _spanned(session, edge)
     if session.settings.traceparent:
         carrier = {"traceparent": session.settings.traceparent}
-        context.attach(TraceContextTextMapPropagator().extract(carrier))
+        session.context.attach(TraceContextTextMapPropagator().extract(carrier))
     session.finishers.insert(0, lambda: _close_all(session))
-    if logs:
+    if session.loggers:
         _record_logs(session)
     when_imported(table)
     if session.settings.part:
-        _enter(session, trace.get_tracer(_SCOPE), session.settings.part, {}, session.started_ns)
+        _enter(session, session.tracers.get_tracer(_SCOPE), session.settings.part, {}, session.started_ns)

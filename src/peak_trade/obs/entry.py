@@ -18,25 +18,33 @@ from peak_trade.obs.settings import Settings
 __all__ = ["start"]
 
 _HINT = "just setup observability"
+_REST_S = 0.5  # for what a flush does besides waiting: imports, files, the receipt
 
 
 def start(started_ns: int) -> None:
     """Start telemetry for this process, or hand on why it is skipped. Raises nothing."""
+    asked = dict(os.environ)
+    for name in asked.get("PEAK_OTEL_JOINED", "").split():
+        os.environ.pop(name, None)
+    if asked.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":  # OpenTelemetry's own switch
+        return
     try:
-        session = Session(Settings.read(os.environ, sys.orig_argv), started_ns)
-        for name in os.environ.get("PEAK_OTEL_JOINED", "").split():
-            os.environ.pop(name, None)
+        session = Session(Settings.read(asked, sys.orig_argv), started_ns)
         if session.settings.makes_run and not session.settings.given:
             os.environ["PEAK_RUN_ID"] = session.settings.run_id  # the wrapper had no means to make one
         with _uncollected():  # imports make much that stays: to look for garbage in it costs a tenth of the start
+            from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+
             from peak_trade.obs import edges, pipes
 
-            pipes.configure(session)
+            if not pipes.configure(session):
+                return
+            session.context = ContextVarsRuntimeContext()
             edges.install(session)
     except Exception as error:  # noqa: BLE001 - the one guard: whatever is broken, the program runs plainly
         _skip(error)
         return
-    atexit.register(session.finish)
+    atexit.register(_leave, session)
     _flush_on_sigterm(session)
     if session.settings.complaint:
         sys.stderr.write(f"warn: {session.settings.complaint}\nhint: docs/ops/telemetry.md lists the settings\n")
@@ -74,6 +82,17 @@ def _skip(error: Exception) -> None:
     atexit.register(tell)
 
 
+def _leave(session: Session) -> None:
+    session.finish()
+    if session.terminated and os.getpid() == session.pid:
+        _die()
+
+
+def _die() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _flush_on_sigterm(session: Session) -> None:
     """Let SIGTERM end the process as it would without telemetry, but for a last flush."""
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -82,11 +101,13 @@ def _flush_on_sigterm(session: Session) -> None:
     def handle(signum: int, frame: FrameType | None) -> None:
         import threading
 
+        if session.flushing and os.getpid() == session.pid:  # below this frame, or in the thread of a SIGTERM before
+            session.terminated = True
+            return
         if session.here:  # in a thread: what was interrupted may hold what the flush waits for
             flush = threading.Thread(target=session.finish, args=("SIGTERM",), daemon=True)
             flush.start()
-            flush.join(session.settings.timeout_s + GRACE_S + FAREWELL_S)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
+            flush.join(session.settings.timeout_s + GRACE_S + FAREWELL_S + _REST_S)
+        _die()
 
     signal.signal(signal.SIGTERM, handle)

@@ -13,7 +13,8 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined] # untyped
+from opentelemetry import context, metrics, trace
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from peak_trade.obs import edges
 from peak_trade.obs.session import Session
@@ -22,7 +23,7 @@ from peak_trade.obs.settings import Settings
 __all__ = ["Instrumentor"]
 
 
-class Instrumentor(BaseInstrumentor):  # type: ignore[misc] # as above
+class Instrumentor(BaseInstrumentor):
     """Wraps the edges of Peak_Trade."""
 
     def instrumentation_dependencies(self) -> Collection[str]:
@@ -31,7 +32,9 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc] # as above
 
     def _instrument(self, **kwargs: Any) -> None:
         session = Session(Settings.read(os.environ, sys.orig_argv), time.time_ns())
-        edges.install(session, logs=False)  # for these there is a plug-in already
+        session.tracers, session.meters = trace.get_tracer_provider(), metrics.get_meter_provider()
+        session.context = context  # where other plug-ins look too; for logs there is one already
+        edges.install(session)
         atexit.register(session.end)
 
     def _uninstrument(self, **kwargs: Any) -> None:

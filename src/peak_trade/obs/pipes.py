@@ -12,8 +12,9 @@ import logging
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -62,7 +63,7 @@ class Pipe:
 
     def __init__(self, session: Session, signal: str, create: Callable[[], Any], *, to_file: bool) -> None:
         self.session, self.signal, self.to_file = session, signal, to_file
-        self.sending, self.fault = False, ""
+        self.fault = ""
         self._create, self._broken = create, False
         self._exporter: Any = None
         self._queue: deque[Any] = deque()
@@ -103,7 +104,7 @@ class Pipe:
 
     def send(self, items: Sequence[Any]) -> None:
         """Have items exported; raises nothing."""
-        self.sending, said = True, _WORDS.setdefault(get_ident(), [])
+        said = _WORDS.setdefault(get_ident(), [])
         said.clear()
         try:
             batches = items if self.signal == "metrics" else [items]
@@ -111,12 +112,13 @@ class Pipe:
             text = " ".join(said)
         except Exception as error:  # noqa: BLE001 - as in `opened`
             taken, text = False, f"{type(error).__name__}: {error}"
-        self.sending = False
         if not taken:
             self.fails(len(items), text)
 
     def fails(self, count: int, text: str) -> None:
         """Note that items did not get through, and give up."""
+        if self._broken:  # it was given up before the exporter did so
+            return
         session = self.session
         if not self.to_file and self.signal != "spans" and _UNTAKEN.search(text):
             session.untaken.add(self.signal)  # a server for traces alone
@@ -141,16 +143,21 @@ def _outspoken(exporter: Any) -> Any:
     for name, logger in logging.root.manager.loggerDict.items():
         if name.startswith("opentelemetry.exporter") and isinstance(logger, logging.Logger):
             logger.filters.clear()  # that against repetition
-    if export := getattr(getattr(exporter, "_client", None), "export", None):  # of an exporter over HTTP
+    client: Any = getattr(exporter, "_client", None)
+    if export := getattr(client, "export", None):  # of an exporter over HTTP
 
         def remember(data: bytes) -> Any:
             result = export(data)
+            if 300 <= (result.status_code or 0) < 400:  # the way to a login, not what was asked: it is not followed
+                result = replace(result, success=False)
             if not result.success:
                 code = f"code: {result.status_code}" if result.status_code else ""
                 _WORDS.setdefault(get_ident(), []).insert(0, code or str(result.error))
             return result
 
-        exporter._client.export = remember
+        client.export = remember
+        if http := getattr(getattr(client, "_transport", None), "_session", None):
+            http.stream = True  # what an answer says beyond its status is not read, which may be without end
     return exporter
 
 
@@ -250,12 +257,18 @@ class _Metrics(MetricReader):
         """Nothing: the session ends its pipes."""
 
 
-def configure(session: Session) -> None:
-    """Build the SDK's providers as the declarative files say, with pipes for batches. Raises whatever is wrong."""
-    traces: Any
-    logs: Any
-    metrics: Any
-    traces, logs, metrics = (
+def configure(session: Session) -> bool:
+    """Build the SDK's providers as the declarative files say, with pipes for batches. Raises whatever is wrong.
+
+    They are the session's alone: the global ones, and the current context, are left to the program. Returns False where
+    the files say that nothing is to be recorded.
+    """
+    from opentelemetry import metrics, trace
+
+    of_traces: Any
+    of_logs: Any
+    of_metrics: Any
+    of_traces, of_logs, of_metrics = (
         import_module(f"opentelemetry.configuration.{name}")
         for name in ("_tracer_provider", "_logger_provider", "_meter_provider")
     )
@@ -271,6 +284,8 @@ def configure(session: Session) -> None:
         PEAK_OTEL_TIMEOUT_MS=str(round(settings.timeout_s * 1e3)),
     ):
         config, *others = map(_load, settings.files)
+    if config.disabled:
+        return False
     for other in others:
         config.tracer_provider.processors += other.tracer_provider.processors
         config.logger_provider.processors += other.logger_provider.processors
@@ -285,19 +300,46 @@ def configure(session: Session) -> None:
         session.pipes.append(Pipe(session, signal, create, to_file=file is not None))
         return session.pipes[-1]
 
-    traces._create_span_processor = lambda of: _Spans(
-        pipe("spans", (of.batch or of.simple).exporter, traces._create_span_exporter)
-    )
-    logs._create_log_record_processor = lambda of: _Logs(
-        pipe("logs", (of.batch or of.simple).exporter, logs._create_log_record_exporter)
-    )
-    metrics._create_metric_reader = lambda of: _Metrics(
-        pipe("metrics", of.periodic.exporter, metrics._create_push_metric_exporter)
-    )
-    import_module("opentelemetry.configuration").configure_sdk(config)
-    wanted = [config.tracer_provider.processors, config.logger_provider.processors, config.meter_provider.readers]
-    if len(session.pipes) != sum(map(len, wanted)):  # no way round the mask
+    def spans(of: Any) -> _Spans:
+        return _Spans(pipe("spans", (of.batch or of.simple).exporter, of_traces._create_span_exporter))
+
+    def logs(of: Any) -> _Logs:
+        return _Logs(pipe("logs", (of.batch or of.simple).exporter, of_logs._create_log_record_exporter))
+
+    def numbers(of: Any) -> _Metrics:
+        return _Metrics(pipe("metrics", of.periodic.exporter, of_metrics._create_push_metric_exporter))
+
+    resource = import_module("opentelemetry.configuration._resource").create_resource(config.resource)
+    limits, wanted = config.attribute_limits, 0
+    session.tracers, session.meters = trace.NoOpTracerProvider(), metrics.NoOpMeterProvider()
+    with (
+        _instead(of_traces, "_create_span_processor", spans),
+        _instead(of_logs, "_create_log_record_processor", logs),
+        _instead(of_metrics, "_create_metric_reader", numbers),
+    ):
+        if asked := config.tracer_provider:
+            session.tracers = of_traces.create_tracer_provider(asked, resource, limits)
+            wanted += len(asked.processors)
+        if asked := config.meter_provider:
+            session.meters = of_metrics.create_meter_provider(asked, resource)
+            wanted += len(asked.readers)
+        if asked := config.logger_provider:
+            session.loggers = of_logs.create_logger_provider(asked, resource, limits)
+            wanted += len(asked.processors)
+    if len(session.pipes) != wanted:  # no way round the mask
         raise RuntimeError("this version of opentelemetry-configuration makes its processors in another way")
+    return True
+
+
+@contextmanager
+def _instead(module: Any, name: str, ours: Callable[[Any], Any]) -> Iterator[None]:
+    """Have a function of the SDK replaced for the time of a block; one that is not there is an error."""
+    theirs = getattr(module, name)
+    setattr(module, name, ours)
+    try:
+        yield
+    finally:
+        setattr(module, name, theirs)
 
 
 def _load(path: Path) -> Any:
@@ -312,7 +354,7 @@ def _load(path: Path) -> Any:
         validator.check_schema = check
 
 
-def _file_exporter(signal: str) -> Callable[[Path], Any]:
+def _file_exporter(signal: str) -> Any:
     if signal == "spans":
         from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
 

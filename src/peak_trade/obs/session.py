@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FAREWELL_S", "GRACE_S", "Session"]
 
-GRACE_S = 0.75  # beyond the time-out of a request: for a name that is not found, and a machine that is busy
-FAREWELL_S = 0.25  # for a sender that did not get through to see that it is over
-KEPT = 200  # folders of commands that are no run, and of runs that were killed; older ones are removed
+GRACE_S = 0.35  # beyond the time-out of a request: for a name that is not found, and an answer that drips
+FAREWELL_S = 0.1  # for all senders that did not get through to see that it is over
 START = str(Path(__file__).with_name("start"))
 _JOINED = ("PEAK_RUN_ID", "TRACEPARENT", "PEAK_OTEL_PART", "PEAK_OTEL_RESULTS", "PEAK_OTEL_JOINED")
 
@@ -42,6 +41,10 @@ class Session:
         self.facts: dict[str, Any] = {}  # of the run that is being made: strategy, symbol, rows
         self.open: list[Open] = []  # the spans that have not ended, the outermost first
         self.lasting: Open | None = None  # that of a run that has ended: it lasts as long as the process, or the next
+        self.tracers: Any = None  # the providers of spans, metrics and logs; without the last no logs are recorded
+        self.meters: Any = None
+        self.loggers: Any = None
+        self.context: Any = None  # what knows the span that is open here: our own, which the program does not see
         self.pipes: list[Pipe] = []
         self.finishers: list[Callable[[], None]] = []
         self.spans = self.logs = self.dropped = 0
@@ -52,6 +55,7 @@ class Session:
         self.run_dir: Path | None = None  # of the run that this process has made
         self.writing = not settings.makes_run  # a run that did not start leaves no trace, here neither
         self.over = self._ending = False
+        self.flushing = self.terminated = False  # the end is under way; and the process is to die of SIGTERM then
         self._redactor: Any = None
 
     # --- what is recorded
@@ -101,8 +105,7 @@ class Session:
         if self.folder.is_dir():
             try:
                 os.rename(self.folder, target)
-            except OSError as error:
-                self.failed(f"it stays in {self.folder}", error)
+            except OSError:  # as on another file system: the files are taken there at the exit
                 return
         self.folder = target
 
@@ -131,7 +134,13 @@ class Session:
         """End what is open, send and write everything, and leave a receipt: in a bounded time, whatever happens."""
         if not self.here or self._ending:
             return
-        self._ending, self.why, began = True, why, time.perf_counter()
+        self._ending, self.flushing, self.why, began = True, True, why, time.perf_counter()
+        try:
+            self._finish(began)
+        finally:
+            self.flushing = False
+
+    def _finish(self, began: float) -> None:
         try:
             self.end()
             self.save()
@@ -160,17 +169,23 @@ class Session:
             sender.start()
         for sender in senders:
             sender.join(max(0.0, deadline - time.monotonic()))
-        for pipe, items in loads:
-            if pipe.sending:
+        for (pipe, items), sender in zip(loads, senders, strict=True):
+            if sender.is_alive():
                 pipe.fails(len(items), "timed out")
             pipe.close()
+        deadline = max(deadline, time.monotonic()) + FAREWELL_S
         for sender in senders:
-            sender.join(FAREWELL_S)  # long over, or ended by what was just closed
+            sender.join(max(0.0, deadline - time.monotonic()))  # long over, or ended by what was just closed
 
     def _settle(self, ms: float) -> None:
         """Leave the receipt, and put the files where they belong."""
         if not self.writing or not (self.folder.is_dir() or self.fault or self.run_dir):
             return
+        if self.run_dir and self.folder != self.run_dir / "telemetry":
+            try:
+                self._move_to(self.run_dir, "")
+            except OSError as error:
+                self.failed(f"it stays in {self.folder}", error)
         self.make_folder()
         name = f"{self.settings.part}.receipt.json" if self.settings.part else "receipt.json"
         import json
@@ -187,25 +202,26 @@ class Session:
             "ms": ms,
         }
         (self.folder / name).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
-        if not self.settings.part and not self.run_dir:
-            if len(self.subjects) == 1:
-                self._join_to(*next(iter(self.subjects.items())))
-            _forget(self.settings.results)
+        if not self.settings.part and not self.run_dir and len(self.subjects) == 1:
+            self._move_to(*next(iter(self.subjects.items())))
 
-    def _join_to(self, run_dir: Path, part: str) -> None:
-        """Move the files of a command that dealt with one finished run beside those of that run."""
+    def _move_to(self, run_dir: Path, part: str) -> None:
+        """Move the files beside those of a run: its own, or those of a command that did a part of its work later."""
+        import shutil
+
         target = run_dir / "telemetry"
         target.mkdir(exist_ok=True)
         for path in list(self.folder.iterdir()):
             plain = path.name in ("traces.jsonl", "logs.jsonl", "metrics.jsonl", "receipt.json")
-            new = target / (f"{part}.{path.name}" if plain else path.name)
+            new = target / (f"{part}.{path.name}" if part and plain else path.name)
             if new.exists() and new.suffix == ".jsonl":
                 with new.open("ab") as stream:
                     stream.write(path.read_bytes())
                 path.unlink()
             else:
-                os.replace(path, new)
+                shutil.move(path, new)  # a copy, where it is another file system
         self.folder.rmdir()
+        self.folder = target
 
     def _tell(self) -> None:
         """Say what went wrong: on stderr, and in the run's log."""
@@ -228,15 +244,3 @@ class Session:
             }
             with suppress(OSError), (self.run_dir / "run.log").open("ab") as stream:
                 stream.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-
-
-def _forget(results: Path) -> None:
-    """Remove the oldest folders of commands that are no run, and of runs that were killed; not of those that live."""
-    home = results / ".telemetry"
-    alive = {entry.name for entry in os.scandir(results / ".working")} if (results / ".working").is_dir() else set()
-    with os.scandir(home) as entries:
-        there = [(entry.stat().st_mtime_ns, entry.path) for entry in entries if entry.name not in alive]
-    for _, path in sorted(there)[:-KEPT]:
-        for file in os.scandir(path):
-            os.unlink(file.path)
-        os.rmdir(path)

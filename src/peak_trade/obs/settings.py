@@ -57,9 +57,9 @@ def endpoint_of(text: str) -> Endpoint:
 class Settings(NamedTuple):
     """What a process was asked for.
 
-    `run_id` is that of the run, or the process's own where it makes none; `given` what was asked for. `part` names a
-    process that another one started to do a part of its work. `files` are the declarative configurations, put
-    together. `complaint` says which setting was passed over.
+    `run_id` is that of the run, or the process's own where it makes none; `given` what was asked for, as it stands.
+    `part` names a process that another one started to do a part of its work. `files` are the declarative
+    configurations, put together. `complaint` says which setting was passed over.
     """
 
     run_id: str
@@ -80,7 +80,6 @@ class Settings(NamedTuple):
         words = list(argv)
         asked = _option(words, "--run-id") or env.get("PEAK_RUN_ID", "")
         given = env.get("PEAK_OTEL_RESULTS") or _option(words, "--results-dir") or env.get("PEAK_RESULTS_DIR")
-        asked = asked.strip().lower()
         to = env.get("PEAK_OTEL_EXPORTER_OTLP_ENDPOINT", "").strip()
         endpoint = endpoint_of(to) if to else None
         ratio, complaint = _number(env, "PEAK_OTEL_SAMPLE_RATIO", 1.0, least=0.0, most=1.0)
@@ -94,7 +93,7 @@ class Settings(NamedTuple):
         elif not endpoint or env.get("PEAK_OTEL_FILE") == "1":
             files.append(folder / "otel-file.yaml")
         return cls(
-            run_id=asked if UUID4.fullmatch(asked) else str(uuid.uuid4()),
+            run_id=named if UUID4.fullmatch(named := asked.strip().lower()) else str(uuid.uuid4()),
             given=asked,
             results=Path(given or CHECKOUT / "results").absolute(),
             part=env.get("PEAK_OTEL_PART", ""),

@@ -2,6 +2,7 @@
 
 It takes itself back first (sys.path, PYTHONPATH, the place of another sitecustomize), so that the program and whatever
 it starts see what they would see without telemetry; then it starts telemetry. No way to fail may reach the program.
+Ctrl-C in here would be a fatal error of Python's, with a traceback: it waits until it can be what scripts make of it.
 """
 
 import time
@@ -9,6 +10,7 @@ import time
 STARTED_NS = time.time_ns()
 
 import os  # noqa: E402 - the first thing is the clock
+import signal  # noqa: E402 - as above
 import sys  # noqa: E402 - as above
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -35,6 +37,10 @@ def _run_the_other() -> None:
 
 
 def _begin() -> None:
+    interrupts: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:  # else it is ignored, and stays so
+        signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
     _take_back()
     try:
         from peak_trade.obs.entry import start
@@ -42,6 +48,12 @@ def _begin() -> None:
         start(STARTED_NS)
     except Exception as error:  # noqa: BLE001 - the one guard: not even a broken installation may stop the program
         sys.stderr.write(f"warn: telemetry skipped: {type(error).__name__}: {error}\nhint: just setup observability\n")
+    if handler is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handler)
+    if interrupts:
+        sys.stderr.write("error: interrupted\n")
+        sys.stderr.flush()
+        os._exit(1)
     _run_the_other()
 
 
