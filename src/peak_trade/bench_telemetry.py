@@ -39,6 +39,7 @@ for _ in range(int(sys.argv[2]) + 1):
     saved = time.perf_counter()
     for rows in range(400): bare("SYNTHETIC", rows)
     print((made - start - (time.perf_counter() - saved)) / 400, (saved - made) / 400)
+if session.fault or not session.spans: sys.exit(session.fault or "no span was made")
 """
 
 

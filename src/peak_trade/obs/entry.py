@@ -33,13 +33,10 @@ def start(started_ns: int) -> None:
         if session.settings.makes_run and not session.settings.given:
             os.environ["PEAK_RUN_ID"] = session.settings.run_id  # the wrapper had no means to make one
         with _uncollected():  # imports make much that stays: to look for garbage in it costs a tenth of the start
-            from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
-
             from peak_trade.obs import edges, pipes
 
             if not pipes.configure(session):
                 return
-            session.context = ContextVarsRuntimeContext()
             edges.install(session)
     except Exception as error:  # noqa: BLE001 - the one guard: whatever is broken, the program runs plainly
         _skip(error)

@@ -264,6 +264,7 @@ def configure(session: Session) -> bool:
     the files say that nothing is to be recorded.
     """
     from opentelemetry import metrics, trace
+    from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 
     of_traces: Any
     of_logs: Any
@@ -311,6 +312,7 @@ def configure(session: Session) -> bool:
 
     resource = import_module("opentelemetry.configuration._resource").create_resource(config.resource)
     limits, wanted = config.attribute_limits, 0
+    session.context = ContextVarsRuntimeContext()
     session.tracers, session.meters = trace.NoOpTracerProvider(), metrics.NoOpMeterProvider()
     with (
         _instead(of_traces, "_create_span_processor", spans),
