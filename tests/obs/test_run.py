@@ -244,6 +244,16 @@ def test_a_run_that_is_told_to_end_flushes(number: int, case: Any) -> None:
     assert ran.receipt()["status"] == "done"
 
 
+def test_with_stderr_closed_a_complaint_is_lost_and_nothing_else(case: Any) -> None:
+    case.strategy("tells", "import os, time\ndef tells(bars):\n    os.kill(os.getpid(), 2)\n    time.sleep(20)\n")
+    run_id = str(uuid.uuid4())
+    closed = ["bash", "-c", 'exec "$@" 2>&-', "bash", *case.command("--run-id", run_id)]
+    ran = case.call(closed, run_id, PEAK_OTEL_SAMPLE_RATIO="7")
+    assert (ran.code, ran.stderr) == (1, "")
+    assert json.loads((ran.run_dir / "error.json").read_text())["message"] == "interrupted"
+    assert ran.receipt()["status"] == "done"
+
+
 def test_a_process_that_is_terminated_flushes_and_dies_of_it(case: Any, tools: Any) -> None:
     program = (
         "import sys, time\nfrom pathlib import Path\nfrom peak_trade.evidence.ledger import Ledger\n"

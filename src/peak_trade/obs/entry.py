@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from peak_trade.errors import InputError
@@ -44,7 +44,13 @@ def start(started_ns: int) -> None:
     atexit.register(_leave, session)
     _flush_on_sigterm(session)
     if session.settings.complaint:
-        sys.stderr.write(f"warn: {session.settings.complaint}\nhint: docs/ops/telemetry.md lists the settings\n")
+        _say(f"warn: {session.settings.complaint}\nhint: docs/ops/telemetry.md lists the settings\n")
+
+
+def _say(text: str) -> None:
+    with suppress(AttributeError, OSError, ValueError):  # a stderr that is closed, or a file to read from
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 @contextmanager
@@ -74,7 +80,7 @@ def _skip(error: Exception) -> None:
         if "PEAK_SKIPPED" in os.environ and os.getpid() == pid:
             part, _, why = os.environ["PEAK_SKIPPED"].partition(": ")
             why, _, hint = why.partition("; hint: ")
-            sys.stderr.write(f"warn: {part} skipped: {why}\n" + (f"hint: {hint}\n" if hint else ""))
+            _say(f"warn: {part} skipped: {why}\n" + (f"hint: {hint}\n" if hint else ""))
 
     atexit.register(tell)
 

@@ -36,6 +36,14 @@ def _run_the_other() -> None:
         spec.loader.exec_module(other)
 
 
+def _say(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):  # it was closed before Python began, or is a file to read from
+        pass
+
+
 def _begin() -> None:
     interrupts: list[int] = []
     handler = signal.getsignal(signal.SIGINT)
@@ -47,12 +55,11 @@ def _begin() -> None:
 
         start(STARTED_NS)
     except Exception as error:  # noqa: BLE001 - the one guard: not even a broken installation may stop the program
-        sys.stderr.write(f"warn: telemetry skipped: {type(error).__name__}: {error}\nhint: just setup observability\n")
+        _say(f"warn: telemetry skipped: {type(error).__name__}: {error}\nhint: just setup observability\n")
     if handler is signal.default_int_handler:
         signal.signal(signal.SIGINT, handler)
     if interrupts:
-        sys.stderr.write("error: interrupted\n")
-        sys.stderr.flush()
+        _say("error: interrupted\n")
         os._exit(1)
     _run_the_other()
 
