@@ -218,7 +218,7 @@ merge-log pr *args:
 # Measure what runs, engine, evidence, tracking and lake cost
 [group('maintain')]
 bench *args:
-    {{ tested }} python scripts/bench.py "$@"
+    {{ tested }} python scripts/bench/bench.py "$@"
 
 # Compile constraints.txt anew; with `--upgrade`, to the newest versions
 [group('maintain')]

@@ -25,7 +25,8 @@ def main() -> int:
     args = parser.parse_args()
 
     from peak_trade.errors import RunError
-    from peak_trade.evidence import listing, retention
+    from peak_trade.ops import retention
+    from peak_trade.shown import listing
 
     script.show_warnings()
     results = script.results_dir(args.results_dir, there=True)

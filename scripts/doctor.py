@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
-    from peak_trade import doctor  # after the arguments: --help answers at once
+    from peak_trade.ops import doctor  # after the arguments: --help answers at once
 
     findings = doctor.examine(script.repo_root(), script.results_dir(args.results_dir))
     if args.json:

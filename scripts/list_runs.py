@@ -16,7 +16,8 @@ def main() -> int:
     parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
-    from peak_trade.evidence import listing, run_dir
+    from peak_trade.evidence import run_dir
+    from peak_trade.shown import listing
 
     script.show_warnings()
     results = script.results_dir(args.results_dir)

@@ -19,7 +19,8 @@ def main() -> int:
     if args.list == bool(args.runs):
         parser.error("either RUN or --list is needed")
 
-    from peak_trade.evidence import listing, retention
+    from peak_trade.ops import retention
+    from peak_trade.shown import listing
 
     script.show_warnings()
     results = script.results_dir(args.results_dir, there=True)

@@ -15,7 +15,8 @@ def main() -> int:
     parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
-    from peak_trade.evidence import listing, run_dir
+    from peak_trade.evidence import run_dir
+    from peak_trade.shown import listing
     from peak_trade.tracking import receipt
 
     script.show_warnings()

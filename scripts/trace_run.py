@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
-    from peak_trade.evidence import telemetry, waterfall
+    from peak_trade.shown import telemetry, waterfall
 
     results = script.results_dir(args.results_dir)
     told = telemetry.read(results, telemetry.find(results, args.run))

@@ -18,7 +18,8 @@ def main() -> int:
     parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
-    from peak_trade.evidence import run_dir, verify
+    from peak_trade.evidence import run_dir
+    from peak_trade.trust import verify
 
     script.show_warnings()
     results = script.results_dir(args.results_dir, there=True)

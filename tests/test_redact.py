@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from peak_trade import config, runner
 from peak_trade.errors import RunError
-from peak_trade.evidence import listing, verify
 from peak_trade.redact import MASK, Redactor, is_secret_key
+from peak_trade.shown import listing
+from peak_trade.trust import verify
 
 # --- keys ---------------------------------------------------------------------------------------------------------
 

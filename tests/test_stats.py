@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from peak_trade import stats
-from peak_trade.data.trades import Trades
 from peak_trade.errors import InputError
+from peak_trade.market.trades import Trades
 from peak_trade.stats import REASONS, STATS, Undefined
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "reports" / "stats.md"

@@ -33,9 +33,9 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from peak_trade.config import Execution, Sizing, Stops
-from peak_trade.data.bars import Bars
-from peak_trade.data.trades import EXIT_REASONS, Trades
 from peak_trade.errors import RunError
+from peak_trade.market.bars import Bars
+from peak_trade.market.trades import EXIT_REASONS, Trades
 
 __all__ = ["Result", "run"]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from peak_trade.backtest import Result, run
 from peak_trade.config import Execution, Sizing, Stops
-from peak_trade.data.bars import Bars
+from peak_trade.market.bars import Bars
 
 settings.register_profile("local", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("local"), derandomize=True, database=None)

@@ -16,9 +16,9 @@ import pytest
 
 from peak_trade.backtest import Result, run
 from peak_trade.config import Execution, Sizing, Stops
-from peak_trade.data.bars import Bars
-from peak_trade.data.trades import EXIT_REASONS, SIDES
 from peak_trade.errors import RunError
+from peak_trade.market.bars import Bars
+from peak_trade.market.trades import EXIT_REASONS, SIDES
 
 Play = Callable[..., Result]
 WORDS = {

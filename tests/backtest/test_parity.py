@@ -31,7 +31,7 @@ import pytest
 
 from peak_trade.backtest import Result, run
 from peak_trade.config import Execution, Stops
-from peak_trade.data.bars import Bars
+from peak_trade.market.bars import Bars
 
 pd = pytest.importorskip("pandas")
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from peak_trade import backtest
 from peak_trade.backtest import Result, run
 from peak_trade.config import Execution, Sizing, Stops
-from peak_trade.data.bars import Bars
-from peak_trade.data.trades import EXIT_REASONS
+from peak_trade.market.bars import Bars
+from peak_trade.market.trades import EXIT_REASONS
 
 Markets = Callable[..., Any]
 Floats = np.ndarray[Any, np.dtype[np.float64]]

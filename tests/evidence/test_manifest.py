@@ -24,10 +24,10 @@ from in_toto_attestation.v1.statement import Statement
 
 import peak_trade
 from peak_trade import config
-from peak_trade.data.fingerprint import fingerprint
-from peak_trade.data.ohlcv import load_bars
 from peak_trade.errors import RunError
 from peak_trade.evidence import manifest, provenance, tables
+from peak_trade.market.fingerprint import fingerprint
+from peak_trade.market.ohlcv import load_bars
 
 Evidence = Any  # of conftest.py, which cannot be imported
 

@@ -17,7 +17,7 @@ from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import manifest, run_dir
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.run_dir import RunDir, find, new_run_id, recover, runs, unfinished
-from peak_trade.evidence.verify import verify_all
+from peak_trade.trust.verify import verify_all
 
 A, B, C = (f"{letter * 8}-0000-4000-8000-000000000000" for letter in "abc")
 

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from peak_trade.data.trades import EXIT_REASONS, SIDES, Trades
 from peak_trade.errors import RunError
 from peak_trade.evidence import tables
+from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
 NAMES = ("timestamp", "equity", "drawdown")
 AWKWARD = [

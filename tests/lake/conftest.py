@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from peak_trade import config, runner
-from peak_trade.data.bars import Bars
 from peak_trade.data.lake import build, commit, query
 from peak_trade.errors import PeakError
+from peak_trade.market.bars import Bars
 
 
 @pytest.fixture(scope="session", autouse=True)

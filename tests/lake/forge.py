@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow.csv
 import pyarrow.parquet  # noqa: F401 - imported before the fork
 
-from peak_trade.data.bars import Bars
 from peak_trade.data.lake import build, compact, ingest, parts, writer
+from peak_trade.market.bars import Bars
 
 CALLS = ("open", "write", "fsync", "mkdir", "rename", "link", "unlink", "rmdir")
 OTHERS = ("replace", "remove", "symlink", "truncate", "ftruncate", "pwrite", "writev", "sendfile")

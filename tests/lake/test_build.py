@@ -15,8 +15,9 @@ import pytest
 
 from peak_trade.data.lake import build, check, commit, parts, schema
 from peak_trade.data.lake.writer import writing
-from peak_trade.evidence import retention, run_dir, tables
+from peak_trade.evidence import run_dir, tables
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.ops import retention
 
 Script = Callable[..., subprocess.CompletedProcess[bytes]]
 

@@ -115,7 +115,7 @@ def test_readers_see_every_row_while_others_write_and_compact(tmp_path: Path, lo
     ingest.ingest_bars(lake, look.bars([10] * 24, "2024-01-01"), source="made")
     program = (
         "import sys; sys.path.insert(0, sys.argv[2]); import numpy as np; from pathlib import Path\n"
-        "from peak_trade.data.lake import compact, ingest; from peak_trade.data.bars import Bars\n"
+        "from peak_trade.data.lake import compact, ingest; from peak_trade.market.bars import Bars\n"
         "for day in range(1, 500):\n"
         "    c = np.full(24, 10.0 * day)\n"
         "    t = np.datetime64('2024-01-01', 'ns') + (24 * day + np.arange(24)) * np.timedelta64(3600, 's')\n"

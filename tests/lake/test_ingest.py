@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from peak_trade.data.bars import Bars
 from peak_trade.data.lake import check, commit, ingest
 from peak_trade.errors import InputError
+from peak_trade.market.bars import Bars
 
 CLOSES = "SELECT strftime(timestamp, '%d %H'), close, revision FROM ohlcv ORDER BY timestamp"
 

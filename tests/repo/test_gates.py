@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import tomllib
@@ -78,31 +79,77 @@ def test_every_warning_that_pytest_lets_pass_has_its_reason_above_it(root: Path,
     assert [lines[number] for number in at if not lines[number - 1].startswith("#")] == []
 
 
-def test_every_module_has_its_place_in_the_layers(root: Path, settings: dict[str, Any]) -> None:
-    layers = [
-        name.strip(" ()")
-        for row in settings["importlinter"]["contracts"][0]["layers"]
-        for name in re.split("[|:]", row)
-    ]
-    paths = [path.relative_to(root / "src").with_suffix("") for path in (root / "src" / "peak_trade").rglob("*.py")]
-    modules = [".".join(path.parts).removesuffix(".__init__") for path in paths]
+def test_every_module_is_in_a_room_of_the_layers(root: Path, settings: dict[str, Any]) -> None:
+    rows = settings["importlinter"]["contracts"][0]["layers"]
+    rooms = {name.strip().removeprefix("peak_trade.") for row in rows for name in row.split("|")}
+    package = root / "src" / "peak_trade"
+    there = {path.relative_to(package).parts[0].removesuffix(".py") for path in package.rglob("*.py")}
+    assert there - {"__init__"} == rooms
 
-    def placed(module: str) -> bool:
-        return any(
-            layer == module or module.startswith(f"{layer}.") or layer.startswith(f"{module}.") for layer in layers
-        )
 
-    assert "peak_trade.errors" in modules
-    assert [module for module in modules if not placed(module)] == []
+def imports_of(path: Path) -> set[str]:
+    """The modules of the package that a file imports, wherever in it; `from a import b` may name a module or not."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.startswith("peak_trade.")}
+
+
+def circles(package: Path) -> list[str]:
+    """The folders and files of a package that need each other, in words, at every depth."""
+    needs: dict[str, set[str]] = {}
+    for path in package.rglob("*.py"):
+        here = path.relative_to(package).with_suffix("").parts
+        for name in imports_of(path):
+            there = tuple(name.split(".")[1:])
+            if not (package.joinpath(*there[:1]).is_dir() or package.joinpath(*there[:1]).with_suffix(".py").is_file()):
+                continue  # a name in `peak_trade` itself
+            depth = next((n for n, (one, other) in enumerate(zip(here, there, strict=False)) if one != other), None)
+            if depth is not None and here != ("__init__",):
+                needs.setdefault(".".join(here[: depth + 1]), set()).add(".".join(there[: depth + 1]))
+    reach = {one: set(others) for one, others in needs.items()}
+    for middle in list(reach):  # Warshall
+        for one in reach:
+            if middle in reach[one]:
+                reach[one] |= reach[middle]
+    return sorted({" ⇄ ".join(sorted((a, b))) for a in reach for b in reach[a] if a != b and a in reach.get(b, set())})
+
+
+def test_no_folder_and_no_file_needs_one_that_needs_it(root: Path) -> None:
+    assert circles(root / "src" / "peak_trade") == []
+
+
+def test_a_circle_of_folders_would_show(tmp_path: Path) -> None:
+    for name, line in {
+        "low/a": "import peak_trade.high.b",
+        "high/b": "x = 1",
+        "high/c": "from peak_trade.low import d",
+        "low/d": "",
+    }.items():
+        path = tmp_path / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(line, encoding="utf-8")
+    assert circles(tmp_path) == ["high ⇄ low"]
+
+
+def test_the_docstring_of_a_room_says_what_it_may_import(root: Path) -> None:
+    rooms = sorted((root / "src" / "peak_trade").glob("*/__init__.py"))
+    told = {path.parent.name: ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "" for path in rooms}
+    assert [name for name, text in told.items() if "May import" not in text and name != "data"] == []
 
 
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("errors", "import peak_trade.doctor", "an import only points down"),
-        ("doctor", "import peak_trade.script", "the package does not know its scripts"),
+        ("errors", "import peak_trade.ops.doctor", "an import only points down"),
+        ("evidence/ledger", "import peak_trade.trust.verify", "an import only points down"),
+        ("report/svg", "import peak_trade.ops.git", "an import only points down"),
+        ("ops/doctor", "import peak_trade.script", "the package does not know its scripts"),
         ("script", "import peak_trade.config", "an import only points down"),
-        ("doctor", "import opentelemetry", "telemetry watches from outside"),
+        ("ops/doctor", "import opentelemetry", "telemetry watches from outside"),
     ],
 )
 def test_import_linter_stops_an_import_against_the_layers(

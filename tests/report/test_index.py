@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from peak_trade.evidence import listing, tables
+from peak_trade.evidence import tables
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.report import index, render
 from peak_trade.report.markup import number, percent
+from peak_trade.shown import listing
 
 SERIES = ("timestamp", "equity", "drawdown", "position")
 

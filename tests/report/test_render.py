@@ -115,7 +115,7 @@ def test_no_source_code_is_on_the_page(rendered: Any) -> None:
 
 
 def test_the_report_lies_in_the_run_directory_and_leaves_the_seal_intact(rendered: Any, runs: Any) -> None:
-    from peak_trade.evidence.verify import verify
+    from peak_trade.trust.verify import verify
 
     assert rendered("usual") == runs["usual"] / "report" / "backtest_report.html"
     assert verify(runs["usual"]).findings == []

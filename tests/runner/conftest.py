@@ -18,7 +18,7 @@ import pytest
 
 from peak_trade.evidence import run_dir
 from peak_trade.evidence.ledger import Ledger
-from peak_trade.evidence.verify import verify_all
+from peak_trade.trust.verify import verify_all
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """\

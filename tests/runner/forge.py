@@ -158,7 +158,8 @@ def until_told(most: int | None = None) -> Iterator[int]:
 
 def watch(request: dict[str, Any]) -> int:
     """Recover and read, over and over, until told to end; print each run that was taken over and each break seen."""
-    from peak_trade.evidence import ledger, listing, run_dir
+    from peak_trade.evidence import ledger, run_dir
+    from peak_trade.shown import listing
 
     results, rounds = Path(request["results"]), 0
     for _ in until_told():
@@ -178,7 +179,7 @@ def watch(request: dict[str, Any]) -> int:
 
 def clean(request: dict[str, Any]) -> int:
     """Clean up `rounds` times, else over and over until told to end, and print what became of each run."""
-    from peak_trade.evidence import retention
+    from peak_trade.ops import retention
 
     results = Path(request["results"])
     for _ in until_told(request.get("rounds")):
@@ -190,7 +191,8 @@ def clean(request: dict[str, Any]) -> int:
 
 def check(request: dict[str, Any]) -> int:
     """List and verify everything, over and over, until told to end; print each thing that is wrong."""
-    from peak_trade.evidence import listing, verify
+    from peak_trade.shown import listing
+    from peak_trade.trust import verify
 
     results, rounds = Path(request["results"]), 0
     for _ in until_told():
@@ -298,7 +300,7 @@ def all_dead() -> None:
 
 def delete_first() -> None:
     """Delete a run before its tombstone is written."""
-    from peak_trade.evidence import retention
+    from peak_trade.ops import retention
 
     real = retention._Remover._note
 
@@ -311,7 +313,7 @@ def delete_first() -> None:
 
 def delete_in_place() -> None:
     """Delete a run under its own name."""
-    from peak_trade.evidence import retention
+    from peak_trade.ops import retention
 
     def delete_run(self: Any, run_id: str) -> None:
         os.rmdir(run_id, dir_fd=self.aside)
@@ -322,7 +324,7 @@ def delete_in_place() -> None:
 
 def all_at_once() -> None:
     """Let clean-ups overlap: they wait for each other once they have planned."""
-    from peak_trade.evidence import retention
+    from peak_trade.ops import retention
 
     class Free:
         LOCK_EX = LOCK_NB = 0
@@ -345,9 +347,9 @@ def all_at_once() -> None:
 
 def hold_nothing() -> None:
     """Let signals interrupt a seal."""
-    from peak_trade import runner
+    from peak_trade.runner import order
 
-    runner._uninterrupted = contextlib.nullcontext  # type: ignore[assignment]
+    order.uninterrupted = contextlib.nullcontext  # type: ignore[assignment]
 
 
 SABOTAGE = {
@@ -438,7 +440,10 @@ def serve() -> None:
 
     sys.meta_path.insert(0, WithoutPyarrow)  # type: ignore[arg-type]
     from peak_trade import backtest, runner, script, stats, strategies  # noqa: F401 - imported once, for every child
-    from peak_trade.evidence import listing, provenance, retention, run_dir, verify  # noqa: F401
+    from peak_trade.evidence import provenance, run_dir  # noqa: F401
+    from peak_trade.ops import retention  # noqa: F401
+    from peak_trade.shown import listing  # noqa: F401
+    from peak_trade.trust import verify  # noqa: F401
 
     provenance.GitQuestion(ROOT).answer()
     strategies.resolve("sma_crossover")

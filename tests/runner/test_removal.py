@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
-from peak_trade.evidence import listing, retention, run_dir, verify
+from peak_trade.evidence import run_dir
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.ops import retention
+from peak_trade.shown import listing
+from peak_trade.trust import verify
 
 KILLED = -9
 CODES = ("ENOSPC", "EACCES", "EIO")

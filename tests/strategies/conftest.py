@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from peak_trade.data.bars import Bars
+from peak_trade.market.bars import Bars
 
 DAY = np.timedelta64(86_400, "s")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from peak_trade.evidence import verify
 from peak_trade.tracking import receipt
 from peak_trade.tracking.receipt import Receipt
+from peak_trade.trust import verify
 
 
 def made(status: Any, **fields: Any) -> Receipt:

@@ -1,4 +1,1 @@
-"""What enters a run and what leaves it.
-
-In: `bars`, from files (`ohlcv`), their contract (`contract`), calendar (`calendar`) and fingerprint. Out: `trades`.
-"""
+"""The lake, where the runbook names it: `data.lake`. Bars live in `market`."""

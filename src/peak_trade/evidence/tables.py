@@ -21,8 +21,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from peak_trade.data.trades import EXIT_REASONS, SIDES, Trades
 from peak_trade.errors import RunError
+from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
 __all__ = ["TRADE_COLUMNS", "read_series", "read_trades", "series_csv", "series_digest", "trades_csv", "trades_digest"]
 

@@ -24,9 +24,9 @@ from opentelemetry.trace import Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from peak_trade.obs.hooks import Wrap, when_imported
-from peak_trade.obs.session import Session
+from peak_trade.obs.session import Open, Session
 
-__all__ = ["EDGES", "Edge", "Open", "install"]
+__all__ = ["EDGES", "Edge", "install"]
 
 _SCOPE = "peak_trade.obs"
 _LONGEST = 20_000  # characters of a stack trace, or of a log record
@@ -43,14 +43,6 @@ class Edge(NamedTuple):
     function: str
     before: Callable[[Session, Given], Told]
     after: Callable[[Session, Given, Any], Told] = lambda session, given, result: {}
-
-
-class Open(NamedTuple):
-    """A span that has not ended."""
-
-    span: Any
-    token: Any
-    name: str
 
 
 # --- what the spans tell ------------------------------------------------------------------------------------------
@@ -122,13 +114,13 @@ def _reported(session: Session, given: Given, made: Any) -> Told:
 
 
 EDGES = (
-    Edge("run", "peak_trade.runner", "run", _run_begins, lambda session, given, run_dir: {"status": "sealed"}),
-    Edge("load_bars", "peak_trade.data.ohlcv", "load_bars",
+    Edge("run", "peak_trade.runner.order", "run", _run_begins, lambda session, given, run_dir: {"status": "sealed"}),
+    Edge("load_bars", "peak_trade.market.ohlcv", "load_bars",
          lambda session, given: {"symbol": given["symbol"], "timeframe": given["timeframe"]}, _loaded),
-    Edge("contract", "peak_trade.data.ohlcv", "check_ohlcv",
+    Edge("contract", "peak_trade.market.ohlcv", "check_ohlcv",
          lambda session, given: {"rows": len(given["bars"])},
          lambda session, given, found: {"violations": len(found)}),
-    Edge("strategy", "peak_trade.runner", "_within",
+    Edge("strategy", "peak_trade.runner.order", "within",
          lambda session, given: {name: session.facts.get(name) for name in ("strategy", "symbol", "rows")}),
     Edge("backtest", "peak_trade.backtest", "run",
          lambda session, given: {"symbol": given["bars"].symbol, "rows": len(given["bars"])},
@@ -357,9 +349,9 @@ PLACES = (
     Place("peak_trade.evidence.run_dir", "RunDir.create", after=_begun),
     Place("peak_trade.evidence.run_dir", "RunDir.abandon", lambda session, given: _taken_back(session)),
     # the last moment before code runs that may do anything, and none of those whose time is taken
-    Place("peak_trade.runner", "_logging_to", lambda session, given: session.save()),
+    Place("peak_trade.runner.order", "logging_to", lambda session, given: session.save()),
     Place("peak_trade.evidence.run_dir", "RunDir.publish", after=lambda session, given, path: session.published(path)),
-    Place("peak_trade.runner", "_JsonLines.emit", lambda session, given: _stamp(session, given["record"])),
+    Place("peak_trade.runner.log", "RunLog.emit", lambda session, given: _stamp(session, given["record"])),
     Place("peak_trade.tracking.batch", "MlflowTracker._send_off",
           lambda session, given: _join(session, given["run_dir"].name)),
     Place("peak_trade.report.render", "Builtin._start",

@@ -298,8 +298,9 @@ def configure(session: Session) -> bool:
         if file and (file.output_stream or "").startswith(home):
             name = f"{settings.part}." * bool(settings.part) + file.output_stream.removeprefix(home)
             create = lambda: _file_exporter(signal)(session.make_folder() / name)  # noqa: E731 - the same in place
-        session.pipes.append(Pipe(session, signal, create, to_file=file is not None))
-        return session.pipes[-1]
+        made = Pipe(session, signal, create, to_file=file is not None)
+        session.pipes.append(made)
+        return made
 
     def spans(of: Any) -> _Spans:
         return _Spans(pipe("spans", (of.batch or of.simple).exporter, of_traces._create_span_exporter))

@@ -16,20 +16,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from peak_trade.obs.settings import Settings, environment
 
-if TYPE_CHECKING:
-    from peak_trade.obs.edges import Open
-    from peak_trade.obs.pipes import Pipe
-
-__all__ = ["FAREWELL_S", "GRACE_S", "Session"]
+__all__ = ["FAREWELL_S", "GRACE_S", "Open", "Session"]
 
 GRACE_S = 0.35  # beyond the time-out of a request: for a name that is not found, and an answer that drips
 FAREWELL_S = 0.1  # for all senders that did not get through to see that it is over
 START = str(Path(__file__).with_name("start"))
 _JOINED = ("PEAK_RUN_ID", "TRACEPARENT", "PEAK_OTEL_PART", "PEAK_OTEL_RESULTS", "PEAK_OTEL_JOINED")
+
+
+class Open(NamedTuple):
+    """A span that has not ended."""
+
+    span: Any
+    token: Any
+    name: str
 
 
 class Session:
@@ -45,7 +49,7 @@ class Session:
         self.meters: Any = None
         self.loggers: Any = None
         self.context: Any = None  # what knows the span that is open here: our own, which the program does not see
-        self.pipes: list[Pipe] = []
+        self.pipes: list[Any] = []  # see `pipes`
         self.finishers: list[Callable[[], None]] = []
         self.spans = self.logs = self.dropped = 0
         self.why = ""  # the signal that ended the process

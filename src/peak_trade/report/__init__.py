@@ -1,5 +1,7 @@
 """The report of a run: from a run directory to one HTML file that needs nothing else.
 
+May import trust, shown, evidence and what is below them; takes run directories, never live objects.
+
 In reading order:
 
 - `numbers`: what the page works out beyond stats.json, such as returns by month;

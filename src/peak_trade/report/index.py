@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from peak_trade.evidence import listing
 from peak_trade.evidence.run_dir import runs
 from peak_trade.report.markup import number, percent, text
 from peak_trade.report.render import OUTPUT, replace
 from peak_trade.report.svg import through
+from peak_trade.shown import listing
 
 __all__ = ["sample", "write"]
 

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from peak_trade.data.trades import Trades
 from peak_trade.errors import RunError
-from peak_trade.evidence import manifest, run_dir, tables, telemetry, verify
+from peak_trade.evidence import manifest, run_dir, tables
+from peak_trade.market.trades import Trades
+from peak_trade.shown import telemetry
 from peak_trade.stats.values import Floats
+from peak_trade.trust import verify
 
 __all__ = ["Run", "find"]
 

@@ -5,11 +5,11 @@ Telemetry is not sealed, and a run may have none: then the report says nothing o
 
 from __future__ import annotations
 
-from peak_trade.evidence import waterfall
-from peak_trade.evidence.telemetry import LEVELS
-from peak_trade.evidence.waterfall import Block, Row
 from peak_trade.report.markup import cell, counted, table, text
 from peak_trade.report.run import Run
+from peak_trade.shown import waterfall
+from peak_trade.shown.telemetry import LEVELS
+from peak_trade.shown.waterfall import Block, Row
 
 __all__ = ["there", "timing"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from peak_trade.data.trades import EXIT_REASONS, SIDES, Trades
+from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 from peak_trade.report import svg
 from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, percent_label, times_of
 from peak_trade.report.markup import counted, figure_of, money, number, percent, table

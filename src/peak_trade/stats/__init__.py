@@ -1,5 +1,7 @@
 """The statistics of a run: pure functions on NumPy arrays, and one table that names them all.
 
+May import market and the leaves.
+
 In reading order:
 
 - `values`: what a statistic may be, a finite number or `Undefined(reason)`, and never NaN, infinity or a crash;

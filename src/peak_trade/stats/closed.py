@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from peak_trade.data.trades import Trades
+from peak_trade.market.trades import Trades
 from peak_trade.stats.equity import years_to_annualise
 from peak_trade.stats.values import Floats, NoValueError, Times, finite, total
 

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from peak_trade.data.trades import Trades
 from peak_trade.errors import InputError
+from peak_trade.market.trades import Trades
 from peak_trade.stats import against, closed
 from peak_trade.stats import equity as curve
 from peak_trade.stats import sample as spread

@@ -1,5 +1,7 @@
 """Strategies: pure functions `(bars, *, params…) -> target`, and what it takes to call anybody's.
 
+May import market and the leaves; it alone imports a user's code.
+
 A target is a float64 array of shape (N,), one value a bar: the exposure in [-1, 1] to hold after that bar's close.
 Bar i is decided from bars 0 to i alone.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from peak_trade.data.bars import Bars
+from peak_trade.market.bars import Bars
 from peak_trade.strategies.rolling import rolling_mean, rolling_std
 from peak_trade.strategies.signals import Floats, Window, exposure, hold
 

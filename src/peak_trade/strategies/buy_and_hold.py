@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from peak_trade.data.bars import Bars
+from peak_trade.market.bars import Bars
 from peak_trade.strategies.signals import Floats
 
 __all__ = ["buy_and_hold"]

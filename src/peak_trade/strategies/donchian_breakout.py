@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from peak_trade.data.bars import Bars
 from peak_trade.errors import InputError
+from peak_trade.market.bars import Bars
 from peak_trade.strategies.rolling import lag, rolling_max, rolling_min
 from peak_trade.strategies.signals import Floats, Window, exposure, hold
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from peak_trade.data.bars import Bars
+from peak_trade.market.bars import Bars
 from peak_trade.strategies.rolling import ema_lag
 from peak_trade.strategies.signals import Floats, Window, check_order, exposure
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from peak_trade.data.bars import Bars
+from peak_trade.market.bars import Bars
 from peak_trade.strategies.rolling import lag
 from peak_trade.strategies.signals import Floats, Window, exposure
 

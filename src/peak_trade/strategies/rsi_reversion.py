@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from peak_trade.data.bars import Bars
+from peak_trade.market.bars import Bars
 from peak_trade.strategies.rolling import wilder
 from peak_trade.strategies.signals import Floats, Window, exposure, hold
 

@@ -1,5 +1,7 @@
 """Tracking: finished runs, logged to MLflow from their directories alone.
 
+May import evidence and what is below it; takes run directories, never live objects.
+
 In reading order: `content` says what of a run MLflow shows; `store` where that is kept, and how two take turns there;
 `worker` is the process that logs, and alone imports mlflow; `batch` starts it, sets it a limit and ends it; `receipt`
 is what stays in the run's directory. `tracker` is all that a run needs: it knows none of them until it has to.

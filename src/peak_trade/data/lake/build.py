@@ -23,15 +23,16 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from peak_trade.config import locate
-from peak_trade.data.fingerprint import fingerprint
 from peak_trade.data.lake import ingest, parts, schema, traces
 from peak_trade.data.lake.commit import Live
 from peak_trade.data.lake.writer import GRACE_S, Writer, writing
-from peak_trade.data.ohlcv import load_bars
 from peak_trade.errors import InputError, PeakError, RunError
-from peak_trade.evidence import manifest, telemetry
+from peak_trade.evidence import manifest
 from peak_trade.evidence.ledger import Entry, Ledger, Reading
 from peak_trade.evidence.run_dir import WORKING, latest, runs
+from peak_trade.market.fingerprint import fingerprint
+from peak_trade.market.ohlcv import load_bars
+from peak_trade.shown import telemetry
 
 __all__ = ["Built", "build"]
 

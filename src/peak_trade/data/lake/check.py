@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
-from peak_trade.data.bars import Bars
-from peak_trade.data.calendar import count_gaps
-from peak_trade.data.contract import Violations, check_ohlcv, check_trades
 from peak_trade.data.lake import commit, parts, query, schema
 from peak_trade.data.lake.commit import Commit, Part
-from peak_trade.data.trades import EXIT_REASONS, SIDES, Trades
 from peak_trade.errors import PeakError
+from peak_trade.market.bars import Bars
+from peak_trade.market.calendar import count_gaps
+from peak_trade.market.contract import Violations, check_ohlcv, check_trades
+from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
 __all__ = ["Checked", "Finding", "check"]
 

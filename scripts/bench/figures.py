@@ -1,0 +1,84 @@
+"""What the benches share: a figure, the table that they go into, and the bars that are measured over."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from msgspec import Struct
+
+from peak_trade.errors import InputError
+from peak_trade.evidence import tables
+from peak_trade.evidence.provenance import environment
+from peak_trade.market.bars import Bars
+
+__all__ = ["Figure", "as_markdown", "config_of", "figure", "machine", "random_bars", "write"]
+
+
+class Figure(Struct, frozen=True):
+    """One measured thing: its median, least and most, in `unit`; `ratio` says what it is compared with."""
+
+    name: str
+    median: float
+    least: float
+    most: float
+    unit: str
+    ratio: str = ""
+
+
+def machine() -> str:
+    """Return the class of this machine in one line."""
+    made, cores = environment(), os.cpu_count()
+    return f"{made['cpu']}, {cores} cores; Python {made['python']}, NumPy {made['numpy']}, {made['system']}"
+
+
+def random_bars(count: int, *, seed: int = 7) -> Bars:
+    """Return `count` one-minute bars of a random walk, the same for the same seed."""
+    draw = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(draw.normal(0, 1e-3, count)))
+    opened = np.concatenate([[100.0], close[:-1]]) * np.exp(draw.normal(0, 1e-4, count))
+    high = np.maximum(opened, close) * (1 + np.abs(draw.normal(0, 5e-4, count)))
+    low = np.minimum(opened, close) * (1 - np.abs(draw.normal(0, 5e-4, count)))
+    timestamp = np.datetime64("2000-01-01", "ns") + np.arange(count) * np.timedelta64(60, "s")
+    return Bars(timestamp, opened, high, low, close, np.ones(count), "SYNTHETIC", "1m")
+
+
+def figure(name: str, seconds: Sequence[float], ratio: str = "") -> Figure:
+    """Return the figure of something that took these seconds, each time that it was done."""
+    ordered = sorted(value * 1e3 for value in seconds)
+    return Figure(name, statistics.median(ordered), ordered[0], ordered[-1], "ms", ratio)
+
+
+def config_of(folder: Path, bars: Bars) -> Path:
+    """Write bars and a config for them into `folder`, and return the config's path."""
+    columns = {name: getattr(bars, name) for name in ("timestamp", "open", "high", "low", "close", "volume")}
+    (folder / "bars.csv").write_bytes(b"".join(tables.series_csv(columns)))
+    path = folder / "config.toml"
+    path.write_text(
+        '[data]\npath = "bars.csv"\nsymbol = "SYNTHETIC"\ntimeframe = "1m"\n'
+        '[strategy]\nname = "sma_crossover"\n[execution]\nfee_bps = 1.0\nslippage_bps = 1.0\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def as_markdown(figures: Sequence[Figure]) -> str:
+    """Return the figures as a Markdown table."""
+    rows = [f"| {f.name} | {f.median:,.1f} | {f.least:,.1f} – {f.most:,.1f} | {f.unit} | {f.ratio} |" for f in figures]
+    return "\n".join(["| what | median | range | unit | beside |", "|---|---:|---:|---|---|", *rows])
+
+
+def write(page: Path, figures: Sequence[Figure]) -> None:
+    """Put the figures and this machine's class between the markers of a page."""
+    text = page.read_text(encoding="utf-8")
+    head, start, rest = text.partition(_START)
+    _, end, tail = rest.partition(_END)
+    if not (start and end):
+        raise InputError(f"{page.name} has no {_START} … {_END}", hint="git checkout the page")
+    page.write_text(f"{head}{start}\n{machine()}\n\n{as_markdown(figures)}\n{end}{tail}", encoding="utf-8")
+
+
+_START, _END = "<!-- measured -->", "<!-- /measured -->"

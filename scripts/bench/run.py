@@ -1,0 +1,205 @@
+"""What the run costs, measured side by side in one go: whole processes, the engine, the evidence, and other engines.
+
+Every figure is the median of several runs; ratios compare figures of the same call, as machines differ and drift.
+Peers run where they are installed (`just setup dev`), over the same bars, strategy and costs.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from figures import Figure, config_of, figure, random_bars
+
+from peak_trade import backtest, config, runner, stats, strategies
+from peak_trade.config import Execution, Stops
+from peak_trade.errors import RunError
+from peak_trade.market.bars import Bars
+from peak_trade.market.ohlcv import load_bars
+from peak_trade.trust import verify
+
+__all__ = ["measure"]
+
+_COSTS = Execution(fee_bps=1.0, slippage_bps=1.0)
+_BACKTESTING = """
+import sys, time, numpy as np, pandas as pd
+from backtesting import Backtest, Strategy
+from backtesting.lib import crossover
+a = np.load(sys.argv[1])
+columns = ("open", "high", "low", "close", "volume")
+frame = pd.DataFrame({name.title(): a[name] for name in columns}, index=pd.DatetimeIndex(a["timestamp"]))
+class Cross(Strategy):
+    def init(self):
+        mean = lambda x, n: pd.Series(x).rolling(n).mean()
+        self.fast, self.slow = self.I(mean, self.data.Close, 20), self.I(mean, self.data.Close, 50)
+    def next(self):
+        if self.fast[-1] > self.slow[-1]:
+            self.position or self.buy()
+        elif self.position:
+            self.position.close()
+test = Backtest(frame, Cross, cash=1e9, commission=1e-4, spread=1e-4)
+start = time.perf_counter(); test.run(); print(time.perf_counter() - start)
+"""
+_VECTORBT = """
+import sys, time, numpy as np, pandas as pd, vectorbt as vbt
+a = np.load(sys.argv[1])
+index = pd.DatetimeIndex(a["timestamp"])
+close, opened = pd.Series(a["close"], index), pd.Series(a["open"], index)
+def once():
+    fast, slow = close.rolling(20).mean(), close.rolling(50).mean()
+    held = (fast > slow).shift(1, fill_value=False)
+    made = vbt.Portfolio.from_signals(
+        close, held & ~held.shift(1, fill_value=False), ~held, price=opened, fees=1e-4, slippage=1e-4, freq="1min")
+    return made.value(), made.trades.records
+once()
+start = time.perf_counter(); once(); print(time.perf_counter() - start)
+"""
+
+
+# A process inherits the peak memory of the one that starts it, so a small one does.
+_LAUNCHER = """
+import os, sys, time
+quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+start = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet), 0)
+print(time.perf_counter() - start, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def measure(root: Path, *, repeat: int = 7, peers: bool = True) -> Iterator[Figure]:
+    """Measure everything and yield each figure as soon as it is known."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        yield from _processes(root, folder, repeat)
+        yield from _evidence(root, folder, repeat)
+        yield from _engine(folder, repeat, peers)
+        yield from _verify(root, folder)
+
+
+def _timed(action: Callable[[], object], repeat: int) -> list[float]:
+    action()  # the first call warms caches
+    seconds = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def _processes(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:
+    """Whole cold processes in an environment that holds the core alone, in turn with importing NumPy there."""
+    environment_ = folder / "core"
+    made = {"check": True, "capture_output": True, "cwd": root}
+    subprocess.run(["uv", "venv", "--python", sys.executable, str(environment_)], **made)  # type: ignore[call-overload]
+    install = [
+        "uv",
+        "pip",
+        "install",
+        "--python",
+        str(environment_),
+        "--compile-bytecode",
+        "-c",
+        "constraints.txt",
+        "-e",
+        ".",
+    ]
+    subprocess.run(install, **made)  # type: ignore[call-overload]
+    python = str(environment_ / "bin" / "python")
+    script = str(root / "scripts" / "run_strategy_from_config.py")
+    file = str(config_of(folder, random_bars(10_000)))
+    run = [python, script, "--config", file, "--results-dir", str(folder / "cold")]
+    numpy = [python, "-c", "import numpy"]
+    pairs = [(_process(numpy), _process(run)) for _ in range(repeat + 1)][1:]
+    bare, whole = (list(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(one[0] / other[0] for other, one in pairs)
+    extra = statistics.median(one[1] - other[1] for other, one in pairs)
+    yield figure("process: import numpy", [seconds for seconds, _ in bare])
+    yield figure("process: run, 10,000 bars, core only", [s for s, _ in whole], f"{ratio:.2f} × import numpy")
+    memory = sorted(megabytes for _, megabytes in whole)
+    yield Figure("process: its peak memory", statistics.median(memory), memory[0], memory[-1], "MB",
+                 f"{extra:.1f} MB above import numpy")  # fmt: skip
+
+
+def _process(command: list[str]) -> tuple[float, float]:
+    """Return wall seconds and peak memory in MB of one process."""
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", _LAUNCHER, *command], capture_output=True, text=True)
+    if done.returncode:
+        raise RunError(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
+    seconds, kilobytes = done.stdout.split()
+    return float(seconds), float(kilobytes) / 1e3
+
+
+def _evidence(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:
+    """The same 10,000-bar run in process, with and without evidence; git is asked once for all."""
+    source = config.load(config_of(folder, random_bars(10_000)))
+
+    def bare() -> None:
+        bars = load_bars(str(folder / "bars.csv"), symbol="SYNTHETIC", timeframe="1m").bars
+        _trade(bars, Stops())
+
+    full = _timed(lambda: runner.run(source, root=root, results=folder / "results"), repeat)
+    plain = _timed(bare, repeat)
+    cost = statistics.median(full) - statistics.median(plain)
+    yield figure("in process: bare backtest with statistics, 10,000 bars", plain)
+    yield figure("in process: the same as a sealed run", full, f"evidence {cost * 1e3:.1f} ms")
+
+
+def _trade(bars: Bars, stops: Stops, **params: int) -> backtest.Result:
+    target = strategies.resolve("sma_crossover")(bars, **params)
+    result = backtest.run(bars, target, execution=_COSTS, stops=stops)
+    stats.compute(bars.timestamp, result.equity, result.position, result.trades,
+                  risk_free_rate=0.0, periods_per_year=525_600.0)  # fmt: skip
+    return result
+
+
+def _engine(folder: Path, repeat: int, peers: bool) -> Iterator[Figure]:
+    """Strategy and engine over 1 M and 10 M bars, and other engines over the same 1 M."""
+    bars = random_bars(1_000_000)
+    function = strategies.resolve("sma_crossover")
+
+    def crossing(over: Bars, stops: Stops = Stops(), **params: int) -> Any:
+        return backtest.run(over, function(over, **params), execution=_COSTS, stops=stops).trades
+
+    ours = _timed(lambda: crossing(bars), repeat)
+    yield figure("engine: 1 M bars, SMA crossover with costs", ours, f"{len(crossing(bars)):,} trades")
+    tight = Stops(stop_loss=0.002, take_profit=0.004, trailing_stop=0.003)
+    count = len(crossing(bars, tight, fast=4, slow=12))
+    stopped = _timed(lambda: crossing(bars, tight, fast=4, slow=12), repeat)
+    yield figure("engine: 1 M bars, three stops", stopped, f"{count:,} trades")
+    long = random_bars(10_000_000)
+    ten = _timed(lambda: crossing(long), max(3, repeat // 2))
+    yield figure("engine: 10 M bars, SMA crossover with costs", ten,
+                  f"{statistics.median(ten) / statistics.median(ours):.1f} × 1 M")  # fmt: skip
+    if peers:
+        np.savez(folder / "bars.npz", **{name: getattr(bars, name) for name in
+                                         ("timestamp", "open", "high", "low", "close", "volume")})  # fmt: skip
+        for name, program in (("backtesting.py", _BACKTESTING), ("vectorbt", _VECTORBT)):
+            yield _peer(name, program, folder / "bars.npz", statistics.median(ours))
+
+
+def _peer(name: str, program: str, bars: Path, ours: float) -> Figure:
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program, str(bars)], capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["?"])[-1]
+        return Figure(f"peer: {name}, 1 M bars, SMA crossover", 0.0, 0.0, 0.0, "ms", f"did not run: {reason[:80]}")
+    seconds = float(done.stdout.split()[-1])
+    return figure(f"peer: {name}, 1 M bars, SMA crossover", [seconds], f"{seconds / ours:.0f} × ours")
+
+
+def _verify(root: Path, folder: Path) -> Iterator[Figure]:
+    """Check 1,000 runs of 500 bars each."""
+    source, results = config.load(config_of(folder, random_bars(500))), folder / "thousand"
+    for _ in range(1_000):
+        runner.run(source, root=root, results=results)
+    start = time.perf_counter()
+    states = [verdict.state for verdict in verify.verify_all(results, None, root=root)]
+    seconds = time.perf_counter() - start
+    yield figure("verify: 1,000 runs of 500 bars", [seconds], f"{states.count('intact')} intact with the ledger")

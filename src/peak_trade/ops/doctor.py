@@ -1,0 +1,149 @@
+"""What this checkout needs and has: tools, extras, pins, runs and disk, each with the command that mends it.
+
+Nothing heavy is imported. Runs that dead processes left are brought to their end, and removals of runs that they began;
+nothing else is changed.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from peak_trade.evidence import run_dir
+from peak_trade.evidence.files import size
+from peak_trade.evidence.ledger import Ledger
+from peak_trade.ops import retention
+
+__all__ = ["Finding", "examine", "extras", "pins"]
+
+_REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)[^;]*(?:;.*extra == ['\"](?P<extra>[\w-]+)['\"])?")
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;\\]+)", re.MULTILINE)
+_OPTIONAL_TOOLS = {"quarto": "renders the report", "chromium": "looks at the report", "docker": "runs the dashboards"}
+
+
+class Finding(NamedTuple):
+    """One thing looked at; `hint` is the command that mends it.
+
+    Its state is `ok`, `missing`, `stale`, `broken` or `mended`.
+    """
+
+    name: str
+    state: str
+    detail: str
+    hint: str = ""
+    needed: bool = False
+
+
+def examine(root: Path, results: Path) -> list[Finding]:
+    """Look at everything, in the order in which a newcomer would set it up.
+
+    `root` is the checkout, `results` the directory that holds the runs; it need not exist.
+    """
+    tools = [_python(), *_tools(), *extras(), pins(root / "constraints.txt")]
+    return [*tools, *_runs(results), _ledger(results), _disk(results)]
+
+
+def extras(distribution: str = "peak-trade") -> Iterator[Finding]:
+    """Tell of each extra of `distribution` whether all that it names is installed."""
+    wanted: dict[str, list[str]] = {}
+    for text in metadata.requires(distribution) or []:
+        match = _REQUIREMENT.match(text)
+        if match and match["extra"] not in (None, "all"):  # `all` is the others, said once more
+            wanted.setdefault(match["extra"], []).append(match["name"])
+    for extra, names in wanted.items():
+        missing = [name for name in names if _installed_version(name) is None]
+        if missing:
+            detail = "lacks " + ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if missing[3:] else "")
+            yield Finding(f"extra {extra}", "missing", detail, f"just setup {extra}")
+        else:
+            yield Finding(f"extra {extra}", "ok", "installed")
+
+
+def pins(constraints: Path) -> Finding:
+    """Tell whether what is installed has the versions of `constraints`.
+
+    A name may be pinned more than once, by Python version; any of its versions counts as in step.
+    """
+    pinned: dict[str, set[str]] = {}
+    for match in _PIN.finditer(constraints.read_text(encoding="utf-8")):
+        pinned.setdefault(_canonical(match["name"]), set()).add(match["version"])
+    installed = {name: version for name in pinned if (version := _installed_version(name)) is not None}
+    astray = [f"{name} {version}" for name, version in installed.items() if version not in pinned[name]]
+    if astray:
+        return Finding("pins", "stale", "not as pinned: " + ", ".join(sorted(astray)), "just setup", needed=True)
+    return Finding("pins", "ok", f"{len(installed)} packages as pinned")
+
+
+def _python() -> Finding:
+    good = sys.version_info >= (3, 11)
+    return Finding(
+        "python", "ok" if good else "stale", f"{platform.python_version()} at {sys.executable}", "python 3.11 or newer"
+    )
+
+
+def _tools() -> Iterator[Finding]:
+    for name, hint in (("git", "install git"), ("uv", "pip install uv"), ("just", "pip install rust-just")):
+        yield _tool(name, hint, needed=name == "git")
+    for name, use in _OPTIONAL_TOOLS.items():
+        yield _tool(name, f"optional: {use}")
+
+
+def _tool(name: str, hint: str, *, needed: bool = False) -> Finding:
+    path = shutil.which(name)
+    if path is None:
+        return Finding(name, "missing", "not on PATH", hint, needed)
+    try:
+        asked = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return Finding(name, "missing", f"{path} does not answer --version", hint, needed)
+    version = re.search(r"\d+(?:\.\d+)+", asked.stdout)
+    return Finding(name, "ok", f"{version[0] if version else '?'} at {path}")
+
+
+def _runs(results: Path) -> Iterator[Finding]:
+    """Bring the runs and removals of dead processes to their end, and tell of each, and of runs still going on."""
+    mended = run_dir.recover(results) + retention.finish(results)
+    yield from (Finding(f"run {run_id[:8]}", "mended", what) for run_id, what in mended)
+    going = [left.run_id[:8] for left in run_dir.unfinished(results) if left.alive]
+    yield Finding(
+        "runs", "ok", f"{len(run_dir.runs(results))} finished, {len(going)} going on {' '.join(going)}".rstrip()
+    )
+
+
+def _ledger(results: Path) -> Finding:
+    """Tell whether each line of the ledger is one, and follows from the one before."""
+    try:
+        reading = Ledger(results).read()
+    except OSError as error:
+        return Finding("ledger", "broken", f"can't be read: {error.strerror}", "check the folder", needed=True)
+    if reading.broken:
+        return Finding(
+            "ledger", "broken", f"not whole at line {reading.broken[0][0]}", "just verify --all", needed=True
+        )
+    return Finding("ledger", "ok", f"{len(reading.entries)} lines, each chained to the one before")
+
+
+def _disk(results: Path) -> Finding:
+    files = [path.lstat().st_size for path in results.rglob("*") if not path.is_dir()] if results.is_dir() else []
+    there = next(path for path in (results, *results.resolve().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    detail = f"{size(sum(files))} in {len(files)} files under {results}, {size(free)} free"
+    return Finding("disk", "ok" if free > 1e9 else "stale", detail, "make room: less than 1 GB is free")
+
+
+def _installed_version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,95 @@
+"""A run under way: what was asked, the directory that it fills, and what has been noted for its manifest."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, field
+
+from peak_trade.config import Config, Source
+from peak_trade.errors import RunError
+from peak_trade.evidence.ledger import now
+from peak_trade.evidence.run_dir import RunDir, new_run_id, warn_unfinished
+from peak_trade.redact import Redactor
+from peak_trade.runner.log import RunLog
+
+__all__ = ["Attempt", "Stages", "asked"]
+
+_LOG = logging.getLogger("peak_trade.run")
+
+
+class Stages(Struct):
+    """The stages of a run: when it began, which one it is in, and the ms that each took."""
+
+    began: str = field(default_factory=now)
+    now: str = "start"
+    milliseconds: dict[str, float] = {}
+
+    @contextmanager
+    def clock(self, stage: str) -> Iterator[None]:
+        """Note the time that a stage takes."""
+        self.now, start = stage, time.perf_counter()
+        try:
+            yield
+        finally:
+            self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + (time.perf_counter() - start) * 1e3
+
+
+class Attempt(Struct):
+    """A run from its START record on. `follows` is the sha256 of that record."""
+
+    source: Source
+    root: Path
+    argv: list[str]
+    stages: Stages
+    redactor: Redactor
+    directory: RunDir
+    log: RunLog
+    follows: str
+    receipts: list[dict[str, Any]] = []
+
+    @classmethod
+    def begin(
+        cls, source: Source, root: Path, results: Path, run_id: str | None, argv: list[str], stages: Stages,
+        redactor: Redactor,
+    ) -> Attempt:  # fmt: skip
+        """Make the working directory, and put the START record on disk; RunError where that can't be written."""
+        directory = None
+        try:
+            warn_unfinished(results)
+            directory = RunDir.create(results, new_run_id(run_id), given=run_id is not None)
+            follows = directory.ledger.append("start", directory.run_id, **asked(source.config))
+        except OSError as error:
+            if directory:
+                directory.abandon()
+            raise RunError(
+                f"cannot write to {results}: {error.strerror}",
+                hint="check the folder and the disk; PEAK_RESULTS_DIR names another folder",
+            ) from None
+        return cls(source, root, argv, stages, redactor, directory, RunLog(directory, redactor), follows)
+
+    def skip(self, part: str, reason: str, hint: str = "") -> None:
+        """Warn that an optional part was skipped, and note it; with PEAK_STRICT=1 the run fails instead."""
+        if os.environ.get("PEAK_STRICT") == "1":
+            raise RunError(f"{part} was skipped: {reason}", hint=hint or "PEAK_STRICT=1 makes every skip a failure")
+        _LOG.warning("%s skipped: %s%s", part, reason, f"; hint: {hint}" if hint else "")
+        self.receipts.append({"part": part, "outcome": "skipped", "reason": reason})
+
+    def skip_what_could_not_start(self) -> None:
+        """Take over what was skipped before this program began, as `part: reason; hint: …` in the environment says."""
+        if text := os.environ.pop("PEAK_SKIPPED", ""):
+            part, _, reason = self.redactor.text(text).partition(": ")
+            reason, _, hint = reason.partition("; hint: ")
+            self.skip(part, reason, hint)
+
+
+def asked(config: Config) -> dict[str, str]:
+    """Return what the ledger and the manifest call a run by."""
+    strategy = config.strategy.name or config.strategy.entrypoint or ""
+    return {"strategy": strategy, "symbol": config.data.symbol, "timeframe": config.data.timeframe}

@@ -1,0 +1,99 @@
+"""The manifest's own part of a run: what was asked, what the run was made from, and the circumstances."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from peak_trade import strategies
+from peak_trade.evidence import manifest, provenance
+from peak_trade.evidence.ledger import now
+from peak_trade.market import fingerprint, ohlcv
+from peak_trade.redact import as_utf8
+from peak_trade.runner.attempt import Attempt, asked
+from peak_trade.runner.snapshot import plain
+
+__all__ = ["definition", "git_state", "predicate"]
+
+
+def definition(
+    attempt: Attempt,
+    git: provenance.GitQuestion,
+    loaded: ohlcv.Loaded,
+    function: Callable[..., Any],
+    params: dict[str, Any],
+) -> dict[str, Any]:
+    """Return what was asked and what the run was made from."""
+    config = attempt.source.config
+    marks = fingerprint.fingerprint(loaded.bars)
+    code = strategies.source_digest(function, attempt.root)
+    bars = {
+        "name": "bars",
+        "digest": {"sha256": marks.pop("digest")},
+        "annotations": {
+            **asked(config),
+            "source": attempt.redactor.text(config.data.source),
+            "files": [{"name": as_utf8(Path(f.path).name), "sha256": f.sha256, "bytes": f.bytes} for f in loaded.files],
+            **marks,
+            "dropped": loaded.dropped,
+            "violations": loaded.violations,
+            "gaps": loaded.gaps.missing,
+            "assumptions": loaded.assumptions,
+        },
+    }
+    del bars["annotations"]["strategy"]  # type: ignore[attr-defined] # of the run, not of the bars
+    return {
+        "buildType": manifest.BUILD,
+        "externalParameters": attempt.redactor.tree(
+            {
+                "config": attempt.directory.sealed["config_snapshot.toml"],
+                "overrides": plain(attempt.source.overrides),
+            }
+        ),
+        "internalParameters": {"seed": config.run.seed, "environment": provenance.environment()},
+        "resolvedDependencies": [
+            bars,
+            {"name": "strategy", "digest": _known(sha256=code.get("sha256")), "annotations": code},
+            git_state(git),
+            {"name": "constraints.txt", "digest": _known(sha256=provenance.pins(attempt.root))},
+        ],
+    }
+
+
+def _from_root(folder: Path, root: Path) -> str:
+    """Return a folder relative to the repository, so that it is found there in any checkout; as it is, outside."""
+    return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
+
+
+def git_state(git: provenance.GitQuestion) -> dict[str, Any]:
+    """Return the checkout as a dependency of the run: its commit, and whether there were changes."""
+    state = git.answer() or {}
+    return {"name": "git", "digest": _known(gitCommit=state.get("commit")), "annotations": state}
+
+
+def _known(**digests: str | None) -> dict[str, str]:
+    """Return the digests there are: a statement has no room for null in their place."""
+    return {name: value for name, value in digests.items() if value}
+
+
+def predicate(
+    attempt: Attempt,
+    status: str,
+    origin: dict[str, Any],
+    results: dict[str, Any],
+    error: dict[str, str] | None = None,
+) -> manifest.Predicate:
+    """Return the whole predicate: `origin` (see `definition`), what came out, and what varies from run to run."""
+    cost = {"part": "evidence", "outcome": "done", "ms": round(attempt.stages.milliseconds.get("evidence", 0.0), 3)}
+    details = {
+        "builder": {"id": "urn:peak-trade:runner", "version": {"peak_trade": provenance.environment()["peak_trade"]}},
+        "metadata": {"invocationId": attempt.directory.run_id, "startedOn": attempt.stages.began, "finishedOn": now()},
+        "folder": _from_root(attempt.source.path.parent, attempt.root),
+        "argv": attempt.redactor.argv(map(as_utf8, attempt.argv)),
+        "host": os.uname().nodename,
+        "milliseconds": {stage: round(ms, 3) for stage, ms in attempt.stages.milliseconds.items()},
+    }
+    receipts = [*attempt.receipts, cost | {"bytes": attempt.directory.bytes}]
+    return manifest.Predicate(status, origin, details, results, receipts, {"follows": attempt.follows}, error)

@@ -1,0 +1,85 @@
+"""What may end a run from outside: its time limit, SIGTERM and Ctrl-C, and the moments in which none of them may.
+
+All of it works by signals, which reach the main thread alone; in another thread a run has no limit and holds none back.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+__all__ = ["TimeOut", "termination_raised", "uninterrupted", "within"]
+
+_T = TypeVar("_T")
+
+
+class TimeOut(BaseException):
+    """The strategy took too long. Not an Exception, so that a strategy's own `except Exception` does not swallow it."""
+
+
+def within(seconds: float | None, strategy: Callable[[], _T]) -> _T:
+    """Return what `strategy` returns; raise TimeOut in it once it has taken `seconds`.
+
+    One that swallows the exception has a second to end, then gets it again and again, at changing intervals, until one
+    of them comes between two of its handlers. It never comes in this module: what tidies up here is not interrupted.
+    """
+    if seconds is None:
+        return strategy()
+    rung = 0
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        nonlocal rung
+        if frame is None or frame.f_code.co_filename == __file__:
+            return
+        rung += 1
+        if rung > 1:
+            signal.setitimer(signal.ITIMER_REAL, rung % 64 * 1e-6 + 1e-6, 1e-3)
+        raise TimeOut
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+        return strategy()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def termination_raised() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: with evidence."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold signals back while a run is being sealed: it is a matter of milliseconds.
+
+    By handlers, since one that is masked in this thread reaches the process by another (NumPy's libraries have some).
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = {
+        number: signal.signal(number, lambda signum, frame: held.append(signum))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for signum in held:
+            signal.raise_signal(signum)

@@ -1,0 +1,71 @@
+"""A run's log, `run.log`: what this process logs and warns of while a run is made, as JSON lines with the run_id."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from peak_trade.evidence.ledger import now
+from peak_trade.evidence.run_dir import RunDir
+from peak_trade.redact import Redactor, as_utf8
+
+__all__ = ["RunLog", "logging_to"]
+
+
+class RunLog(logging.Handler):
+    """Writes each record to `run.log` as one JSON line with the run_id; a full disk is not worth a dead run."""
+
+    def __init__(self, directory: RunDir, redactor: Redactor) -> None:
+        super().__init__()
+        self.directory, self.redactor = directory, redactor
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        try:  # the file is opened for each: user code that configures logging closes what handlers hold open
+            handle = os.open(self.directory.path / "run.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                os.write(handle, msgspec.json.encode(self._line(record)) + b"\n")
+            finally:
+                os.close(handle)
+        except Exception:  # noqa: BLE001 - a message that cannot be made, or a full disk: as every log handler does
+            self.handleError(record)
+
+    def _line(self, record: logging.LogRecord) -> dict[str, str]:
+        line = {
+            "time": now(),
+            "level": record.levelname.lower(),
+            "run_id": self.directory.run_id,
+            "logger": record.name,
+            "message": self.redactor.text(as_utf8(record.getMessage())),
+        }
+        text = getattr(record, "traceback", None) or (
+            record.exc_info and "".join(traceback.format_exception(*record.exc_info))
+        )
+        if text:
+            line["traceback"] = self.redactor.text(as_utf8(text))
+        if trace := getattr(record, "otelTraceID", ""):  # the names that OpenTelemetry gives them
+            line["trace_id"], line["span_id"] = trace, record.otelSpanID  # type: ignore[attr-defined] # come together
+        return line
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing: the record has reached stderr by its own way."""
+
+
+@contextmanager
+def logging_to(handler: RunLog) -> Iterator[None]:
+    """Send all log records and warnings of this process to `handler` too."""
+    ours, level = logging.getLogger("peak_trade"), logging.getLogger("peak_trade").level
+    logging.getLogger().addHandler(handler)
+    ours.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        ours.setLevel(level)
+        logging.getLogger().removeHandler(handler)

@@ -1,0 +1,271 @@
+"""The order of a run: config, bars, strategy, backtest, statistics, evidence, seal. Nothing else knows it.
+
+    bars ─▶ START ─▶ strategy ─▶ target ─▶ backtest ─▶ stats ─▶ files ─▶ manifest ─▶ seal
+
+Up to START nothing is written: a wrong config or wrong data leaves no trace. From START on every way out leaves
+evidence: a sealed run, or a run sealed as failed with its config, its log and its error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Never
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from peak_trade import backtest, stats, strategies
+from peak_trade.config import Config, Source, locate
+from peak_trade.errors import PeakError, RunError
+from peak_trade.evidence import files, manifest, provenance, tables
+from peak_trade.evidence.run_dir import ERROR, new_run_id
+from peak_trade.market import calendar, ohlcv
+from peak_trade.market.bars import Bars
+from peak_trade.market.trades import Trades
+from peak_trade.redact import Redactor, as_utf8
+from peak_trade.runner.attempt import Attempt, Stages, asked
+from peak_trade.runner.definition import definition, git_state, predicate
+from peak_trade.runner.limits import TimeOut, termination_raised, uninterrupted, within
+from peak_trade.runner.log import logging_to
+from peak_trade.runner.snapshot import plain, write_config
+from peak_trade.stats.values import need
+
+__all__ = ["run"]
+
+_LOG = logging.getLogger("peak_trade.run")
+
+
+def run(
+    source: Source,
+    *,
+    root: Path,
+    results: Path,
+    run_id: str | None = None,
+    argv: Sequence[str] = (),
+) -> Path:
+    """Run a loaded config and return the sealed directory `results/<run_id>/`.
+
+    `root` is the repository in which relative paths and the git state are looked up.
+
+    Raises InputError where config, data or parameters are wrong, RunError where the strategy or a write fails; the
+    error's `run_id` attribute names the evidence that was left, if any was.
+    """
+    run_id = new_run_id(run_id) if run_id else None
+    results = results.absolute()  # a strategy may change the current directory
+    redactor = Redactor(msgspec.to_builtins(source.config), source.overrides)
+    stages = Stages()
+    git = provenance.GitQuestion(root)  # it answers while the bars are loaded
+    try:
+        with stages.clock("load"):
+            loaded = _load_bars(source, root)
+            function = _registered(source.config)
+        with stages.clock("evidence"):
+            attempt = Attempt.begin(source, root, results, run_id, list(argv), stages, redactor)
+    except BaseException:
+        git.answer()  # leave no process behind
+        raise
+    try:
+        with logging_to(attempt.log), termination_raised():
+            try:
+                return _make(attempt, git, loaded, function)
+            except BaseException as error:  # noqa: BLE001 - the one guard: whatever a strategy does, evidence is left
+                _fail(attempt, git, error)
+    finally:
+        attempt.directory.release()
+
+
+def _load_bars(source: Source, root: Path) -> ohlcv.Loaded:
+    data = source.config.data
+    loaded = ohlcv.load_bars(
+        locate(data.path, source.bases(root)),
+        symbol=data.symbol,
+        timeframe=data.timeframe,
+        columns=data.columns or None,
+        calendar=data.calendar,
+        on_violation=data.on_violation,
+    )
+    bars = loaded.bars
+    for column in (bars.timestamp, bars.open, bars.high, bars.low, bars.close, bars.volume):
+        column.setflags(write=False)  # a strategy that wrote into them would change what its own evidence is made from
+    return loaded
+
+
+def _registered(config: Config) -> Callable[..., Any] | None:
+    """Return a registered strategy, its parameters checked: that needs no user's code, so it comes before START."""
+    if config.strategy.name is None:
+        return None
+    function = strategies.resolve(config.strategy.name)
+    strategies.check_params(function, config.strategy.params)
+    return function
+
+
+def _make(
+    attempt: Attempt, git: provenance.GitQuestion, loaded: ohlcv.Loaded, function: Callable[..., Any] | None
+) -> Path:
+    config, bars = attempt.source.config, loaded.bars
+    attempt.skip_what_could_not_start()
+    for line in loaded.assumptions:
+        _LOG.info("%s", line)
+    limit = config.run.timeout_s
+    if limit and threading.current_thread() is not threading.main_thread():
+        attempt.skip("run.timeout_s", "only a run in the main thread can be stopped")
+        limit = None
+    with attempt.stages.clock("strategy"):
+        function, params, target = within(limit, lambda: _ask(attempt, bars, function))
+    with attempt.stages.clock("backtest"):
+        result = backtest.run(bars, target, execution=config.execution, sizing=config.sizing, stops=config.stops)
+        compared = None
+        if config.stats.benchmark == "buy_and_hold":
+            compared = backtest.run(bars, np.ones(len(bars)), execution=config.execution).equity
+    with attempt.stages.clock("stats"):
+        per_year = config.stats.periods_per_year or calendar.periods_per_year(
+            bars.timestamp, config.data.timeframe, config.data.calendar
+        )
+        figures = stats.compute(
+            bars.timestamp,
+            result.equity,
+            result.position,
+            result.trades,
+            risk_free_rate=config.stats.risk_free_rate,
+            periods_per_year=per_year,
+            benchmark_equity=compared,
+        )
+    with attempt.stages.clock("evidence"):
+        equity = {
+            "timestamp": bars.timestamp,
+            "equity": result.equity,
+            "drawdown": need(stats.drawdown(result.equity)),
+            "position": result.position,
+        }
+        write_config(attempt, params)
+        directory = attempt.directory
+        directory.write("stats.json", [files.encode_json(figures.to_json_object())])
+        directory.write("equity.csv", tables.series_csv(equity))
+        if compared is not None:
+            columns = {"timestamp": bars.timestamp, "close": bars.close, "equity": compared}
+            directory.write("benchmark.csv", tables.series_csv(columns))
+        _write_trades(attempt, result.trades)
+        summary = {name: figures[name] for name in ("total_return", "sharpe", "max_drawdown", "trades")}
+        outcome = {
+            "equity_digest": tables.series_digest("equity", equity),
+            "trades_digest": tables.trades_digest(result.trades),
+            "summary": summary,
+        }
+        origin = definition(attempt, git, loaded, function, params)
+        sha256 = origin["resolvedDependencies"][0]["digest"]["sha256"]
+    took = attempt.stages.milliseconds.items()
+    _LOG.info("sealing, after %s", ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in took))
+    start = time.perf_counter()
+    with uninterrupted():
+        statement = predicate(attempt, "sealed", origin, outcome)
+        path = directory.seal(statement, "sealed", **asked(config), data=sha256, bars=len(bars), **summary)
+    _LOG.info("sealed in %.1f ms", (time.perf_counter() - start) * 1e3)
+    return path
+
+
+def _ask(
+    attempt: Attempt, bars: Bars, function: Callable[..., Any] | None
+) -> tuple[Callable[..., Any], dict[str, Any], npt.NDArray[np.float64]]:
+    """Run the strategy, loading it first where it is the user's own; return it with its parameters and its target."""
+    config = attempt.source.config
+    if function is None:
+        _seed(config.run.seed)
+        function = strategies.load_entrypoint(config.strategy.entrypoint or "", attempt.source.bases(attempt.root))
+    params = strategies.check_params(function, config.strategy.params)
+    process = os.getpid()
+    try:
+        return function, params, strategies.check_target(function(bars, **params), len(bars))
+    finally:
+        if os.getpid() != process:  # a child that the strategy forked and did not end: the run is not its own
+            os._exit(1)
+
+
+def _write_trades(attempt: Attempt, trades: Trades) -> None:
+    """Write the trades as Parquet where pyarrow is installed, else as CSV."""
+    try:
+        content = tables.trades_parquet(trades)
+    except ImportError as error:
+        attempt.skip("trades.parquet", f"{error}; wrote trades.csv instead (just setup lake adds Parquet)")
+        attempt.directory.write("trades.csv", tables.trades_csv(trades))
+    else:
+        attempt.directory.write("trades.parquet", [content])
+
+
+def _fail(attempt: Attempt, git: provenance.GitQuestion, error: BaseException) -> Never:
+    """Seal what is known of a run that failed, and raise the error that its operator reads."""
+    shown = _readable(attempt, error)
+    shown.run_id = attempt.directory.run_id
+    if attempt.directory.noted:
+        if attempt.directory.path.parent == attempt.directory.results:
+            shown.hint = f"the run is sealed all the same: just show {shown.run_id}"
+        else:
+            shown.hint = "the run is sealed, but has not got its final name yet: just doctor finishes it"
+        raise shown from error
+    shown.hint = shown.hint or f"just show {shown.run_id}"
+    trace = "".join(traceback.format_exception(error))
+    attempt.log.emit(  # not by a logger: user code may have switched those off
+        logging.makeLogRecord(
+            {"name": _LOG.name, "levelname": "ERROR", "msg": shown.message, "traceback": trace},
+        )
+    )
+    told = {"stage": attempt.stages.now, "type": type(error).__name__, "message": shown.message}
+    directory = attempt.directory
+    try:
+        with uninterrupted():
+            directory.discard()
+            attempt.receipts.clear()  # they spoke of what is discarded
+            write_config(attempt)
+            directory.write(ERROR, [files.encode_json(told)])
+            origin = {
+                "buildType": manifest.BUILD,
+                "externalParameters": attempt.redactor.tree({"overrides": plain(attempt.source.overrides)}),
+                "internalParameters": {"seed": attempt.source.config.run.seed, "environment": provenance.environment()},
+                "resolvedDependencies": [git_state(git)],
+            }
+            statement = predicate(attempt, "failed", origin, {}, told)
+            directory.seal(statement, "failed", **asked(attempt.source.config), **told)
+    except OSError as second:
+        shown.hint = (
+            f"its evidence could not be sealed either ({second.strerror}): just doctor will, once there is room"
+        )
+    raise shown from error
+
+
+def _readable(attempt: Attempt, error: BaseException) -> PeakError:
+    """Return the sentence that says what went wrong."""
+    if isinstance(error, PeakError):
+        error.message = attempt.redactor.text(as_utf8(error.message))
+        return error
+    if isinstance(error, TimeOut):
+        limit = f"{attempt.source.config.run.timeout_s:g} s"
+        return RunError(
+            f"the strategy ran longer than run.timeout_s = {limit}", hint="raise it or make the strategy faster"
+        )
+    if isinstance(error, KeyboardInterrupt):
+        return RunError("interrupted")
+    if isinstance(error, OSError) and attempt.stages.now == "evidence":
+        return RunError(f"cannot write the evidence: {error.strerror or error}", hint="check the folder and the disk")
+    what = "the strategy" if attempt.stages.now == "strategy" else attempt.stages.now
+    try:
+        text = str(error)
+    except Exception as second:  # noqa: BLE001 - a user's exception may fail to say what it is, in any way
+        text = f"its text raised {type(second).__name__}"
+    text = attempt.redactor.text(as_utf8(text.strip().partition("\n")[0]))[:200]
+    return RunError(
+        f"{what} raised {type(error).__name__}" + (f": {text}" if text else ""),
+        hint=f"the traceback is in {attempt.directory.results / attempt.directory.run_id / 'run.log'}",
+    )
+
+
+def _seed(seed: int) -> None:
+    """Seed the generators that a user's strategy may draw from; registered ones draw from none."""
+    importlib.import_module("random").seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - the legacy generator is what a user's unmodified code may draw from

@@ -1,0 +1,39 @@
+"""The config as a run keeps it: the file as given, and what it came to."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from peak_trade.evidence import files
+from peak_trade.runner.attempt import Attempt
+
+__all__ = ["plain", "write_config"]
+
+
+def write_config(attempt: Attempt, params: dict[str, Any] | None = None) -> None:
+    """Write the config as given, secrets masked, and as resolved: defaults filled in, overrides applied and listed."""
+    given = attempt.source.content
+    masked = attempt.redactor.toml(given)
+    if masked != given:
+        attempt.receipts.append({"part": "config_snapshot.toml", "outcome": "redacted", "reason": "it holds secrets"})
+    resolved = msgspec.to_builtins(attempt.source.config)
+    if params is not None:
+        resolved["strategy"]["params"] = {
+            name: msgspec.to_builtins(value, enc_hook=_named, order="deterministic") for name, value in params.items()
+        }
+    resolved["overrides"] = attempt.source.overrides
+    attempt.directory.write("config_snapshot.toml", [masked])
+    attempt.directory.write("config_snapshot.json", [files.encode_json(attempt.redactor.tree(plain(resolved)))])
+
+
+def _named(value: object) -> str:
+    """Return the repr of a default that TOML has no form for, without its address: the same in every process."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def plain(tree: Any) -> Any:
+    """Return a config's tree as JSON can hold it: TOML's dates as text, infinities as words."""
+    return msgspec.json.decode(msgspec.json.encode(tree, enc_hook=_named))

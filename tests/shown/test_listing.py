@@ -1,0 +1,451 @@
+"""What people see of runs: the list, one run, how a run is named; and what a broken run does to all that."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from peak_trade.errors import InputError, RunError
+from peak_trade.evidence import run_dir
+from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.run_dir import RunDir
+from peak_trade.shown import listing
+
+Evidence = Any  # of conftest.py, which cannot be imported
+FIRST = "11111111-0000-4000-8000-000000000000"
+SECOND = "11111111-2222-4000-8000-000000000000"
+THIRD = "33333333-0000-4000-8000-000000000000"
+FOURTH = "44444444-0000-4000-8000-000000000000"
+
+
+def write_ledger(results: Path, *entries: dict[str, Any]) -> None:
+    """Write a ledger of these entries, a second after each other where they do not say when."""
+    previous, lines = "0" * 64, []
+    for second, entry in enumerate(entries):
+        when = {"time": f"2024-05-01T12:00:{second:02}.000Z"}
+        lines.append(msgspec.json.encode(when | entry | {"prev": previous}))
+        previous = hashlib.sha256(lines[-1]).hexdigest()
+    results.mkdir(exist_ok=True)
+    (results / "ledger.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+
+
+def start(run_id: str, **more: Any) -> dict[str, Any]:
+    asked = {"strategy": "sma_crossover", "symbol": "BTC/USDT", "timeframe": "1h"}
+    return {"event": "start", "run_id": run_id} | asked | more
+
+
+def sealed(run_id: str, total_return: float | None, sharpe: float | None, drawdown: float | None) -> dict[str, Any]:
+    figures = {"total_return": total_return, "sharpe": sharpe, "max_drawdown": drawdown}
+    return {"event": "sealed", "run_id": run_id, "manifest": "0" * 64} | figures
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Three runs by the ledger alone: one sealed, one without figures, one failed; their directories are empty."""
+    results = tmp_path / "results"
+    write_ledger(
+        results,
+        start(FIRST),
+        sealed(FIRST, 0.123456, 1.005, -0.25),
+        start(THIRD, strategy="strategies/mine.py:my_target", symbol="SPX"),
+        sealed(THIRD, None, None, None),
+        start(FOURTH, strategy="macd"),
+        {"event": "failed", "run_id": FOURTH, "manifest": "0" * 64, "message": "no"},
+    )
+    for run_id in (FIRST, THIRD, FOURTH):
+        (results / run_id).mkdir()
+    return results
+
+
+def statuses(results: Path) -> dict[str, str]:
+    return {row.run_id: row.status for row in listing.rows(results)}
+
+
+# --- the list -----------------------------------------------------------------------------------------------------
+
+
+def test_the_list_is_newest_first(results: Path) -> None:
+    assert listing.as_table(listing.rows(results)).splitlines() == [
+        "run_id    started (UTC)        strategy                      symbol     return  sharpe  max drawdown  status",
+        "44444444  2024-05-01 12:00:04  macd                          BTC/USDT        –       –             –  failed",
+        "33333333  2024-05-01 12:00:02  strategies/mine.py:my_target  SPX             –       –             –  sealed",
+        "11111111  2024-05-01 12:00:00  sma_crossover                 BTC/USDT  12.35 %    1.00      -25.00 %  sealed",
+    ]
+
+
+def test_run_ids_are_as_long_as_it_takes_to_tell_them_apart(results: Path) -> None:
+    Ledger(results).append("start", SECOND)
+    assert [line.split()[0] for line in listing.as_table(listing.rows(results)).splitlines()[1:]] == [
+        "11111111-2",
+        "44444444-0",
+        "33333333-0",
+        "11111111-0",
+    ]
+    full = listing.as_table(listing.rows(results), full=True).splitlines()[1:]
+    assert [line.split()[0] for line in full] == [SECOND, FOURTH, THIRD, FIRST]
+
+
+def test_runs_of_the_same_moment_are_listed_newest_first_by_the_ledger(tmp_path: Path) -> None:
+    moment = {"time": "2024-05-01T12:00:00.000Z"}
+    write_ledger(tmp_path, *(start(run_id) | moment for run_id in (THIRD, FIRST, SECOND)))
+    assert [row.run_id for row in listing.rows(tmp_path)] == [SECOND, FIRST, THIRD]
+
+
+def test_a_run_is_listed_once_whatever_happened_to_it(results: Path) -> None:
+    shutil.rmtree(results / FIRST)
+    Ledger(results).append("removed", FIRST)
+    (row,) = [row for row in listing.rows(results) if row.run_id == FIRST]
+    assert (row.status, row.started, row.total_return) == ("removed", "2024-05-01T12:00:00.000Z", 0.123456)
+
+
+def test_each_fate_of_a_run_has_its_word(results: Path) -> None:
+    ledger = Ledger(results)
+    running, dead, renamed = (RunDir.create(results, f"{n}-0000-4000-8000-000000000000", given=False)
+                              for n in ("aaaaaaaa", "bbbbbbbb", "cccccccc"))  # fmt: skip
+    for run in (running, dead, renamed):
+        ledger.append("start", run.run_id)
+    dead.release()  # as when its process has died
+    ledger.append("sealed", renamed.run_id, manifest="0" * 64)
+    renamed.release()  # died before the rename
+    ledger.append("start", SECOND)
+    ledger.append("abandoned", SECOND)  # its directory is gone: `recover` has noted it
+    shutil.rmtree(results / THIRD)
+    shutil.rmtree(results / FOURTH)
+    ledger.append("removed", FOURTH)
+    assert statuses(results) == {
+        FIRST: "sealed",
+        THIRD: "missing",
+        FOURTH: "removed",
+        SECOND: "failed",
+        running.run_id: "running",
+        dead.run_id: "unfinished",
+        renamed.run_id: "unfinished",
+    }
+    running.release()
+
+
+def test_a_directory_that_the_ledger_does_not_know_is_read(evidence: Evidence) -> None:
+    before = {row.run_id: row for row in listing.rows(evidence.results)}
+    (evidence.results / "ledger.jsonl").unlink()
+    after = {row.run_id: row for row in listing.rows(evidence.results)}
+    assert after.keys() == before.keys() == set(evidence.runs.values())
+    for run_id, row in after.items():
+        known = msgspec.structs.asdict(before[run_id])
+        assert (
+            abs(int(row.started[20:23]) - int(known["started"][20:23])) < 1000
+        )  # the ledger's line came a moment later
+        assert msgspec.structs.asdict(row) | {"started": ""} == known | {"started": ""}
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "config_snapshot.json", "stats.json"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"",
+        b"null",
+        b"[]",
+        b'{"a": 1}',
+        b"\xff",
+        b'{"a": ' + b"[" * 100_000,
+        b'{"data": [], "strategy": 5, "run": ""}',
+    ],
+)
+def test_a_directory_that_cannot_be_read_hides_no_other(evidence: Evidence, file: str, content: bytes | None) -> None:
+    (evidence.results / "ledger.jsonl").unlink()
+    (evidence.path("own") / file).unlink()
+    if content is not None:
+        evidence.rewrite("own", file, content)
+    rows = {row.run_id: row for row in listing.rows(evidence.results)}
+    assert rows.keys() == set(evidence.runs.values())
+    assert rows[evidence.runs["plain"]].status == "sealed"
+    assert isinstance(listing.as_table(list(rows.values())), str)
+    json.dumps([row.to_json_object() for row in rows.values()], allow_nan=False)
+
+
+@pytest.mark.parametrize("key", ["status", "runDetails", "buildDefinition", "results", "receipts", "ledger"])
+@pytest.mark.parametrize("value", [None, [], 5, "x", {"metadata": []}, {"resolvedDependencies": [5]}, [None]])
+def test_a_manifest_of_another_shape_hides_no_other(evidence: Evidence, key: str, value: Any) -> None:
+    (evidence.results / "ledger.jsonl").unlink()
+    statement = evidence.manifest("own")
+    statement["predicate"][key] = value
+    evidence.write_manifest("own", statement)
+    rows = {row.run_id: row.status for row in listing.rows(evidence.results)}
+    assert rows.keys() == set(evidence.runs.values())
+    assert rows[evidence.runs["plain"]] == "sealed"
+    with contextlib.suppress(RunError):  # the one error there may be
+        listing.summary(evidence.path("own"))
+
+
+def test_a_broken_ledger_lists_what_can_be_read(results: Path) -> None:
+    path = results / "ledger.jsonl"
+    path.write_bytes(b"garbage\n" + path.read_bytes() + b'{"torn')
+    assert statuses(results) == {FIRST: "sealed", THIRD: "sealed", FOURTH: "failed"}
+
+
+def test_a_ledger_that_cannot_be_read_is_a_sentence(results: Path) -> None:
+    (results / "ledger.jsonl").unlink()
+    (results / "ledger.jsonl").mkdir()
+    with pytest.raises(RunError, match=r"^results/ledger.jsonl: Is a directory$"):
+        listing.rows(results)
+
+
+def test_without_results_there_is_nothing_to_list(tmp_path: Path) -> None:
+    assert listing.rows(tmp_path / "results") == []
+    assert not (tmp_path / "results").exists()
+
+
+def test_text_that_would_break_the_table_is_made_harmless(tmp_path: Path) -> None:
+    write_ledger(tmp_path, start(FIRST, symbol="A\nB\x1b[31m\tC", strategy="日本"))
+    assert len(listing.as_table(listing.rows(tmp_path)).splitlines()) == 2
+
+
+def test_odd_values_in_the_ledger_do_no_harm(tmp_path: Path) -> None:
+    write_ledger(tmp_path, start(FIRST, symbol=5, strategy=None), sealed(FIRST, "high", [1], {}))  # type: ignore[arg-type]
+    (tmp_path / FIRST).mkdir()
+    line = listing.as_table(listing.rows(tmp_path)).splitlines()[1]
+    assert line.split() == ["11111111", "2024-05-01", "12:00:00", "5", "–", "–", "–", "sealed"]
+
+
+def test_a_ledger_of_10_000_entries_is_listed_at_once(tmp_path: Path) -> None:
+    ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(5_000)]
+    moments = (f"2024-05-{1 + at // 400:02}T{at % 24:02}:00:00.000Z" for at in range(10_000))
+    entries = [
+        {**entry, "time": next(moments)} for run_id in ids for entry in (start(run_id), sealed(run_id, 0.1, 1.0, 0.0))
+    ]
+    write_ledger(tmp_path, *entries)
+    before = time.process_time()
+    table = listing.as_table(listing.rows(tmp_path))
+    assert (
+        time.process_time() - before < 2
+    )  # 0.1 s, with room for a slow machine: what grows as the square would take 10
+    assert len(table.splitlines()) == 5_001
+
+
+# --- one run by name ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["11111111", "1", FIRST, FIRST.upper(), f" {FIRST} ", f"results/{FIRST}", f"results/{FIRST}/"]
+)
+def test_a_unique_start_names_a_run(results: Path, name: str) -> None:
+    assert run_dir.find(results, name) == results / FIRST
+
+
+def test_a_start_that_fits_more_than_one_names_them(results: Path) -> None:
+    (results / SECOND).mkdir()
+    with pytest.raises(InputError) as caught:
+        run_dir.find(results, "1111")
+    assert str(caught.value) == f"'1111' is the start of 2 runs: {FIRST}, {SECOND}"
+    assert caught.value.hint == "give more of the run_id"
+    assert run_dir.find(results, "11111111-2") == results / SECOND
+
+
+def test_a_start_that_fits_a_thousand_names_a_few(tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number:08x}-0000-4000-8000-000000000000").mkdir()
+    with pytest.raises(InputError, match=r"^'0000' is the start of 1000 runs: 0{8}-\S+, .*, …$") as caught:
+        run_dir.find(tmp_path, "0000")
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["9", "", "  ", "/", "results", "..", ".working", "ledger.jsonl", "last "])
+def test_a_name_that_fits_none_is_a_sentence(results: Path, name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        run_dir.find(results, name)
+    assert (str(caught.value), caught.value.hint) == (f"no run {name!r} in results/", "just runs lists them")
+
+
+def test_last_goes_by_the_ledger_and_not_by_the_time_of_files(results: Path) -> None:
+    os.utime(results / THIRD, (1, 1))
+    os.utime(results / FIRST, (2e9, 2e9))
+    assert run_dir.find(results, "last") == results / THIRD
+
+
+def test_last_is_a_sealed_run_that_is_there(results: Path) -> None:
+    ledger = Ledger(results)
+    ledger.append("start", SECOND)  # begun, not ended
+    assert run_dir.find(results, "last") == results / THIRD  # and the failed one does not count
+    shutil.rmtree(results / THIRD)
+    assert run_dir.find(results, "last") == results / FIRST
+    ledger.append("removed", FIRST)
+    with pytest.raises(InputError, match="no sealed run in results/"):
+        run_dir.find(results, "last")
+
+
+def test_last_is_the_run_that_was_sealed_last_not_begun_last(tmp_path: Path) -> None:
+    write_ledger(tmp_path, start(FIRST), start(THIRD), sealed(THIRD, 0, 0, 0), sealed(FIRST, 0, 0, 0))
+    for run_id in (FIRST, THIRD):
+        (tmp_path / run_id).mkdir()
+    assert run_dir.find(tmp_path, "last") == tmp_path / FIRST
+
+
+# --- one run ------------------------------------------------------------------------------------------------------
+
+
+def without_cost(text: str) -> str:
+    """Take out what differs from run to run: the run_id, and what the evidence cost."""
+    text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "RUN_ID", text)
+    return re.sub(r"(\d) files, .*", r"\1 files", text)
+
+
+def test_a_run_is_shown_in_a_few_lines(evidence: Evidence) -> None:
+    # bought at the second open, 100.0, the first close; sold at the last close: (105.03 / 100 - 1)
+    assert (evidence.root / "data" / "bars.csv").read_text().splitlines()[-1].split(",")[4] == "105.03"
+    assert without_cost(listing.summary(evidence.path("bare"))).splitlines() == [
+        "run       RUN_ID  sealed",
+        "strategy  buy_and_hold()",
+        "bars      TEST 1h, 48 from 2024-01-01 to 2024-01-02",
+        "return    5.03 %",
+        "a year    944,329.19 %, volatility 172.74 %",
+        "sharpe    6.14, max drawdown -13.88 %",
+        "trades    1, won 100.00 %, profit factor –",
+        "costs     fees 0.00, slippage 0.00",
+        "evidence  5 files",
+    ]
+
+
+def test_a_run_is_shown_with_its_name_its_overrides_and_what_was_skipped(evidence: Evidence) -> None:
+    own = without_cost(listing.summary(evidence.path("own"))).splitlines()
+    assert own[:3] == [
+        "run       RUN_ID  sealed",
+        "name      our own",
+        "strategy  strategies/own.py:steps(length=5, size=0.8)",
+    ]
+    assert any(line.startswith("skipped   trades.parquet: ") for line in own)
+    assert any("(buy and hold 4.72 %)" in line for line in own)
+    assert "overrides  strategy.params.slow=12" in listing.summary(evidence.path("plain")).splitlines()
+
+
+def test_a_failed_run_is_shown_with_its_error(evidence: Evidence) -> None:
+    assert without_cost(listing.summary(evidence.path("failed"))).splitlines() == [
+        "run       RUN_ID  failed",
+        "strategy  strategies/own.py:broken()",
+        "error     the strategy raised ValueError: no idea what to do",
+        "evidence  3 files",
+    ]
+
+
+def test_what_is_shown_as_json_is_all_that_the_run_says(evidence: Evidence) -> None:
+    shown = listing.describe(evidence.path("own"))
+    json.dumps(shown, allow_nan=False)
+    statement = evidence.manifest("own")
+    assert shown["run_id"] == evidence.runs["own"]
+    assert shown["status"] == "sealed"
+    assert shown["stats"] == json.loads((evidence.path("own") / "stats.json").read_bytes())
+    assert shown["config"] == json.loads((evidence.path("own") / "config_snapshot.json").read_bytes())
+    assert shown["receipts"] == statement["predicate"]["receipts"]
+    assert shown["madeFrom"] == statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert shown["files"] == {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "config_snapshot.json", "stats.json"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"[]", b"null", b"\xff", b'{"a": ' + b"[" * 100_000, b'{"reasons": {}}']
+)
+def test_a_run_that_cannot_be_read_is_a_sentence(evidence: Evidence, file: str, content: bytes | None) -> None:
+    (evidence.path("own") / file).unlink()
+    if content is not None:
+        evidence.rewrite("own", file, content)
+    with pytest.raises(RunError) as caught:
+        listing.summary(evidence.path("own"))
+    assert len(str(caught.value)) < 300 and "\n" not in str(caught.value)
+
+
+# --- the commands -------------------------------------------------------------------------------------------------
+
+
+def command(name: str, results: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    script = Path(__file__).parents[2] / "scripts" / f"{name}.py"
+    return subprocess.run(
+        [sys.executable, str(script), "--results-dir", str(results), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+
+
+def test_the_command_prints_the_table(results: Path) -> None:
+    answered = command("list_runs", results)
+    assert (answered.returncode, answered.stderr) == (0, "")
+    assert answered.stdout == listing.as_table(listing.rows(results)) + "\n"
+
+
+def test_the_command_prints_the_newest_as_json(results: Path) -> None:
+    answered = command("list_runs", results, "--json", "--limit", "2")
+    assert answered.returncode == 0
+    nothing = {"total_return": None, "sharpe": None, "max_drawdown": None, "pinned": False}
+    assert json.loads(answered.stdout) == [
+        {"run_id": FOURTH, "started": "2024-05-01T12:00:04.000Z", "strategy": "macd", "symbol": "BTC/USDT",
+         "timeframe": "1h", **nothing, "status": "failed"},
+        {"run_id": THIRD, "started": "2024-05-01T12:00:02.000Z", "strategy": "strategies/mine.py:my_target",
+         "symbol": "SPX", "timeframe": "1h", **nothing, "status": "sealed"},
+    ]  # fmt: skip
+
+
+def test_the_command_says_that_there_is_nothing(tmp_path: Path) -> None:
+    answered = command("list_runs", tmp_path / "results")
+    assert (answered.returncode, answered.stdout) == (0, "")
+    assert answered.stderr == "no runs in results/; just run config/my_strategy.toml makes one\n"
+    assert json.loads(command("list_runs", tmp_path / "results", "--json").stdout) == []
+
+
+def test_the_command_warns_of_what_a_dead_process_left(results: Path) -> None:
+    left = RunDir.create(results, SECOND, given=False)
+    left.release()
+    answered = command("list_runs", results)
+    assert answered.returncode == 0
+    assert answered.stderr == (
+        f"warn: 1 unfinished run(s) of dead processes: {SECOND}\nhint: just doctor seals them as failed\n"
+    )
+
+
+def test_the_command_shows_the_last_run(evidence: Evidence) -> None:
+    answered = command("show_run", evidence.results)
+    assert (answered.returncode, answered.stderr) == (0, "")
+    assert answered.stdout == listing.summary(evidence.path("bare")) + "\n"
+
+
+def test_the_command_shows_a_run_as_json(evidence: Evidence) -> None:
+    answered = command("show_run", evidence.results, "--json", evidence.runs["own"][:13])
+    assert answered.returncode == 0
+    expected = listing.describe(evidence.path("own")) | {"tracking": None}
+    assert json.loads(answered.stdout) == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ({"status": "logged", "mlflow_run_id": "ab12", "ms": 820.4}, "logged to sqlite:///mlflow.db as ab12 in 820 ms"),
+        ({"status": "failed", "reason": "the store is locked"}, "failed: the store is locked"),
+        ({"status": "started"}, "started"),
+    ],
+)
+def test_the_command_says_where_a_run_is_tracked(evidence: Evidence, status: dict[str, Any], said: str) -> None:
+    path = evidence.path("own")
+    receipt = {"run_id": path.name, "store": "sqlite:///mlflow.db", "experiment": "e"} | status
+    (path / "tracking.json").write_text(json.dumps(receipt))
+    answered = command("show_run", evidence.results, path.name)
+    assert answered.stdout == listing.summary(path) + f"\ntracking  {said}\n"
+    shown = json.loads(command("show_run", evidence.results, "--json", path.name).stdout)
+    assert receipt.items() <= shown["tracking"].items()
+
+
+def test_the_command_refuses_a_run_that_is_not_there(evidence: Evidence) -> None:
+    answered = command("show_run", evidence.results, "no-such-run")
+    assert (answered.returncode, answered.stdout) == (2, "")
+    assert answered.stderr == "error: no run 'no-such-run' in results/\nhint: just runs lists them\n"
