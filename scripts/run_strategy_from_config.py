@@ -28,9 +28,10 @@ def main() -> int:
     args = parser.parse_args()
 
     result = script.claim_stdout()  # what a strategy prints goes to stderr
-    from peak_trade import config, runner, tracking  # after the arguments: --help answers at once
-    from peak_trade.errors import PeakError
-    from peak_trade.shown import listing
+    with script.loading():  # after the arguments: --help answers at once
+        from peak_trade import config, runner, tracking
+        from peak_trade.errors import PeakError
+        from peak_trade.shown import listing
 
     script.show_warnings()
     run_id = os.environ.pop("PEAK_RUN_ID", None)  # of this run alone: the strategy may start others

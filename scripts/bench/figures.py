@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from peak_trade.errors import InputError
+from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import tables
 from peak_trade.evidence.provenance import environment
 from peak_trade.market.bars import Bars
 
-__all__ = ["Figure", "as_markdown", "config_of", "figure", "machine", "random_bars", "write"]
+__all__ = ["Figure", "as_markdown", "children", "config_of", "figure", "machine", "prove", "random_bars", "write"]
 
 
 class Figure(Struct, frozen=True):
@@ -50,6 +50,27 @@ def figure(name: str, seconds: Sequence[float], ratio: str = "") -> Figure:
     """Return the figure of something that took these seconds, each time that it was done."""
     ordered = sorted(value * 1e3 for value in seconds)
     return Figure(name, statistics.median(ordered), ordered[0], ordered[-1], "ms", ratio)
+
+
+def prove(what: str, ours: object, theirs: object, *, within: float = 1e-9) -> None:
+    """Hold that two ways come to the same result, before they are timed. Raises RunError where they do not.
+
+    Numbers of which one is a float may differ by the fraction `within`.
+    """
+    one, other = np.asarray(ours), np.asarray(theirs)
+    same = one.shape == other.shape and (
+        np.allclose(one, other, rtol=within, atol=0.0, equal_nan=True)
+        if one.dtype.kind == "f"
+        else (one == other).all()
+    )
+    if not same:
+        raise RunError(f"{what} does not give the same result: {ours!r:.80} and {theirs!r:.80}")
+
+
+def children(**settings: str) -> dict[str, str]:
+    """Return the environment of what is timed: as Python comes, so that byte code is kept, whatever stands in ours."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PEAK_", "OTEL_", "PYTHON"))}
+    return ours | settings
 
 
 def config_of(folder: Path, bars: Bars) -> Path:

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from figures import Figure, random_bars
+from figures import Figure, prove, random_bars
 
 from peak_trade import config, runner
 from peak_trade.evidence import manifest, tables
@@ -87,9 +87,9 @@ def _timed(action: Callable[[], object], repeat: int) -> list[float]:
     return seconds
 
 
-def _asking(connection: Any, text: str) -> Callable[[], object]:
+def _asking(connection: Any, text: str) -> Callable[[], list[Any]]:
     """Return what asks a question and fetches rows: all of an aggregate's, the first of many."""
-    return lambda: connection.execute(text).fetchmany(100)
+    return lambda: list(connection.execute(text).fetchmany(100))
 
 
 # --- bars ---------------------------------------------------------------------------------------------------------
@@ -191,8 +191,9 @@ def _questions(folder: Path, bars: Bars, repeat: int) -> Iterator[Figure]:
                 _asking(asked, question),
                 *(_asking(plain, question.replace("ohlcv", name)) for name in ("ideal", "native")),
             ]
-            for way in ways:
-                way()
+            answers = [sorted(map(repr, way())) for way in ways]
+            for other in answers[1:]:
+                prove(question, answers[0], other)
             taken = [[_timed(way, 1)[0] for way in ways] for _ in range(repeat)]
             ours, by_hand, native = (statistics.median(column) for column in zip(*taken, strict=True))
             medians.append((ours, by_hand, native))

@@ -1,6 +1,7 @@
 """What the run costs, measured side by side in one go: whole processes, the engine, the evidence, and other engines.
 
-Every figure is the median of several runs; ratios compare figures of the same call, as machines differ and drift.
+What is compared is shown to give the same result before it is timed. Every figure is the median of several runs;
+ratios compare figures of the same call, as machines differ and drift.
 Peers run where they are installed (`just setup dev`), over the same bars, strategy and costs.
 """
 
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figures import Figure, config_of, figure, random_bars
+from figures import Figure, children, config_of, figure, prove, random_bars
 
 from peak_trade import backtest, config, runner, stats, strategies
 from peak_trade.config import Execution, Stops
 from peak_trade.errors import RunError
+from peak_trade.evidence import tables
 from peak_trade.market.bars import Bars
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.trust import verify
@@ -31,7 +33,6 @@ _COSTS = Execution(fee_bps=1.0, slippage_bps=1.0)
 _BACKTESTING = """
 import sys, time, numpy as np, pandas as pd
 from backtesting import Backtest, Strategy
-from backtesting.lib import crossover
 a = np.load(sys.argv[1])
 columns = ("open", "high", "low", "close", "volume")
 frame = pd.DataFrame({name.title(): a[name] for name in columns}, index=pd.DatetimeIndex(a["timestamp"]))
@@ -44,8 +45,9 @@ class Cross(Strategy):
             self.position or self.buy()
         elif self.position:
             self.position.close()
-test = Backtest(frame, Cross, cash=1e9, commission=1e-4, spread=1e-4)
-start = time.perf_counter(); test.run(); print(time.perf_counter() - start)
+test = Backtest(frame, Cross, cash=1e9, commission=2e-4, finalize_trades=True)
+start = time.perf_counter(); made = test.run(); seconds = time.perf_counter() - start
+print(seconds, len(made["_trades"]), made["_equity_curve"].Equity.iloc[-1] / 1e9)
 """
 _VECTORBT = """
 import sys, time, numpy as np, pandas as pd, vectorbt as vbt
@@ -59,9 +61,14 @@ def once():
         close, held & ~held.shift(1, fill_value=False), ~held, price=opened, fees=1e-4, slippage=1e-4, freq="1min")
     return made.value(), made.trades.records
 once()
-start = time.perf_counter(); once(); print(time.perf_counter() - start)
+start = time.perf_counter(); value, trades = once(); seconds = time.perf_counter() - start
+print(seconds, len(trades), value.iloc[-1] / 100)
 """
-
+# Each peer with the costs that mean the same in both; backtesting.py deals in whole units.
+_PEERS = (
+    ("backtesting.py", _BACKTESTING, Execution(fee_bps=2.0), 1e-5),
+    ("vectorbt", _VECTORBT, _COSTS, 1e-9),
+)
 
 # A process inherits the peak memory of the one that starts it, so a small one does.
 _LAUNCHER = """
@@ -97,40 +104,43 @@ def _timed(action: Callable[[], object], repeat: int) -> list[float]:
 def _processes(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:
     """Whole cold processes in an environment that holds the core alone, in turn with importing NumPy there."""
     environment_ = folder / "core"
-    made = {"check": True, "capture_output": True, "cwd": root}
-    subprocess.run(["uv", "venv", "--python", sys.executable, str(environment_)], **made)  # type: ignore[call-overload]
-    install = [
-        "uv",
-        "pip",
-        "install",
-        "--python",
-        str(environment_),
-        "--compile-bytecode",
-        "-c",
-        "constraints.txt",
-        "-e",
-        ".",
-    ]
-    subprocess.run(install, **made)  # type: ignore[call-overload]
     python = str(environment_ / "bin" / "python")
+    install = ("pip", "install", "--python", python, "--compile-bytecode", "-c", "constraints.txt", "-e", ".")
+    for words in (("venv", "--python", sys.executable, str(environment_)), install):
+        subprocess.run(["uv", *words], check=True, capture_output=True, cwd=root)
     script = str(root / "scripts" / "run_strategy_from_config.py")
     file = str(config_of(folder, random_bars(10_000)))
     run = [python, script, "--config", file, "--results-dir", str(folder / "cold")]
     numpy = [python, "-c", "import numpy"]
-    pairs = [(_process(numpy), _process(run)) for _ in range(repeat + 1)][1:]
-    bare, whole = (list(column) for column in zip(*pairs, strict=True))
+    _prove_run(run, folder)
+    trios = [(_process(numpy), _process(run), _process([python, script, "--help"])) for _ in range(repeat + 1)][1:]
+    pairs = [(bare, whole) for bare, whole, _ in trios]
+    bare, whole, helped = (list(column) for column in zip(*trios, strict=True))
     ratio = statistics.median(one[0] / other[0] for other, one in pairs)
     extra = statistics.median(one[1] - other[1] for other, one in pairs)
     yield figure("process: import numpy", [seconds for seconds, _ in bare])
     yield figure("process: run, 10,000 bars, core only", [s for s, _ in whole], f"{ratio:.2f} × import numpy")
+    yield figure("process: the same program's --help", [seconds for seconds, _ in helped])
     memory = sorted(megabytes for _, megabytes in whole)
     yield Figure("process: its peak memory", statistics.median(memory), memory[0], memory[-1], "MB",
                  f"{extra:.1f} MB above import numpy")  # fmt: skip
 
 
+def _prove_run(run: list[str], folder: Path) -> None:
+    """The process seals what the functions give that `in process` is timed with."""
+    done = subprocess.run(run, capture_output=True, text=True, env=children(), check=True)
+    sealed = tables.read_series(
+        folder / "cold" / done.stdout.strip() / "equity.csv", ("timestamp", "equity", "drawdown", "position")
+    )
+    bars = load_bars(str(folder / "bars.csv"), symbol="SYNTHETIC", timeframe="1m").bars
+    prove("the run's process", sealed["equity"], _trade(bars, Stops()).equity)
+
+
 def _process(command: list[str]) -> tuple[float, float]:
     """Return wall seconds and peak memory in MB of one process."""
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", _LAUNCHER, *command], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command], capture_output=True, text=True, env=children()
+    )
     if done.returncode:
         raise RunError(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
     seconds, kilobytes = done.stdout.split()
@@ -181,17 +191,24 @@ def _engine(folder: Path, repeat: int, peers: bool) -> Iterator[Figure]:
     if peers:
         np.savez(folder / "bars.npz", **{name: getattr(bars, name) for name in
                                          ("timestamp", "open", "high", "low", "close", "volume")})  # fmt: skip
-        for name, program in (("backtesting.py", _BACKTESTING), ("vectorbt", _VECTORBT)):
-            yield _peer(name, program, folder / "bars.npz", statistics.median(ours))
+        for name, program, costs, within in _PEERS:
+            yield _peer(name, program, folder / "bars.npz", bars, costs, within, statistics.median(ours))
 
 
-def _peer(name: str, program: str, bars: Path, ours: float) -> Figure:
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program, str(bars)], capture_output=True, text=True)
+def _peer(
+    name: str, program: str, file: Path, bars: Bars, costs: Execution, within: float, ours: float
+) -> Figure:  # fmt: skip
+    words = [sys.executable, "-W", "ignore", "-c", program, str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, env=children())
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["?"])[-1]
         return Figure(f"peer: {name}, 1 M bars, SMA crossover", 0.0, 0.0, 0.0, "ms", f"did not run: {reason[:80]}")
-    seconds = float(done.stdout.split()[-1])
-    return figure(f"peer: {name}, 1 M bars, SMA crossover", [seconds], f"{seconds / ours:.0f} × ours")
+    seconds, trades, end = map(float, done.stdout.split())
+    result = backtest.run(bars, strategies.resolve("sma_crossover")(bars), execution=costs)
+    prove(f"{name}, in the number of its trades,", len(result.trades), int(trades))
+    prove(f"{name}, in its last equity,", result.equity[-1] / costs.initial_cash, end, within=within)
+    remark = f"{seconds / ours:.0f} × ours, the same {int(trades):,} trades and equity to {within:g}"
+    return figure(f"peer: {name}, 1 M bars, SMA crossover", [seconds], remark)
 
 
 def _verify(root: Path, folder: Path) -> Iterator[Figure]:
@@ -202,4 +219,5 @@ def _verify(root: Path, folder: Path) -> Iterator[Figure]:
     start = time.perf_counter()
     states = [verdict.state for verdict in verify.verify_all(results, None, root=root)]
     seconds = time.perf_counter() - start
-    yield figure("verify: 1,000 runs of 500 bars", [seconds], f"{states.count('intact')} intact with the ledger")
+    prove("verify", states, ["intact"] * 1_001)
+    yield figure("verify: 1,000 runs of 500 bars", [seconds], "all intact, and the ledger")

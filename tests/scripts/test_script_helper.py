@@ -218,3 +218,16 @@ def test_with_stderr_closed_stdout_still_carries_the_result_alone(tmp_path: Path
 def test_with_streams_closed_the_work_is_done_all_the_same(tmp_path: Path, streams: str) -> None:
     done = closed(tmp_path, TALKS, streams)
     assert done.returncode == 0, done.stderr
+
+
+def test_loading_leaves_the_collector_as_it_was_and_what_it_made_out_of_its_sight() -> None:
+    program = (
+        "import gc; from peak_trade import script\n"
+        "with script.loading(): before, kept = gc.isenabled(), [[]]\n"
+        "print(before, gc.isenabled(), any(found is kept for found in gc.get_objects()))\n"
+        "gc.disable()\n"
+        "with script.loading(): pass\n"
+        "print(gc.isenabled())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False True False", "False"]

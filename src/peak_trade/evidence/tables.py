@@ -57,7 +57,7 @@ def _unit(timestamps: npt.NDArray[np.datetime64]) -> str:
 
 def _iso(timestamps: npt.NDArray[np.datetime64], unit: str) -> list[str]:
     text = np.datetime_as_string(timestamps.astype(f"M8[{unit}]"), unit=unit)  # type: ignore[call-overload]
-    return np.char.add(text, "Z").tolist()  # type: ignore[no-any-return]
+    return [f"{stamp}Z" for stamp in text.tolist()]
 
 
 def series_csv(columns: Columns) -> Iterator[bytes]:
