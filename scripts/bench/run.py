@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from figures import Figure, children, config_of, figure, prove, random_bars
 
-from peak_trade import backtest, config, runner, stats, strategies
+from peak_trade import config, engine, runner, stats, strategies
 from peak_trade.config import Execution, Stops
 from peak_trade.errors import RunError
 from peak_trade.evidence import tables
@@ -162,9 +162,9 @@ def _evidence(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:
     yield figure("in process: the same as a sealed run", full, f"evidence {cost * 1e3:.1f} ms")
 
 
-def _trade(bars: Bars, stops: Stops, **params: int) -> backtest.Result:
+def _trade(bars: Bars, stops: Stops, **params: int) -> engine.Result:
     target = strategies.resolve("sma_crossover")(bars, **params)
-    result = backtest.run(bars, target, execution=_COSTS, stops=stops)
+    result = engine.run(bars, target, execution=_COSTS, stops=stops)
     stats.compute(bars.timestamp, result.equity, result.position, result.trades,
                   risk_free_rate=0.0, periods_per_year=525_600.0)  # fmt: skip
     return result
@@ -176,7 +176,7 @@ def _engine(folder: Path, repeat: int, peers: bool) -> Iterator[Figure]:
     function = strategies.resolve("sma_crossover")
 
     def crossing(over: Bars, stops: Stops = Stops(), **params: int) -> Any:
-        return backtest.run(over, function(over, **params), execution=_COSTS, stops=stops).trades
+        return engine.run(over, function(over, **params), execution=_COSTS, stops=stops).trades
 
     ours = _timed(lambda: crossing(bars), repeat)
     yield figure("engine: 1 M bars, SMA crossover with costs", ours, f"{len(crossing(bars)):,} trades")
@@ -204,7 +204,7 @@ def _peer(
         reason = (done.stderr.strip().splitlines() or ["?"])[-1]
         return Figure(f"peer: {name}, 1 M bars, SMA crossover", 0.0, 0.0, 0.0, "ms", f"did not run: {reason[:80]}")
     seconds, trades, end = map(float, done.stdout.split())
-    result = backtest.run(bars, strategies.resolve("sma_crossover")(bars), execution=costs)
+    result = engine.run(bars, strategies.resolve("sma_crossover")(bars), execution=costs)
     prove(f"{name}, in the number of its trades,", len(result.trades), int(trades))
     prove(f"{name}, in its last equity,", result.equity[-1] / costs.initial_cash, end, within=within)
     remark = f"{seconds / ours:.0f} × ours, the same {int(trades):,} trades and equity to {within:g}"

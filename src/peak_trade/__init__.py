@@ -2,13 +2,13 @@
 
 A run on its way from a TOML file to a lake row, which is the order to read the package in:
 
-    config ─▶ market ─▶ strategies ─▶ backtest ─▶ stats ─▶ evidence ─▶ results/<run_id>/
-                                                                           │
-                                        trust · tracking · report · data.lake · shown · ops
+    config ─▶ market ─▶ strategies ─▶ engine ─▶ stats ─▶ evidence ─▶ results/<run_id>/
+                                                                         │
+                                      trust · tracking · report · data.lake · shown · ops
 
 - `config`: the TOML file, checked, with every default; `redact`: what of it must not be written down.
 - `market`: bars from files, their contract, calendar and fingerprint.
-- `strategies`: functions from bars to a target, ours and the user's. `backtest`: target to equity and trades.
+- `strategies`: functions from bars to a target, ours and the user's. `engine`: target to equity and trades.
 - `stats`: equity and trades to figures, each with its formula.
 - `evidence`: what writes `results/` and reads it back: the run's directory, its seal and the ledger.
 - `runner`: the order of a run; nothing else knows it.

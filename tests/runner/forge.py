@@ -439,7 +439,7 @@ def serve() -> None:
                 raise ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow")
 
     sys.meta_path.insert(0, WithoutPyarrow)  # type: ignore[arg-type]
-    from peak_trade import backtest, runner, script, stats, strategies  # noqa: F401 - imported once, for every child
+    from peak_trade import engine, runner, script, stats, strategies  # noqa: F401 - imported once, for every child
     from peak_trade.evidence import provenance, run_dir  # noqa: F401
     from peak_trade.ops import retention  # noqa: F401
     from peak_trade.shown import listing  # noqa: F401

@@ -122,7 +122,7 @@ EDGES = (
          lambda session, given, found: {"violations": len(found)}),
     Edge("strategy", "peak_trade.runner.order", "within",
          lambda session, given: {name: session.facts.get(name) for name in ("strategy", "symbol", "rows")}),
-    Edge("backtest", "peak_trade.backtest", "run",
+    Edge("backtest", "peak_trade.engine", "run",
          lambda session, given: {"symbol": given["bars"].symbol, "rows": len(given["bars"])},
          lambda session, given, result: {"trades": len(result.trades)}),
     Edge("stats", "peak_trade.stats", "compute", lambda session, given: {"rows": len(given["equity"])}),

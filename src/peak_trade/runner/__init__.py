@@ -1,8 +1,8 @@
 """How one run comes about, from a loaded config to a sealed directory.
 
-May import strategies, backtest, stats, evidence and what is below them; nothing that reads runs. In reading order:
-`order` (of a run; nothing else knows it), `attempt` (a run under way), `limits` (time limit and signals), `log`,
-`snapshot` (the config as it is kept), `definition` (the manifest's own part).
+May import strategies, engine, stats, evidence and what is below them; nothing that reads runs. In reading order:
+`order` (of a run; nothing else knows it), `outcome` (of a target), `attempt` (a run under way), `limits` (time and
+signals), `log`, `snapshot` (the config as it is kept), `definition` (the manifest's own part).
 """
 
 from peak_trade.runner.order import run

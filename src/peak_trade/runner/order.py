@@ -22,15 +22,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from peak_trade import backtest, stats, strategies
+from peak_trade import stats, strategies
 from peak_trade.config import Config, Source, locate
 from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import files, manifest, provenance, tables
 from peak_trade.evidence.run_dir import ERROR, new_run_id
-from peak_trade.market import calendar, ohlcv
+from peak_trade.market import ohlcv
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
 from peak_trade.redact import Redactor, as_utf8
+from peak_trade.runner import outcome
 from peak_trade.runner.attempt import Attempt, Stages, asked
 from peak_trade.runner.definition import definition, git_state, predicate
 from peak_trade.runner.limits import TimeOut, termination_raised, uninterrupted, within
@@ -121,23 +122,9 @@ def _make(
     with attempt.stages.clock("strategy"):
         function, params, target = within(limit, lambda: _ask(attempt, bars, function))
     with attempt.stages.clock("backtest"):
-        result = backtest.run(bars, target, execution=config.execution, sizing=config.sizing, stops=config.stops)
-        compared = None
-        if config.stats.benchmark == "buy_and_hold":
-            compared = backtest.run(bars, np.ones(len(bars)), execution=config.execution).equity
+        result, compared = outcome.trade(bars, target, config)
     with attempt.stages.clock("stats"):
-        per_year = config.stats.periods_per_year or calendar.periods_per_year(
-            bars.timestamp, config.data.timeframe, config.data.calendar
-        )
-        figures = stats.compute(
-            bars.timestamp,
-            result.equity,
-            result.position,
-            result.trades,
-            risk_free_rate=config.stats.risk_free_rate,
-            periods_per_year=per_year,
-            benchmark_equity=compared,
-        )
+        figures = outcome.figures(bars, result, compared, config)
     with attempt.stages.clock("evidence"):
         equity = {
             "timestamp": bars.timestamp,
@@ -154,7 +141,7 @@ def _make(
             directory.write("benchmark.csv", tables.series_csv(columns))
         _write_trades(attempt, result.trades)
         summary = {name: figures[name] for name in ("total_return", "sharpe", "max_drawdown", "trades")}
-        outcome = {
+        came_out = {
             "equity_digest": tables.series_digest("equity", equity),
             "trades_digest": tables.trades_digest(result.trades),
             "summary": summary,
@@ -165,7 +152,7 @@ def _make(
     _LOG.info("sealing, after %s", ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in took))
     start = time.perf_counter()
     with uninterrupted():
-        statement = predicate(attempt, "sealed", origin, outcome)
+        statement = predicate(attempt, "sealed", origin, came_out)
         path = directory.seal(statement, "sealed", **asked(config), data=sha256, bars=len(bars), **summary)
     _LOG.info("sealed in %.1f ms", (time.perf_counter() - start) * 1e3)
     return path

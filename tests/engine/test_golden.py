@@ -14,8 +14,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from peak_trade.backtest import Result, run
 from peak_trade.config import Execution, Sizing, Stops
+from peak_trade.engine import Result, run
 from peak_trade.errors import RunError
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import EXIT_REASONS, SIDES

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from peak_trade import backtest
-from peak_trade.backtest import Result, run
+from peak_trade import engine
 from peak_trade.config import Execution, Sizing, Stops
+from peak_trade.engine import Result, run
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import EXIT_REASONS
 
@@ -238,7 +238,7 @@ def lines_run(bars: Bars, target: Floats, **settings_: Any) -> int:
         return inside
 
     def tracer(frame: FrameType, event: str, argument: object) -> Any:
-        return inside if frame.f_code.co_filename == backtest.__file__ else None
+        return inside if frame.f_code.co_filename == engine.__file__ else None
 
     before = sys.gettrace()
     sys.settrace(tracer)

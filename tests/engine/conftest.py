@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from peak_trade.backtest import Result, run
 from peak_trade.config import Execution, Sizing, Stops
+from peak_trade.engine import Result, run
 from peak_trade.market.bars import Bars
 
 settings.register_profile("local", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from peak_trade.backtest import Result, run
 from peak_trade.config import Execution, Stops
+from peak_trade.engine import Result, run
 from peak_trade.market.bars import Bars
 
 pd = pytest.importorskip("pandas")

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from peak_trade.backtest import Result, run
 from peak_trade.config import Execution, Sizing, Stops
+from peak_trade.engine import Result, run
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import EXIT_REASONS
 
