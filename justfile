@@ -52,9 +52,9 @@ run config *args:
 runs *args:
     {{ env }} python scripts/list_runs.py "$@"
 
-# Show one run, by a prefix of its run_id or `last`
+# Show a run, by a prefix of its run_id; alone the last one
 [group('evidence')]
-show run *args:
+show *args:
     {{ env }} python scripts/show_run.py "$@"
 
 # Check that runs are intact: a run_id, `last` or `--all`

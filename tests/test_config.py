@@ -309,7 +309,8 @@ def test_nesting_that_a_person_writes_is_taken() -> None:
         ("[stops]\nstoploss = 0.1\n", "unknown key `stoploss` in [stops]", "did you mean `stop_loss`?"),
         ("[sizing]\nq = 1\n", "unknown key `q` in [sizing]", "known: max_exposure, min_trade_value, scale"),
         ("run.nam = 'x'\n", "unknown section [run.nam]", None),
-        ("'' = 1\n", "unknown section []", "known: data, execution, run, sizing, stats, stops, strategy, tracking"),
+        ("'' = 1\n", "unknown key `` outside of a section",
+         "known: data, execution, run, sizing, stats, stops, strategy, tracking"),
     ],
 )  # fmt: skip
 def test_an_unknown_name_is_refused_with_what_was_meant(text: str, message: str, hint: str | None) -> None:
@@ -317,6 +318,55 @@ def test_an_unknown_name_is_refused_with_what_was_meant(text: str, message: str,
         message, hint = "unknown key `nam` in [run]", "did you mean `name`?"
     error = refused(text + LEAST)
     assert (str(error), error.hint) == (message, hint)
+
+
+EVERY_KEY = [(section, key) for section, keys in DEFAULTS.items() for key in keys]
+
+
+def homes(name: str) -> list[str]:
+    """Return the sections that have a key, in the order of the config."""
+    return [section for section, key in EVERY_KEY if key == name]
+
+
+@pytest.mark.parametrize("key", sorted({key for _, key in EVERY_KEY}))
+def test_a_key_without_the_header_of_its_section_is_told_where_it_belongs(key: str) -> None:
+    error = refused(f"{key} = 'x'\n{LEAST}")
+    assert str(error) == f"unknown key `{key}` outside of a section"
+    assert error.hint == f"`{key}` belongs under {' or '.join(f'[{section}]' for section in homes(key))}"
+
+
+@pytest.mark.parametrize("key", ["tags", "columns", "params"])
+def test_a_table_without_the_section_above_it_is_told_its_whole_name(key: str) -> None:
+    error = refused(f"{LEAST}[{key}]\na = 'b'\n")
+    assert (str(error), error.hint) == (f"unknown section [{key}]", f"write [{homes(key)[0]}.{key}]")
+
+
+@pytest.mark.parametrize("section", DEFAULTS)
+def test_a_key_under_the_header_of_another_section_is_told_where_it_belongs(section: str) -> None:
+    for key in sorted({key for _, key in EVERY_KEY} - DEFAULTS[section].keys()):
+        error = refused(LEAST, f"{section}.{key}='x'")
+        assert str(error) == f"unknown key `{key}` in [{section}]"
+        assert error.hint == f"`{key}` belongs under {' or '.join(f'[{home}]' for home in homes(key))}"
+
+
+@pytest.mark.parametrize("section", DEFAULTS)
+def test_a_section_within_another_is_told_that_it_is_one_of_its_own(section: str) -> None:
+    above = "run" if section != "run" else "data"
+    error = refused(LEAST, f"{above}.{section}={{ a = 1 }}")
+    assert (str(error), error.hint) == (f"unknown key `{section}` in [{above}]", f"[{section}] is a section of its own")
+
+
+def test_a_table_under_the_wrong_section_is_told_its_whole_name() -> None:
+    error = refused(f"{LEAST}[data.params]\nfast = 10\n")
+    assert (str(error), error.hint) == ("unknown key `params` in [data]", "write [strategy.params]")
+
+
+def test_a_parameter_outside_of_params_is_told_where_it_belongs() -> None:
+    error = refused(LEAST, "strategy.fast=10")
+    assert (str(error), error.hint) == (
+        "unknown key `fast` in [strategy]", "what the strategy takes belongs under [strategy.params]",
+    )  # fmt: skip
+    assert refused(LEAST, "strategy.parms={ fast = 10 }").hint == "did you mean `params`?"  # near enough to be meant
 
 
 def test_an_unknown_key_in_the_overrides_is_refused_too() -> None:

@@ -219,10 +219,8 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _decode(tree: dict[str, Any]) -> Config:
-    for key, known in _unknown_keys(tree, Config):
-        section, _, name = key.rpartition(".")
-        where = f"unknown key `{name}` in [{section}]" if section else f"unknown section [{name}]"
-        raise InputError(where, hint=did_you_mean(name, known))
+    for unknown in _unknown_names(tree):
+        raise unknown
     _refuse_unusable(tree)
     try:
         config = msgspec.convert(tree, Config)
@@ -231,13 +229,34 @@ def _decode(tree: dict[str, Any]) -> Config:
     return _consistent(config)
 
 
-def _unknown_keys(tree: dict[str, Any], struct: type[Struct], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
-    fields = _fields(struct)
-    for key, value in tree.items():
-        if key not in fields:
-            yield prefix + key, list(fields)
-        elif isinstance(value, dict) and isinstance(fields[key], type) and issubclass(fields[key], Struct):
-            yield from _unknown_keys(value, fields[key], f"{prefix}{key}.")
+def _unknown_names(tree: dict[str, Any]) -> Iterator[InputError]:
+    """Yield an error for each section, and each key of a section, that there is not."""
+    sections = _fields(Config)
+    for name, value in tree.items():
+        if name not in sections:
+            what = f"section [{name}]" if isinstance(value, dict | list) else f"key `{name}` outside of a section"
+            yield InputError(f"unknown {what}", hint=_home(name, value) or did_you_mean(name, sections))
+        elif isinstance(value, dict):
+            known = _fields(sections[name])
+            for key, inner in value.items():
+                if key not in known:
+                    hint = _home(key, inner) or did_you_mean(key, known)
+                    if name == "strategy" and hint.startswith("known"):
+                        hint = "what the strategy takes belongs under [strategy.params]"
+                    yield InputError(f"unknown key `{key}` in [{name}]", hint=hint)
+
+
+def _home(name: str, value: Any) -> str:
+    """Return a hint that says where `name` belongs, nothing where no section has it: its header is missing or wrong."""
+    sections = _fields(Config)
+    if name in sections:
+        return f"[{name}] is a section of its own" if isinstance(value, dict) else ""
+    homes = [section for section, kind in sections.items() if name in _fields(kind)]
+    if not homes:
+        return ""
+    if isinstance(value, dict):
+        return f"write [{homes[0]}.{name}]"
+    return f"`{name}` belongs under {' or '.join(f'[{section}]' for section in homes)}"
 
 
 @cache

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -70,6 +71,27 @@ def test_the_whole_examination_names_tools_extras_pins_and_disk(tmp_path: Path) 
     assert {"quarto", "chromium", "docker", "extra dev", "extra lake", "pins"} <= set(found)
     assert found["python"].state == found["git"].state == "ok"
     assert found["disk"].detail.startswith(f"2 kB in 1 files under {tmp_path}, ")
+
+
+def test_that_quarto_is_missing_is_told_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), tmp_path)}
+    page = "docs/reports/quarto.md"
+    assert found["quarto"] == doctor.Finding(
+        "quarto",
+        "missing",
+        "not on PATH",
+        f"optional, the built-in renderer makes the same page; how to get it: {page}",
+    )
+    told = (script.repo_root() / page).read_text(encoding="utf-8")
+    assert "## Get Quarto" in told
+    assert "pip download quarto-cli" in told
+
+
+def test_every_extra_that_is_named_exists() -> None:
+    project = tomllib.loads((script.repo_root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = project["optional-dependencies"].keys() - {"all"}
+    assert {finding.name for finding in doctor.extras()} == {f"extra {name}" for name in declared}
 
 
 def test_a_broken_ledger_is_found_with_its_line(tmp_path: Path) -> None:

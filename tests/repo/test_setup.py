@@ -91,10 +91,10 @@ def test_a_repeated_setup_asks_for_nothing(checkout: Checkout) -> None:
 def test_a_further_extra_keeps_the_earlier_ones(checkout: Checkout) -> None:
     checkout.setup("lake")
     checkout.asked()
-    checkout.setup("market", "lake")
+    checkout.setup("observability", "lake")
     (installed,) = checkout.asked()
-    assert installed.endswith("--editable .[lake,market]")
-    assert checkout.setup("market").stdout == "environment is ready: .venv (extras: lake market)\n"
+    assert installed.endswith("--editable .[lake,observability]")
+    assert checkout.setup("observability").stdout == "environment is ready: .venv (extras: lake observability)\n"
     assert checkout.asked() == []
 
 
@@ -127,9 +127,7 @@ def test_a_file_with_a_new_time_and_the_same_content_changes_nothing(checkout: C
 def test_an_unknown_extra_is_refused_with_the_known_ones(checkout: Checkout) -> None:
     refused = checkout.setup("lakes")
     assert refused.returncode == 2
-    assert refused.stderr == (
-        "error: unknown extra `lakes`\nhint: known: dev experiments lake observability market cluster all\n"
-    )
+    assert refused.stderr == ("error: unknown extra `lakes`\nhint: known: dev experiments lake observability all\n")
     assert checkout.asked() == []
 
 

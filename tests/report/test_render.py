@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from peak_trade.errors import RunError
+from peak_trade.report import builtin as builtin_module
+from peak_trade.report import quarto as quarto_module
 from peak_trade.report import render
 from peak_trade.report.sections import SECTIONS
 
@@ -214,6 +216,8 @@ if sys.argv[1:] == ["--version"]:
 if os.environ.get("QUARTO_FAILS"):
     print(os.environ["QUARTO_FAILS"], file=sys.stderr)
     sys.exit(1)
+if os.environ.get("QUARTO_DIES"):
+    os.kill(os.getpid(), int(os.environ["QUARTO_DIES"]))
 if os.environ.get("QUARTO_HANGS"):
     import subprocess
     subprocess.run(["sleep", os.environ["QUARTO_HANGS"]])
@@ -273,10 +277,13 @@ def test_a_quarto_of_version_1_10_is_not_too_old(quarto: Path, monkeypatch: pyte
     assert render.Quarto(QMD).binary == str(quarto / "quarto")
 
 
-CELL_FAILED = """
+BEGUN = """
+Starting python3 kernel...Done
+
 Executing 'backtest_report.quarto_ipynb'
   Cell 1/17: 'parameters'...Done
-  Cell 2/17: 'cell-equity'..
+"""
+CELL_FAILED = f"""{BEGUN}  Cell 2/17: 'cell-equity'..
 An error occurred while executing the following cell:
 ------------------
 page.section("equity")
@@ -286,6 +293,31 @@ page.section("equity")
 \x1b[0;31mValueError\x1b[0m                                Traceback (most recent call last)
 \x1b[0;31mValueError\x1b[0m: not equity
 """
+CELLS_DONE = f"""{BEGUN}  Cell 2/17: 'cell-equity'..Done
+  Cell 17/17: 'end'..........Done
+
+pandoc
+  to: html
+  output-file: backtest_report.html
+metadata
+  title: ValueError
+"""
+# What Quarto says where it fails for a reason of its own, by the stage it fails at, and its own words of that.
+STAGES = {
+    "before the cells": ("\nERROR: Jupyter is not available\n", "ERROR: Jupyter is not available"),
+    "a kernel that died": (f"{BEGUN}  Cell 2/17: 'cell-equity'..\n\nERROR: Kernel died\n", "ERROR: Kernel died"),
+    "Sass after the cells": (
+        f"{CELLS_DONE}\n\x1b[31mERROR: Theme file compilation failed:\n\nError: Undefined variable.\x1b[39m\n"
+        "\nStack trace:\n    at dartCommand (quarto.js:59894:15)\n    at async compileSass (quarto.js:59946:12)\n",
+        "ERROR: Theme file compilation failed: Error: Undefined variable.",
+    ),
+    "Pandoc after the cells": (
+        f"{CELLS_DONE}\nError running filter main.lua:\nOSError: cannot open quarto.lua\n",
+        "Error running filter main.lua: OSError: cannot open quarto.lua",
+    ),
+    "Pandoc without the word": (f"{CELLS_DONE}\npandoc: report.css: not found\n", "pandoc: report.css: not found"),
+    "nothing said": ("", "it said nothing"),
+}  # fmt: skip
 
 
 def test_the_cell_that_quarto_failed_at_is_named(
@@ -298,16 +330,65 @@ def test_the_cell_that_quarto_failed_at_is_named(
         assert caught.value.message == "cell `cell-equity` of the report raised ValueError: not equity"
 
 
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_where_quarto_fails_for_a_reason_of_its_own_the_other_renderer_steps_in(
-    quarto: Path, runs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    stage: str,
+    quarto: Path,
+    runs: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setenv("QUARTO_FAILS", "ERROR: Jupyter is not available in this Python")
-    with pytest.raises(RunError, match="quarto failed: ERROR: Jupyter is not available"):
+    said, words = STAGES[stage]
+    monkeypatch.setenv("QUARTO_FAILS", said or " ")
+    with pytest.raises(RunError) as caught:
         render.render(runs["one"], render.choose("quarto", QMD), tmp_path / "x.html")
+    assert (type(caught.value), caught.value.message) == (RunError, f"quarto failed: {words}")
     with render.choose("auto", QMD) as renderer:
         assert renderer.name == "quarto"
         assert render.render(runs["one"], renderer, tmp_path / "x.html").renderer == "builtin"
-    assert "Jupyter is not available in this Python; the built-in renderer is used" in caplog.text
+        assert render.render(runs["two"], renderer, tmp_path / "y.html").renderer == "builtin"
+    (warning,) = warned(caplog)  # once, however many runs follow
+    assert warning == (
+        f"quarto failed: {words}; the built-in renderer is used; hint: `quarto check` looks at its installation"
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("QUARTO_DIES", "9", "quarto was ended by SIGKILL"),
+        ("QUARTO_HANGS", "1234.25", "quarto took longer than 1 s"),
+        ("QUARTO_FORGETS", "1", "quarto left no page"),
+    ],
+)
+def test_a_quarto_that_dies_hangs_or_leaves_no_page_is_stood_in_for(
+    setting: str,
+    value: str,
+    words: str,
+    quarto: Path,
+    runs: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(quarto_module, "LONGEST", 1)
+    monkeypatch.setenv(setting, value)
+    with render.choose("auto", QMD) as renderer:
+        assert render.render(runs["one"], renderer, tmp_path / "x.html").renderer == "builtin"
+    assert [warning.split(";")[0] for warning in warned(caplog)] == [words]
+
+
+def test_a_quarto_that_works_is_neither_warned_of_nor_stood_in_for(
+    quarto: Path, runs: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with render.choose("auto", QMD) as renderer:
+        assert render.render(runs["one"], renderer, tmp_path / "x.html").renderer == "quarto"
+    assert warned(caplog) == []
 
 
 def test_what_quarto_left_is_looked_at_whatever_its_exit_code(
@@ -326,7 +407,7 @@ def test_what_quarto_left_is_looked_at_whatever_its_exit_code(
 def test_a_quarto_that_hangs_is_ended_with_all_that_it_started(
     quarto: Path, runs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(render, "_LONGEST", 1)
+    monkeypatch.setattr(quarto_module, "LONGEST", 1)
     monkeypatch.setenv("QUARTO_HANGS", "1234.5")
     with pytest.raises(RunError, match="quarto took longer than 1 s"):
         render.Quarto(QMD).page(runs["one"])
@@ -344,15 +425,25 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-def test_without_quarto_a_warning_names_it(
+def test_that_there_is_no_quarto_is_information(
     builtin: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with render.choose("auto", QMD) as renderer:
+    with caplog.at_level("INFO"), render.choose("auto", QMD) as renderer:
         assert renderer.name == "builtin"
-    assert "quarto is not installed: the built-in renderer is used" in caplog.text
+    told = [(record.levelname, record.getMessage()) for record in caplog.records if "quarto" in record.getMessage()]
+    assert told == [("INFO", "quarto is not installed: the built-in renderer is used")]
     with pytest.raises(render.MissingTools, match="quarto is not installed"):
         render.choose("quarto", QMD)
+
+
+def test_a_quarto_that_is_there_and_can_not_be_used_is_a_warning(
+    quarto: Path, builtin: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("QUARTO_SAYS", "1.4.550")
+    with render.choose("auto", QMD) as renderer:
+        assert renderer.name == "builtin"
+    assert warned(caplog) == ["quarto 1.4.550 is too old: the built-in renderer is used"]
 
 
 @pytest.mark.parametrize("absent", ["jupytext", "nbclient", "nbconvert", "ipykernel"])
@@ -368,6 +459,6 @@ def test_tools_that_are_broken_count_as_missing(monkeypatch: pytest.MonkeyPatch)
     def broken(name: str) -> None:
         raise AttributeError(f"module {name} has no attribute 'x'")
 
-    monkeypatch.setattr(render, "import_module", broken)
+    monkeypatch.setattr(builtin_module, "import_module", broken)
     with pytest.raises(render.MissingTools, match="the report's tools are broken: module jupytext has no attribute"):
         render.choose("builtin", QMD)

@@ -354,9 +354,9 @@ PLACES = (
     Place("peak_trade.runner.log", "RunLog.emit", lambda session, given: _stamp(session, given["record"])),
     Place("peak_trade.tracking.batch", "MlflowTracker._send_off",
           lambda session, given: _join(session, given["run_dir"].name)),
-    Place("peak_trade.report.render", "Builtin._start",
+    Place("peak_trade.report.builtin", "Builtin._start",
           lambda session, given: _join(session, session.settings.run_id, "report_kernel")),
-    Place("peak_trade.report.render", "Builtin._stop", _part_from_kernel),
+    Place("peak_trade.report.builtin", "Builtin._stop", _part_from_kernel),
     Place("peak_trade.report.page", "Page.__init__", lambda session, given: _shown(session, given["path"])),
 )  # fmt: skip
 

@@ -25,7 +25,11 @@ __all__ = ["Finding", "examine", "extras", "pins"]
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)[^;]*(?:;.*extra == ['\"](?P<extra>[\w-]+)['\"])?")
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;\\]+)", re.MULTILINE)
-_OPTIONAL_TOOLS = {"quarto": "renders the report", "chromium": "looks at the report", "docker": "runs the dashboards"}
+_OPTIONAL_TOOLS = {
+    "quarto": "optional, the built-in renderer makes the same page; how to get it: docs/reports/quarto.md",
+    "chromium": "optional: looks at the report",
+    "docker": "optional: runs the dashboards",
+}
 
 
 class Finding(NamedTuple):
@@ -92,7 +96,7 @@ def _tools() -> Iterator[Finding]:
     for name, hint in (("git", "install git"), ("uv", "pip install uv"), ("just", "pip install rust-just")):
         yield _tool(name, hint, needed=name == "git")
     for name, use in _OPTIONAL_TOOLS.items():
-        yield _tool(name, f"optional: {use}")
+        yield _tool(name, use)
 
 
 def _tool(name: str, hint: str, *, needed: bool = False) -> Finding:

@@ -9,7 +9,8 @@ In reading order:
 - `run`: a run directory's files, typed;
 - `verdict`, `performance`, `trading`, `origin` and `timing`: what the report says, on `figures` that are framed alike;
 - `sections` and `page`: the order of it, for `reports/quarto/backtest_report.qmd` to call;
-- `render`: the qmd to HTML, by Quarto or by jupytext, nbclient and nbconvert;
+- `renderer`, `builtin` and `quarto`: what executes the qmd, and how each says what went wrong;
+- `render`: the qmd to one HTML file, by one of them;
 - `index`: one page over all runs.
 """
 
