@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,7 +28,8 @@ CALLS = (
 
 
 def store_of(request: dict[str, Any]) -> Store:
-    return msgspec.convert(request["store"], Store, dec_hook=lambda kind, text: kind(text))
+    uri, shown, folder, database = request["store"]
+    return Store(uri, shown, Path(folder), Path(database) if database else None)
 
 
 def log(request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -59,10 +61,10 @@ def log(request: dict[str, Any]) -> list[dict[str, Any]]:
     for job in request["jobs"]:
         start = time.perf_counter()
         try:
-            answer = msgspec.to_builtins(logger.log(msgspec.convert(job, worker.Job)))
+            answer = logger.log(msgspec.convert(job, worker.Job))
         except Exception as error:  # noqa: BLE001 - what it is, is the answer
-            answer = {"failed": worker.reason(error)}
-        found.append(answer | {"seconds": time.perf_counter() - start})
+            answer = worker.failure(error)
+        found.append(msgspec.to_builtins(answer) | {"seconds": time.perf_counter() - start})
     return found
 
 
