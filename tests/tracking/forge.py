@@ -61,10 +61,11 @@ def log(request: dict[str, Any]) -> list[dict[str, Any]]:
     for job in request["jobs"]:
         start = time.perf_counter()
         try:
-            answer = logger.log(msgspec.convert(job, worker.Job))
+            receipt = logger.log(msgspec.convert(job, worker.Job))
+            answer = msgspec.to_builtins(receipt) if receipt else {"known": True}
         except Exception as error:  # noqa: BLE001 - what it is, is the answer
-            answer = worker.failure(error)
-        found.append(msgspec.to_builtins(answer) | {"seconds": time.perf_counter() - start})
+            answer = dict(zip(("reason", "hint", "unreachable"), worker.failure(error), strict=True))
+        found.append(answer | {"seconds": time.perf_counter() - start})
     return found
 
 

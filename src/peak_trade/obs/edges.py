@@ -100,8 +100,8 @@ def _tracking(session: Session, given: Given) -> Told:
 
 
 def _tracked(session: Session, given: Given, answer: Any) -> Told:
-    status = "failed" if answer.reason else "known" if answer.known else "logged"
-    return {"status": status, "reason": answer.reason or None}
+    receipt = answer.receipt
+    return {"status": receipt.status, "reason": receipt.reason or None} if receipt else {"status": "known"}
 
 
 def _reporting(session: Session, given: Given) -> Told:

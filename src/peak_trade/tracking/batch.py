@@ -80,14 +80,12 @@ class MlflowTracker:
             _LOG.warning("tracking failed: %s; hint: just track --pending", reason)
 
     def _note(self, run_dir: Path, status: Literal["started", "failed", "skipped"], reason: str = "") -> None:
-        experiment = settings(run_dir).experiment
-        receipts.write(run_dir, _receipt(run_dir, self.store, experiment, status, reason=reason, parent=self.parent))
+        receipts.write(run_dir, _receipt(run_dir, self.store, self.parent, status, reason))
 
     def _send_off(self, run_dir: Path) -> None:
         """Start what `just track` does for this run, apart from the terminal: it outlives it and holds nothing open."""
-        script = self.root / "scripts" / "track_runs.py"
         subprocess.Popen(
-            [sys.executable, str(script), run_dir.name, "--results-dir", str(run_dir.parent)],
+            [sys.executable, "-P", "-m", "peak_trade.tracking", str(run_dir.absolute()), str(self.root)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -95,8 +93,21 @@ class MlflowTracker:
         )
 
 
-def _receipt(run_dir: Path, store: Store, experiment: str, status: Any, **fields: Any) -> Receipt:
-    return Receipt(run_id=run_dir.name, status=status, store=store.shown, experiment=experiment, **fields)
+def _receipt(
+    run_dir: Path,
+    store: Store,
+    parent: str | None,
+    status: Literal["started", "failed", "skipped"] = "started",
+    reason: str = "",
+) -> Receipt:
+    return Receipt(
+        run_id=run_dir.name,
+        status=status,
+        store=store.shown,
+        experiment=settings(run_dir).experiment,
+        reason=reason,
+        parent=parent,
+    )
 
 
 def settings(run_dir: Path) -> Tracking:
@@ -136,34 +147,16 @@ def track(
     worker, failures = Worker(store), 0
     try:
         for run_dir in run_dirs:
-            tracking, before, start = settings(run_dir), receipts.read(run_dir), time.perf_counter()
-            job = Job(
-                run_dir=str(run_dir.absolute()),
-                experiment=tracking.experiment,
-                limit_s=timeout_s or tracking.timeout_s,
-                parent=parent or (before.parent if before else None),
-            )
+            start, before = time.perf_counter(), receipts.read(run_dir)
+            receipt = _receipt(run_dir, store, parent or (before.parent if before else None))
+            job = Job(str(run_dir.absolute()), timeout_s or settings(run_dir).timeout_s, receipt)
             if before and before.status == "logged" and before.store == store.shown:
                 job.report, job.epoch = before.report, before.epoch if trusting else None
             answer = worker.log(job)
-            if answer.known:
-                yield None
-            else:
-                receipt = _receipt(
-                    run_dir,
-                    store,
-                    job.experiment,
-                    "failed" if answer.reason else "logged",
-                    reason=answer.reason,
-                    hint=answer.hint,
-                    mlflow_run_id=answer.mlflow_run_id,
-                    epoch=answer.epoch,
-                    report=answer.report,
-                    parent=job.parent,
-                    ms=round((time.perf_counter() - start) * 1e3, 1),
-                )
-                receipts.write(run_dir, receipt)
-                yield receipt
+            if answer.receipt:
+                answer.receipt.ms = round((time.perf_counter() - start) * 1e3, 1)
+                receipts.write(run_dir, answer.receipt)
+            yield answer.receipt
             failures = failures + 1 if answer.unreachable else 0
             if failures == _ENOUGH:
                 return
@@ -199,7 +192,7 @@ class Worker:
         except OSError as error:
             reason = f"no process can be started: {error.strerror}"
         self.end()
-        return Answer(reason=reason, unreachable=True)
+        return Answer(job.receipt.failed(reason), unreachable=True)
 
     def _start(self, limit: float) -> subprocess.Popen[bytes]:
         defaults = {

@@ -65,25 +65,16 @@ def _make(path: Path) -> None:
     for the disk, and a reader never for a writer.
     """
     from mlflow import MlflowClient
-    from sqlalchemy import Engine, event
 
     with closing(sqlite3.connect(path)) as database:
         if _tables(database):
             return
-        with tempfile.TemporaryDirectory() as folder:
-            event.listen(Engine, "connect", _never_wait)
-            try:
-                MlflowClient(f"sqlite:///{folder}/new.db").search_experiments(max_results=1)
-            finally:
-                event.remove(Engine, "connect", _never_wait)
-            with closing(sqlite3.connect(f"{folder}/new.db")) as whole:
-                if not _tables(database):  # nobody else has made them since
-                    whole.backup(database)
+        with tempfile.TemporaryDirectory() as folder, closing(sqlite3.connect(f"{folder}/new.db")) as whole:
+            whole.execute("PRAGMA journal_mode = WAL")
+            MlflowClient(f"sqlite:///{folder}/new.db").search_experiments(max_results=1)
+            if not _tables(database):  # nobody else has made them since
+                whole.backup(database)
         database.execute("PRAGMA journal_mode = WAL")
-
-
-def _never_wait(connection: Any, _: object) -> None:
-    connection.execute("PRAGMA synchronous = OFF")  # of some hundred writes to a file that nobody sees
 
 
 def _wait_less(connection: Any, _: object) -> None:

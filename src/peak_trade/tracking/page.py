@@ -56,10 +56,8 @@ def _open(store: Store) -> None:
     try:
         database.opened(store)
     except Exception as error:  # noqa: BLE001 - MLflow may raise anything
-        answer = failure(error)
-        raise RunError(
-            f"mlflow cannot open the store: {answer.reason}", hint=answer.hint or "check its folder"
-        ) from None
+        reason, hint, _ = failure(error)
+        raise RunError(f"mlflow cannot open the store: {reason}", hint=hint or "check its folder") from None
 
 
 def experiment_of_last_run(url: str) -> str | None:

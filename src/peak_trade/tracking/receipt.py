@@ -40,6 +40,10 @@ class Receipt(Struct, kw_only=True):
     ms: float = 0.0
     time: str = field(default_factory=now)
 
+    def failed(self, reason: str, hint: str = "") -> Receipt:
+        """Return the receipt as one of a run that could not be logged."""
+        return msgspec.structs.replace(self, status="failed", reason=reason, hint=hint)
+
     def to_json_object(self) -> dict[str, Any]:
         """Return the receipt as its file and `--json` have it."""
         return msgspec.structs.asdict(self)

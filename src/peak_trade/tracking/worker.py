@@ -18,11 +18,10 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -30,38 +29,35 @@ from msgspec import Struct
 from peak_trade.errors import PeakError, RunError
 from peak_trade.tracking import database
 from peak_trade.tracking.content import SOURCE, Content, report_files, report_state, run_content
+from peak_trade.tracking.receipt import Receipt
 from peak_trade.tracking.store import Store, redactor
 
 __all__ = ["Answer", "Job", "Logger", "failure", "main"]
 
-_METRICS, _PAIRS = 1_000, 100  # MLflow's most in one call
+_PARAMS = 100  # MLflow's most in one call; of metrics there are fewer than it takes
 _WHOLE = ("FINISHED", "FAILED")
 _LONGEST = 300  # characters of a reason
 _FAREWELL_S = 2.0  # to close what is open
-_T = TypeVar("_T")
 
 
-class Job(Struct, kw_only=True):
-    """One run to log. `epoch` is set where a receipt says that the store has it already, `report` as that receipt."""
+class Job(Struct):
+    """One run to log, with its receipt to fill in.
+
+    `epoch` is set where an earlier receipt says that the store has it already, `report` as that receipt has it.
+    """
 
     run_dir: str
-    experiment: str
     limit_s: float
-    parent: str | None = None
+    receipt: Receipt
     epoch: str | None = None
     report: str | None = None
 
 
-class Answer(Struct, kw_only=True, omit_defaults=True):
-    """What became of a job: `reason` says why it failed; without one the store has the run, maybe long since."""
+class Answer(Struct):
+    """The receipt of a job, None where the store had the run already; and whether the store is at fault."""
 
-    reason: str = ""
-    hint: str = ""
-    unreachable: bool = False  # the store is at fault, not the run
-    known: bool = False
-    mlflow_run_id: str | None = None
-    epoch: str | None = None
-    report: str | None = None
+    receipt: Receipt | None = None
+    unreachable: bool = False
 
 
 class Logger:
@@ -73,9 +69,9 @@ class Logger:
         self._experiments: dict[str, Any] = {}
         self._everywhere: list[str] = []  # the experiments in which a run may be
 
-    def log(self, job: Job) -> Answer:
-        """Log one run, unless the store has all of it; what it has of it otherwise is deleted."""
-        run_dir = Path(job.run_dir)
+    def log(self, job: Job) -> Receipt | None:
+        """Log one run, unless the store has all of it (None); what it has of it otherwise is deleted."""
+        run_dir, receipt = Path(job.run_dir), job.receipt
         self.tell("importing mlflow")
         import mlflow  # noqa: F401 - heavy: before it is our turn
 
@@ -83,13 +79,12 @@ class Logger:
         with self.store.turn(run_dir):
             self.tell("asking the store")
             self._client = self._client or database.opened(self.store)
-            experiment = self._experiment(job.experiment)
-            epoch = f"{experiment.experiment_id}@{experiment.creation_time}"
-            report = report_state(run_dir)
-            if job.epoch == epoch and job.report == report:
-                return Answer(known=True)
+            experiment = self._experiment(receipt.experiment)
+            epoch, report = f"{experiment.experiment_id}@{experiment.creation_time}", report_state(run_dir)
+            if (job.epoch, job.report) == (epoch, report):
+                return None
             self.tell("reading the run")
-            content = run_content(run_dir, job.parent)
+            content = run_content(run_dir, receipt.parent)
             self.tell("asking the store")
             whole = self._only(content.tags["run_id"])
             if whole is None:
@@ -97,7 +92,8 @@ class Logger:
                 whole = self._write(experiment.experiment_id, run_dir, content)
             elif job.report != report:
                 self._write_report(whole, run_dir)
-            return Answer(mlflow_run_id=whole, epoch=epoch, report=report)
+        receipt.status, receipt.mlflow_run_id, receipt.epoch, receipt.report = "logged", whole, epoch, report
+        return receipt
 
     def _experiment(self, name: str) -> Any:
         """Return the experiment of that name, made if it is missing."""
@@ -142,10 +138,10 @@ class Logger:
                     tags["mlflow.parentRunId"] = run.info.run_id
         run = client.create_run(experiment_id, start_time=content.started, tags=tags, run_name=content.name)
         run_id: str = run.info.run_id
-        metrics = _parts([entities.Metric(*metric) for metric in content.metrics], _METRICS - _PAIRS)
-        params = _parts([entities.Param(*param) for param in content.params.items()], _PAIRS)
-        for some_metrics, some_params in zip_longest(metrics, params, fillvalue=()):
-            client.log_batch(run_id, metrics=some_metrics, params=some_params)
+        metrics = [entities.Metric(*metric) for metric in content.metrics]
+        params = [entities.Param(*param) for param in content.params.items()]
+        for start in range(0, max(1, len(params)), _PARAMS):
+            client.log_batch(run_id, metrics=() if start else metrics, params=params[start : start + _PARAMS])
         if content.dataset:
             context = entities.InputTag("mlflow.data.context", "backtest")
             client.log_inputs(run_id, [entities.DatasetInput(entities.Dataset(**content.dataset), [context])])
@@ -160,10 +156,6 @@ class Logger:
     def _write_report(self, run_id: str, run_dir: Path) -> None:
         for path in report_files(run_dir):
             self._client.log_artifact(run_id, str(path), path.parent.relative_to(run_dir).as_posix())
-
-
-def _parts(items: Sequence[_T], size: int) -> list[Sequence[_T]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def main() -> None:
@@ -182,9 +174,10 @@ def main() -> None:
         job = msgspec.json.decode(line, type=Job)
         signal.setitimer(signal.ITIMER_REAL, job.limit_s)
         try:
-            answer = logger.log(job)
+            answer = Answer(logger.log(job))
         except Exception as error:  # noqa: BLE001 - the one guard of an optional part: MLflow may raise anything
-            answer = failure(error)
+            reason, hint, unreachable = failure(error)
+            answer = Answer(job.receipt.failed(reason, hint), unreachable)
         signal.setitimer(signal.ITIMER_REAL, 0)
         say(answer)
 
@@ -197,17 +190,20 @@ def _pass_on(lines: SimpleQueue[bytes]) -> None:
     os._exit(0)  # from this thread, as the other one may hang
 
 
-def failure(error: BaseException) -> Answer:
-    """Return in one line, and without secrets, why MLflow failed: by the system's or database's error below it."""
+def failure(error: BaseException) -> tuple[str, str, bool]:
+    """Return in one line, without secrets, why MLflow failed, what mends it, and whether that is the store's fault.
+
+    It is the system's or the database's own error, where one lies below.
+    """
     cause, below = error, error.__cause__ or error.__context__
     while below is not None:
         cause = below if isinstance(below, OSError | sqlite3.Error) else cause
         below = below.__cause__ or below.__context__
-    text = " ".join(str(getattr(cause, "message", "") or cause).split())
+    text = " ".join(str(cause).split())
     plain = text and isinstance(cause, PeakError | OSError | sqlite3.Error)
     reason = redactor().text(text if plain else f"{type(cause).__name__}: {text}")[:_LONGEST]
-    unreachable = isinstance(cause, OSError | sqlite3.Error | ImportError | database.StoreError)
-    return Answer(reason=reason, hint=getattr(cause, "hint", ""), unreachable=unreachable)
+    at_fault = isinstance(cause, OSError | sqlite3.Error | ImportError | database.StoreError)
+    return reason, getattr(cause, "hint", ""), at_fault
 
 
 if __name__ == "__main__":
