@@ -1,6 +1,7 @@
 """Show the tracked runs in MLflow's own page, on this machine alone, until Ctrl-C.
 
-Its address is the one line on stdout: http://127.0.0.1:5000, or the next port that is free.
+The address of the runs is the one line on stdout, at http://127.0.0.1:5000 or the next port that is free; where no run
+is logged yet, it is that of the start page.
 """
 
 from __future__ import annotations
@@ -32,8 +33,11 @@ def main() -> int:
     try:
         script.note(f"starting mlflow over {store.shown} …")
         with page.served(store, args.port) as (url, server):
-            print(url, flush=True)
-            script.note("runs are shown under `Model training`; Ctrl-C ends it")
+            experiment = page.experiment_of_last_run(url)
+            print(f"{url}/#/experiments/{experiment}/runs" if experiment else url, flush=True)
+            script.note(
+                "Ctrl-C ends it" if experiment else "no run is logged yet: just track --pending; Ctrl-C ends it"
+            )
             code = server.wait()
     except KeyboardInterrupt:
         return 0

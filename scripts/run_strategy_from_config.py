@@ -49,7 +49,7 @@ def main() -> int:
         )
     except PeakError as error:
         if error.run_id:
-            tracker.failed(results / error.run_id)
+            tracker.log_later(results / error.run_id)
         raise
     if args.json:
         script.print_json(listing.describe(run_dir), result)
@@ -57,7 +57,7 @@ def main() -> int:
         print(run_dir.name, file=result)
     if not args.quiet:
         script.note(listing.summary(run_dir))
-    tracker.sealed(run_dir)  # the last thing: whatever comes of it, the run is sealed and its id is told
+    tracker.log(run_dir)  # the last thing: whatever comes of it, the run is sealed and its id is told
     return 0
 
 

@@ -46,8 +46,12 @@ def main() -> int:
         script.print_json([receipt.to_json_object() for receipt in done])
     elif not done:
         script.note(f"nothing to log: {store.shown} has every run of {results.name}/")
+    failed = next((receipt for receipt in done if receipt.hint), None)
     if seen < len(wanted):
-        script.warn(f"given up with {len(wanted) - seen} runs left: the store fails", hint="just track --pending")
+        hint = failed.hint if failed else "just track --pending"
+        script.warn(f"given up with {len(wanted) - seen} runs left: the store fails", hint=hint)
+    elif failed:
+        script.warn(f"not logged: {failed.reason}", hint=failed.hint)
     return 0 if seen == len(wanted) and all(receipt.status == "logged" for receipt in done) else 1
 
 

@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -132,10 +131,11 @@ class Forge:
 
     @staticmethod
     def logging(store: Store, *run_dirs: Path, **request: Any) -> dict[str, Any]:
-        """Return a request to log runs; `job` fields of all of them, and `die_after`, may be given."""
-        job = request.pop("job", {})
-        jobs = [{"run_dir": str(path), "experiment": "peak_trade", **job} for path in run_dirs]
-        return {"do": "log", "store": msgspec.to_builtins(store, enc_hook=str), "jobs": jobs, **request}
+        """Return a request to log runs; fields of every `job` and `receipt`, and `die_after`, may be given."""
+        job = {"limit_s": 60, **request.pop("job", {})}
+        receipt = {"status": "started", "store": "", "experiment": "peak_trade", **request.pop("receipt", {})}
+        jobs = [{"run_dir": str(path), "receipt": {"run_id": path.name, **receipt}, **job} for path in run_dirs]
+        return {"do": "log", "store": [part and str(part) for part in store], "jobs": jobs, **request}
 
     def log(self, store: Store, *run_dirs: Path, **request: Any) -> list[dict[str, Any]]:
         """Log runs in one process, and return its answers."""

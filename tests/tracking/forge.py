@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,7 +28,8 @@ CALLS = (
 
 
 def store_of(request: dict[str, Any]) -> Store:
-    return msgspec.convert(request["store"], Store, dec_hook=lambda kind, text: kind(text))
+    uri, shown, folder, database = request["store"]
+    return Store(uri, shown, Path(folder), Path(database) if database else None)
 
 
 def log(request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -59,9 +61,10 @@ def log(request: dict[str, Any]) -> list[dict[str, Any]]:
     for job in request["jobs"]:
         start = time.perf_counter()
         try:
-            answer = msgspec.to_builtins(logger.log(msgspec.convert(job, worker.Job)))
+            receipt = logger.log(msgspec.convert(job, worker.Job))
+            answer = msgspec.to_builtins(receipt) if receipt else {"known": True}
         except Exception as error:  # noqa: BLE001 - what it is, is the answer
-            answer = {"failed": worker.reason(error)}
+            answer = dict(zip(("reason", "hint", "unreachable"), worker.failure(error), strict=True))
         found.append(answer | {"seconds": time.perf_counter() - start})
     return found
 

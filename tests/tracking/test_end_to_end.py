@@ -235,7 +235,9 @@ def test_a_store_that_is_a_server_has_a_page_already(cli: Cli) -> None:
 
 
 def test_a_server_that_dies_is_an_error_in_words(cli: Cli, store: Store, tmp_path: Path) -> None:
-    (tmp_path / "mlflow.py").write_text("raise SystemExit('no server today')\n")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'server' in sys.orig_argv:\n    os.write(2, b'no server today\\n')\n    os._exit(3)\n"
+    )
     done = cli("mlflow_ui.py", PYTHONPATH=str(tmp_path), MLFLOW_TRACKING_URI=store.uri)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == "error: mlflow's server has ended: no server today"

@@ -82,7 +82,7 @@ def files_of(place: Path) -> Iterator[Path]:
 
 def test_a_run_is_logged_once_however_often_it_is_asked_for(runs: Any, store: Store, forge: Any) -> None:
     first, second = forge.log(store, runs["plain"], runs["plain"])
-    (third,) = forge.log(store, runs["plain"], job={"experiment": "another"})
+    (third,) = forge.log(store, runs["plain"], receipt={"experiment": "another"})
     (only,) = forge.look(store, deleted=True)
     assert {answer["mlflow_run_id"] for answer in (first, second, third)} == {only["id"]}
 
@@ -131,7 +131,7 @@ def test_a_process_that_dies_while_mlflow_makes_its_tables_leaves_no_half_databa
     died = [forge.ask(forge.logging(store, runs["plain"], die_in=delay))[0]["code"] for delay in (0.2, 0.4, 0.6)]
     (answer,) = forge.log(store, runs["plain"])
     assert died[0] < 0
-    assert "failed" not in answer
+    assert answer["status"] == "logged"
     assert list(store.folder.glob("*.new*")) == []
 
 
@@ -164,7 +164,7 @@ def test_a_run_is_nested_under_its_parent_whichever_is_logged_first(
 
 
 def test_a_parent_that_nobody_knows_is_a_tag_and_nothing_more(runs: Any, store: Store, forge: Any) -> None:
-    (answer,) = forge.log(store, runs["plain"], job={"parent": "it's none"})
+    (answer,) = forge.log(store, runs["plain"], receipt={"parent": "it's none"})
     (found,) = forge.look(store)
     assert answer["mlflow_run_id"] == found["id"]
     assert found["tags"]["parent_run_id"] == "it's none"
@@ -189,7 +189,7 @@ def test_more_params_and_tags_than_one_call_takes_are_all_logged(runs: Any, stor
     text = f'[run]\ntags = {{ {tags} }}\n[strategy]\nentrypoint = "own.py:free"\nparams = {{ {many} }}\n'
     run_dir = runs.make("many", text)
     (answer,) = forge.log(store, run_dir)
-    assert "failed" not in answer
+    assert answer["status"] == "logged"
     (found,) = forge.look(store)
     assert found["params"] == run_content(run_dir).params
     assert len(found["params"]) > 250
@@ -202,7 +202,7 @@ def test_an_experiment_that_was_deleted_in_mlflow_is_a_reason_in_words(runs: Any
     experiment = Path(urlsplit(found["artifact_uri"]).path).parents[1].name
     forge.act(store, "delete_experiment", experiment)
     (answer,) = forge.log(store, runs["flat"])
-    assert answer["failed"].startswith("the experiment 'peak_trade' was deleted there")
+    assert answer["reason"].startswith("the experiment 'peak_trade' was deleted there")
 
 
 def test_receipts_save_the_question_while_the_store_is_the_same_one(

@@ -100,8 +100,8 @@ def _tracking(session: Session, given: Given) -> Told:
 
 
 def _tracked(session: Session, given: Given, answer: Any) -> Told:
-    status = "failed" if answer.failed else "known" if answer.known else "logged"
-    return {"status": status, "reason": answer.failed or None}
+    receipt = answer.receipt
+    return {"status": receipt.status, "reason": receipt.reason or None} if receipt else {"status": "known"}
 
 
 def _reporting(session: Session, given: Given) -> Told:
@@ -131,9 +131,9 @@ EDGES = (
          lambda session, given, written: {"bytes": written.size}),
     Edge("seal", "peak_trade.evidence.run_dir", "RunDir.seal", _sealing),
     Edge("ledger", "peak_trade.evidence.ledger", "Ledger.append", lambda session, given: {"event": given["event"]}),
-    Edge("track", "peak_trade.tracking.batch", "MlflowTracker.failed",
+    Edge("track", "peak_trade.tracking.batch", "MlflowTracker.log_later",
          lambda session, given: {"run_id": given["run_dir"].name}, _sent_off),
-    Edge("track", "peak_trade.tracking.batch", "_Worker.ask", _tracking, _tracked),
+    Edge("track", "peak_trade.tracking.batch", "Worker.log", _tracking, _tracked),
     Edge("report", "peak_trade.report.render", "render", _reporting, _reported),
     Edge("lake_build", "peak_trade.data.lake.build", "build",
          lambda session, given: {},

@@ -3,8 +3,9 @@
 May import evidence and what is below it; takes run directories, never live objects.
 
 In reading order: `content` says what of a run MLflow shows; `store` where that is kept, and how two take turns there;
-`worker` is the process that logs, and alone imports mlflow; `batch` starts it, sets it a limit and ends it; `receipt`
-is what stays in the run's directory. `tracker` is all that a run needs: it knows none of them until it has to.
+`database` makes a store's tables, and says what is wrong with them; `worker` is the process that logs, and may die at
+any time; `batch` starts it and leaves a `receipt` of every run in its directory. `tracker` is all that a run needs: it
+knows none of them until it has to.
 """
 
 from __future__ import annotations
@@ -21,21 +22,20 @@ __all__ = ["NullTracker", "Tracker", "tracker"]
 class Tracker(Protocol):
     """What is done about a run once its evidence is there."""
 
-    def sealed(self, run_dir: Path) -> None:
-        """Log a sealed run."""
+    def log(self, run_dir: Path) -> None:
+        """Log a sealed run; where tracking is strict, wait for it, and raise RunError if it fails."""
 
-    def failed(self, run_dir: Path) -> None:
-        """Log a run that was sealed as failed."""
+    def log_later(self, run_dir: Path) -> None:
+        """Have a run logged by another process, whatever became of it; returns at once, and never raises."""
 
 
 class NullTracker:
     """Does nothing, writes nothing, costs nothing."""
 
-    def sealed(self, run_dir: Path) -> None:
+    def log(self, run_dir: Path) -> None:
         """Do nothing."""
 
-    def failed(self, run_dir: Path) -> None:
-        """Do nothing."""
+    log_later = log
 
 
 def tracker(settings: Tracking, root: Path) -> Tracker:

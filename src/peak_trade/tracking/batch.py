@@ -1,4 +1,4 @@
-"""Runs on their way to MLflow: one process logs them all, and is watched, limited in time and ended from here.
+"""Runs on their way to MLflow: one process logs them all, and is started and ended from here.
 
 Whatever MLflow does (hang, crash, never come to an end of its retries), each run gets a receipt, and in time.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -51,20 +50,20 @@ class MlflowTracker:
         self.root, self.strict, self.store = root, strict, Store.of(root)
         self.parent = os.environ.get("PEAK_PARENT_RUN_ID", "").strip() or None
 
-    def sealed(self, run_dir: Path) -> None:
+    def log(self, run_dir: Path) -> None:
         """Log a sealed run; where `strict` was asked for, wait for it, and raise RunError if it fails."""
         if not self.strict:
-            self.failed(run_dir)
+            self.log_later(run_dir)
         elif not installed():
             self._note(run_dir, "skipped", ABSENT)
             raise RunError(f"the run is sealed, but not logged: {ABSENT}", hint=INSTALL)
         else:
-            (done,) = track([run_dir], self.store, parent=self.parent)
-            if done and done.status != "logged":
-                hint = f"just track {run_dir.name[:8]} tries again; --timeout 60 gives it longer"
-                raise RunError(f"the run is sealed, but not logged: {done.reason}", hint=hint)
+            (receipt,) = track([run_dir], self.store, parent=self.parent)
+            if receipt and receipt.status != "logged":
+                again = f"just track {run_dir.name[:8]} tries again; --timeout 60 gives it longer"
+                raise RunError(f"the run is sealed, but not logged: {receipt.reason}", hint=receipt.hint or again)
 
-    def failed(self, run_dir: Path) -> None:
+    def log_later(self, run_dir: Path) -> None:
         """Send off a process that logs a run, and return; a problem that shows at once is a warning. Never raises."""
         if not run_dir.is_dir():
             return
@@ -81,29 +80,34 @@ class MlflowTracker:
             _LOG.warning("tracking failed: %s; hint: just track --pending", reason)
 
     def _note(self, run_dir: Path, status: Literal["started", "failed", "skipped"], reason: str = "") -> None:
-        asked = settings(run_dir)
-        receipts.write(
-            run_dir,
-            Receipt(
-                run_id=run_dir.name,
-                status=status,
-                store=self.store.shown,
-                experiment=asked.experiment,
-                reason=reason,
-                parent=self.parent,
-            ),
-        )
+        receipts.write(run_dir, _receipt(run_dir, self.store, self.parent, status, reason))
 
     def _send_off(self, run_dir: Path) -> None:
         """Start what `just track` does for this run, apart from the terminal: it outlives it and holds nothing open."""
-        script = self.root / "scripts" / "track_runs.py"
         subprocess.Popen(
-            [sys.executable, str(script), run_dir.name, "--results-dir", str(run_dir.parent)],
+            [sys.executable, "-P", "-m", "peak_trade.tracking", str(run_dir.absolute()), str(self.root)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+
+def _receipt(
+    run_dir: Path,
+    store: Store,
+    parent: str | None,
+    status: Literal["started", "failed", "skipped"] = "started",
+    reason: str = "",
+) -> Receipt:
+    return Receipt(
+        run_id=run_dir.name,
+        status=status,
+        store=store.shown,
+        experiment=settings(run_dir).experiment,
+        reason=reason,
+        parent=parent,
+    )
 
 
 def settings(run_dir: Path) -> Tracking:
@@ -140,29 +144,19 @@ def track(
     When the store has failed three times in a row the runs that are left stay as they are. Nothing that MLflow does is
     raised.
     """
-    worker, failures = _Worker(store), 0
+    worker, failures = Worker(store), 0
     try:
         for run_dir in run_dirs:
-            asked, before, start = settings(run_dir), receipts.read(run_dir), time.perf_counter()
-            job = _job(run_dir, asked, before, store, trusting=trusting, parent=parent)
-            answer = worker.ask(job, timeout_s or asked.timeout_s)
-            if answer.known:
-                yield None
-            else:
-                done = Receipt(
-                    run_id=run_dir.name,
-                    status="failed" if answer.failed else "logged",
-                    store=store.shown,
-                    experiment=asked.experiment,
-                    reason=answer.failed,
-                    mlflow_run_id=answer.mlflow_run_id,
-                    epoch=answer.epoch,
-                    report=answer.report,
-                    parent=job.parent,
-                    ms=round((time.perf_counter() - start) * 1e3, 1),
-                )
-                receipts.write(run_dir, done)
-                yield done
+            start, before = time.perf_counter(), receipts.read(run_dir)
+            receipt = _receipt(run_dir, store, parent or (before.parent if before else None))
+            job = Job(str(run_dir.absolute()), timeout_s or settings(run_dir).timeout_s, receipt)
+            if before and before.status == "logged" and before.store == store.shown:
+                job.report, job.epoch = before.report, before.epoch if trusting else None
+            answer = worker.log(job)
+            if answer.receipt:
+                answer.receipt.ms = round((time.perf_counter() - start) * 1e3, 1)
+                receipts.write(run_dir, answer.receipt)
+            yield answer.receipt
             failures = failures + 1 if answer.unreachable else 0
             if failures == _ENOUGH:
                 return
@@ -170,47 +164,37 @@ def track(
         worker.end(_FAREWELL_S)
 
 
-def _job(
-    run_dir: Path, asked: Tracking, before: Receipt | None, store: Store, *, trusting: bool, parent: str | None
-) -> Job:
-    job = Job(run_dir=str(run_dir.absolute()), experiment=asked.experiment, parent=parent)
-    if before:
-        job.parent = parent or before.parent
-        if before.status == "logged" and before.store == store.shown:
-            job.report, job.mlflow_run_id = before.report, before.mlflow_run_id
-            job.epoch = before.epoch if trusting else None
-    return job
-
-
-class _Worker:
+class Worker:
     """The process that logs (see `worker`); started when it is needed, and again when it had to be ended."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes]
-        self._stage, self._unread = "", b""
 
-    def ask(self, job: Job, limit: float) -> Answer:
-        """Return the answer to a job; a process that does not give it within `limit` seconds is ended."""
-        deadline = time.monotonic() + limit
+    def log(self, job: Job) -> Answer:
+        """Return what became of a run; the process ends where that takes longer than the job's limit."""
+        stage = "starting"
         try:
-            process = self._process or self._start(limit)
-            self._send(process, msgspec.json.encode(job))
-            while (answer := self._next(process, deadline)).stage:
-                self._stage = answer.stage
-            return answer
-        except TimeoutError:
-            failed = f"mlflow took more than {limit:g} s ({self._stage})"
-        except EOFError:
-            failed = f"mlflow's process died ({self._stage}){self._last_words()}"
+            process = self._process or self._start(job.limit_s)
+            assert process.stdin and process.stdout
+            with suppress(BrokenPipeError):  # it has died, which shows by what it says
+                process.stdin.write(msgspec.json.encode(job) + b"\n")
+            for line in process.stdout:
+                answer = msgspec.json.decode(line, type=str | Answer)
+                if isinstance(answer, Answer):
+                    return answer
+                stage = answer
+            if process.wait() == -signal.SIGALRM:
+                reason = f"mlflow took more than {job.limit_s:g} s ({stage})"
+            else:
+                reason = f"mlflow's process died ({stage}){self._last_words()}"
         except OSError as error:
-            failed = f"no process can be started: {error.strerror}"
+            reason = f"no process can be started: {error.strerror}"
         self.end()
-        return Answer(failed=failed, unreachable=True)
+        return Answer(job.receipt.failed(reason), unreachable=True)
 
     def _start(self, limit: float) -> subprocess.Popen[bytes]:
-        self._stage, self._unread = "starting", b""
         defaults = {
             "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, int(limit))),
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # retries that come to nothing shall end before the limit does
@@ -219,36 +203,15 @@ class _Worker:
         }
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when the process has ended
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "peak_trade.tracking.worker"],
+            [sys.executable, "-P", "-m", "peak_trade.tracking.worker", str(self.store.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             bufsize=0,
-            env=defaults | os.environ | {"MLFLOW_ENABLE_ASYNC_LOGGING": "false"},
+            env=defaults | os.environ | {"MLFLOW_ENABLE_ASYNC_LOGGING": "false", "MLFLOW_TRACKING_URI": self.store.uri},
             start_new_session=True,  # so that whatever it starts can be ended with it
         )
-        self._send(self._process, msgspec.json.encode(self.store, enc_hook=str))
         return self._process
-
-    def _send(self, process: subprocess.Popen[bytes], line: bytes) -> None:
-        assert process.stdin
-        with suppress(BrokenPipeError):  # it has died, which shows by what it answers
-            process.stdin.write(line + b"\n")
-
-    def _next(self, process: subprocess.Popen[bytes], deadline: float) -> Answer:
-        """Return the next line; TimeoutError where there is none in time, EOFError where there will be none."""
-        assert process.stdout
-        poll = select.poll()
-        poll.register(process.stdout, select.POLLIN)
-        while b"\n" not in self._unread:
-            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1e3):
-                raise TimeoutError
-            read = os.read(process.stdout.fileno(), 1 << 16)
-            if not read:
-                raise EOFError
-            self._unread += read
-        line, _, self._unread = self._unread.partition(b"\n")
-        return msgspec.json.decode(line, type=Answer)
 
     def _last_words(self) -> str:
         self._errors.seek(0)

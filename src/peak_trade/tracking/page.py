@@ -15,14 +15,16 @@ from contextlib import contextmanager, suppress
 from typing import IO
 
 from peak_trade.errors import InputError, RunError
+from peak_trade.tracking import database
+from peak_trade.tracking.content import SOURCE
 from peak_trade.tracking.store import Store, redactor
-from peak_trade.tracking.worker import make_database, reason
+from peak_trade.tracking.worker import failure
 
-__all__ = ["free_port", "served"]
+__all__ = ["experiment_of_last_run", "free_port", "served"]
 
 _HOST, _TRIED = "127.0.0.1", 100
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING"}
-_PATIENCE_S, _FAREWELL_S = 120.0, 5.0  # until it answers, the first time on a new database; until it is killed
+_PATIENCE_S, _FAREWELL_S = 120.0, 5.0  # until it answers; until it is killed
 
 
 @contextmanager
@@ -33,9 +35,8 @@ def served(store: Store, first_port: int) -> Iterator[tuple[str, subprocess.Pope
     """
     with tempfile.TemporaryFile() as log:
         try:
-            store.folder.mkdir(parents=True, exist_ok=True)
-            with store.turn():  # a database is made by one process at a time
-                _make(store)
+            with store.turn(store.folder):  # a database is made by one process at a time
+                _open(store)
                 url, server = _start(store, free_port(first_port), log)
                 try:
                     _wait_for(f"{url}/health", server, log)
@@ -50,13 +51,24 @@ def served(store: Store, first_port: int) -> Iterator[tuple[str, subprocess.Pope
             _end(server)
 
 
-def _make(store: Store) -> None:
+def _open(store: Store) -> None:
     os.environ |= _QUIET
-    os.chdir(store.folder)  # where MLflow puts the artifacts
     try:
-        make_database(store)
+        database.opened(store)
     except Exception as error:  # noqa: BLE001 - MLflow may raise anything
-        raise RunError(f"mlflow cannot make {store.shown}: {reason(error)}", hint="check its folder") from None
+        reason, hint, _ = failure(error)
+        raise RunError(f"mlflow cannot open the store: {reason}", hint=hint or "check its folder") from None
+
+
+def experiment_of_last_run(url: str) -> str | None:
+    """Return the id of the experiment that the last run of ours was logged to; None where there is none yet."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(url)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments(max_results=1_000)]
+    ours = f"tags.`mlflow.source.name` = '{SOURCE}'"
+    runs = client.search_runs(experiments, ours, max_results=1, order_by=["attribute.start_time DESC"])
+    return runs[0].info.experiment_id if runs else None
 
 
 def _start(store: Store, port: int, log: IO[bytes]) -> tuple[str, subprocess.Popen[bytes]]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from peak_trade.evidence.files import encode_json, write_all
+from peak_trade.evidence.files import encode_json
 from peak_trade.evidence.ledger import now
 
 __all__ = ["NAME", "Receipt", "read", "write"]
@@ -22,9 +22,9 @@ class Receipt(Struct, kw_only=True):
     """What became of logging one run.
 
     `started`: a process was sent off, and no more is known yet. `logged`: the store has all of it. `failed` and
-    `skipped` have a reason. `store` is the store's address without its password; `epoch` tells the store from another
-    one that was made at the same place later; `report` is the state of the report that was logged with the run;
-    `parent` is the run_id that the environment named when the run was made.
+    `skipped` have a reason, and a hint where one is known. `store` is the store's address without its password; `epoch`
+    tells the store from another one that was made at the same place later; `report` is the state of the report that was
+    logged with the run; `parent` is the run_id that the environment named when the run was made.
     """
 
     run_id: str
@@ -32,12 +32,17 @@ class Receipt(Struct, kw_only=True):
     store: str
     experiment: str
     reason: str = ""
+    hint: str = ""
     mlflow_run_id: str | None = None
     epoch: str | None = None
     report: str | None = None
     parent: str | None = None
     ms: float = 0.0
     time: str = field(default_factory=now)
+
+    def failed(self, reason: str, hint: str = "") -> Receipt:
+        """Return the receipt as one of a run that could not be logged."""
+        return msgspec.structs.replace(self, status="failed", reason=reason, hint=hint)
 
     def to_json_object(self) -> dict[str, Any]:
         """Return the receipt as its file and `--json` have it."""
@@ -64,33 +69,20 @@ def read(run_dir: Path) -> Receipt | None:
 
 def write(run_dir: Path, receipt: Receipt) -> bool:
     """Leave a receipt, and say whether that was possible: a directory may lie on a disk that is full or read-only."""
-    level = "info" if receipt.status in ("started", "logged") else "warning"
     line = {
         "time": receipt.time,
-        "level": level,
+        "level": "info" if receipt.status in ("started", "logged") else "warning",
         "run_id": receipt.run_id,
         "logger": "peak_trade.tracking",
         "message": receipt.said(),
     }
     try:
-        handle = os.open(run_dir / NAME, os.O_WRONLY | os.O_CREAT, 0o644)
-        try:
-            content = encode_json(receipt)
-            write_all(handle, content)
-            os.ftruncate(handle, len(content))  # after the write: there is no instant at which the file is empty
-        finally:
-            os.close(handle)
+        with open(os.open(run_dir / NAME, os.O_WRONLY | os.O_CREAT, 0o644), "wb") as file:
+            file.write(encode_json(receipt))
+            file.truncate()  # after the write: there is no instant at which the file is empty
     except OSError:
         return False
     if receipt.status != "started":
-        with suppress(OSError):
-            _append(run_dir / "run.log", msgspec.json.encode(line) + b"\n")
+        with suppress(OSError), open(run_dir / "run.log", "ab", buffering=0) as log:
+            log.write(msgspec.json.encode(line) + b"\n")
     return True
-
-
-def _append(path: Path, content: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        os.write(handle, content)
-    finally:
-        os.close(handle)

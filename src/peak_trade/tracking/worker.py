@@ -1,100 +1,63 @@
 """The process that logs: it alone imports mlflow, and may be killed at any time.
 
-    python -P -m peak_trade.tracking.worker
+    python -P -m peak_trade.tracking.worker ROOT
 
-reads from stdin, in lines of JSON, a store and then runs to log there, and answers each on stdout when it is logged.
-It ends, whatever it is doing, when stdin does: that is, with the process that asked.
+reads from stdin, in lines of JSON, runs to log to the store that the environment names, and says on stdout what it is
+about to do (a string), and at last what became of the run (an `Answer`).
+The system ends it when a run takes longer than its limit (SIGALRM), whatever it is doing, and it ends itself when stdin
+does: that is, with the process that asked.
 A run is `RUNNING` in MLflow until all of it is there, so one that a killed process left half-way is told from a whole
 one, and is replaced. It is found again by its tag `run_id`.
 """
 
 from __future__ import annotations
 
-import glob
 import os
+import signal
 import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from itertools import zip_longest
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from peak_trade.errors import PeakError, RunError
+from peak_trade.tracking import database
 from peak_trade.tracking.content import SOURCE, Content, report_files, report_state, run_content
+from peak_trade.tracking.receipt import Receipt
 from peak_trade.tracking.store import Store, redactor
 
-__all__ = ["Answer", "Job", "Logger", "main", "make_database", "reason"]
+__all__ = ["Answer", "Job", "Logger", "failure", "main"]
 
-_METRICS, _PAIRS = 1_000, 100  # MLflow's most in one call
+_PARAMS = 100  # MLflow's most in one call; of metrics there are fewer than it takes
 _WHOLE = ("FINISHED", "FAILED")
 _LONGEST = 300  # characters of a reason
 _FAREWELL_S = 2.0  # to close what is open
-_T = TypeVar("_T")
 
 
-class Job(Struct, kw_only=True):
-    """One run to log. `epoch` is set where a receipt says that the store has it already, `report` as that receipt."""
+class Job(Struct):
+    """One run to log, with its receipt to fill in.
+
+    `epoch` is set where an earlier receipt says that the store has it already, `report` as that receipt has it.
+    """
 
     run_dir: str
-    experiment: str
-    parent: str | None = None
-    epoch: str | None = None
-    report: str | None = None
-    mlflow_run_id: str | None = None
-
-
-class Answer(Struct, kw_only=True, omit_defaults=True):
-    """Where the process has come to (`stage`), or what became of a job: `failed` says why not, else it is logged."""
-
-    stage: str = ""
-    failed: str = ""
-    unreachable: bool = False  # the store is at fault, not the run
-    known: bool = False
-    mlflow_run_id: str | None = None
+    limit_s: float
+    receipt: Receipt
     epoch: str | None = None
     report: str | None = None
 
 
-def make_database(store: Store) -> None:
-    """Make a database that is not there yet: whole, or, where the process dies meanwhile, not at all.
+class Answer(Struct):
+    """The receipt of a job, None where the store had the run already; and whether the store is at fault."""
 
-    It keeps SQLite's log of writes, which all who open it then use, instead of the usual journal: a write waits less
-    for the disk, and a reader never for a writer.
-    """
-    if store.database is None or store.database.exists():
-        return
-    from mlflow import MlflowClient
-    from sqlalchemy import Engine, event
-
-    def in_haste(connection: Any, _: object) -> None:
-        connection.execute("PRAGMA synchronous = OFF")  # of some hundred writes only the last has to reach the disk
-
-    new = store.database.with_name(f"{store.database.name}.new")
-    for left in new.parent.glob(f"{glob.escape(new.name)}*"):
-        left.unlink()
-    event.listen(Engine, "connect", in_haste)
-    try:
-        MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)  # with it, MLflow makes its tables
-    finally:
-        event.remove(Engine, "connect", in_haste)
-    with closing(sqlite3.connect(new)) as made:
-        made.execute("PRAGMA journal_mode = WAL")
-    with new.open("rb") as whole:
-        os.fsync(whole.fileno())
-    new.rename(store.database)
-
-
-def _wait_less(connection: Any, _: object) -> None:
-    """Let writes to a log of writes wait for the disk only now and then: a power cut may take the last, no more."""
-    if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
-        connection.execute("PRAGMA synchronous = NORMAL")
+    receipt: Receipt | None = None
+    unreachable: bool = False
 
 
 class Logger:
@@ -102,36 +65,26 @@ class Logger:
 
     def __init__(self, store: Store, tell: Callable[[str], None] = lambda stage: None) -> None:
         self.store, self.tell = store, tell
-        self._experiments: dict[str, Any] = {}
-        store.folder.mkdir(parents=True, exist_ok=True)
-        os.chdir(store.folder)  # MLflow puts the artifacts of a database below the current directory
-        tell("importing mlflow")
-        from mlflow import MlflowClient, entities
-
-        if store.database:
-            from sqlalchemy import Engine, event
-
-            event.listen(Engine, "connect", _wait_less)
-        self._client_of, self._entities = MlflowClient, entities
         self._client: Any = None
-        self._everywhere: set[str] = set()  # the experiments in which a run may be
+        self._experiments: dict[str, Any] = {}
+        self._everywhere: list[str] = []  # the experiments in which a run may be
 
-    def log(self, job: Job) -> Answer:
-        """Log one run, unless the store has all of it; what it has of it otherwise is deleted."""
-        run_dir = Path(job.run_dir)
+    def log(self, job: Job) -> Receipt | None:
+        """Log one run, unless the store has all of it (None); what it has of it otherwise is deleted."""
+        run_dir, receipt = Path(job.run_dir), job.receipt
+        self.tell("importing mlflow")
+        import mlflow  # noqa: F401 - heavy: before it is our turn
+
         self.tell("waiting for the store, which another process writes to")
         with self.store.turn(run_dir):
             self.tell("asking the store")
-            if self._client is None:
-                make_database(self.store)
-                self._client = self._client_of(self.store.uri)
-            experiment = self._experiment(job.experiment)
-            epoch = f"{experiment.experiment_id}@{experiment.creation_time}"
-            report = report_state(run_dir)
-            if job.epoch == epoch and job.report == report:
-                return Answer(known=True, mlflow_run_id=job.mlflow_run_id, epoch=epoch, report=report)
+            self._client = self._client or database.opened(self.store)
+            experiment = self._experiment(receipt.experiment)
+            epoch, report = f"{experiment.experiment_id}@{experiment.creation_time}", report_state(run_dir)
+            if (job.epoch, job.report) == (epoch, report):
+                return None
             self.tell("reading the run")
-            content = run_content(run_dir, job.parent)
+            content = run_content(run_dir, receipt.parent)
             self.tell("asking the store")
             whole = self._only(content.tags["run_id"])
             if whole is None:
@@ -139,20 +92,19 @@ class Logger:
                 whole = self._write(experiment.experiment_id, run_dir, content)
             elif job.report != report:
                 self._write_report(whole, run_dir)
-            return Answer(mlflow_run_id=whole, epoch=epoch, report=report)
+        receipt.status, receipt.mlflow_run_id, receipt.epoch, receipt.report = "logged", whole, epoch, report
+        return receipt
 
     def _experiment(self, name: str) -> Any:
         """Return the experiment of that name, made if it is missing."""
         if name not in self._experiments:
-            if not self._everywhere:
-                self._everywhere = {e.experiment_id for e in self._client.search_experiments(max_results=1_000)}
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
-                found = self._client.get_experiment(self._client.create_experiment(name))
-            elif found.lifecycle_stage != "active":
+            experiment = self._client.get_experiment_by_name(name)
+            if experiment is None:
+                experiment = self._client.get_experiment(self._client.create_experiment(name))
+            elif experiment.lifecycle_stage != "active":
                 raise RunError(f"the experiment {name!r} was deleted there; restore it, or set tracking.experiment")
-            self._everywhere.add(found.experiment_id)
-            self._experiments[name] = found
+            self._experiments[name] = experiment
+            self._everywhere = [one.experiment_id for one in self._client.search_experiments(max_results=1_000)]
         return self._experiments[name]
 
     def _search(self, tag: str, run_id: str) -> Iterator[Any]:
@@ -161,7 +113,7 @@ class Logger:
         while token is not None and "'" not in run_id:
             question = f"tags.{tag} = '{run_id}'"
             page = self._client.search_runs(
-                list(self._everywhere), question, order_by=["attribute.start_time"], page_token=token or None
+                self._everywhere, question, order_by=["attribute.start_time"], page_token=token or None
             )
             yield from (run for run in page if run.data.tags.get("mlflow.source.name") == SOURCE)
             token = page.token or None
@@ -177,23 +129,22 @@ class Logger:
 
     def _write(self, experiment_id: str, run_dir: Path, content: Content) -> str:
         """Make MLflow's run, and end it when all of it is there."""
-        client, of = self._client, self._entities
-        tags = dict(content.tags)
+        from mlflow import entities
+
+        client, tags = self._client, dict(content.tags)
         if above := tags.get("parent_run_id"):
             for run in self._search("run_id", above):
                 if run.info.status in _WHOLE:
                     tags["mlflow.parentRunId"] = run.info.run_id
-        made = client.create_run(experiment_id, start_time=content.started, tags=tags, run_name=content.name)
-        run_id: str = made.info.run_id
-        metrics = [of.Metric(*metric) for metric in content.metrics]
-        params = [of.Param(key, text) for key, text in content.params.items()]
-        for some_metrics, some_params in zip_longest(
-            _parts(metrics, _METRICS - _PAIRS), _parts(params, _PAIRS), fillvalue=()
-        ):
-            client.log_batch(run_id, metrics=some_metrics, params=some_params)
+        run = client.create_run(experiment_id, start_time=content.started, tags=tags, run_name=content.name)
+        run_id: str = run.info.run_id
+        metrics = [entities.Metric(*metric) for metric in content.metrics]
+        params = [entities.Param(*param) for param in content.params.items()]
+        for start in range(0, max(1, len(params)), _PARAMS):
+            client.log_batch(run_id, metrics=() if start else metrics, params=params[start : start + _PARAMS])
         if content.dataset:
-            context = of.InputTag("mlflow.data.context", "backtest")
-            client.log_inputs(run_id, [of.DatasetInput(of.Dataset(**content.dataset), [context])])
+            context = entities.InputTag("mlflow.data.context", "backtest")
+            client.log_inputs(run_id, [entities.DatasetInput(entities.Dataset(**content.dataset), [context])])
         for name in content.artifacts:
             client.log_artifact(run_id, str(run_dir / name))
         self._write_report(run_id, run_dir)
@@ -207,31 +158,28 @@ class Logger:
             self._client.log_artifact(run_id, str(path), path.parent.relative_to(run_dir).as_posix())
 
 
-def _parts(items: Sequence[_T], size: int) -> list[Sequence[_T]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
 def main() -> None:
     """Answer what comes on stdin, until it ends."""
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what MLflow prints is no answer
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # of the system alone: Python may be held up in somebody's C code
 
-    def answer(found: Answer) -> None:
-        answers.write(msgspec.json.encode(found) + b"\n")
+    def say(something: str | Answer) -> None:
+        answers.write(msgspec.json.encode(something) + b"\n")
 
     lines: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_pass_on, args=(lines,), daemon=True).start()
-    store = msgspec.json.decode(lines.get(), type=Store, dec_hook=lambda kind, text: kind(text))
-    logger = None
+    logger = Logger(Store.of(Path(sys.argv[1])), say)
     while line := lines.get():
         job = msgspec.json.decode(line, type=Job)
+        signal.setitimer(signal.ITIMER_REAL, job.limit_s)
         try:
-            logger = logger or Logger(store, lambda stage: answer(Answer(stage=stage)))
-            done = logger.log(job)
+            answer = Answer(logger.log(job))
         except Exception as error:  # noqa: BLE001 - the one guard of an optional part: MLflow may raise anything
-            unreachable = isinstance(_cause(error), OSError | sqlite3.Error | ImportError)
-            done = Answer(failed=reason(error), unreachable=unreachable)
-        answer(done)
+            reason, hint, unreachable = failure(error)
+            answer = Answer(job.receipt.failed(reason, hint), unreachable)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        say(answer)
 
 
 def _pass_on(lines: SimpleQueue[bytes]) -> None:
@@ -242,21 +190,20 @@ def _pass_on(lines: SimpleQueue[bytes]) -> None:
     os._exit(0)  # from this thread, as the other one may hang
 
 
-def _cause(error: BaseException) -> BaseException:
-    """Return the error of the system or the database that lies deepest; where there is none, the error itself."""
-    cause, at = error, error.__cause__ or error.__context__
-    while at is not None:
-        cause = at if isinstance(at, OSError | sqlite3.Error) else cause
-        at = at.__cause__ or at.__context__
-    return cause
+def failure(error: BaseException) -> tuple[str, str, bool]:
+    """Return in one line, without secrets, why MLflow failed, what mends it, and whether that is the store's fault.
 
-
-def reason(error: BaseException) -> str:
-    """Return in one line, and without secrets, why MLflow failed."""
-    cause = _cause(error)
-    text = " ".join(str(getattr(cause, "message", "") or cause).split())
+    It is the system's or the database's own error, where one lies below.
+    """
+    cause, below = error, error.__cause__ or error.__context__
+    while below is not None:
+        cause = below if isinstance(below, OSError | sqlite3.Error) else cause
+        below = below.__cause__ or below.__context__
+    text = " ".join(str(cause).split())
     plain = text and isinstance(cause, PeakError | OSError | sqlite3.Error)
-    return redactor().text(text if plain else f"{type(cause).__name__}: {text}")[:_LONGEST]
+    reason = redactor().text(text if plain else f"{type(cause).__name__}: {text}")[:_LONGEST]
+    at_fault = isinstance(cause, OSError | sqlite3.Error | ImportError | database.StoreError)
+    return reason, getattr(cause, "hint", ""), at_fault
 
 
 if __name__ == "__main__":
