@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print what `just show --json` does instead of the run_id")
     parser.add_argument("--quiet", action="store_true", help="no summary on stderr")
     args = parser.parse_args()
+    script.under_telemetry()
 
     result = script.claim_stdout()  # what a strategy prints goes to stderr
     with script.loading():  # after the arguments: --help answers at once

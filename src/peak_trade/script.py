@@ -33,6 +33,7 @@ __all__ = [
     "results_dir",
     "run",
     "show_warnings",
+    "under_telemetry",
     "warn",
 ]
 
@@ -143,6 +144,10 @@ def run(main: Callable[[], int]) -> Never:
         code = 1
         text = " ".join(str(error).split())
         _fail(f"internal: {type(error).__name__}: {text}".rstrip(": "), "`--debug` shows where", debug=debug)
+    if text := os.environ.pop("PEAK_SKIPPED", ""):  # no run has taken it over: there was none
+        part, _, reason = text.partition(": ")
+        reason, _, hint = reason.partition("; hint: ")
+        warn(f"{part} skipped: {reason}", hint=hint)
     sys.exit(code)
 
 
@@ -235,6 +240,25 @@ def show_warnings() -> None:
 
     handler = Handler(logging.WARNING)
     logging.getLogger().addHandler(handler)
+
+
+def under_telemetry() -> None:
+    """Start this program anew through OpenTelemetry's command where `PEAK_OTEL_ENABLED=1` asks for it; else return.
+
+    Once: the program that is started so returns from here, and so does one that is to run plainly, with the reason in
+    `PEAK_SKIPPED`. Call it after the arguments are read and before anything heavy is imported.
+    """
+    if os.environ.get("PEAK_OTEL_ENABLED") != "1" or "peak_trade.obs" in sys.modules or "PEAK_SKIPPED" in os.environ:
+        return
+    if os.environ.pop("PEAK_OTEL_BEFORE", None):  # that command ran, and did not load what it was told to
+        reason = "opentelemetry-instrument did not start it"
+    else:
+        launch = str(Path(__file__).with_name("obs") / "launch.py")
+        try:
+            os.execv(sys.executable, [sys.executable, "-P", launch, sys.executable, *sys.orig_argv[1:]])
+        except OSError as error:
+            reason = f"{launch}: {error.strerror}"
+    os.environ["PEAK_SKIPPED"] = f"telemetry: {reason}; hint: just setup observability"
 
 
 def coloured(stream: TextIO) -> bool:

@@ -338,7 +338,7 @@ def test_nothing_is_removed_at_the_exit_least_of_all_through_a_link(tmp_path: Pa
         (outside / f"{number:03}" / "thesis.txt").write_text("mine\n")
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / ".telemetry").symlink_to(outside)
-    session = Session(Settings.read({"PEAK_RESULTS_DIR": str(tmp_path / "results")}, []), 0)
+    session = Session(Settings.read({"PEAK_RESULTS_DIR": str(tmp_path / "results")}, []))
     session.make_folder()
     session.finish()
     assert (session.folder / "receipt.json").is_file()
@@ -368,7 +368,7 @@ class Deaf(Stuck):
 
 def test_all_senders_share_one_limit(tmp_path: Path) -> None:
     settings = Settings.read({"PEAK_RESULTS_DIR": str(tmp_path), "PEAK_OTEL_TIMEOUT_S": "0.05"}, [])
-    session = Session(settings, 0)
+    session = Session(settings)
     session.pipes = [Pipe(session, "metrics", Deaf, to_file=False) for _ in range(60)]
     for pipe in session.pipes:
         pipe.put("item")
@@ -383,7 +383,7 @@ def test_the_default_limit_is_what_the_runbook_says() -> None:
 
 
 def test_what_is_given_up_and_fails_then_is_dropped_once(tmp_path: Path) -> None:
-    session = Session(Settings.read({"PEAK_RESULTS_DIR": str(tmp_path), "PEAK_OTEL_TIMEOUT_S": "0.05"}, []), 0)
+    session = Session(Settings.read({"PEAK_RESULTS_DIR": str(tmp_path), "PEAK_OTEL_TIMEOUT_S": "0.05"}, []))
     pipe = Pipe(session, "metrics", Stuck, to_file=False)
     session.pipes = [pipe]
     for _ in range(20):

@@ -445,11 +445,19 @@ def _stamp(session: Session, record: logging.LogRecord) -> None:
         record.otelTraceID, record.otelSpanID = f"{ids.trace_id:032x}", f"{ids.span_id:016x}"
 
 
+_INSTALLED: list[Session] = []
+
 # --- all of it ----------------------------------------------------------------------------------------------------
 
 
 def install(session: Session) -> None:
-    """Have the program's edges recorded, from its imports on, and its logs where the session has loggers."""
+    """Have the program's edges recorded, from its imports on, and its logs where the session has loggers.
+
+    Once in a process: where they are recorded already, as when one command runs another one, nothing is done.
+    """
+    if _INSTALLED:
+        return
+    _INSTALLED.append(session)
     table: dict[str, dict[str, Wrap]] = {}
     for place in PLACES:
         table.setdefault(place.module, {})[place.function] = _around(session, place)

@@ -7,31 +7,29 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
-from peak_trade.errors import InputError
+from peak_trade.obs.launch import hint_of, say
 from peak_trade.obs.session import FAREWELL_S, GRACE_S, Session
 from peak_trade.obs.settings import Settings
 
-__all__ = ["start"]
+__all__ = ["began", "start"]
 
-_HINT = "just setup observability"
 _REST_S = 0.5  # for what a flush does besides waiting: imports, files, the receipt
+_session: Session | None = None
 
 
-def start(started_ns: int) -> None:
-    """Start telemetry for this process, or hand on why it is skipped. Raises nothing."""
-    asked = dict(os.environ)
-    for name in asked.get("PEAK_OTEL_JOINED", "").split():
-        os.environ.pop(name, None)
-    if asked.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":  # OpenTelemetry's own switch
+def start() -> None:
+    """Start telemetry for this process as the environment asks, or hand on why it is skipped. Raises nothing."""
+    global _session
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":  # OpenTelemetry's own switch
         return
     try:
-        session = Session(Settings.read(asked, sys.orig_argv), started_ns)
-        if session.settings.makes_run and not session.settings.given:
-            os.environ["PEAK_RUN_ID"] = session.settings.run_id  # the wrapper had no means to make one
+        session = Session(Settings.read(os.environ, sys.orig_argv))
+        session.settings.hand_on()
         with _uncollected():  # imports make much that stays: to look for garbage in it costs a tenth of the start
             from peak_trade.obs import edges, pipes
 
@@ -44,13 +42,14 @@ def start(started_ns: int) -> None:
     atexit.register(_leave, session)
     _flush_on_sigterm(session)
     if session.settings.complaint:
-        _say(f"warn: {session.settings.complaint}\nhint: docs/ops/telemetry.md lists the settings\n")
+        say(f"warn: {session.settings.complaint}\nhint: docs/ops/telemetry.md lists the settings\n")
+    _session = session
 
 
-def _say(text: str) -> None:
-    with suppress(AttributeError, OSError, ValueError):  # a stderr that is closed, or a file to read from
-        sys.stderr.write(text)
-        sys.stderr.flush()
+def began() -> None:
+    """Note that the program begins: what the command and we have taken until then is not its time."""
+    if _session:
+        _session.started_ns = time.time_ns()
 
 
 @contextmanager
@@ -66,21 +65,13 @@ def _uncollected() -> Iterator[None]:
 
 def _skip(error: Exception) -> None:
     """Hand on why nothing is recorded: the run warns and makes a receipt; where there is none, a line at the exit."""
-    absent = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if absent in ("opentelemetry", "yaml", "jsonschema"):
-        reason = f"the extra observability is not installed; hint: {_HINT}"
-    else:
-        text = " ".join(str(error).split())[:250]
-        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-        reason = f"{kind}{text}; hint: {getattr(error, 'hint', '') or 'PEAK_OTEL_ENABLED=0 leaves it out'}"
-    os.environ["PEAK_SKIPPED"] = f"telemetry: {reason}"
+    os.environ["PEAK_SKIPPED"] = f"telemetry: {hint_of(error)}"
     pid = os.getpid()
 
     def tell() -> None:
         if "PEAK_SKIPPED" in os.environ and os.getpid() == pid:
             part, _, why = os.environ["PEAK_SKIPPED"].partition(": ")
-            why, _, hint = why.partition("; hint: ")
-            _say(f"warn: {part} skipped: {why}\n" + (f"hint: {hint}\n" if hint else ""))
+            say("warn: {} skipped: {}\nhint: {}\n".format(part, *why.split("; hint: ")))
 
     atexit.register(tell)
 

@@ -41,7 +41,7 @@ class _Finder:
             loader, execute = spec.loader, spec.loader.exec_module
 
             def executed(module: ModuleType) -> None:
-                del loader.exec_module
+                vars(loader).pop("exec_module", None)  # another finder may have taken it back before
                 execute(module)
                 _wrap(module, wanted)
 

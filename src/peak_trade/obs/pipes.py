@@ -18,7 +18,6 @@ from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from threading import get_ident
 from typing import Any
 
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
@@ -28,6 +27,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
 from opentelemetry.trace import Status
 
 from peak_trade import __version__
+from peak_trade.obs.said import by_this_thread, silence
 from peak_trade.obs.session import Session
 from peak_trade.obs.settings import environment
 
@@ -104,7 +104,7 @@ class Pipe:
 
     def send(self, items: Sequence[Any]) -> None:
         """Have items exported; raises nothing."""
-        said = _WORDS.setdefault(get_ident(), [])
+        said = by_this_thread()
         said.clear()
         try:
             batches = items if self.signal == "metrics" else [items]
@@ -152,7 +152,7 @@ def _outspoken(exporter: Any) -> Any:
                 result = replace(result, success=False)
             if not result.success:
                 code = f"code: {result.status_code}" if result.status_code else ""
-                _WORDS.setdefault(get_ident(), []).insert(0, code or str(result.error))
+                by_this_thread().insert(0, code or str(result.error))
             return result
 
         client.export = remember
@@ -273,7 +273,7 @@ def configure(session: Session) -> bool:
         import_module(f"opentelemetry.configuration.{name}")
         for name in ("_tracer_provider", "_logger_provider", "_meter_provider")
     )
-    _silence()
+    silence()
     settings = session.settings
     with environment(
         PEAK_RUN_ID=settings.run_id,
@@ -369,22 +369,3 @@ def _file_exporter(signal: str) -> Any:
     from opentelemetry.exporter.otlp.json.file.metric_exporter import FileMetricExporter
 
     return FileMetricExporter
-
-
-# --- what the SDK says --------------------------------------------------------------------------------------------
-
-_WORDS: dict[int, list[str]] = {}  # by thread
-
-
-class _Listener(logging.Handler):
-    """Keeps what the SDK logs from the terminal, and for the reason of a fault."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with suppress(Exception):
-            _WORDS.setdefault(get_ident(), []).append(record.getMessage())
-
-
-def _silence() -> None:
-    logger = logging.getLogger("opentelemetry")
-    logger.propagate = False
-    logger.addHandler(_Listener(logging.WARNING))

@@ -18,14 +18,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from peak_trade.obs.launch import BEFORE, OURS, noted
 from peak_trade.obs.settings import Settings, environment
 
 __all__ = ["FAREWELL_S", "GRACE_S", "Open", "Session"]
 
 GRACE_S = 0.35  # beyond the time-out of a request: for a name that is not found, and an answer that drips
 FAREWELL_S = 0.1  # for all senders that did not get through to see that it is over
-START = str(Path(__file__).with_name("start"))
-_JOINED = ("PEAK_RUN_ID", "TRACEPARENT", "PEAK_OTEL_PART", "PEAK_OTEL_RESULTS", "PEAK_OTEL_JOINED")
+_JOINED = ("PEAK_RUN_ID", "TRACEPARENT", "PEAK_OTEL_PART", "PEAK_OTEL_RESULTS")
 
 
 class Open(NamedTuple):
@@ -39,8 +39,8 @@ class Open(NamedTuple):
 class Session:
     """What one process has recorded, and where it goes."""
 
-    def __init__(self, settings: Settings, started_ns: int) -> None:
-        self.settings, self.started_ns, self.pid = settings, started_ns, os.getpid()
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.started_ns, self.pid = settings, time.time_ns(), os.getpid()
         self.folder = settings.home
         self.facts: dict[str, Any] = {}  # of the run that is being made: strategy, symbol, rows
         self.open: list[Open] = []  # the spans that have not ended, the outermost first
@@ -116,14 +116,18 @@ class Session:
     @contextmanager
     def joined(self, part: str, run_id: str, traceparent: str) -> Iterator[None]:
         """Have the process that is started within the block recorded too, as a part of this trace."""
-        paths = [START, *filter(None, [os.environ.get("PYTHONPATH")])]
+        from opentelemetry.instrumentation import auto_instrumentation
+
+        folder = os.path.dirname(os.path.abspath(auto_instrumentation.__file__ or ""))
+        paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
         with environment(
+            **{BEFORE: noted(*_JOINED)},
+            **OURS,
             PYTHONPATH=os.pathsep.join(paths),
             PEAK_RUN_ID=run_id,
             TRACEPARENT=traceparent,
             PEAK_OTEL_PART=part or None,
             PEAK_OTEL_RESULTS=str(self.settings.results),
-            PEAK_OTEL_JOINED=" ".join(_JOINED),
         ):
             yield
 

@@ -12,12 +12,12 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from peak_trade.errors import InputError
+from peak_trade.obs.launch import makes_run, option
 
 __all__ = ["CHECKOUT", "Endpoint", "Settings", "endpoint_of", "environment"]
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_RUN = "run_strategy_from_config.py"
 TIMEOUT_S = 0.75  # below 0.8 nothing is tried twice, so that a collector that is down costs nothing
 _GRPC = 4317  # the port that OTLP has for gRPC; 4318 is that for HTTP
 
@@ -72,14 +72,15 @@ class Settings(NamedTuple):
     traceparent: str
     ratio: float
     timeout_s: float
+    service: str
     complaint: str
 
     @classmethod
     def read(cls, env: Mapping[str, str], argv: Sequence[str]) -> Settings:
         """Read the environment and the command line. Raises InputError for an endpoint that is none."""
         words = list(argv)
-        asked = _option(words, "--run-id") or env.get("PEAK_RUN_ID", "")
-        given = env.get("PEAK_OTEL_RESULTS") or _option(words, "--results-dir") or env.get("PEAK_RESULTS_DIR")
+        asked = option(words, "--run-id") or env.get("PEAK_RUN_ID", "")
+        given = env.get("PEAK_OTEL_RESULTS") or option(words, "--results-dir") or env.get("PEAK_RESULTS_DIR")
         to = env.get("PEAK_OTEL_EXPORTER_OTLP_ENDPOINT", "").strip()
         endpoint = endpoint_of(to) if to else None
         ratio, complaint = _number(env, "PEAK_OTEL_SAMPLE_RATIO", 1.0, least=0.0, most=1.0)
@@ -97,14 +98,20 @@ class Settings(NamedTuple):
             given=asked,
             results=Path(given or CHECKOUT / "results").absolute(),
             part=env.get("PEAK_OTEL_PART", ""),
-            makes_run=any(word.endswith(_RUN) for word in words),
+            makes_run=makes_run(words),
             endpoint=endpoint,
             files=files,
             traceparent=env.get("TRACEPARENT", ""),
             ratio=ratio,
             timeout_s=timeout_s,
+            service=env.get("OTEL_SERVICE_NAME") or env.get("PEAK_OTEL_SERVICE_NAME") or "peak-trade",
             complaint=complaint or other,
         )
+
+    def hand_on(self) -> None:
+        """Have the run take the id that is recorded, where it was given none."""
+        if self.makes_run and not self.given:
+            os.environ["PEAK_RUN_ID"] = self.run_id
 
     @property
     def home(self) -> Path:
@@ -119,16 +126,6 @@ def _number(env: Mapping[str, str], name: str, default: float, *, least: float, 
         if least <= (number := float(text or default)) <= most:
             return number, ""
     return default, f"{name}={text} is no number from {least:g} to {most:g}, {default:g} is used"
-
-
-def _option(words: Sequence[str], name: str) -> str:
-    """Return the value of an option on a command line, in either of its two forms."""
-    for at, word in enumerate(words):
-        if word == name:
-            return words[at + 1] if at + 1 < len(words) else ""
-        if word.startswith(f"{name}="):
-            return word.removeprefix(f"{name}=")
-    return ""
 
 
 @contextmanager
