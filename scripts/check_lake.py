@@ -1,6 +1,7 @@
 """Check everything in the lake: files against their digests, contracts, gaps, and the tables against each other.
 
-Each finding is one line: table, file, row, what is wrong. Gaps are shown and are no finding.
+Each finding is one line: table, file, row, what is wrong. A run that the results never had is one (of a lake that
+--lake-dir names only where --results-dir says whose it is). Gaps are shown and are no finding.
 Exit 0: all is as it must be. 1: something is not.
 """
 
@@ -13,6 +14,7 @@ def main() -> int:
     parser = script.parser(__doc__)
     parser.add_argument("--json", action="store_true", help="print findings and gaps as JSON")
     parser.add_argument("--lake-dir", metavar="DIR", help="where the lake is (default: $PEAK_LAKE_DIR or data/lake/)")
+    parser.add_argument("--results-dir", metavar="DIR", help="whose runs it holds (default: results/)")
     args = parser.parse_args()
 
     from peak_trade.data.lake import query
@@ -22,7 +24,8 @@ def main() -> int:
 
     from peak_trade.data.lake import check
 
-    checked = check.check(query.lake_dir(args.lake_dir))
+    own = args.results_dir or not args.lake_dir  # a lake elsewhere is of results elsewhere
+    checked = check.check(query.lake_dir(args.lake_dir), script.results_dir(args.results_dir) if own else None)
     if args.json:
         script.print_json(msgspec.to_builtins(checked))
     else:

@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--lake-dir", metavar="DIR", help="where the lake is (default: $PEAK_LAKE_DIR or data/lake/)")
     args = parser.parse_args()
 
-    from peak_trade.data.lake import ask, query
+    from peak_trade.data.lake import ask, prompt, query
 
     lake = query.lake_dir(args.lake_dir)
     if args.list or args.files is not None:
@@ -40,10 +40,10 @@ def main() -> int:
     asking = ask.Asking(lake, args.format, args.output, args.limit, args.timeout, args.memory_limit, args.explain)
     text = ask.saved(args.report) if args.report else args.sql or args.question or ask.read_sql(args.file)
     if text is None:
-        return ask.prompt(asking)
+        return prompt.prompt(asking)
     asking.answer(text)
-    if asking.more:
-        script.note(f"only the first {asking.shown:,} rows; --limit N shows more, --format csv all")
+    for note in asking.notes:
+        script.note(note)
     sys.stdout.flush()
     return 0
 

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from peak_trade.data.lake import check, commit, ingest, parts, schema
+from peak_trade.data.lake import build, check, commit, ingest, parts, schema
 from peak_trade.data.lake.writer import writing
+from peak_trade.ops import retention
 
 
 def every_file(lake: Path) -> list[tuple[str, Path]]:
@@ -44,6 +45,28 @@ def test_damage_to_any_file_is_found(lake: Path, damage: str) -> None:
         path.unlink(missing_ok=True)
         path.write_bytes(content)
     assert check.check(lake).findings == []
+
+
+def test_runs_that_the_results_never_had_are_found_and_a_build_anew_mends_it(
+    place: Path, lake: Path, tmp_path: Path, look: Any
+) -> None:
+    results, other = place / "results", tmp_path / "results"
+    assert check.check(lake, results).findings == []
+    strange = look.run(place / "config.toml", other)
+    build.build(other, lake, root=place)
+    (finding,) = check.check(lake, results).findings
+    assert str(finding) == (
+        f"runs: 1 run is of other results than {results} ({strange[:8]}): just lake-build --rebuild leaves them out"
+    )
+    build.build(results, lake, root=place, anew=True)
+    assert check.check(lake, results).findings == []
+
+
+def test_runs_that_were_removed_are_no_strangers(place: Path, lake: Path) -> None:
+    results = place / "results"
+    assert retention.apply(results, retention.Policy(keep=1, days=0)).of("removed")
+    build.build(results, lake, root=place)
+    assert check.check(lake, results).findings == []
 
 
 def change(lake: Path, table: str, alter: Callable[[Any], Any]) -> None:

@@ -12,17 +12,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from peak_trade.data import lake as package
-from peak_trade.data.lake import ask, build, commit, compact, ingest, query
+from peak_trade.data.lake import ask, build, commit, compact, ingest, prompt, query
+from peak_trade.data.lake.table import figure
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, RunError
 
 Script = Callable[..., subprocess.CompletedProcess[bytes]]
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SECRET = "the-secret-of-the-file"
 
 
@@ -403,6 +406,139 @@ def test_a_table_is_aligned_and_says_where_it_was_cut(script: Script, lake: Path
     done = script("query_lake", "--lake-dir", lake, "--limit", 2, THREE)
     assert done.stdout.decode().splitlines() == ["n  half  word", '0   0.0  a,"b', '1   0.5  a,"b']
     assert "only the first 2 rows" in done.stderr.decode()
+
+
+def test_a_table_rounds_its_figures_and_the_other_formats_are_exact(script: Script, lake: Path) -> None:
+    sql = "SELECT 0.123456789::DOUBLE AS a, 1234567.891::DOUBLE AS b, 0.1::FLOAT AS c, 12::BIGINT AS d, 1.23456789 AS e"
+    table, csv_text, json_text = (
+        script("query_lake", "--lake-dir", lake, "--format", how, sql).stdout.decode()
+        for how in ("table", "csv", "json")
+    )
+    assert table.splitlines()[1].split() == ["0.123457", "1234568", "0.1", "12", "1.23456789"]  # a DECIMAL is as asked
+    assert csv_text.splitlines()[1].startswith("0.123456789,1234567.891,")
+    assert [json.loads(json_text)[0][name] for name in "ab"] == [0.123456789, 1234567.891]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0.0"), (-0.5, "-0.5"), (0.35017638, "0.350176"), (100.0, "100.0"), (99999.96, "100000.0"),
+        (4783.82999, "4783.83"), (999_999.7, "1000000"), (1e14, "100000000000000"), (1e15, "1e+15"), (2e-9, "2e-09"),
+        (float("nan"), "nan"), (float("-inf"), "-inf"),
+    ],
+)  # fmt: skip
+def test_a_figure_is_written_as_people_read_it(value: float, shown: str) -> None:
+    assert figure(value) == shown
+
+
+# --- a symbol that is not there -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) FROM ohlcv WHERE symbol='BTCUSDT'",
+        "SELECT * FROM ohlcv AS o WHERE o.symbol IN ('BTCUSDT')",
+        "SELECT * FROM (SELECT * FROM ohlcv WHERE 'BTCUSDT' = \"symbol\") LIMIT 3",
+    ],
+)
+@pytest.mark.parametrize("how", ["table", "csv"])
+def test_a_symbol_that_is_not_there_is_told_with_those_that_are(how: str, sql: str, script: Script, lake: Path) -> None:
+    done = script("query_lake", "--lake-dir", lake, "--format", how, sql)
+    assert done.returncode == 0
+    assert done.stderr.decode() == "ohlcv has no symbol BTCUSDT: it has TEST; `just p2` brings BTCUSDT\n"
+
+
+def test_a_table_that_is_not_parted_by_symbol_tells_it_too(script: Script, lake: Path) -> None:
+    done = script("query_lake", "--lake-dir", lake, "SELECT * FROM runs WHERE symbol = 'NONE'")
+    assert done.stderr.decode() == "runs has no symbol NONE: it has TEST\n"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM ohlcv WHERE symbol = 'TEST' AND close < 0",  # no rows, for another reason
+        "SELECT * FROM ohlcv WHERE source = 'NONE'",
+        "SELECT 'BTCUSDT' AS symbol FROM ohlcv LIMIT 1",
+        "SELECT 1 WHERE 'BTCUSDT' = 'x'",
+    ],
+)
+def test_nothing_is_said_of_symbols_where_none_is_missed(sql: str, script: Script, lake: Path) -> None:
+    assert script("query_lake", "--lake-dir", lake, sql).stderr == b""
+
+
+# --- the prompt ---------------------------------------------------------------------------------------------------
+
+
+def at_the_prompt(lake: Path, *lines: str) -> tuple[int, str]:
+    """Type lines at the prompt, on a terminal; return its exit code and all that is seen there."""
+    pid, terminal = os.forkpty()
+    if pid == 0:
+        os.environ.update(TERM="dumb", INPUTRC="/dev/null", COLUMNS="200")
+        os.execv(sys.executable, [sys.executable, str(SCRIPTS / "query_lake.py"), "--lake-dir", str(lake)])
+    seen = b""
+    waiting = [line.encode() for line in lines]
+    with suppress(OSError):  # what Linux says at the end of a terminal
+        while block := os.read(terminal, 1 << 16):
+            seen += block
+            if waiting and seen.endswith((b"lake> ", b"  ... ")):
+                os.write(terminal, waiting.pop(0) + b"\r")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), seen.decode().replace("\r", "")
+
+
+@pytest.mark.parametrize("word", [".quit", ".exit", "quit", "exit;", "\\q", "\x04"])
+def test_the_prompt_can_be_left(word: str, lake: Path) -> None:
+    code, seen = at_the_prompt(lake, word)
+    assert code == 0
+    assert seen.count("lake> ") == 1
+
+
+@pytest.mark.parametrize("word", [".help", "help", "?", ".help;"])
+def test_the_prompt_tells_what_there_is(word: str, lake: Path) -> None:
+    _, seen = at_the_prompt(lake, word, ".quit")
+    assert [name for name in prompt.WORDS if f"\n{name}" not in seen] == []
+
+
+def test_the_prompt_names_tables_and_saved_questions(lake: Path) -> None:
+    _, seen = at_the_prompt(lake, ".tables", ".quit")
+    assert {"runs", "ohlcv", "trades", "best_runs", "gaps"} <= set(seen.splitlines())
+
+
+def test_an_unknown_word_with_a_dot_is_one_sentence_and_opens_no_statement(lake: Path) -> None:
+    _, seen = at_the_prompt(lake, ".tabels runs", "SELECT 40 + 2 AS answer;", ".quit")
+    assert "error: there is no .tabels here\nhint: did you mean `.tables`?\nlake> " in seen
+    assert "answer\n    42\n" in seen
+    assert "  ... " not in seen
+
+
+def test_a_statement_goes_on_until_its_semicolon_and_a_known_word_still_leaves(lake: Path) -> None:
+    code, seen = at_the_prompt(lake, "SELECT 40", "+ 2 AS answer;", "SELECT", ".quit")
+    assert code == 0
+    assert "answer\n    42\n" in seen
+    assert seen.count("  ... ") == 2
+
+
+def test_the_prompt_notes_what_the_command_does(lake: Path) -> None:
+    _, seen = at_the_prompt(lake, "FROM ohlcv WHERE symbol = 'NONE';", ".quit")
+    assert "ohlcv has no symbol NONE: it has TEST" in seen
+
+
+def test_tab_completes_at_the_prompt(lake: Path) -> None:
+    pytest.importorskip("readline")
+    _, seen = at_the_prompt(lake, "SELECT coun\t(*) AS answer FROM runs WHERE final_eq\t > 0;", ".qu\t")
+    assert "answer\n     3\n" in seen
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [("SEL", ["SELECT"]), ("sel", ["select"]), (".ex", [".exit"]), ("o.high", ["o.high"]),
+     ("ohlcv_r", ["ohlcv_revisions"]), ("best_r", ["best_runs"]), ("zzz", []), ("o.zzz", [])],
+)  # fmt: skip
+def test_what_can_be_completed(text: str, offered: list[str], lake: Path) -> None:
+    tables = {name: list(live.columns) for name, live in commit.newest(lake).tables.items()}
+    assert prompt.offers(text, tables) == offered
 
 
 def test_csv_is_what_a_csv_reader_reads(script: Script, lake: Path) -> None:

@@ -1,4 +1,4 @@
-"""What `just lake-query` does: one question answered in a format to a place, a prompt, and what there is to ask."""
+"""What `just lake-query` does: one question answered in a format to a place, and what there is to ask."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from peak_trade.data.lake import commit, query
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, RunError, did_you_mean
 
-__all__ = ["Asking", "files", "listing", "prompt", "read_sql", "reports", "saved"]
+__all__ = ["Asking", "files", "listing", "read_sql", "reports", "saved"]
 
+_NAMED = 10  # symbols in a sentence
+_OF_P2 = "BTCUSDT"  # what `just p2` runs on and brings in
 _BY_NAME = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".parquet": "parquet", ".txt": "table"}
 
 
 class Asking:
-    """How questions are to be answered; `more` says whether the last table was cut."""
+    """How questions are to be answered; `notes` says what a person should know of the last answer."""
 
     def __init__(
         self,
@@ -46,10 +48,11 @@ class Asking:
         if self.how == "parquet" and not output and sys.stdout.isatty():
             raise InputError("Parquet is not for a terminal", hint="--output FILE")
         self.shown = query.SHOWN if limit is None else limit
-        self.more = False
+        self.notes: list[str] = []
 
     def answer(self, text: str) -> None:
         """Answer one question."""
+        self.notes = []
         if self.output:
             self._to_file(text, self.output)
         elif self.how == "table" or self.explain:
@@ -68,12 +71,16 @@ class Asking:
             connection.within(self.timeout_s),
         ):
             yield connection
+            if not self.explain:
+                self.notes += [_absence(*found) for found in connection.absent_symbols(text)]
 
     def _as_text(self, connection: query.Connection, text: str) -> str:
         if self.explain:
             return connection.explain(text)
         width = os.get_terminal_size().columns or None if sys.stdout.isatty() and not self.output else None
-        shown, self.more = connection.table(text, self.shown, width)
+        shown, more = connection.table(text, self.shown, width)
+        if more:
+            self.notes.append(f"only the first {self.shown:,} rows; --limit N shows more, --format csv all")
         return shown
 
     def _to_file(self, text: str, output: Path) -> None:
@@ -112,6 +119,14 @@ class Asking:
             os.close(reading)
         if pump.gone:
             raise BrokenPipeError
+
+
+def _absence(table: str, absent: Sequence[str], there: Sequence[str]) -> str:
+    """Say which symbols a table has, where it was asked for one that it has not."""
+    more = f" and {len(there) - _NAMED:,} more" if len(there) > _NAMED else ""
+    has = f"it has {', '.join(there[:_NAMED])}{more}" if there else "it has none yet"
+    brings = f"; `just p2` brings {_OF_P2}" if _OF_P2 in absent else ""
+    return f"{table} has no symbol {', '.join(absent)}: {has}{brings}"
 
 
 class _Pump(threading.Thread):
@@ -199,34 +214,3 @@ def files(lake: Path, table: str) -> list[str]:
     if table not in reader.commit.tables:
         raise InputError(f"there is no table {table} in the lake", hint=did_you_mean(table, reader.commit.tables))
     return [str(lake / part.path) for part in reader.commit.tables[table].parts]
-
-
-def prompt(asking: Asking) -> int:
-    """Ask at the terminal until the end of input: a question ends with a semicolon, an error ends nothing."""
-    import readline  # noqa: F401 - gives input() its history and its keys
-
-    print("SQL; .list shows what there is, .reports what is saved, Ctrl-D ends", file=sys.stderr)  # noqa: T201
-    pending: list[str] = []
-    while True:
-        try:
-            line = input("lake> " if not pending else "  ... ")
-        except EOFError:
-            return 0
-        except KeyboardInterrupt:
-            pending.clear()
-            continue
-        command = line.strip()
-        try:
-            if not pending and command in (".list", ".reports"):
-                print("\n".join(listing(asking.lake)) if command == ".list" else reports())  # noqa: T201
-                continue
-            pending.append(line)
-            if command.endswith(";"):
-                text = "\n".join(pending)
-                pending.clear()
-                asking.answer(text)
-        except PeakError as error:
-            hint = f"\nhint: {error.hint}" if error.hint else ""
-            print(f"error: {error.message}{hint}", file=sys.stderr)  # noqa: T201
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)  # noqa: T201

@@ -1,7 +1,8 @@
 """Is everything in the lake as it must be? Reads only.
 
 Digests first: a file whose bytes are not those of its marker is named and looked at no further. Then the contracts over
-every bar and trade, row by row; each bar once; the tables against each other; and gaps, which are shown and no finding.
+every bar and trade, row by row; each bar once; the tables against each other, and against the results that they are of;
+and gaps, which are shown and no finding.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from msgspec import Struct
 from peak_trade.data.lake import commit, parts, query, schema
 from peak_trade.data.lake.commit import Commit, Part
 from peak_trade.errors import PeakError
+from peak_trade.evidence import run_dir
+from peak_trade.evidence.ledger import Ledger
 from peak_trade.market.bars import Bars
 from peak_trade.market.calendar import count_gaps
 from peak_trade.market.contract import Violations, check_ohlcv, check_trades
@@ -60,14 +63,18 @@ class Checked(Struct):
         return "\n".join([*map(str, self.findings), *(f"gaps: {line}" for line in self.gaps), total])
 
 
-def check(lake: Path) -> Checked:
-    """Check the newest commit of a lake.
+def check(lake: Path, results: Path | None = None) -> Checked:
+    """Check the newest commit of a lake, and that its runs are those of `results`, where that has a ledger.
 
-    Raises InputError where there is none.
+    Raises InputError where there is no lake.
     """
     reader = commit.reading(lake)
     try:
-        return _Check(lake, reader.commit).go()
+        checking = _Check(lake, reader.commit)
+        checked = checking.go()
+        if results is not None:
+            checking.check_origin(results)
+        return checked
     finally:
         reader.close()
 
@@ -92,6 +99,23 @@ class _Check:
         known = {path for number in commit.numbers(self.lake) for path in commit.read(self.lake, number).paths}
         checked.strays = sum(path not in known for path in commit.files_of(self.lake))
         return checked
+
+    def check_origin(self, results: Path) -> None:
+        """Find the runs that `results` never had; one that was removed is still in its ledger, and keeps its rows."""
+        ledger = Ledger(results)
+        live = self.commit.tables.get("runs")
+        if (
+            live is None
+            or not ledger.path.exists()
+            or any(found.table == "runs" and found.file for found in self.checked.findings)
+        ):
+            return
+        known = {entry.run_id for entry in ledger.read().entries} | {path.name for path in run_dir.runs(results)}
+        there = parts.read_rows(self.lake, "runs", live.parts, ["run_id"])["run_id"].to_pylist()
+        if foreign := sorted(set(there) - known):
+            named = ", ".join(run_id[:8] for run_id in foreign[:3]) + (" and others" if foreign[3:] else "")
+            what = f"{len(foreign):,} run{'s are' if foreign[1:] else ' is'} of other results than {results} ({named})"
+            self.add("runs", "", None, f"{what}: just lake-build --rebuild leaves them out")
 
     def add(self, table: str, file: str, row: int | None, what: str) -> None:
         self.checked.findings.append(Finding(table, file, row, what))

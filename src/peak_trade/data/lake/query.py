@@ -7,7 +7,6 @@ writes (since 2.0 a WITH can), no function that reads files or changes anything,
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -18,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from peak_trade.data.lake import commit
+from peak_trade.data.lake import commit, reads, table
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, RunError, did_you_mean
 
@@ -26,20 +25,6 @@ __all__ = ["FORMATS", "Connection", "connect", "lake_dir", "overview", "require"
 
 FORMATS = ("table", "csv", "json", "jsonl", "parquet")
 SHOWN = 100  # rows of a table for people
-_QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
-# Table functions that work things out from what they are given. All others read files, settings or state, or change it.
-_TABLE_FUNCTIONS = frozenset(
-    {
-        "generate_series", "histogram", "histogram_values", "json_each", "json_tree", "range", "repeat", "repeat_row",
-        "summary", "unnest", "duckdb_columns", "duckdb_functions", "duckdb_keywords", "duckdb_tables", "duckdb_types",
-        "duckdb_views",
-    }
-)  # fmt: skip
-_REFUSED_FUNCTION = re.compile(
-    r"getenv|current_setting|write_log|nextval|currval|setval|setseed|.*sleep.*|read_.*|.*_scan|glob|query|query_table"
-    r"|json_execute_.*|pragma_.*|which_secret|.*_external_resource.*|copy_.*|__internal_.*"
-)
-_SCHEMAS = frozenset({"information_schema", "main", "memory"})
 _OPTIONS = {
     "allow_community_extensions": False,
     "allow_persistent_secrets": False,
@@ -210,23 +195,48 @@ class Connection:
     def table(self, text: str, limit: int | None = SHOWN, width: int | None = None) -> tuple[str, bool]:
         """Return the answer to one SELECT as aligned text, and whether there are more rows than `limit`.
 
-        What is wider than `width` is shown row by row, with a line for each column.
+        Figures are rounded as `table.figure` does; what is wider than `width` is shown row by row.
         """
         columns = self.describe(text)
         names = [f"c{at}" for at in range(len(columns))]
         cut = "" if limit is None else f" LIMIT {limit + 1:d}"
-        shown = ", ".join(f"CAST({name} AS VARCHAR)" for name in names)
+        kinds = ["DOUBLE" if kind in table.FLOATS else "VARCHAR" for _, kind in columns]
+        shown = ", ".join(f"CAST({name} AS {kind})" for name, kind in zip(names, kinds, strict=True))
         asked = f"SELECT {shown} FROM (\n{self.check(text)}\n) AS answer({', '.join(names)}){cut}"
         with _house_errors(self):
             rows = self._duckdb.execute(asked).fetchall()
-        more = limit is not None and len(rows) > limit
-        right = {at for at, (_, kind) in enumerate(columns) if kind.split("(")[0] in _NUMBERS}
-        cells = [[_cell(value) for value in row] for row in rows[:limit]]
-        heads = [name for name, _ in columns]
-        across = _aligned([heads, *cells], right)
-        if width is None or not cells or max(map(len, across.splitlines())) <= width:
-            return across, more
-        return "\n\n".join(_aligned(list(zip(heads, row, strict=True)), set()) for row in cells), more
+        return table.as_text(columns, rows[:limit], width), limit is not None and len(rows) > limit
+
+    def check(self, text: str) -> str:
+        """Return SQL that is one SELECT over the lake's tables, without its semicolon; InputError for all else."""
+        return self._parsed(text)[0]
+
+    def _parsed(self, text: str) -> tuple[str, list[dict[str, Any]]]:
+        import duckdb
+
+        try:
+            asked = reads.the_select(self._duckdb, text)
+        except duckdb.Error as error:
+            raise InputError(_sentence(error)) from None
+        return asked, reads.tree_of(self._duckdb, asked, self.tables)
+
+    def absent_symbols(self, text: str) -> list[tuple[str, list[str], list[str]]]:
+        """Return the tables in which a SELECT looks for symbols that are not there, those, and the ones that are."""
+        tables, wanted = reads.symbols(self._parsed(text)[1])
+        found = []
+        for name in tables if wanted else []:
+            live = self.commit.tables.get(name)
+            if live is None or "symbol" not in live.columns:
+                continue
+            if "symbol" in live.partitions:
+                there = {part.series["symbol"] for part in live.parts}
+            else:
+                there = {
+                    row[0] for row in self._duckdb.execute(f"SELECT DISTINCT symbol FROM {_name(name)}").fetchall()
+                }
+            if absent := [symbol for symbol in wanted if symbol not in there]:
+                found.append((name, absent, sorted(filter(None, there))))
+        return found
 
     @contextmanager
     def within(self, seconds: float | None) -> Iterator[None]:
@@ -274,86 +284,6 @@ class Connection:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    # --- only what reads ------------------------------------------------------------------------------------------
-
-    def check(self, text: str) -> str:
-        """Return SQL that is one SELECT over the lake's tables, without its semicolon; InputError for all else."""
-        import duckdb
-
-        try:
-            statements = self._duckdb.extract_statements(text)
-        except duckdb.Error as error:
-            raise InputError(_sentence(error)) from None
-        if not statements:
-            raise InputError("there is no SQL", hint='just lake-query "SELECT * FROM runs LIMIT 10"')
-        if len(statements) > 1 or statements[0].type.name == "MULTI":
-            raise InputError("only one statement at a time can be asked", hint="a PIVOT needs its IN list here")
-        kind = statements[0].type.name
-        if kind != "SELECT":
-            hint = "--explain shows the plan of a SELECT" if kind == "EXPLAIN" else "the lake is read with SELECT"
-            raise InputError(f"{kind} is not allowed: only what reads is", hint=hint)
-        asked = str(statements[0].query).strip().rstrip(";").rstrip()
-        tree = json.loads(self._duckdb.execute("SELECT json_serialize_sql(?::VARCHAR)", [asked]).fetchall()[0][0])
-        if tree.get("error") or len(tree["statements"]) != 1:
-            raise InputError(f"this SELECT can't be checked: {tree.get('error_message', 'it is more than one')}")
-        self._check_tree(tree)
-        return asked
-
-    def _check_tree(self, tree: dict[str, Any]) -> None:
-        found = list(_dicts(tree))
-        ctes = {str(entry["key"]).lower() for node in found for entry in _entries(node)}
-        macros = {name for name, question in QUESTIONS.items() if question.arguments}
-        for node in found:
-            kind = str(node.get("type", ""))
-            if kind.endswith("_NODE") and kind not in _QUERY_NODES:
-                raise InputError(f"{kind.split('_')[0]} is not allowed: only what reads is")
-            if kind == "TABLE_FUNCTION":
-                name = str(node["function"]["function_name"]).lower()
-                if name not in _TABLE_FUNCTIONS | macros:
-                    raise InputError(
-                        f"the table function {name} is not allowed",
-                        hint=did_you_mean(name, self.tables.keys() | macros),
-                    )
-            elif "function_name" in node and _REFUSED_FUNCTION.fullmatch(str(node["function_name"]).lower()):
-                raise InputError(f"the function {node['function_name']} is not allowed: only what reads the lake is")
-            elif kind == "BASE_TABLE":
-                self._check_table(node, ctes)
-
-    def _check_table(self, node: dict[str, Any], ctes: set[str]) -> None:
-        name = str(node["table_name"])
-        if above := str(node.get("schema_name") or ""):
-            if above.lower() not in _SCHEMAS:
-                raise InputError(f"there is no schema {above} in the lake", hint=did_you_mean(above, _SCHEMAS))
-            if above.lower() == "information_schema":
-                return
-        if name.lower() not in ctes | self.tables.keys():
-            raise InputError(
-                f"there is no table {name} in the lake, which has {', '.join(self.tables)}",
-                hint=did_you_mean(name, self.tables),
-            )
-
-
-_NUMBERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT", "DOUBLE", "FLOAT", "DECIMAL"})
-
-
-def _dicts(tree: Any) -> Iterator[dict[str, Any]]:
-    """Yield every object of a JSON tree."""
-    rest = [tree]
-    while rest:
-        node = rest.pop()
-        if isinstance(node, dict):
-            yield node
-            rest += node.values()
-        elif isinstance(node, list):
-            rest += node
-
-
-def _entries(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the common table expressions of a query's node."""
-    named = node.get("cte_map")
-    found: list[dict[str, Any]] = named.get("map", []) if isinstance(named, dict) else []
-    return found + ([{"key": node["cte_name"]}] if "cte_name" in node else [])
 
 
 def _view(live: commit.Live, paths: Sequence[str]) -> str:
@@ -460,27 +390,6 @@ def _sentence(error: object) -> str:
     """Return what DuckDB says as one line: without its kind, and without the picture of the place."""
     text = " ".join(str(error).partition("\n\nLINE ")[0].split())
     return re.sub(r"^[A-Za-z ]+ Error: ", "", text)
-
-
-# --- text for people ----------------------------------------------------------------------------------------------
-
-
-def _cell(value: str | None) -> str:
-    if value is None:
-        return "–"
-    return "".join(mark if mark.isprintable() else " " for mark in value)
-
-
-def _aligned(rows: Sequence[Sequence[str]], right: set[int]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(
-            cell.rjust(width) if at in right else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
-    return "\n".join(lines)
 
 
 def overview(found: commit.Commit) -> list[dict[str, Any]]:

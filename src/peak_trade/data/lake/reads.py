@@ -1,0 +1,121 @@
+"""The second wall: DuckDB's own parser must find one SELECT that only reads, and only what the lake has."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from peak_trade.data.lake.views import QUESTIONS
+from peak_trade.errors import InputError, did_you_mean
+
+__all__ = ["symbols", "the_select", "tree_of"]
+
+_QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
+# Table functions that work things out from what they are given. All others read files, settings or state, or change it.
+_TABLE_FUNCTIONS = frozenset(
+    {
+        "generate_series", "histogram", "histogram_values", "json_each", "json_tree", "range", "repeat", "repeat_row",
+        "summary", "unnest", "duckdb_columns", "duckdb_functions", "duckdb_keywords", "duckdb_tables", "duckdb_types",
+        "duckdb_views",
+    }
+)  # fmt: skip
+_REFUSED_FUNCTION = re.compile(
+    r"getenv|current_setting|write_log|nextval|currval|setval|setseed|.*sleep.*|read_.*|.*_scan|glob|query|query_table"
+    r"|json_execute_.*|pragma_.*|which_secret|.*_external_resource.*|copy_.*|__internal_.*"
+)
+_SCHEMAS = frozenset({"information_schema", "main", "memory"})
+
+
+def the_select(duckdb: Any, text: str) -> str:
+    """Return a text that is one SELECT, without its semicolon; InputError for all else, DuckDB's own for no SQL."""
+    statements = duckdb.extract_statements(text)
+    if not statements:
+        raise InputError("there is no SQL", hint='just lake-query "SELECT * FROM runs LIMIT 10"')
+    if len(statements) > 1 or statements[0].type.name == "MULTI":
+        raise InputError("only one statement at a time can be asked", hint="a PIVOT needs its IN list here")
+    kind = statements[0].type.name
+    if kind != "SELECT":
+        hint = "--explain shows the plan of a SELECT" if kind == "EXPLAIN" else "the lake is read with SELECT"
+        raise InputError(f"{kind} is not allowed: only what reads is", hint=hint)
+    return str(statements[0].query).strip().rstrip(";").rstrip()
+
+
+def tree_of(duckdb: Any, asked: str, tables: Collection[str]) -> list[dict[str, Any]]:
+    """Return every node of a SELECT's tree; InputError where one writes, or asks for what is not of the lake."""
+    tree = json.loads(duckdb.execute("SELECT json_serialize_sql(?::VARCHAR)", [asked]).fetchall()[0][0])
+    if tree.get("error") or len(tree["statements"]) != 1:
+        raise InputError(f"this SELECT can't be checked: {tree.get('error_message', 'it is more than one')}")
+    found = list(_dicts(tree))
+    ctes = {str(entry["key"]).lower() for node in found for entry in _entries(node)}
+    macros = {name for name, question in QUESTIONS.items() if question.arguments}
+    for node in found:
+        kind = str(node.get("type", ""))
+        if kind.endswith("_NODE") and kind not in _QUERY_NODES:
+            raise InputError(f"{kind.split('_')[0]} is not allowed: only what reads is")
+        if kind == "TABLE_FUNCTION":
+            name = str(node["function"]["function_name"]).lower()
+            if name not in _TABLE_FUNCTIONS | macros:
+                raise InputError(
+                    f"the table function {name} is not allowed", hint=did_you_mean(name, {*tables, *macros})
+                )
+        elif "function_name" in node and _REFUSED_FUNCTION.fullmatch(str(node["function_name"]).lower()):
+            raise InputError(f"the function {node['function_name']} is not allowed: only what reads the lake is")
+        elif kind == "BASE_TABLE":
+            _check_table(node, ctes, tables)
+    return found
+
+
+def _check_table(node: Mapping[str, Any], ctes: set[str], tables: Collection[str]) -> None:
+    name = str(node["table_name"])
+    if above := str(node.get("schema_name") or ""):
+        if above.lower() not in _SCHEMAS:
+            raise InputError(f"there is no schema {above} in the lake", hint=did_you_mean(above, _SCHEMAS))
+        if above.lower() == "information_schema":
+            return
+    if name.lower() not in {*ctes, *tables}:
+        raise InputError(
+            f"there is no table {name} in the lake, which has {', '.join(tables)}", hint=did_you_mean(name, tables)
+        )
+
+
+def symbols(tree: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Return the tables that a SELECT names, and the symbols that it holds `symbol` against with = or IN."""
+    tables = [str(node["table_name"]).lower() for node in tree if node.get("type") == "BASE_TABLE"]
+    wanted: list[str] = []
+    for node in tree:
+        if node.get("type") in ("COMPARE_EQUAL", "COMPARE_IN"):
+            sides = [node.get("left"), node.get("right"), *node.get("children", [])]
+            if any(_is_symbol(side) for side in sides):
+                wanted += [value for side in sides if isinstance(value := _constant(side), str)]
+    return list(dict.fromkeys(tables)), list(dict.fromkeys(wanted))
+
+
+def _is_symbol(side: Any) -> bool:
+    return isinstance(side, dict) and [str(name).lower() for name in side.get("column_names", [])[-1:]] == ["symbol"]
+
+
+def _constant(side: Any) -> Any:
+    if not isinstance(side, dict) or side.get("type") != "VALUE_CONSTANT":
+        return None
+    return side["literal"].get("text") if "literal" in side else side.get("value", {}).get("value")  # before DuckDB 2
+
+
+def _dicts(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object of a JSON tree."""
+    rest = [tree]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, dict):
+            yield node
+            rest += node.values()
+        elif isinstance(node, list):
+            rest += node
+
+
+def _entries(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the common table expressions of a query's node."""
+    named = node.get("cte_map")
+    found: list[dict[str, Any]] = named.get("map", []) if isinstance(named, dict) else []
+    return found + ([{"key": node["cte_name"]}] if "cte_name" in node else [])
