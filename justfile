@@ -10,9 +10,11 @@ dev := "scripts/utils/in_env.sh --with dev"
 tested := "scripts/utils/in_env.sh --with dev --with experiments --with lake --with observability"
 lake := "scripts/utils/in_env.sh --with lake"
 traced := "scripts/utils/with_telemetry.sh python"
-sp500 := "config/my_strategy.toml"
-btcusdt := "config/btcusdt_donchian.toml"
+home := if invocation_directory() == justfile_directory() { "" } else { justfile_directory() + "/" }
+sp500 := home + "config/my_strategy.toml"
+btcusdt := home + "config/btcusdt_donchian.toml"
 export JUST := just_executable()
+export PEAK_CWD := invocation_directory() # the paths that a person gives count from there (in_env.sh)
 
 _index:
     "$JUST" --justfile {{ quote(justfile()) }} --list --unsorted

@@ -11,12 +11,10 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True, lake=True)
     parser.add_argument("--rebuild", action="store_true", help="make the tables of runs again from results/")
     parser.add_argument("--no-bars", action="store_true", help="leave the bars of the runs out")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
-    parser.add_argument("--results-dir", metavar="DIR", help="where runs are kept (default: results/)")
-    parser.add_argument("--lake-dir", metavar="DIR", help="where the lake is (default: $PEAK_LAKE_DIR or data/lake/)")
     args = parser.parse_args()
 
     from peak_trade.data.lake import query

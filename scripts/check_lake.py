@@ -11,10 +11,8 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True, lake=True)
     parser.add_argument("--json", action="store_true", help="print findings and gaps as JSON")
-    parser.add_argument("--lake-dir", metavar="DIR", help="where the lake is (default: $PEAK_LAKE_DIR or data/lake/)")
-    parser.add_argument("--results-dir", metavar="DIR", help="whose runs it holds (default: results/)")
     args = parser.parse_args()
 
     from peak_trade.data.lake import query

@@ -14,14 +14,13 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("--apply", action="store_true", help="remove; without it nothing is changed")
     parser.add_argument("--keep", type=number, metavar="N", default=200, help="keep the last N (default: 200)")
     parser.add_argument("--days", type=number, metavar="D", default=30, help="keep what is younger (default: 30)")
     parser.add_argument("--status", choices=("sealed", "failed"), help="look at these alone: the others stay uncounted")
     parser.add_argument("--full", action="store_true", help="print whole run_ids")
     parser.add_argument("--json", action="store_true", help="print the plan, or what was done, as JSON")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
     from peak_trade.errors import RunError

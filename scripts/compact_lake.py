@@ -9,10 +9,9 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, lake=True)
     parser.add_argument("--grace", type=float, metavar="S", help="keep what was replaced in the last S seconds")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
-    parser.add_argument("--lake-dir", metavar="DIR", help="where the lake is (default: $PEAK_LAKE_DIR or data/lake/)")
     args = parser.parse_args()
 
     from peak_trade.data.lake import query

@@ -9,10 +9,9 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--strict", action="store_true", help="exit 1 if something needed is missing")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
     from peak_trade.ops import doctor  # after the arguments: --help answers at once

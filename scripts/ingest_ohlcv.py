@@ -9,7 +9,7 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, lake=True)
     parser.add_argument("files", metavar="FILE", nargs="+", help="a file or a pattern such as bars/*.csv")
     parser.add_argument("--symbol", required=True, help="what is traded, such as BTCUSDT")
     parser.add_argument("--timeframe", required=True, help="time from bar to bar: 30s, 5m, 1h, 1d, 1w, 1M")
@@ -17,7 +17,6 @@ def main() -> int:
     parser.add_argument("--calendar", default="24/7", help="24/7 (the default) or an exchange, to count gaps against")
     parser.add_argument("--on-violation", default="reject", help="reject (the default), or drop-rows")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
-    parser.add_argument("--lake-dir", metavar="DIR", help="where the lake is (default: $PEAK_LAKE_DIR or data/lake/)")
     args = parser.parse_args()
 
     from peak_trade.data.lake import query

@@ -9,11 +9,10 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     parser.add_argument("--full", action="store_true", help="print whole run_ids")
     parser.add_argument("--limit", type=script.count, metavar="N", help="only the newest N")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
     from peak_trade.evidence import run_dir

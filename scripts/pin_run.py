@@ -9,12 +9,11 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("runs", metavar="RUN", nargs="*", help="which runs")
     parser.add_argument("--remove", action="store_true", help="take the pins away")
     parser.add_argument("--list", action="store_true", help="list the pinned runs")
     parser.add_argument("--json", action="store_true", help="with --list: print a JSON list")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
     if args.list == bool(args.runs):
         parser.error("either RUN or --list is needed")

@@ -12,7 +12,7 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, lake=True)
     parser.add_argument("question", metavar="SQL", nargs="?", help="the question")
     parser.add_argument("--sql", metavar="SQL", help="the question, as an option")
     parser.add_argument("--file", metavar="FILE", help="a file that holds it; - for standard input")
@@ -25,7 +25,6 @@ def main() -> int:
     parser.add_argument("--files", metavar="TABLE", help="print the live files of a table, for other engines")
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds")
     parser.add_argument("--memory-limit", metavar="SIZE", help="as 2GB (default: 80 %% of the machine's)")
-    parser.add_argument("--lake-dir", metavar="DIR", help="where the lake is (default: $PEAK_LAKE_DIR or data/lake/)")
     args = parser.parse_args()
 
     from peak_trade.data.lake import ask, prompt, query

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from peak_trade import script
+from peak_trade import places, script
 from peak_trade.errors import RunError
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("run", metavar="RUN", nargs="?", help="which run (default: last)")
     parser.add_argument("--all-missing", action="store_true", help="every run that has no report, with one kernel")
     parser.add_argument("--renderer", choices=("auto", "quarto", "builtin"), default="auto", help="default: auto")
@@ -23,7 +23,6 @@ def main() -> int:
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     parser.add_argument("--optional", action="store_true", help="where the tools are not installed: warn and exit 0")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON instead of the path")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
     if args.all_missing and (args.run or args.output):
         parser.error("--all-missing makes many reports: name no RUN and no --output")
@@ -38,7 +37,7 @@ def main() -> int:
     written: list[render.Rendered] = []
     faults: list[RunError] = []
     try:
-        with render.choose(name, script.repo_root() / render.QMD) as renderer:
+        with render.choose(name, places.shipped(render.QMD)) as renderer:
             for number, path in enumerate(wanted, 1):
                 script.progress(number - 1, len(wanted), "reports")
                 try:

@@ -10,9 +10,8 @@ from peak_trade.errors import RunError
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("--open", action="store_true", help="open it in the browser")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
     from peak_trade.report import index, render

@@ -19,10 +19,9 @@ SIZE, COLOURS, LARGEST = (1060, 1740), 128, 150_000  # px, bytes
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("run", metavar="RUN", nargs="?", default="last", help="which run (default: last)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: docs/reports/report.png")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:

@@ -15,13 +15,12 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="the run's TOML file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. strategy.params.fast=10"
     )
     parser.add_argument("--run-id", metavar="UUID4", help="the run's id (default: $PEAK_RUN_ID, else a new one)")
-    parser.add_argument("--results-dir", metavar="DIR", help="where runs are kept (default: results/)")
     parser.add_argument("--tracking", choices=("off", "auto", "strict"), help="override tracking.mode")
     parser.add_argument("--json", action="store_true", help="print what `just show --json` does instead of the run_id")
     parser.add_argument("--quiet", action="store_true", help="no summary on stderr")

@@ -9,10 +9,9 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("run", metavar="RUN", nargs="?", default="last", help="which run (default: last)")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
     from peak_trade.evidence import run_dir

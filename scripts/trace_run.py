@@ -16,14 +16,13 @@ LEVELS = ("trace", "debug", "info", "warning", "error", "critical")
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("run", metavar="RUN", nargs="?", default="last", help="which run (default: last)")
     parser.add_argument(
         "--level", choices=LEVELS, default="warning", help="log records from here on (default: warning)"
     )
     parser.add_argument("--logs", action="store_true", help="every log record")
     parser.add_argument("--json", action="store_true", help="print spans and log records as JSON")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
     from peak_trade.shown import telemetry, waterfall

@@ -10,12 +10,11 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("runs", metavar="RUN", nargs="*", help="which runs (default: last)")
     parser.add_argument("--pending", action="store_true", help="every run, sealed or failed, that is not logged yet")
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds for each run (default: tracking.timeout_s)")
     parser.add_argument("--json", action="store_true", help="print the receipts as JSON")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
     if args.pending and args.runs:
         parser.error("--pending stands for all runs: name no other")

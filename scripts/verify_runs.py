@@ -10,12 +10,11 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("runs", metavar="RUN", nargs="*", help="which runs (default: last)")
     parser.add_argument("--all", action="store_true", help="every run, and the whole ledger")
     parser.add_argument("--no-data", action="store_true", help="leave the data's fingerprint unchecked")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
     from peak_trade.evidence import run_dir

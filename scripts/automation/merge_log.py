@@ -12,10 +12,9 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("pr", metavar="N", type=script.count, help="the number of the pull request")
     parser.add_argument("--commit", metavar="SHA", help="the merge itself, where its message does not say the number")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the ledger is (default: results/)")
     parser.add_argument("--root", metavar="DIR", type=Path, help="the checkout (default: this one)")
     args = parser.parse_args()
 

@@ -19,13 +19,12 @@ LIMIT_S = 3600
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("--base", metavar="NAME", help="the branch to merge into (default: the remote's own)")
     parser.add_argument("--title", help="default: the subject of a single commit, else the branch's name in words")
     parser.add_argument("--draft", action="store_true", help="open it as a draft")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and open nothing")
     parser.add_argument("--skip-checks", action="store_true", help="leave git-state and `just validate` out")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the ledger is (default: results/)")
     parser.add_argument("--root", metavar="DIR", type=Path, help="the checkout (default: this one)")
     args = parser.parse_args()
 

@@ -15,14 +15,13 @@ from peak_trade import script
 
 
 def main() -> int:
-    parser = script.parser(__doc__)
+    parser = script.parser(__doc__, results=True)
     parser.add_argument("--expected", metavar="SHA", help="the commit that HEAD must be")
     parser.add_argument("--pr", metavar="N", type=script.count, help="write the log of this merge, or check it")
     parser.add_argument("--remote", metavar="NAME", help="the remote of the base (default: origin)")
     parser.add_argument("--branch", metavar="NAME", help="the base (default: what the remote's HEAD is, else main)")
     parser.add_argument("--skip-tests", action="store_true", help="leave `just test` out")
     parser.add_argument("--json", action="store_true", help="print the steps as JSON")
-    parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     parser.add_argument("--root", metavar="DIR", type=Path, help="the checkout (default: this one)")
     args = parser.parse_args()
 

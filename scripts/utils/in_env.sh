@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 ## in_env.sh [--with EXTRA]… COMMAND [ARG…]
 ##
-## Run COMMAND at the repository's root with .venv first on PATH.
+## Run COMMAND with .venv first on PATH. A script of ours runs where the person stands, which is $PEAK_CWD where just
+## says it, so that the paths on the command line count from there; any other COMMAND runs at the repository's root.
 ## The environment is made if it is missing, and given the extras that COMMAND needs.
 ## All that set-up says goes to stderr: stdout belongs to COMMAND.
 set -euo pipefail
@@ -12,6 +13,8 @@ while [[ ${1-} == --with ]]; do
 	extras+=("$2")
 	shift 2
 done
+stands=${PEAK_CWD:-$PWD}
+unset PEAK_CWD # what COMMAND starts stands elsewhere
 cd -P "${BASH_SOURCE[0]%/*}/../.."
 # Python 3.11 reads where the checkout is in the locale's encoding, and would die of an umlaut in a locale of C.
 case ${LC_ALL-} in C | POSIX) export LC_ALL=C.UTF-8 ;; esac
@@ -19,4 +22,18 @@ case ${LC_ALL-} in C | POSIX) export LC_ALL=C.UTF-8 ;; esac
 # shellcheck disable=SC1091 # it is checked by itself
 (source scripts/utils/setup_env.sh --if-needed "${extras[@]+"${extras[@]}"}") >&2
 export VIRTUAL_ENV=$PWD/.venv PATH=$PWD/.venv/bin:$PATH
-exec "$@"
+
+# Up to the script itself, files are ours, named from the root; what follows is the person's.
+command=()
+while [[ ${1-} == python || ${1-} == scripts/* ]]; do
+	word=$1
+	shift
+	[[ $word == python ]] || word=$PWD/$word
+	command+=("$word")
+	case $word in
+	*/with_telemetry.sh) ;;
+	*.py | */automation/*.sh | */validate_git_state.sh) cd "$stands" && break ;;
+	*.sh) break ;; # a gate is about the checkout
+	esac
+done
+exec "${command[@]+"${command[@]}"}" "$@"

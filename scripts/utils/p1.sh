@@ -9,8 +9,13 @@
 set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
 
-[[ ${1--} != -* ]] || set -- config/my_strategy.toml "$@"
+export PEAK_CWD=${PEAK_CWD:-$PWD}
 cd -P "${BASH_SOURCE[0]%/*}/../.."
+if [[ ${1--} == -* ]]; then
+	config=config/my_strategy.toml
+	[[ $PEAK_CWD -ef $PWD ]] || config=$PWD/$config
+	set -- "$config" "$@"
+fi
 python() { scripts/utils/in_env.sh scripts/utils/with_telemetry.sh python "$@"; }
 skipped=0
 optional() {

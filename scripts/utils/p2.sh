@@ -7,8 +7,13 @@
 set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
 
-[[ ${1--} != -* ]] || set -- config/btcusdt_donchian.toml "$@"
+export PEAK_CWD=${PEAK_CWD:-$PWD}
 cd -P "${BASH_SOURCE[0]%/*}/../.."
+if [[ ${1--} == -* ]]; then
+	config=config/btcusdt_donchian.toml
+	[[ $PEAK_CWD -ef $PWD ]] || config=$PWD/$config
+	set -- "$config" "$@"
+fi
 python() { scripts/utils/in_env.sh --with lake scripts/utils/with_telemetry.sh python "$@"; }
 
 # shellcheck disable=SC1091 # it is checked by itself

@@ -3,7 +3,7 @@
 A script is a module docstring (its help), a `main() -> int`, and `script.run(main)`:
 stdout carries the result alone, everything said to a person goes to stderr,
 and the exit code is 0 (done), 1 (the thing run or checked failed) or 2 (wrong usage, config or input).
-Imports only the standard library and `peak_trade.errors`, so that `--help` answers at once.
+Imports only the standard library, `peak_trade.errors` and `peak_trade.places`, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Never, NoReturn, TextIO
 
+from peak_trade import places
 from peak_trade.errors import InputError, PeakError, did_you_mean
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "warn",
 ]
 
+command: str | None = None  # what the script was started as, where that is not its file's name
 _COLOURS = {"error": "31", "warn": "33", "hint": "36"}
 
 
@@ -77,8 +79,10 @@ def count(text: str) -> int:
     return number
 
 
-def parser(doc: str | None, **options: Any) -> Parser:
+def parser(doc: str | None, *, results: bool = False, lake: bool = False, **options: Any) -> Parser:
     """Return a parser whose help is the module docstring `doc` and that knows `--debug`.
+
+    A script of runs asks for `--results-dir` by `results`, one of the lake for `--lake-dir` by `lake`.
 
     >>> parser("Add two numbers.\\n\\nBoth are integers.", prog="add").description
     'Add two numbers.\\n\\nBoth are integers.'
@@ -87,9 +91,17 @@ def parser(doc: str | None, **options: Any) -> Parser:
         description=(doc or "").strip(),
         formatter_class=_formatter,
         allow_abbrev=False,  # an abbreviation that works today is ambiguous after the next option
-        **options,
+        **{"prog": command} | options,
     )
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    if results:
+        made.add_argument(
+            "--results-dir", metavar="DIR", help="where the runs are (default: $PEAK_RESULTS_DIR, else results/)"
+        )
+    if lake:
+        made.add_argument(
+            "--lake-dir", metavar="DIR", help="where the lake is (default: $PEAK_LAKE_DIR, else data/lake/)"
+        )
     return made
 
 
@@ -267,27 +279,19 @@ def coloured(stream: TextIO) -> bool:
 
 
 def repo_root() -> Path:
-    """Return the checkout that holds this package.
-
-    Raises:
-        InputError: if the package was installed without its checkout.
-    """
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "pyproject.toml").is_file():
-        raise InputError("peak_trade is not installed from a checkout", hint="run `just setup` in the checkout")
-    return root
+    """Return the checkout that holds this package; of one that was installed without, the current folder."""
+    return places.root()
 
 
 def results_dir(given: str | os.PathLike[str] | None = None, *, there: bool = False) -> Path:
-    """Return where runs are kept: `given`, else `$PEAK_RESULTS_DIR`, else `results/` in the checkout.
+    """Return where runs are kept: `given`, else `$PEAK_RESULTS_DIR`, else `results/` below `repo_root()`.
 
     Raises:
         InputError: if one that was `given` should be `there` and is not.
     """
     if there and given and not Path(given).is_dir():
-        raise InputError(f"there is no folder {given}", hint="check --results-dir")
-    chosen = given or os.environ.get("PEAK_RESULTS_DIR")
-    return Path(chosen) if chosen else repo_root() / "results"
+        raise InputError(f"there is no folder {Path(given).absolute()}", hint="check --results-dir")
+    return places.results(given)
 
 
 def _fail(message: str, hint: str = "", *, debug: bool) -> None:
@@ -304,8 +308,22 @@ def _say(message: str, *, label: str = "") -> None:
     if _bar_is_up:
         progress()
     head = _paint(f"{label}:", _COLOURS[label], sys.stderr) + " " if label else ""
+    message = message if places.checkout() else _without_just(message)
     with suppress(OSError):  # a stderr that takes nothing changes nothing of what was done
         print(f"{head}{message}", file=sys.stderr)  # noqa: T201 - stderr is where a person is told
+
+
+def _without_just(text: str) -> str:
+    """Return a text whose recipes are named as an installed package has them.
+
+    >>> _without_just("just setup lake adds it; then just lake-build, or just run config/my_strategy.toml")
+    "pip install 'peak-trade[lake]' adds it; then peak-trade lake-build, or peak-trade run CONFIG"
+    """
+    from peak_trade.commands import COMMANDS  # only away from a checkout
+
+    text = re.sub(r"\bjust setup (\w+)", r"pip install 'peak-trade[\1]'", text)
+    text = re.sub(rf"\bjust (?=(?:{'|'.join(COMMANDS)})\b)", "peak-trade ", text)
+    return text.replace("run config/my_strategy.toml", "run CONFIG")
 
 
 def _paint(text: str, colour: str, stream: TextIO) -> str:

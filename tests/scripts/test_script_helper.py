@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from peak_trade import script
+from peak_trade import places, script
 from peak_trade.errors import InputError
 
 HEAD = '''"""Add numbers.
@@ -19,7 +20,7 @@ HEAD = '''"""Add numbers.
 Whole ones.
 """
 import sys
-from peak_trade import script
+from peak_trade import places, script
 from peak_trade.errors import InputError, RunError
 
 def main() -> int:
@@ -168,10 +169,34 @@ def test_the_root_is_the_checkout_that_holds_the_package() -> None:
     assert script.repo_root() == Path(__file__).parents[2]
 
 
-def test_a_package_without_its_checkout_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(script, "__file__", str(tmp_path / "a" / "b" / "script.py"))
-    with pytest.raises(InputError, match="not installed from a checkout"):
-        script.repo_root()
+def test_without_a_checkout_the_root_is_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(places, "_PACKAGE", tmp_path / "lib" / "site-packages" / "peak_trade")
+    monkeypatch.delenv("PEAK_RESULTS_DIR", raising=False)
+    monkeypatch.delenv("PEAK_LAKE_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert script.repo_root() == tmp_path
+    assert script.results_dir() == tmp_path / "results"
+    assert places.lake() == tmp_path / "data" / "lake"
+
+
+def test_without_a_checkout_no_hint_names_a_recipe(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.warn("broken", hint="just verify last")
+    assert capsys.readouterr().err == "warn: broken\nhint: just verify last\n"
+    monkeypatch.setattr(places, "_PACKAGE", tmp_path / "lib" / "site-packages" / "peak_trade")
+    script.warn("broken", hint="just verify last")
+    assert capsys.readouterr().err == "warn: broken\nhint: peak-trade verify last\n"
+    script.note("it is just a word")
+    assert capsys.readouterr().err == "it is just a word\n"
+
+
+def test_a_folder_of_results_that_is_not_there_is_named_with_where_was_looked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=re.escape(f"there is no folder {tmp_path / 'nowhere'}")):
+        script.results_dir("nowhere", there=True)
 
 
 def test_results_are_where_the_caller_says_else_the_environment_else_the_checkout(
@@ -184,11 +209,11 @@ def test_results_are_where_the_caller_says_else_the_environment_else_the_checkou
     assert script.results_dir() == script.repo_root() / "results"
 
 
-def test_the_helper_imports_nothing_but_errors_from_the_package() -> None:
+def test_the_helper_imports_nothing_but_leaves_of_the_package() -> None:
     asked = "import sys; before = set(sys.modules); import peak_trade.script; print(*set(sys.modules) - before)"
     answered = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     foreign = {name for name in answered.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names}
-    assert foreign == {"peak_trade", "peak_trade.errors", "peak_trade.script"}
+    assert foreign == {"peak_trade", "peak_trade.errors", "peak_trade.places", "peak_trade.script"}
 
 
 def closed(tmp_path: Path, body: str, streams: str) -> subprocess.CompletedProcess[str]:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from peak_trade import places
 from peak_trade.errors import InputError
 from peak_trade.obs.launch import makes_run, option
 
-__all__ = ["CHECKOUT", "Endpoint", "Settings", "endpoint_of", "environment"]
+__all__ = ["Endpoint", "Settings", "endpoint_of", "environment"]
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIMEOUT_S = 0.75  # below 0.8 nothing is tried twice, so that a collector that is down costs nothing
 _GRPC = 4317  # the port that OTLP has for gRPC; 4318 is that for HTTP
@@ -85,7 +85,7 @@ class Settings(NamedTuple):
         endpoint = endpoint_of(to) if to else None
         ratio, complaint = _number(env, "PEAK_OTEL_SAMPLE_RATIO", 1.0, least=0.0, most=1.0)
         timeout_s, other = _number(env, "PEAK_OTEL_TIMEOUT_S", TIMEOUT_S, least=0.05, most=600.0)
-        folder = CHECKOUT / "ops" / "observability"
+        folder = places.shipped("ops/observability")
         files = (
             [folder / {"grpc": "otel-otlp-grpc.yaml", "http": "otel-otlp.yaml"}[endpoint.protocol]] if endpoint else []
         )
@@ -96,7 +96,7 @@ class Settings(NamedTuple):
         return cls(
             run_id=named if UUID4.fullmatch(named := asked.strip().lower()) else str(uuid.uuid4()),
             given=asked,
-            results=Path(given or CHECKOUT / "results").absolute(),
+            results=places.results(given).absolute(),
             part=env.get("PEAK_OTEL_PART", ""),
             makes_run=makes_run(words),
             endpoint=endpoint,

@@ -50,7 +50,8 @@ def examine(root: Path, results: Path) -> list[Finding]:
 
     `root` is the checkout, `results` the directory that holds the runs; it need not exist.
     """
-    tools = [_python(), *_tools(), *extras(), pins(root / "constraints.txt")]
+    pinned = root / "constraints.txt"  # an installed package has none
+    tools = [_python(), *_tools(), *extras(), *([pins(pinned)] if pinned.is_file() else [])]
     return [*tools, *_runs(results), _ledger(results), _disk(results)]
 
 

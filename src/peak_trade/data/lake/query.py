@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from peak_trade import places
 from peak_trade.data.lake import commit, reads, table
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, RunError, did_you_mean
@@ -35,16 +36,8 @@ _OPTIONS = {
 
 
 def lake_dir(given: str | os.PathLike[str] | None = None) -> Path:
-    """Return where the lake is: `given`, else `$PEAK_LAKE_DIR`, else `data/lake/` in the checkout.
-
-    Raises InputError where nothing says it and the package was installed without its checkout.
-    """
-    if chosen := given or os.environ.get("PEAK_LAKE_DIR"):
-        return Path(chosen)
-    root = Path(__file__).resolve().parents[4]
-    if not (root / "pyproject.toml").is_file():
-        raise InputError("peak_trade is not installed from a checkout", hint="set PEAK_LAKE_DIR, or pass --lake-dir")
-    return root / "data" / "lake"
+    """Return where the lake is: `given`, else `$PEAK_LAKE_DIR`, else `data/lake/` in the checkout or the folder."""
+    return places.lake(given)
 
 
 def require(*modules: str) -> None:

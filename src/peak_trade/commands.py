@@ -1,0 +1,51 @@
+"""What `python -m peak_trade` can do away from a checkout: each recipe that works there, its script and its line.
+
+Data alone. The lines are those of the justfile, which a test holds.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["COMMANDS", "Command"]
+
+
+class Command(NamedTuple):
+    """A recipe's script below `scripts/`, its line of documentation, and the words that come before a person's own."""
+
+    script: str
+    line: str
+    before: tuple[str, ...] = ()
+
+
+COMMANDS = {
+    "run": Command(
+        "run_strategy_from_config.py", "Run a config and print its run_id: `run CONFIG --set run.seed=2`", ("--config",)
+    ),
+    "runs": Command("list_runs.py", "List the runs, newest first"),
+    "show": Command("show_run.py", "Show one run, by a prefix of its run_id or `last`"),
+    "verify": Command("verify_runs.py", "Check that runs are intact: a run_id, `last` or `--all`"),
+    "pin": Command("pin_run.py", "Keep runs from every clean-up: RUN, RUN --remove or --list"),
+    "clean-artifacts": Command(
+        "cleanup_artifacts.py", "Show which old runs a clean-up removes; `--apply` removes them"
+    ),
+    "track": Command("track_runs.py", "Log finished runs to MLflow: a run_id, `last` or `--pending`"),
+    "mlflow-ui": Command("mlflow_ui.py", "Open MLflow's own page over the tracked runs, on this machine alone"),
+    "report": Command("render_report.py", "Render a run's report, one HTML file: `report last --open`"),
+    "report-last": Command("render_report.py", "Render the report of the run that was sealed last", ("last",)),
+    "report-index": Command("report_index.py", "Write results/index.html: every run, its figures and its report"),
+    "lake-build": Command(
+        "build_lake_from_results.py", "Bring new runs and their bars into the lake; `--rebuild` starts anew"
+    ),
+    "lake-ingest": Command(
+        "ingest_ohlcv.py", "Bring files of bars into the lake: --symbol, --timeframe, --source"
+    ),
+    "lake-query": Command("query_lake.py", 'Ask the lake in SQL that only reads: `lake-query "FROM runs"`'),
+    "lake-report": Command(
+        "query_lake.py", "Ask the lake a saved question, as `best_runs`; alone it lists them", ("--report",)
+    ),
+    "lake-check": Command("check_lake.py", "Check the lake: digests, contracts, gaps, tables against each other"),
+    "lake-compact": Command("compact_lake.py", "Merge the lake's small files, remove what nothing names any more"),
+    "trace": Command("trace_run.py", "Show where a run's time went: `trace last`"),
+    "doctor": Command("doctor.py", "What is installed, what is missing, and the command that adds it"),
+}
