@@ -37,9 +37,7 @@ COMMANDS = {
     "lake-build": Command(
         "build_lake_from_results.py", "Bring new runs and their bars into the lake; `--rebuild` starts anew"
     ),
-    "lake-ingest": Command(
-        "ingest_ohlcv.py", "Bring files of bars into the lake: --symbol, --timeframe, --source"
-    ),
+    "lake-ingest": Command("ingest_ohlcv.py", "Bring files of bars into the lake: --symbol, --timeframe, --source"),
     "lake-query": Command("query_lake.py", 'Ask the lake in SQL that only reads: `lake-query "FROM runs"`'),
     "lake-report": Command(
         "query_lake.py", "Ask the lake a saved question, as `best_runs`; alone it lists them", ("--report",)

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from peak_trade import toml
 from peak_trade.errors import InputError, did_you_mean
 
 __all__ = [
@@ -33,10 +34,12 @@ __all__ = [
     "Stops",
     "Strategy",
     "Tracking",
+    "compose",
     "load",
     "locate",
     "parse",
 ]
+_DOTTED = re.compile(r"[\w-]+(\.[\w-]+)+")
 _DEEPEST = 16  # tables and lists within each other
 
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
@@ -160,26 +163,54 @@ def locate(path: str, bases: Sequence[Path]) -> str:
     raise InputError(f"there is no file {path}{looked}", hint="check data.path in the config")
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Source:
-    """Read `path`, apply `overrides` (each `section.key=value`, the value in TOML or a bare word) and validate.
+def load(path: str | os.PathLike[str], overrides: Sequence[str] | Mapping[str, Any] = ()) -> Source:
+    """Read `path`, apply `overrides` and validate.
 
+    An override is a text `section.key=value`, the value in TOML or a bare word; or of a mapping, dotted key → value.
     Raises InputError for anything a person can have got wrong: no such file, no TOML, unknown keys, types, ranges.
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a usable path"
+        if isinstance(error, FileNotFoundError) and not path.is_absolute():
+            reason = f"{reason}; looked in {Path.cwd()}"
         raise InputError(f"config {path}: {reason}", hint="start from config/my_strategy.toml") from None
     try:
-        values: dict[str, Any] = {}
-        for key, value in map(_parse_override, overrides):
-            values.pop(key, None)  # the last one counts, in its own place
-            values[key] = value
+        values = _values(overrides)
         return Source(path.resolve(), content, values, parse(content, values))
     except UnicodeDecodeError as error:
         raise InputError(f"config {path} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
     except (ValueError, RecursionError) as error:  # TOML's own error, or a number of thousands of digits
         raise InputError(f"config {path} is not valid TOML: {error}", hint="see config/my_strategy.toml") from None
+
+
+def compose(
+    tree: Mapping[str, Any], overrides: Sequence[str] | Mapping[str, Any] = (), *, folder: str | os.PathLike[str] = "."
+) -> Source:
+    """Return a config that is a mapping of sections rather than a file; its relative paths count from `folder`.
+
+    Its content is the mapping as TOML, which is what a run keeps of it.
+    Raises InputError as `load` does, and for a value that TOML can't hold.
+    """
+    content = toml.dumps(toml.plain(tree)).encode()
+    values = _values(overrides)
+    return Source(Path(folder).resolve() / "config.toml", content, values, parse(content, values))
+
+
+def _values(overrides: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """Return overrides by their dotted keys; of several for one key the last one counts, in its own place."""
+    values: dict[str, Any] = {}
+    if isinstance(overrides, Mapping):
+        for key in overrides:
+            if not _DOTTED.fullmatch(key):
+                raise InputError(f"the override {key!r} is not of the form section.key", hint="strategy.params.fast")
+        return {key: toml.plain(value, key) for key, value in overrides.items()}
+    for key, value in map(_parse_override, overrides):
+        values.pop(key, None)
+        values[key] = value
+    return values
 
 
 def parse(content: bytes, overrides: Mapping[str, Any]) -> Config:
@@ -196,7 +227,7 @@ def parse(content: bytes, overrides: Mapping[str, Any]) -> Config:
 def _parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     key = key.strip()
-    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)+", key):
+    if not equals or not _DOTTED.fullmatch(key):
         raise InputError(f"--set {text!r} is not of the form section.key=value", hint="--set strategy.params.fast=10")
     try:
         text.encode()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -29,3 +33,28 @@ class Bars(msgspec.Struct, frozen=True, eq=False):
 
     def __len__(self) -> int:
         return len(self.timestamp)
+
+    @classmethod
+    def from_frame(
+        cls, frame: Any, *, symbol: str, timeframe: str | None = None, columns: Mapping[str, str] | None = None
+    ) -> Bars:
+        """Return the bars of a pandas or polars frame, or of a pandas series of closes.
+
+        Columns are found whatever their case and usual spelling (`Date`, `Adj Close` is left alone); `columns` maps our
+        names to others. The time is a column or, of pandas, the index; without a zone it is read as UTC. Rows may be in
+        any order. Whole numbers and float32 are taken exactly; a frame that has closes alone gets them for open, high
+        and low too, so that fills and stops are at closes; without a volume it is 0. `timeframe` is taken from the
+        times where it is not given. What was assumed is logged as information by `peak_trade.bars`.
+
+        The arrays are copies that can't be written to.
+
+        Raises:
+            InputError: a time is missing or occurs twice, a price is missing or none, a column is absent or of another
+                type (text, Decimal, object), or the bars break the contract; with what helps.
+        """
+        from peak_trade.market.frames import bars_of  # it knows bars
+
+        bars, assumed = bars_of(frame, symbol=symbol, timeframe=timeframe, columns=columns)
+        for line in assumed:
+            logging.getLogger("peak_trade.bars").info("%s", line)
+        return bars
