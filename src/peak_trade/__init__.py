@@ -18,8 +18,46 @@ A run on its way from a TOML file to a lake row, which is the order to read the 
 - `ops`: the checkout, its pull requests and its environment; the removal of old runs.
 - `obs`: telemetry, from outside: nothing here imports it.
 - `errors` and `script`: the one family of errors, and what the files in `scripts/` share.
+- `places` and `commands`: where things lie, with a checkout and without one; `python -m peak_trade COMMAND`.
+
+From Python (docs/dev/python.md): `run`, `backtest`, `open_run`, `runs`, with `Run`, `Backtest`, `Table` and `Bars`.
+They are imported when they are first asked for: `import peak_trade` alone costs next to nothing.
 
 An import only points down the rooms: `[tool.importlinter]` in pyproject.toml has their order, `just lint` holds it.
 """
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False  # typing's own costs more than all of this module
+if TYPE_CHECKING:
+    from peak_trade.api import Backtest, Run, Table, backtest, open_run, run, runs
+    from peak_trade.errors import InputError, PeakError, RunError
+    from peak_trade.market.bars import Bars
+
+__all__ = [
+    "Backtest",
+    "Bars",
+    "InputError",
+    "PeakError",
+    "Run",
+    "RunError",
+    "Table",
+    "backtest",
+    "open_run",
+    "run",
+    "runs",
+]
+_ELSEWHERE = {"Bars": "market.bars", "InputError": "errors", "PeakError": "errors", "RunError": "errors"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"peak_trade.{_ELSEWHERE.get(name, 'api')}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -29,10 +29,10 @@ def root() -> Path:
     return checkout() or Path.cwd()
 
 
-def results(given: str | os.PathLike[str] | None = None) -> Path:
-    """Return where runs are kept: `given`, else `$PEAK_RESULTS_DIR`, else `results/` below the root."""
+def results(given: str | os.PathLike[str] | None = None, below: Path | None = None) -> Path:
+    """Return where runs are kept: `given`, else `$PEAK_RESULTS_DIR`, else `results/` below the root, or below another."""
     chosen = given or os.environ.get("PEAK_RESULTS_DIR")
-    return Path(chosen) if chosen else root() / "results"
+    return Path(chosen) if chosen else (below or root()) / "results"
 
 
 def lake(given: str | os.PathLike[str] | None = None) -> Path:

@@ -1,0 +1,174 @@
+"""A backtest as a pure function: bars and a strategy in, equity, trades and statistics out, nothing written."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from peak_trade import config as configs
+from peak_trade import places, stats, strategies
+from peak_trade.api.card import card, figures
+from peak_trade.api.table import Table, trades_table
+from peak_trade.errors import InputError
+from peak_trade.market.bars import COLUMNS, Bars
+from peak_trade.market.contract import check_ohlcv
+from peak_trade.market.frames import bars_of
+from peak_trade.runner import outcome
+from peak_trade.stats.values import need
+
+__all__ = ["Backtest", "backtest"]
+
+
+class Backtest:
+    """What a backtest came to: as of a run, but kept nowhere.
+
+    `bars` are those traded, `target` what the strategy asked for, of shape (N,); `assumptions` says how a frame was
+    read. `equity`, `benchmark`, `trades`, `stats` and `reasons` are as of `peak_trade.Run`.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        bars: Bars,
+        target: npt.NDArray[np.float64],
+        config: configs.Config,
+        assumptions: list[str],
+    ) -> None:
+        result, held = outcome.trade(bars, target, config)
+        sealed: dict[str, Any] = outcome.figures(bars, result, held, config).to_json_object()
+        self.title, self.bars, self.target, self.assumptions = title, bars, target, assumptions
+        self.reasons: dict[str, str] = sealed.pop("reasons", {})
+        self.stats: dict[str, Any] = sealed
+        self.equity = Table(
+            {
+                "timestamp": bars.timestamp,
+                "equity": result.equity,
+                "drawdown": need(stats.drawdown(result.equity)),
+                "position": result.position,
+            }
+        )
+        self.benchmark = (
+            None if held is None else Table({"timestamp": bars.timestamp, "close": bars.close, "equity": held})
+        )
+        self.trades = trades_table(result.trades)
+
+    def __repr__(self) -> str:
+        return f"<Backtest of {self.title}: {len(self.bars):,} bars, {self.trades.rows:,} trades>"
+
+    def _repr_html_(self) -> str:
+        return card(self.title, [*self.assumptions, "not sealed"], figures(self.stats), self.equity["equity"])
+
+
+def backtest(
+    bars: Any,
+    strategy: str | Callable[..., Any],
+    params: Mapping[str, Any] | None = None,
+    *,
+    symbol: str = "",
+    timeframe: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    calendar: str = "24/7",
+    initial_cash: float = 10_000.0,
+    fee_bps: float = 0.0,
+    slippage_bps: float = 0.0,
+    allow_short: bool = False,
+    borrow_rate: float = 0.0,
+    scale: float = 1.0,
+    max_exposure: float = 1.0,
+    min_trade_value: float = 0.0,
+    stop_loss: float | None = None,
+    take_profit: float | None = None,
+    trailing_stop: float | None = None,
+    risk_free_rate: float = 0.0,
+    benchmark: Literal["buy_and_hold", "none"] = "buy_and_hold",
+    periods_per_year: float | None = None,
+    seed: int = 0,
+) -> Backtest:
+    """Backtest a strategy over bars, and write nothing: the numbers that `run` seals for the same config and bars.
+
+    `bars` are `Bars`, or a frame or series of pandas or polars (`Bars.from_frame` says which; `symbol`, `timeframe` and
+    `columns` are for it). `strategy` is a registered name, an entrypoint (`"path/file.py:function"`), or a function
+    `(bars, **params) -> target`, where the target is one number in [-1, 1] for each bar, shape (N,): the fraction of
+    equity to hold after that bar's close. `params` are its parameters.
+
+    All else is as in the config, with the same defaults and ranges: costs in basis points of notional, stops as
+    fractions of the entry price, rates as fractions a year. Python's and NumPy's global generators are seeded with
+    `seed` for a strategy of your own, and are as before afterwards.
+
+    Raises:
+        InputError: bars, a parameter or a setting are wrong; the message says which and what is allowed.
+        RunError: the target is not what it must be, or short where `allow_short` is false.
+        Exception: whatever the strategy raises, unchanged.
+    """
+    named = isinstance(strategy, str) and ":" not in strategy
+    label = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", type(strategy).__name__)
+    assumed: list[str] = []
+    if isinstance(bars, Bars):
+        given = bars
+        if found := check_ohlcv(given):
+            lines = "".join(f"\n  {line}" for line in found.lines())
+            raise InputError(f"the bars break the contract, {len(found):,} times:{lines}", hint="mend the rows")
+    else:
+        given, assumed = bars_of(bars, symbol=symbol, timeframe=timeframe, columns=columns)
+    settings: dict[str, dict[str, Any]] = {
+        "data": {"path": "-", "symbol": given.symbol or "-", "timeframe": given.timeframe, "calendar": calendar},
+        "strategy": {"name": label} if named else {"entrypoint": "-"},
+        "execution": {
+            "initial_cash": initial_cash,
+            "fee_bps": fee_bps,
+            "slippage_bps": slippage_bps,
+            "allow_short": allow_short,
+            "borrow_rate": borrow_rate,
+        },
+        "sizing": {"scale": scale, "max_exposure": max_exposure, "min_trade_value": min_trade_value},
+        "stops": {"stop_loss": stop_loss, "take_profit": take_profit, "trailing_stop": trailing_stop},
+        "stats": {
+            "risk_free_rate": risk_free_rate,
+            "benchmark": benchmark,
+            "periods_per_year": periods_per_year,
+        },
+        "run": {"seed": seed},
+    }
+    for section in settings.values():
+        for key in [key for key, value in section.items() if value is None]:
+            del section[key]
+    config = configs.compose(settings).config
+    read_only = {name: getattr(given, name).view() for name in COLUMNS}
+    for array in read_only.values():
+        array.setflags(write=False)
+    seen = Bars(**read_only, symbol=given.symbol, timeframe=given.timeframe)
+    with _seeded(None if named else seed):
+        function = _function(strategy)
+        known = strategies.check_params(function, params or {})
+        target = strategies.check_target(function(seen, **known), len(seen))
+    return Backtest(f"{label} on {given.symbol or 'bars'} {given.timeframe}", seen, target, config, assumed)
+
+
+def _function(strategy: str | Callable[..., Any]) -> Callable[..., Any]:
+    if not isinstance(strategy, str):
+        return strategy
+    if ":" in strategy:
+        return strategies.load_entrypoint(strategy, list(dict.fromkeys([Path.cwd(), places.root()])))
+    return strategies.resolve(strategy)
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    """Seed the global generators, as a run does, and put them back; None leaves them alone."""
+    if seed is None:
+        yield
+        return
+    before, before_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - what a strategy may draw from
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - as above
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(before_numpy)  # noqa: NPY002 - as above

@@ -1,0 +1,101 @@
+"""Columns of NumPy arrays with their names, which pandas and polars make a frame of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from peak_trade.evidence import tables
+from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+__all__ = ["Table", "trades_table"]
+
+_SHOWN = 10  # rows that a notebook shows
+
+
+class Table(Mapping[str, npt.NDArray[Any]]):
+    """Named columns of one length, in order: a mapping from name to array of shape (N,), where N is `rows`.
+
+    Times are datetime64[ns] in UTC, text is of dtype object, all else float64 or int64; the arrays can't be written to.
+    """
+
+    def __init__(self, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+        self._columns = {name: array.view() for name, array in columns.items()}
+        for array in self._columns.values():
+            array.setflags(write=False)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the table has; `len(table)` counts its columns, as of any mapping."""
+        return len(next(iter(self._columns.values()), ()))
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return the columns as a pandas frame; times carry the zone UTC, and a column `timestamp` is the index.
+
+        Raises ImportError where pandas is not installed.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame(
+            {
+                name: pd.DatetimeIndex(array, tz="UTC") if array.dtype.kind == "M" else array.copy()
+                for name, array in self.items()
+            }
+        )
+        return frame.set_index("timestamp") if "timestamp" in self else frame
+
+    def to_polars(self) -> polars.DataFrame:
+        """Return the columns as a polars frame; times carry the zone UTC.
+
+        Raises ImportError where polars is not installed.
+        """
+        import polars as pl
+
+        return pl.DataFrame(
+            [
+                pl.Series(name, array).dt.replace_time_zone("UTC")
+                if array.dtype.kind == "M"
+                else pl.Series(name, array.tolist() if array.dtype.kind == "O" else array)
+                for name, array in self.items()
+            ]
+        )
+
+    def __repr__(self) -> str:
+        return f"<Table of {self.rows:,} rows: {', '.join(self)}>"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(name)}</th>" for name in self)
+        lines = zip(*(array[:_SHOWN].tolist() if array.dtype.kind != "M" else array[:_SHOWN].astype("M8[s]").tolist()
+                      for array in self.values()), strict=True)  # fmt: skip
+        body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in line) + "</tr>" for line in lines)
+        more = f"<p>{self.rows:,} rows, the first {_SHOWN} shown</p>" if self.rows > _SHOWN else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def trades_table(trades: Trades) -> Table:
+    """Return closed trades as the trades contract names their columns, side and exit_reason in words."""
+    words: dict[str, npt.NDArray[Any]] = {
+        "trade_id": np.arange(1, len(trades) + 1),
+        "symbol": np.full(len(trades), trades.symbol, object),
+        "side": np.array([SIDES[side] for side in trades.side.tolist()], object),
+        "return": trades.return_,
+        "exit_reason": np.array([EXIT_REASONS[code] for code in trades.exit_reason.tolist()], object),
+    }
+    return Table({name: words[name] if name in words else getattr(trades, name) for name in tables.TRADE_COLUMNS})
