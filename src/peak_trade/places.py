@@ -30,7 +30,7 @@ def root() -> Path:
 
 
 def results(given: str | os.PathLike[str] | None = None, below: Path | None = None) -> Path:
-    """Return where runs are kept: `given`, else `$PEAK_RESULTS_DIR`, else `results/` below the root, or below another."""
+    """Return where runs are kept: `given`, else `$PEAK_RESULTS_DIR`, else `results/` below the root or another."""
     chosen = given or os.environ.get("PEAK_RESULTS_DIR")
     return Path(chosen) if chosen else (below or root()) / "results"
 
