@@ -5,6 +5,7 @@ Runs, lake and MLflow's store lie below the current folder; of a package that is
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 
@@ -13,6 +14,7 @@ from peak_trade.commands import COMMANDS
 from peak_trade.errors import InputError, did_you_mean
 
 _NAME = "peak-trade"
+_TRIED = "PEAK_OTEL_TRIED"
 
 
 def main() -> int:
@@ -31,7 +33,11 @@ def main() -> int:
         raise InputError(f"unknown command `{name}`", hint=did_you_mean(name, COMMANDS))
     asked = COMMANDS[name]
     path = str(places.shipped(f"scripts/{asked.script}"))
-    before = () if {"-h", "--help"} & set(given) else asked.before
+    before = () if (helped := {"-h", "--help"} & set(given)) else asked.before
+    if asked.traced and not helped and not os.environ.pop(_TRIED, ""):
+        os.environ[_TRIED] = "1"  # seen by this command alone, when it is started anew: through telemetry, or plainly
+        script.under_telemetry()
+        del os.environ[_TRIED]
     script.command = f"{_NAME} {name}"
     sys.argv = [path, *before, *given]
     runpy.run_path(path, run_name="__main__")  # it leaves the process by itself

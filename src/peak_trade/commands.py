@@ -11,16 +11,23 @@ __all__ = ["COMMANDS", "Command"]
 
 
 class Command(NamedTuple):
-    """A recipe's script below `scripts/`, its line of documentation, and the words that come before a person's own."""
+    """A recipe's script below `scripts/`, its line of documentation, and the words that come before a person's own.
+
+    One that is `traced` runs under telemetry where that is asked for.
+    """
 
     script: str
     line: str
     before: tuple[str, ...] = ()
+    traced: bool = False
 
 
 COMMANDS = {
     "run": Command(
-        "run_strategy_from_config.py", "Run a config and print its run_id: `run CONFIG --set run.seed=2`", ("--config",)
+        "run_strategy_from_config.py",
+        "Run a config and print its run_id: `run CONFIG --set run.seed=2`",
+        ("--config",),
+        traced=True,
     ),
     "runs": Command("list_runs.py", "List the runs, newest first"),
     "show": Command("show_run.py", "Show one run, by a prefix of its run_id or `last`"),
@@ -29,18 +36,29 @@ COMMANDS = {
     "clean-artifacts": Command(
         "cleanup_artifacts.py", "Show which old runs a clean-up removes; `--apply` removes them"
     ),
-    "track": Command("track_runs.py", "Log finished runs to MLflow: a run_id, `last` or `--pending`"),
+    "track": Command("track_runs.py", "Log finished runs to MLflow: a run_id, `last` or `--pending`", traced=True),
     "mlflow-ui": Command("mlflow_ui.py", "Open MLflow's own page over the tracked runs, on this machine alone"),
-    "report": Command("render_report.py", "Render a run's report, one HTML file: `report last --open`"),
-    "report-last": Command("render_report.py", "Render the report of the run that was sealed last", ("last",)),
+    "report": Command("render_report.py", "Render a run's report, one HTML file: `report last --open`", traced=True),
+    "report-last": Command(
+        "render_report.py", "Render the report of the run that was sealed last", ("last",), traced=True
+    ),
     "report-index": Command("report_index.py", "Write results/index.html: every run, its figures and its report"),
     "lake-build": Command(
-        "build_lake_from_results.py", "Bring new runs and their bars into the lake; `--rebuild` starts anew"
+        "build_lake_from_results.py",
+        "Bring new runs and their bars into the lake; `--rebuild` starts anew",
+        traced=True,
     ),
-    "lake-ingest": Command("ingest_ohlcv.py", "Bring files of bars into the lake: --symbol, --timeframe, --source"),
-    "lake-query": Command("query_lake.py", 'Ask the lake in SQL that only reads: `lake-query "FROM runs"`'),
+    "lake-ingest": Command(
+        "ingest_ohlcv.py", "Bring files of bars into the lake: --symbol, --timeframe, --source", traced=True
+    ),
+    "lake-query": Command(
+        "query_lake.py", 'Ask the lake in SQL that only reads: `lake-query "FROM runs"`', traced=True
+    ),
     "lake-report": Command(
-        "query_lake.py", "Ask the lake a saved question, as `best_runs`; alone it lists them", ("--report",)
+        "query_lake.py",
+        "Ask the lake a saved question, as `best_runs`; alone it lists them",
+        ("--report",),
+        traced=True,
     ),
     "lake-check": Command("check_lake.py", "Check the lake: digests, contracts, gaps, tables against each other"),
     "lake-compact": Command("compact_lake.py", "Merge the lake's small files, remove what nothing names any more"),

@@ -151,9 +151,9 @@ def run(
         path = runner.run(source, root=base, results=where, run_id=run_id or os.environ.pop("PEAK_RUN_ID", None))
     except PeakError as error:
         if error.run_id:
-            tracker.failed(where / error.run_id)
+            tracker.log_later(where / error.run_id)
         raise
-    tracker.sealed(path)
+    tracker.log(path)
     return Run(path, root=base)
 
 
