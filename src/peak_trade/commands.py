@@ -30,7 +30,7 @@ COMMANDS = {
         traced=True,
     ),
     "runs": Command("list_runs.py", "List the runs, newest first"),
-    "show": Command("show_run.py", "Show one run, by a prefix of its run_id or `last`"),
+    "show": Command("show_run.py", "Show a run, by a prefix of its run_id; alone the last one"),
     "verify": Command("verify_runs.py", "Check that runs are intact: a run_id, `last` or `--all`"),
     "pin": Command("pin_run.py", "Keep runs from every clean-up: RUN, RUN --remove or --list"),
     "clean-artifacts": Command(
