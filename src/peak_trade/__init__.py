@@ -17,7 +17,7 @@ A run on its way from a TOML file to a lake row, which is the order to read the 
 - `tracking`, `report`, `data.lake`: finished runs into MLflow, an HTML page and Parquet. Each takes a run's directory.
 - `ops`: the checkout, its pull requests and its environment; the removal of old runs.
 - `obs`: telemetry, from outside: nothing here imports it.
-- `errors` and `script`: the one family of errors, and what the files in `scripts/` share.
+- `errors`, `text` and `script`: the one family of errors, text that others wrote, what the files in `scripts/` share.
 
 An import only points down the rooms: `[tool.importlinter]` in pyproject.toml has their order, `just lint` holds it.
 """
