@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["MASK", "Redactor", "as_utf8", "is_secret_key"]
+__all__ = ["MASK", "Redactor", "is_secret_key"]
 
 MASK = "[redacted]"
 
@@ -174,8 +174,3 @@ def _as_toml(value: Any) -> str:
 
 def _quoted(value: Any) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def as_utf8(text: str) -> str:
-    """Return text that a file can hold: a name that is not UTF-8 reaches Python as surrogates, which it cannot."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

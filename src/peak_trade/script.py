@@ -3,7 +3,7 @@
 A script is a module docstring (its help), a `main() -> int`, and `script.run(main)`:
 stdout carries the result alone, everything said to a person goes to stderr,
 and the exit code is 0 (done), 1 (the thing run or checked failed) or 2 (wrong usage, config or input).
-Imports only the standard library, `peak_trade.errors` and `peak_trade.places`, so that `--help` answers at once.
+Imports only the standard library and the leaves `errors`, `text` and `places`, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, Never, NoReturn, TextIO
 
 from peak_trade import places
 from peak_trade.errors import InputError, PeakError, did_you_mean
+from peak_trade.text import one_line
 
 __all__ = [
     "Parser",
@@ -155,8 +156,7 @@ def run(main: Callable[[], int]) -> Never:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
             sys.exit(0)
         code = 1
-        text = " ".join(str(error).split())
-        _fail(f"internal: {type(error).__name__}: {text}".rstrip(": "), "`--debug` shows where", debug=debug)
+        _fail(f"internal: {type(error).__name__}: {one_line(error)}".rstrip(": "), "`--debug` shows where", debug=debug)
     if text := os.environ.pop("PEAK_SKIPPED", ""):  # no run has taken it over: there was none
         part, _, reason = text.partition(": ")
         reason, _, hint = reason.partition("; hint: ")

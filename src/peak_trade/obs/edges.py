@@ -25,6 +25,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from peak_trade.obs.hooks import Wrap, when_imported
 from peak_trade.obs.session import Open, Session
+from peak_trade.text import as_utf8
 
 __all__ = ["EDGES", "Edge", "install"]
 
@@ -427,7 +428,7 @@ def _record(session: Session, record: logging.LogRecord, said: str | None = None
                 context=session.context.get_current(),
                 severity_text=severity,
                 severity_number=SeverityNumber[severity],
-                body=(_said(record) if said is None else said).encode("utf-8", "backslashreplace").decode()[:_LONGEST],
+                body=as_utf8(_said(record) if said is None else said)[:_LONGEST],
                 attributes=attributes,
             )
         )

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 
+from peak_trade.text import one_line
+
 __all__ = ["BEFORE", "OURS", "hint_of", "makes_run", "noted", "option", "restore", "say"]
 
 OURS = {
@@ -77,7 +79,7 @@ def hint_of(error: BaseException) -> str:
     if absent in ("opentelemetry", "yaml", "jsonschema"):
         return f"the extra observability is not installed; hint: {_SETUP}"
     kind = "" if hasattr(error, "exit_code") else f"{type(error).__name__}: "  # else it is an error of our own
-    text = " ".join(str(error).split())[:250]
+    text = one_line(error, 250)
     return f"{kind}{text}; hint: {getattr(error, 'hint', '') or 'PEAK_OTEL_ENABLED=0 leaves it out'}"
 
 

@@ -30,6 +30,7 @@ from peak_trade import __version__
 from peak_trade.obs.said import by_this_thread, silence
 from peak_trade.obs.session import Session
 from peak_trade.obs.settings import environment
+from peak_trade.text import one_line
 
 __all__ = ["Pipe", "configure", "short"]
 
@@ -55,7 +56,7 @@ def short(text: str) -> str:
     for pattern, words in _SAID:
         if found := re.search(pattern, text, re.IGNORECASE):
             return found.expand(words)
-    return " ".join(text.split())[-200:]
+    return one_line(text)[-200:]
 
 
 class Pipe:

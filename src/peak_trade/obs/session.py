@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from peak_trade.obs.launch import BEFORE, OURS, noted
 from peak_trade.obs.settings import Settings, environment
+from peak_trade.text import one_line
 
 __all__ = ["FAREWELL_S", "GRACE_S", "Open", "Session"]
 
@@ -86,7 +87,7 @@ class Session:
         """Note a fault. Only the first is told: the others follow from it, or would drown it."""
         if error is not None:
             text = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-            what = f"{what}: {' '.join(str(text).split())}"
+            what = f"{what}: {one_line(text)}"
         self.fault = self.fault or what[:300]
 
     def save(self) -> None:

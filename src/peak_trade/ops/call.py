@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, NamedTuple, TextIO
 
+from peak_trade.text import escaped
+
 __all__ = ["NOT_FOUND", "TIMED_OUT", "Done", "call"]
 
 TIMED_OUT, NOT_FOUND = 124, 127  # as timeout(1) and the shell have them
@@ -29,7 +31,7 @@ class Done(NamedTuple):
         """Why it failed: the first thing that it said on stderr, for advice follows; fit for a terminal."""
         lines = self.err.strip().splitlines()
         said = lines[0].strip() if lines else f"exit code {self.code}"
-        return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in said)
+        return escaped(said)
 
 
 def call(

@@ -20,6 +20,7 @@ from peak_trade.ops import pins
 from peak_trade.ops.call import call
 from peak_trade.ops.git import Git
 from peak_trade.ops.words import counted, listed, plain
+from peak_trade.text import one_line
 
 __all__ = ["LARGE", "Base", "Finding", "State", "examine"]
 
@@ -303,7 +304,7 @@ def _pins(root: Path) -> Iterator[Finding]:
     except ImportError:
         yield Finding("warn", "pins", "the pins are unchecked: packaging is missing", "just setup dev")
     except (ValueError, KeyError) as error:
-        message = f"pyproject.toml or constraints.txt can't be read: {' '.join(str(error).split())}"
+        message = f"pyproject.toml or constraints.txt can't be read: {one_line(error)}"
         yield Finding("error", "pins", message, "correct it, then just update-pins")
 
 

@@ -6,6 +6,8 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from peak_trade.text import escaped, one_line, printable
+
 __all__ = ["counted", "listed", "markdown", "paragraphs", "plain", "shown"]
 
 _SHOWN = 3  # names in a sentence
@@ -30,7 +32,7 @@ def shown(name: str) -> str:
     >>> print(shown("a.py"), shown("two words"), shown("über.csv"), shown("a\\nb"))
     a.py 'two words' 'über.csv' 'a\\nb'
     """
-    return shlex.quote("".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in name))
+    return shlex.quote(escaped(name))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -57,7 +59,7 @@ def markdown(text: str) -> str:
     >>> print(markdown("a | `b` <i>\n[[[cog"))
     a \| &#96;b&#96; &lt;i&gt; \[\[\[cog
     """
-    line = " ".join("".join(mark if mark.isprintable() else " " for mark in plain(text)).split())
+    line = one_line(printable(plain(text)))
     return "".join(_ENTITIES.get(mark, mark) for mark in _SPECIAL.sub(r"\\\1", line))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from peak_trade.stats.table import Unit
+from peak_trade.text import printable
 
 __all__ = [
     "FENCE",
@@ -57,7 +58,7 @@ def text(value: object) -> str:
     >>> text('<b> & "x"')
     '&lt;b&gt; &amp; &quot;x&quot;'
     """
-    plain = "".join(mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in str(value))
+    plain = printable(str(value), "\N{REPLACEMENT CHARACTER}", keep="\n")
     return html.escape(plain).replace("`", "&#96;").replace("{", "&#123;").replace("\n", "&#10;")
 
 

@@ -15,6 +15,7 @@ from typing import Self
 
 from peak_trade.errors import RunError
 from peak_trade.report.renderer import LONGEST, MissingTools, raised, title_of
+from peak_trade.text import one_line
 
 __all__ = ["NotInstalled", "Quarto"]
 
@@ -131,4 +132,4 @@ def _own_words(plain: str) -> str:
     ]
     errors = [at for at, line in enumerate(lines) if re.match(r"(\[\w+\] )?error\b", line, re.IGNORECASE)]
     words = lines[errors[0] :] if errors else lines[-1:]
-    return " ".join(" ".join(words).split())[:300] or "it said nothing"
+    return one_line(" ".join(words), 300) or "it said nothing"

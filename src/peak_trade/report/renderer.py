@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from peak_trade.errors import InputError, RunError
+from peak_trade.text import one_line
 
 __all__ = ["LONGEST", "CellRaised", "MissingTools", "Renderer", "raised", "title_of"]
 
@@ -42,7 +43,7 @@ def title_of(run_id: str) -> str:
 
 def raised(cell: str, kind: str, message: str) -> CellRaised:
     """Return the error for a cell that raised an exception of a `kind`."""
-    words = " ".join(message.split())[:300]
+    words = one_line(message, 300)
     return CellRaised(
         f"cell `{cell}` of the report raised {kind}" + (f": {words}" if words else ""),
         hint="the cell stands in reports/quarto/backtest_report.qmd",

@@ -11,9 +11,9 @@ from peak_trade import strategies
 from peak_trade.evidence import manifest, provenance
 from peak_trade.evidence.ledger import now
 from peak_trade.market import fingerprint, ohlcv
-from peak_trade.redact import as_utf8
 from peak_trade.runner.attempt import Attempt, asked
 from peak_trade.runner.snapshot import plain
+from peak_trade.text import as_utf8
 
 __all__ = ["definition", "git_state", "predicate"]
 

@@ -12,7 +12,8 @@ import msgspec
 
 from peak_trade.evidence.ledger import now
 from peak_trade.evidence.run_dir import RunDir
-from peak_trade.redact import Redactor, as_utf8
+from peak_trade.redact import Redactor
+from peak_trade.text import as_utf8
 
 __all__ = ["RunLog", "logging_to"]
 

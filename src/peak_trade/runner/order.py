@@ -30,7 +30,7 @@ from peak_trade.evidence.run_dir import ERROR, new_run_id
 from peak_trade.market import ohlcv
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
-from peak_trade.redact import Redactor, as_utf8
+from peak_trade.redact import Redactor
 from peak_trade.runner import outcome
 from peak_trade.runner.attempt import Attempt, Stages, asked
 from peak_trade.runner.definition import definition, git_state, predicate
@@ -38,6 +38,7 @@ from peak_trade.runner.limits import TimeOut, termination_raised, uninterrupted,
 from peak_trade.runner.log import logging_to
 from peak_trade.runner.snapshot import plain, write_config
 from peak_trade.stats.values import need
+from peak_trade.text import as_utf8
 
 __all__ = ["run"]
 

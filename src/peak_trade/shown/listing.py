@@ -12,6 +12,7 @@ from msgspec import Struct
 from peak_trade.errors import RunError
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.run_dir import pinned, read_manifest, removed, runs, unfinished
+from peak_trade.text import printable
 
 __all__ = ["Row", "aligned", "as_table", "describe", "distinct", "rows", "summary"]
 
@@ -123,7 +124,7 @@ def distinct(run_ids: Sequence[str]) -> int:
 
 def aligned(table: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
     """Return a table as lines of columns, those whose numbers are in `right` to the right."""
-    table = [["".join(mark if mark.isprintable() else "�" for mark in cell) for cell in row] for row in table]
+    table = [[printable(cell, "�") for cell in row] for row in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     to_the_right = set(right)
     lines = (

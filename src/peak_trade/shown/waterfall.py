@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from peak_trade.shown.telemetry import LEVELS, Log, Node, Telemetry, tree
+from peak_trade.text import escaped
 
 __all__ = [
     "Block",
@@ -22,7 +23,6 @@ __all__ = [
     "as_text",
     "blocks",
     "duration",
-    "printable",
     "slowest_paths",
     "tick",
     "ticks",
@@ -186,15 +186,6 @@ def ticks(ms: float, count: int = 4) -> list[float]:
     return [number * step for number in range(count + 1) if number * step <= ms]
 
 
-def printable(text: str) -> str:
-    r"""Return text on one line, with what a terminal would obey instead of show written as an escape.
-
-    >>> print(printable("load\x1b[2J\n"))
-    load\x1b[2J\n
-    """
-    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)
-
-
 def _moment(ns: int) -> str:
     """Return a time in UTC to the millisecond."""
     seconds, rest = divmod(ns, 1_000_000_000)
@@ -223,7 +214,7 @@ def as_text(
             lines.append(paint(head.rstrip(), ""))
         lines += [paint(*_line(row, block, columns)) for row in block.rows]
         for path in slowest_paths(block):
-            steps = ", ".join(f"{printable(name)} {duration(ms)}" for name, ms in path)
+            steps = ", ".join(f"{escaped(name)} {duration(ms)}" for name, ms in path)
             lines.append(paint(f"> slowest path, each by itself: {steps}", "slowest"))
     return "\n".join(lines)
 
@@ -242,14 +233,14 @@ def _painted(text: str, style: str) -> str:
 
 
 def _name(row: Row) -> str:
-    return "  " * row.depth + printable(row.text) + (f" [{printable(row.part)}]" if row.part else "")
+    return "  " * row.depth + escaped(row.text) + (f" [{escaped(row.part)}]" if row.part else "")
 
 
 def _line(row: Row, block: Block, columns: _Columns) -> tuple[str, str]:
     """Return a row as a line, and its style."""
     if row.node is None:
         mark = "!" if row.level in LEVELS[3:] else "-"
-        line = f"  {'  ' * row.depth}{mark} {row.level or 'log'}: {printable(row.text)}"
+        line = f"  {'  ' * row.depth}{mark} {row.level or 'log'}: {escaped(row.text)}"
         return _shortened(line, columns.width or len(line)), row.level if row.level in _STYLES else ""
     node, name = row.node, _shortened(_name(row), columns.names)
     took, own = (f"{duration(ms):>{columns.digits}}" for ms in (node.duration_ms, node.self_ms))

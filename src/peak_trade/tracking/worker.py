@@ -27,6 +27,7 @@ import msgspec
 from msgspec import Struct
 
 from peak_trade.errors import PeakError, RunError
+from peak_trade.text import one_line
 from peak_trade.tracking import database
 from peak_trade.tracking.content import SOURCE, Content, report_files, report_state, run_content
 from peak_trade.tracking.receipt import Receipt
@@ -199,7 +200,7 @@ def failure(error: BaseException) -> tuple[str, str, bool]:
     while below is not None:
         cause = below if isinstance(below, OSError | sqlite3.Error) else cause
         below = below.__cause__ or below.__context__
-    text = " ".join(str(cause).split())
+    text = one_line(cause)
     plain = text and isinstance(cause, PeakError | OSError | sqlite3.Error)
     reason = redactor().text(text if plain else f"{type(cause).__name__}: {text}")[:_LONGEST]
     at_fault = isinstance(cause, OSError | sqlite3.Error | ImportError | database.StoreError)

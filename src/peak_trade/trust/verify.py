@@ -33,6 +33,7 @@ from peak_trade.evidence.run_dir import ERROR, WORKING, latest, removed, runs
 from peak_trade.market import calendar, fingerprint, ohlcv
 from peak_trade.market.trades import EXIT_REASONS, Trades
 from peak_trade.stats.values import need
+from peak_trade.text import escaped
 
 __all__ = ["DERIVED", "Finding", "Verdict", "check_ledger", "verify", "verify_all"]
 
@@ -103,9 +104,7 @@ class Verdict:
 
 def _line(value: object) -> str:
     """Return a text as part of one line: what a corrupt file holds may be anything, of any length."""
-    text = str(value)
-    plain = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text[:_LONGEST])
-    return plain + "…" if len(text) > _LONGEST else plain
+    return escaped(str(value), _LONGEST)
 
 
 def check_ledger(results: Path, reading: Reading, *, every: bool) -> Verdict:

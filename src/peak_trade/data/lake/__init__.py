@@ -8,8 +8,8 @@ In reading order:
 - `build`: run directories and the ledger to tables. `traces`: their telemetry. `ingest`: bars to `ohlcv`, what changed
   as revisions.
 - `compact`: few files instead of many, and none that no marker names. `check`: is everything in the lake as it must be?
-- `query`: a locked DuckDB connection. `reads`: SQL that reads and nothing else. `views`: questions that are asked often.
-  `ask`: what the command line does with them. `table`: an answer as people read it. `prompt`: one question after another.
+- `query`: a locked DuckDB connection. `reads`: SQL that reads and nothing else. `views`: questions that are asked
+  often. `ask`: what the command line does with them, `table`: an answer as people read it, `prompt`: one after another.
 
 These last six and `commit` do without pyarrow and NumPy, so that a question asked at the command line costs
 little more than starting DuckDB; all others need them.

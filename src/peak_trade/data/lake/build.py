@@ -33,6 +33,7 @@ from peak_trade.evidence.run_dir import WORKING, latest, runs
 from peak_trade.market.fingerprint import fingerprint
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.shown import telemetry
+from peak_trade.text import one_line
 
 __all__ = ["Built", "build"]
 
@@ -404,7 +405,7 @@ def _read(path: Path, seal: str | None) -> _Run:
     except OSError as error:
         return _Run({"run_id": path.name}, error=f"cannot be read: {error.strerror}")
     except (pa.ArrowException, msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        return _Run({"run_id": path.name}, error=f"is not of this format: {' '.join(str(error).split())[:200]}")
+        return _Run({"run_id": path.name}, error=f"is not of this format: {one_line(error, 200)}")
 
 
 def _read_run(path: Path, seal: str | None) -> _Run:

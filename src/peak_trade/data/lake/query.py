@@ -21,6 +21,7 @@ from peak_trade import places
 from peak_trade.data.lake import commit, reads, table
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, RunError, did_you_mean
+from peak_trade.text import one_line
 
 __all__ = ["FORMATS", "Connection", "connect", "lake_dir", "overview", "require"]
 
@@ -381,7 +382,7 @@ def _unknown(connection: Connection, message: str) -> PeakError:
 
 def _sentence(error: object) -> str:
     """Return what DuckDB says as one line: without its kind, and without the picture of the place."""
-    text = " ".join(str(error).partition("\n\nLINE ")[0].split())
+    text = one_line(str(error).partition("\n\nLINE ")[0])
     return re.sub(r"^[A-Za-z ]+ Error: ", "", text)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from peak_trade.text import printable
+
 __all__ = ["FLOATS", "as_text", "figure"]
 
 FLOATS = frozenset({"DOUBLE", "FLOAT"})
@@ -42,7 +44,7 @@ def _cell(value: float | str | None) -> str:
         return "–"
     if isinstance(value, float):
         return figure(value)
-    return "".join(mark if mark.isprintable() else " " for mark in value)
+    return printable(value)
 
 
 def _aligned(rows: Sequence[Sequence[str]], right: set[int]) -> str:

@@ -1,0 +1,45 @@
+"""Text that others wrote (names, messages, cells), made fit for a line, a terminal or a file.
+
+Here and nowhere else; what a format needs beyond that (HTML, Markdown, a shell) stands with the format.
+"""
+
+from __future__ import annotations
+
+__all__ = ["as_utf8", "escaped", "one_line", "printable"]
+
+
+def escaped(text: str, limit: int | None = None) -> str:
+    r"""Return text on one line with every mark it has, the unprintable ones as Python writes them, cut at `limit`.
+
+    >>> print(escaped("a\nb \x1b[31m"), escaped("abcdef", 3))
+    a\nb \x1b[31m abc…
+    """
+    shown = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text[:limit])
+    return shown if limit is None or len(text) <= limit else shown + "…"
+
+
+def printable(text: str, instead: str = " ", keep: str = "") -> str:
+    r"""Return text in which `instead` stands for each unprintable mark that is not in `keep`: as long as it was.
+
+    >>> printable("a\tb\x1b", "?")
+    'a?b?'
+    """
+    return "".join(mark if mark.isprintable() or mark in keep else instead for mark in text)
+
+
+def one_line(text: object, limit: int | None = None) -> str:
+    r"""Return text, such as an exception's, with one space where it had spaces, tabs and ends of lines.
+
+    >>> one_line("cannot read\n   the file\n")
+    'cannot read the file'
+    """
+    return " ".join(str(text).split())[:limit]
+
+
+def as_utf8(text: str) -> str:
+    r"""Return text that a file can hold: a name that is not UTF-8 reaches Python as surrogates, which it cannot.
+
+    >>> print(as_utf8("caf\udce9"))
+    caf\udce9
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
