@@ -26,10 +26,11 @@ __all__ = ["measure"]
 _SPANS = """
 import sys, time
 from peak_trade.obs import edges, pipes
+from peak_trade.obs.farewell import Farewell
 from peak_trade.obs.session import Session
 from peak_trade.obs.settings import Settings
 session = Session(Settings.read({"PEAK_RESULTS_DIR": sys.argv[1]}, []))
-pipes.configure(session)
+Farewell(session, pipes.configure(session))
 bare = lambda symbol, rows: None
 spanned = edges._spanned(session, edges.Edge("write", "", "", lambda session, given: dict(given)))(bare)
 for _ in range(int(sys.argv[2]) + 1):

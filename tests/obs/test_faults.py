@@ -21,10 +21,14 @@ from typing import Any
 import pytest
 
 pytest.importorskip("opentelemetry.sdk")
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
+from peak_trade.obs.farewell import FAREWELL_S, GRACE_S, Farewell
 from peak_trade.obs.pipes import Pipe
-from peak_trade.obs.session import FAREWELL_S, GRACE_S, Session
+from peak_trade.obs.session import Session
 from peak_trade.obs.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -245,8 +249,8 @@ def test_an_instrumentor_that_raises_at_every_span(case: Any, same_as_plain: Cal
 
 def test_an_instrumentor_that_raises_at_the_exit(case: Any, same_as_plain: Callable[[Any], None]) -> None:
     (case.folder / "sitecustomize.py").write_text(
-        "import sys\nsession = sys.modules['peak_trade.obs.session']\n"
-        "def raises(*_): raise RuntimeError('a bug of ours')\nsession.Session._send = raises\n"
+        "import sys\nfarewell = sys.modules['peak_trade.obs.farewell']\n"
+        "def raises(*_): raise RuntimeError('a bug of ours')\nfarewell.Farewell._send = raises\n"
     )
     ran = case.run(PYTHONPATH=str(case.folder))
     same_as_plain(ran)
@@ -340,9 +344,13 @@ def test_nothing_is_removed_at_the_exit_least_of_all_through_a_link(tmp_path: Pa
     (tmp_path / "results" / ".telemetry").symlink_to(outside)
     session = Session(Settings.read({"PEAK_RESULTS_DIR": str(tmp_path / "results")}, []))
     session.make_folder()
-    session.finish()
+    Farewell(session, []).finish()
     assert (session.folder / "receipt.json").is_file()
     assert len(list(outside.glob("*/thesis.txt"))) == 210
+
+
+def span() -> ReadableSpan:
+    return ReadableSpan("write", INVALID_SPAN_CONTEXT, resource=Resource({}))
 
 
 class Stuck:
@@ -369,10 +377,10 @@ class Deaf(Stuck):
 def test_all_senders_share_one_limit(tmp_path: Path) -> None:
     settings = Settings.read({"PEAK_RESULTS_DIR": str(tmp_path), "PEAK_OTEL_TIMEOUT_S": "0.05"}, [])
     session = Session(settings)
-    session.pipes = [Pipe(session, "metrics", Deaf, to_file=False) for _ in range(60)]
-    for pipe in session.pipes:
-        pipe.put("item")
-    session.finish()
+    pipes = [Pipe(session, "spans", Deaf, to_file=False) for _ in range(60)]
+    for pipe in pipes:
+        pipe.export([span()])
+    Farewell(session, pipes).finish()
     receipt = json.loads((session.folder / "receipt.json").read_bytes())
     assert receipt["dropped"] == 60
     assert receipt["ms"] < BOUND_MS  # each waiting by itself they take 15 s more
@@ -384,11 +392,9 @@ def test_the_default_limit_is_what_the_runbook_says() -> None:
 
 def test_what_is_given_up_and_fails_then_is_dropped_once(tmp_path: Path) -> None:
     session = Session(Settings.read({"PEAK_RESULTS_DIR": str(tmp_path), "PEAK_OTEL_TIMEOUT_S": "0.05"}, []))
-    pipe = Pipe(session, "metrics", Stuck, to_file=False)
-    session.pipes = [pipe]
-    for _ in range(20):
-        pipe.put("item")
-    session.finish()
+    pipe = Pipe(session, "spans", Stuck, to_file=False)
+    pipe.export([span()] * 20)
+    Farewell(session, [pipe]).finish()
     assert session.dropped == 20
 
 

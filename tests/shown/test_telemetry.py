@@ -12,7 +12,8 @@ import pytest
 
 from peak_trade.errors import InputError
 from peak_trade.shown import telemetry
-from peak_trade.shown.telemetry import Span
+from peak_trade.shown.otlp import Span
+from peak_trade.shown.tree import Node, tree
 
 RUN = "11111111-1111-4111-8111-111111111111"
 OTHER = "22222222-2222-4222-8222-222222222222"
@@ -52,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def shape(nodes: list[telemetry.Node]) -> list[tuple[int, str]]:
+def shape(nodes: list[Node]) -> list[tuple[int, str]]:
     return [(depth, node.name) for root in nodes for depth, node in root.walk()]
 
 
@@ -115,7 +116,7 @@ def test_what_opentelemetry_itself_writes_is_read(folder: Path, tmp_path: Path) 
         "run", RUN, "other", {"rows": 5}, "ValueError: no idea",
     )  # fmt: skip
     assert (load.run_id, load.attributes) == (OTHER, {"shares": [0.5, 1.0], "bytes": 2**40})
-    assert shape(telemetry.tree(told.spans)) == [(0, "run"), (1, "load")]
+    assert shape(tree(told.spans)) == [(0, "run"), (1, "load")]
     assert told.skipped == 0
 
 
@@ -361,7 +362,7 @@ def spans_of(otlp: Any, tmp_path: Path, *spans: Any) -> list[Span]:
 
 def test_children_stand_below_their_parent_in_order_of_their_start(tmp_path: Path, otlp: Any) -> None:
     otlp.run(tmp_path, RUN)
-    nodes = telemetry.tree(telemetry.read(tmp_path, RUN).spans)
+    nodes = tree(telemetry.read(tmp_path, RUN).spans)
     assert shape(nodes) == [(0, "run"), (1, "load_bars"), (2, "contract"), (1, "strategy"), (1, "write")]
 
 
@@ -373,14 +374,14 @@ def test_own_time_is_that_in_which_no_child_was_under_way(tmp_path: Path, otlp: 
         otlp.span("d", 5, 90, 60, 1),  # goes on after its parent's end: 10 ms of it count
         otlp.span("e", 6, -5, 6, 1),  # starts before it: 1 ms of it counts
     )  # fmt: skip
-    [run] = telemetry.tree(spans)
+    [run] = tree(spans)
     assert run.self_ms == 100 - 40 - 10 - 1
     assert [child.self_ms for child in run.children] == [6.0, 30.0, 30.0, 5.0, 60.0]
 
 
 def test_the_slowest_path_follows_the_child_that_took_longest(tmp_path: Path, otlp: Any) -> None:
     otlp.run(tmp_path, RUN)
-    nodes = telemetry.tree(telemetry.read(tmp_path, RUN).spans)
+    nodes = tree(telemetry.read(tmp_path, RUN).spans)
     assert [node.name for _, node in nodes[0].walk() if node.slowest] == ["run", "load_bars", "contract"]
 
 
@@ -389,7 +390,7 @@ def test_each_trace_has_a_slowest_path_and_of_two_alike_the_first_is_taken(tmp_p
         otlp, tmp_path, otlp.span("run", 1, 0, 10), otlp.span("a", 2, 1, 3, 1), otlp.span("b", 3, 5, 3, 1),
         otlp.span("early", 4, 20, 1, trace=2), otlp.span("late", 5, 21, 2, trace=2),
     )  # fmt: skip
-    slowest = [node.name for root in telemetry.tree(spans) for _, node in root.walk() if node.slowest]
+    slowest = [node.name for root in tree(spans) for _, node in root.walk() if node.slowest]
     assert slowest == ["run", "a", "late"]
 
 
@@ -398,7 +399,7 @@ def test_spans_without_their_parent_stand_under_one_that_says_so(tmp_path: Path,
         otlp, tmp_path, otlp.span("a", 2, 10, 5, 9), otlp.span("b", 3, 20, 30, 9), otlp.span("c", 4, 15, 1, 8),
         otlp.span("run", 1, 0, 1),
     )  # fmt: skip
-    nodes = telemetry.tree(spans)
+    nodes = tree(spans)
     assert shape(nodes) == [(0, "run"), (0, ""), (1, "a"), (1, "b"), (0, ""), (1, "c")]
     assert [node.span is None for node in nodes] == [False, True, True]
     assert (nodes[1].span_id, nodes[1].duration_ms, nodes[1].self_ms) == (f"{9:016x}", 40.0, 5.0)
@@ -408,7 +409,7 @@ def test_the_same_span_id_in_two_traces_is_two_spans(tmp_path: Path, otlp: Any) 
     spans = spans_of(
         otlp, tmp_path, otlp.span("a", 1, 0, 9), otlp.span("b", 1, 1, 9, trace=2), otlp.span("c", 2, 2, 1, 1, trace=2)
     )
-    assert shape(telemetry.tree(spans)) == [(0, "a"), (0, "b"), (1, "c")]
+    assert shape(tree(spans)) == [(0, "a"), (0, "b"), (1, "c")]
 
 
 def test_spans_that_are_each_others_parents_stand_there_once(tmp_path: Path, otlp: Any) -> None:
@@ -416,7 +417,7 @@ def test_spans_that_are_each_others_parents_stand_there_once(tmp_path: Path, otl
         otlp, tmp_path, otlp.span("itself", 1, 0, 1, 1), otlp.span("a", 2, 2, 5, 4), otlp.span("b", 3, 3, 5, 2),
         otlp.span("c", 4, 4, 5, 3), otlp.span("hangs on c", 5, 6, 1, 4), otlp.span("run", 6, 9, 1),
     )  # fmt: skip
-    nodes = telemetry.tree(spans)
+    nodes = tree(spans)
     assert shape(nodes) == [
         (0, "itself"), (0, "a"), (1, "b"), (2, "c"), (3, "hangs on c"), (0, "run"),
     ]  # fmt: skip
@@ -424,9 +425,9 @@ def test_spans_that_are_each_others_parents_stand_there_once(tmp_path: Path, otl
 
 def test_a_chain_of_any_length_is_a_tree(tmp_path: Path, otlp: Any) -> None:
     spans = spans_of(otlp, tmp_path, *(otlp.span(str(n), n, n, 5_000, n - 1) for n in range(1, 3_001)))
-    [root] = telemetry.tree(spans)
+    [root] = tree(spans)
     assert [depth for depth, _ in root.walk()] == list(range(3_000))
 
 
 def test_no_spans_are_no_tree() -> None:
-    assert telemetry.tree([]) == []
+    assert tree([]) == []

@@ -120,18 +120,17 @@ class Instrumentor(BaseInstrumentor):
         edges.install(session)
         atexit.register(session.end)
         for provider in (session.tracers, session.meters, _logs.get_logger_provider()):
-            _name(provider, session.settings)
+            _name(provider, session)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         """Leave the wrappers where they are: a process is recorded from its start to its end."""
 
 
-def _name(provider: Any, settings: Any) -> None:
-    """Put a service name and the run_id on a provider's resource, which is made already, for all that it makes."""
+def _name(provider: Any, session: Any) -> None:
+    """Name the run on a provider's resource, which is made already, for all that it makes."""
+    from peak_trade.obs.pipes import named
+
     resource = getattr(provider, "_resource", None) or getattr(getattr(provider, "_sdk_config", None), "resource", None)
-    if resource is None:
-        return
-    there = dict(resource.attributes)
-    if str(there.get("service.name", "")).startswith("unknown_service"):
-        there["service.name"] = settings.service
-    resource.__init__({**there, "run_id": settings.run_id}, resource.schema_url)
+    if resource is not None:
+        whole = named(resource, session)
+        resource.__init__(whole.attributes, whole.schema_url)

@@ -1,29 +1,32 @@
 """From the SDK to a file or a collector: what is recorded is kept in memory, and passed on at a moment of our choice.
 
-The declarative configuration says what goes where, and the SDK builds its providers from it; but for its batches, each
-of which would start a thread, open its exporter at once, and wait for it at the exit for as long as that likes.
-A `Pipe` stands in for each: it opens its exporter when there is something to export, and masks secrets on the way.
+The declarative configuration says what goes where; the SDK reads it and makes providers and exporters of it, and its
+simple processors hand on what was recorded. Of its batches there is none: each would start a thread, open its exporter
+at once, and wait for it at the exit for as long as that likes. A `Pipe` stands between processor and exporter instead:
+it opens the exporter when there is something to export, and masks secrets on the way.
 """
 
 from __future__ import annotations
 
 import copy
 import logging
+import math
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
-from opentelemetry.sdk.metrics.export import MetricReader
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan, sampling
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Status
 
 from peak_trade import __version__
@@ -32,7 +35,7 @@ from peak_trade.obs.session import Session
 from peak_trade.obs.settings import environment
 from peak_trade.text import one_line
 
-__all__ = ["Pipe", "configure", "short"]
+__all__ = ["Pipe", "configure", "named", "short"]
 
 MOST = 4096  # items that wait for a collector; more are dropped, the oldest first, and counted
 AT_ONCE = 512  # items that are kept before a file gets them
@@ -60,7 +63,10 @@ def short(text: str) -> str:
 
 
 class Pipe:
-    """One signal on its way to one place; `create` makes the exporter."""
+    """One signal on its way to one place, an exporter to the SDK's processors; `create` makes the real one."""
+
+    _preferred_temporality: Mapping[type, Any] = {}  # what a reader of metrics asks its exporter for
+    _preferred_aggregation: Mapping[type, Any] = {}
 
     def __init__(self, session: Session, signal: str, create: Callable[[], Any], *, to_file: bool) -> None:
         self.session, self.signal, self.to_file = session, signal, to_file
@@ -69,20 +75,21 @@ class Pipe:
         self._exporter: Any = None
         self._queue: deque[Any] = deque()
 
-    def put(self, item: Any) -> None:
-        """Keep an item; where there are too many, write them to the file, or drop the oldest."""
+    def export(self, items: Any, **kwargs: Any) -> None:
+        """Keep items, or metrics; where there are too many, write them to the file, or drop the oldest."""
         session = self.session
-        if not session.here:
-            return
-        if self._broken:
-            session.dropped += 1
-            return
-        self._queue.append(item)
-        if self.to_file and session.writing and len(self._queue) >= AT_ONCE:
-            self.flush()
-        elif len(self._queue) > MOST:
-            self._queue.popleft()
-            session.dropped += 1
+        for item in [items] if self.signal == "metrics" else items:
+            if not session.here:
+                return
+            if self._broken:
+                session.dropped += 1
+                continue
+            self._queue.append(item)
+            if self.to_file and session.writing and len(self._queue) >= AT_ONCE:
+                self.flush()
+            elif len(self._queue) > MOST:
+                self._queue.popleft()
+                session.dropped += 1
 
     def flush(self) -> None:
         """Pass on what is there."""
@@ -91,8 +98,8 @@ class Pipe:
 
     def take(self) -> list[Any]:
         """Return what is there, masked, and keep nothing."""
-        items = [self._queue.popleft() for _ in range(len(self._queue))]
-        return [_clean(item, self.session) for item in items]
+        clean = _Mask(self.session).clean
+        return [clean(self._queue.popleft()) for _ in range(len(self._queue))]
 
     def opened(self) -> bool:
         """Make the exporter, if that has not been done; say whether there is one."""
@@ -120,23 +127,24 @@ class Pipe:
         """Note that items did not get through, and give up."""
         if self._broken:  # it was given up before the exporter did so
             return
-        session = self.session
+        session, settings = self.session, self.session.settings
         if not self.to_file and self.signal != "spans" and _UNTAKEN.search(text):
             session.untaken.add(self.signal)  # a server for traces alone
             return
         self._broken = True
         session.dropped += count
-        if self.to_file:
-            self.fault = f"{session.folder} does not take {self.signal}: {short(text)}"
-        else:
-            url = session.settings.endpoint.url if session.settings.endpoint else "the collector"
-            self.fault = f"{url} does not take {self.signal}: {short(text)}"
+        url = settings.endpoint.url if settings.endpoint else "the collector"
+        self.fault = f"{session.folder if self.to_file else url} does not take {self.signal}: {short(text)}"
 
-    def close(self) -> None:
+    def shutdown(self, *args: Any, **kwargs: Any) -> None:
         """Let go of the exporter."""
         if self._exporter is not None:
             with suppress(Exception):
                 self._exporter.shutdown()
+
+    def force_flush(self, *args: Any, **kwargs: Any) -> bool:
+        """Nothing: the session says when."""
+        return True
 
 
 def _outspoken(exporter: Any) -> Any:
@@ -165,185 +173,140 @@ def _outspoken(exporter: Any) -> Any:
 # --- without secrets ----------------------------------------------------------------------------------------------
 
 
-def _clean(item: Any, session: Session) -> Any:
-    if isinstance(item, ReadableSpan):
-        return ReadableSpan(
-            name=item.name,
-            context=item.context,
-            parent=item.parent,
-            resource=_resource(item.resource, _subject(session)),
-            attributes=_masked(item.attributes, session),
-            events=[Event(event.name, _masked(event.attributes, session), event.timestamp) for event in item.events],
-            links=item.links,
-            kind=item.kind,
-            status=Status(item.status.status_code, _text(item.status.description, session)),
-            start_time=item.start_time,
-            end_time=item.end_time,
-            instrumentation_scope=item.instrumentation_scope,
-        )
-    if isinstance(item, ReadableLogRecord):
-        record = copy.copy(item.log_record)
-        record.body, record.attributes = _text(record.body, session), _masked(record.attributes, session)
-        return ReadableLogRecord(record, _resource(item.resource, _subject(session)), item.instrumentation_scope)
-    return item  # metrics hold numbers, and names that spans have too
+class _Mask:
+    """Copies what was recorded without secrets, and names the finished run that it is about, if there is one."""
+
+    def __init__(self, session: Session) -> None:
+        self.text, self.tree = session.redactor.text, session.redactor.tree
+        only = next(iter(session.subjects)).name if len(session.subjects) == 1 and not session.run_dir else ""
+        self._about = {"run_id": only, "service.instance.id": only} if only else {}
+        self._resources: dict[int, Resource] = {}  # by id: there are one or two
+
+    def clean(self, item: Any) -> Any:
+        if isinstance(item, ReadableSpan):
+            return ReadableSpan(
+                name=item.name,
+                context=item.context,
+                parent=item.parent,
+                resource=self.resource(item.resource),
+                attributes=self.tree(dict(item.attributes or {})),
+                events=[Event(event.name, self.tree(dict(event.attributes or {})), event.timestamp)
+                        for event in item.events],
+                links=item.links,
+                kind=item.kind,
+                status=Status(item.status.status_code, item.status.description and self.text(item.status.description)),
+                start_time=item.start_time,
+                end_time=item.end_time,
+                instrumentation_scope=item.instrumentation_scope,
+            )  # fmt: skip
+        if isinstance(item, ReadableLogRecord):
+            record = copy.copy(item.log_record)
+            record.body = self.text(record.body) if isinstance(record.body, str) else record.body
+            record.attributes = self.tree(dict(record.attributes or {}))
+            return ReadableLogRecord(record, self.resource(item.resource), item.instrumentation_scope)
+        named = [replace(one, resource=self.resource(one.resource)) for one in item.resource_metrics]
+        return replace(item, resource_metrics=named)  # metrics hold numbers, and names that spans have too
+
+    def resource(self, resource: Resource) -> Resource:
+        if id(resource) not in self._resources:
+            attributes = {**self.tree(dict(resource.attributes)), **self._about}
+            self._resources[id(resource)] = Resource(attributes, resource.schema_url)
+        return self._resources[id(resource)]
 
 
-def _masked(attributes: Mapping[str, Any] | None, session: Session) -> dict[str, Any]:
-    masked: dict[str, Any] = session.redactor.tree(dict(attributes or {}))
-    return masked
+# --- as the declarative files say ---------------------------------------------------------------------------------
 
 
-def _text(text: Any, session: Session) -> Any:
-    return session.redactor.text(text) if isinstance(text, str) else text
+def named(resource: Resource, session: Session) -> Resource:
+    """Return a resource with the run_id, and with a service name where it has none."""
+    unnamed = str(resource.attributes.get("service.name", "unknown_service")).startswith("unknown_service")
+    name = {"service.name": session.settings.service} if unnamed else {}
+    return Resource({**resource.attributes, **name, "run_id": session.settings.run_id}, resource.schema_url)
 
 
-def _subject(session: Session) -> str:
-    """Return the run_id of the one finished run that a command dealt with."""
-    return next(iter(session.subjects)).name if len(session.subjects) == 1 and not session.run_dir else ""
+def configure(session: Session) -> list[Pipe] | None:
+    """Build the SDK's providers as the declarative files say, and return their pipes. Raises whatever is wrong.
 
-
-@lru_cache(maxsize=4)
-def _resource(resource: Resource, run_id: str) -> Resource:
-    return (
-        Resource({**resource.attributes, "run_id": run_id, "service.instance.id": run_id}, resource.schema_url)
-        if run_id
-        else resource
-    )
-
-
-# --- in the SDK's place -------------------------------------------------------------------------------------------
-
-
-class _Spans(SpanProcessor):
-    """Gives spans that have ended to a pipe."""
-
-    def __init__(self, pipe: Pipe) -> None:
-        self.pipe = pipe
-
-    def on_end(self, span: ReadableSpan) -> None:
-        if span.context.trace_flags.sampled:
-            self.pipe.put(span)
-
-
-class _Logs(LogRecordProcessor):
-    """Gives log records to a pipe."""
-
-    def __init__(self, pipe: Pipe) -> None:
-        self.pipe = pipe
-
-    def on_emit(self, log_record: Any) -> None:
-        self.pipe.put(ReadableLogRecord(log_record.log_record, log_record.resource, log_record.instrumentation_scope))
-
-    def shutdown(self) -> None:
-        """Nothing: the session ends its pipes."""
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing: as in `shutdown`."""
-        return True
-
-
-class _Metrics(MetricReader):
-    """Reads the metrics once, at the end, and gives them to a pipe."""
-
-    def __init__(self, pipe: Pipe) -> None:
-        super().__init__()
-        self.pipe = pipe
-        pipe.session.finishers.append(self.collect)
-
-    def _receive_metrics(self, metrics_data: Any, timeout_millis: float = 10_000, **kwargs: Any) -> None:
-        if metrics_data and metrics_data.resource_metrics:
-            self.pipe.put(metrics_data)
-
-    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Nothing: the session ends its pipes."""
-
-
-def configure(session: Session) -> bool:
-    """Build the SDK's providers as the declarative files say, with pipes for batches. Raises whatever is wrong.
-
-    They are the session's alone: the global ones, and the current context, are left to the program. Returns False where
+    They are the session's alone: the global ones, and the current context, are left to the program. Returns None where
     the files say that nothing is to be recorded.
     """
     from opentelemetry import metrics, trace
     from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 
-    of_traces: Any
-    of_logs: Any
-    of_metrics: Any
-    of_traces, of_logs, of_metrics = (
-        import_module(f"opentelemetry.configuration.{name}")
-        for name in ("_tracer_provider", "_logger_provider", "_meter_provider")
-    )
     silence()
-    settings = session.settings
+    settings, env = session.settings, os.environ
+    standard = {} if env.get("OTEL_CONFIG_FILE") else env  # as OpenTelemetry says: a file has the place of variables
+    service = env.get("PEAK_OTEL_SERVICE_NAME") or OTELResourceDetector().detect().attributes.get("service.name")
     with environment(
         PEAK_RUN_ID=settings.run_id,
+        PEAK_OTEL_SERVICE_NAME=str(service or settings.service),
         PEAK_OTEL_DIR=str(settings.home),
         PEAK_OTEL_ENDPOINT=settings.endpoint.url if settings.endpoint else None,
         PEAK_OTEL_VERSION=__version__,
-        PEAK_OTEL_PIPELINE=os.environ.get("GITHUB_RUN_ID") or os.environ.get("CI_PIPELINE_ID"),
+        PEAK_OTEL_PIPELINE=env.get("GITHUB_RUN_ID") or env.get("CI_PIPELINE_ID"),
         PEAK_OTEL_SAMPLE_RATIO=str(settings.ratio),
         PEAK_OTEL_TIMEOUT_MS=str(round(settings.timeout_s * 1e3)),
     ):
-        config, *others = map(_load, settings.files)
+        configs = [_load(path) for path in settings.files]
+    config = configs[0]
     if config.disabled:
-        return False
-    for other in others:
-        config.tracer_provider.processors += other.tracer_provider.processors
-        config.logger_provider.processors += other.logger_provider.processors
-        config.meter_provider.readers += other.meter_provider.readers
+        return None
+    module = import_module("opentelemetry.configuration._resource")
+    resource, limits = named(module.create_resource(config.resource), session), config.attribute_limits
+    pipes: list[Pipe] = []
 
-    def pipe(signal: str, at: Any, make: Callable[[Any], Any]) -> Pipe:
-        file = at.otlp_file_development
-        create, home = (lambda: make(at)), f"file://{settings.home}/"
-        if file and (file.output_stream or "").startswith(home):
-            name = f"{settings.part}." * bool(settings.part) + file.output_stream.removeprefix(home)
-            create = lambda: _file_exporter(signal)(session.make_folder() / name)  # noqa: E731 - the same in place
-        made = Pipe(session, signal, create, to_file=file is not None)
-        session.pipes.append(made)
-        return made
+    def provider(signal: str, kind: str, exporters: str) -> tuple[Any, list[Pipe]]:
+        """Return what the SDK makes for a signal, but for the processors, and the pipes in their place."""
+        if not getattr(config, f"{kind}_provider") or standard.get(f"OTEL_{exporters}_EXPORTER", "").strip() == "none":
+            return None, []
+        of = import_module(f"opentelemetry.configuration._{kind}_provider")
+        make = getattr(of, {"tracer": "_create_span_exporter", "logger": "_create_log_record_exporter",
+                            "meter": "_create_push_metric_exporter"}[kind])  # fmt: skip
+        made = []
+        for asked in (getattr(one, f"{kind}_provider") for one in configs):
+            name = "readers" if kind == "meter" else "processors"
+            for way in getattr(asked, name):
+                at = next(inner for inner in vars(way).values() if hasattr(inner, "exporter")).exporter
+                made.append(_pipe(session, signal, at, make))
+            setattr(asked, name, [])  # there is no way round the mask
+        pipes.extend(made)
+        rest = (resource,) if kind == "meter" else (resource, limits)
+        return getattr(of, f"create_{kind}_provider")(getattr(config, f"{kind}_provider"), *rest), made
 
-    def spans(of: Any) -> _Spans:
-        return _Spans(pipe("spans", (of.batch or of.simple).exporter, of_traces._create_span_exporter))
-
-    def logs(of: Any) -> _Logs:
-        return _Logs(pipe("logs", (of.batch or of.simple).exporter, of_logs._create_log_record_exporter))
-
-    def numbers(of: Any) -> _Metrics:
-        return _Metrics(pipe("metrics", of.periodic.exporter, of_metrics._create_push_metric_exporter))
-
-    resource = import_module("opentelemetry.configuration._resource").create_resource(config.resource)
-    limits, wanted = config.attribute_limits, 0
     session.context = ContextVarsRuntimeContext()
-    session.tracers, session.meters = trace.NoOpTracerProvider(), metrics.NoOpMeterProvider()
-    with (
-        _instead(of_traces, "_create_span_processor", spans),
-        _instead(of_logs, "_create_log_record_processor", logs),
-        _instead(of_metrics, "_create_metric_reader", numbers),
-    ):
-        if asked := config.tracer_provider:
-            session.tracers = of_traces.create_tracer_provider(asked, resource, limits)
-            wanted += len(asked.processors)
-        if asked := config.meter_provider:
-            session.meters = of_metrics.create_meter_provider(asked, resource)
-            wanted += len(asked.readers)
-        if asked := config.logger_provider:
-            session.loggers = of_logs.create_logger_provider(asked, resource, limits)
-            wanted += len(asked.processors)
-    if len(session.pipes) != wanted:  # no way round the mask
-        raise RuntimeError("this version of opentelemetry-configuration makes its processors in another way")
-    return True
+    tracers, made = provider("spans", "tracer", "TRACES")
+    session.tracers = tracers or trace.NoOpTracerProvider()
+    for pipe in made:
+        session.tracers.add_span_processor(SimpleSpanProcessor(pipe))
+    if tracers and standard.get("OTEL_TRACES_SAMPLER") and not env.get("PEAK_OTEL_SAMPLE_RATIO"):
+        tracers.sampler = sampling._get_from_env_or_default()
+    meters, made = provider("metrics", "meter", "METRICS")
+    session.meters = meters or metrics.NoOpMeterProvider()
+    for pipe in made:
+        reader = PeriodicExportingMetricReader(pipe, math.inf)  # read once, at the end
+        session.meters.add_metric_reader(reader)
+        session.finishers.append(reader.collect)
+    session.loggers, made = provider("logs", "logger", "LOGS")
+    for pipe in made:
+        session.loggers.add_log_record_processor(SimpleLogRecordProcessor(pipe))
+    return pipes
 
 
-@contextmanager
-def _instead(module: Any, name: str, ours: Callable[[Any], Any]) -> Iterator[None]:
-    """Have a function of the SDK replaced for the time of a block; one that is not there is an error."""
-    theirs = getattr(module, name)
-    setattr(module, name, ours)
-    try:
-        yield
-    finally:
-        setattr(module, name, theirs)
+def _pipe(session: Session, signal: str, at: Any, make: Callable[[Any], Any]) -> Pipe:
+    """Return the pipe to where an exporter of the files leads: one of ours is opened in the run's folder."""
+    settings, file = session.settings, at.otlp_file_development
+    home = f"file://{settings.home}/"
+    if not file or not (file.output_stream or "").startswith(home):
+        return Pipe(session, signal, lambda: make(at), to_file=file is not None)
+    name = f"{settings.part}." * bool(settings.part) + file.output_stream.removeprefix(home)
+    module, kind = {"spans": ("trace_exporter", "FileSpanExporter"), "logs": ("_log_exporter", "FileLogExporter"),
+                    "metrics": ("metric_exporter", "FileMetricExporter")}[signal]  # fmt: skip
+
+    def create() -> Any:  # by its path: what the file says is an address, in which `#` and `%` mean something
+        exporters = import_module(f"opentelemetry.exporter.otlp.json.file.{module}")
+        return getattr(exporters, kind)(session.make_folder() / name)
+
+    return Pipe(session, signal, create, to_file=True)
 
 
 def _load(path: Path) -> Any:
@@ -356,17 +319,3 @@ def _load(path: Path) -> Any:
         return load_config_file(path)
     finally:
         validator.check_schema = check
-
-
-def _file_exporter(signal: str) -> Any:
-    if signal == "spans":
-        from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
-
-        return FileSpanExporter
-    if signal == "logs":
-        from opentelemetry.exporter.otlp.json.file._log_exporter import FileLogExporter
-
-        return FileLogExporter
-    from opentelemetry.exporter.otlp.json.file.metric_exporter import FileMetricExporter
-
-    return FileMetricExporter

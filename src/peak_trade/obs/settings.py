@@ -29,7 +29,7 @@ class Endpoint(NamedTuple):
     url: str
 
 
-def endpoint_of(text: str) -> Endpoint:
+def endpoint_of(text: str, name: str = "PEAK_OTEL_EXPORTER_OTLP_ENDPOINT") -> Endpoint:
     """Return the endpoint that a text means: gRPC for `grpc://`, `grpcs://` and port 4317 without a path, else HTTP.
 
     Raises InputError where it names no host.
@@ -44,7 +44,7 @@ def endpoint_of(text: str) -> Endpoint:
     split = urlsplit(text.strip() if "://" in text else f"http://{text.strip()}")
     if split.scheme not in ("grpc", "grpcs", "http", "https") or not split.hostname or " " in split.netloc:
         raise InputError(
-            f"PEAK_OTEL_EXPORTER_OTLP_ENDPOINT={text} is no endpoint",
+            f"{name}={text} is no endpoint",
             hint="as http://localhost:4318, or grpc://localhost",
         )
     path = re.sub(r"/v1/(traces|logs|metrics)$", "", split.path.rstrip("/"))
@@ -82,7 +82,7 @@ class Settings(NamedTuple):
         asked = option(words, "--run-id") or env.get("PEAK_RUN_ID", "")
         given = env.get("PEAK_OTEL_RESULTS") or option(words, "--results-dir") or env.get("PEAK_RESULTS_DIR")
         to = env.get("PEAK_OTEL_EXPORTER_OTLP_ENDPOINT", "").strip()
-        endpoint = endpoint_of(to) if to else None
+        endpoint = endpoint_of(to) if to else _standard_endpoint(env)
         ratio, complaint = _number(env, "PEAK_OTEL_SAMPLE_RATIO", 1.0, least=0.0, most=1.0)
         timeout_s, other = _number(env, "PEAK_OTEL_TIMEOUT_S", TIMEOUT_S, least=0.05, most=600.0)
         folder = places.shipped("ops/observability")
@@ -117,6 +117,16 @@ class Settings(NamedTuple):
     def home(self) -> Path:
         """Where the files are written until it is known where they belong."""
         return self.results / ".telemetry" / self.run_id
+
+
+def _standard_endpoint(env: Mapping[str, str]) -> Endpoint | None:
+    """Return the endpoint that OpenTelemetry's own variables name; the protocol is part of them, not of the address."""
+    text = env.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip()
+    if not text:
+        return None
+    protocol = env.get("OTEL_EXPORTER_OTLP_PROTOCOL", "").strip()
+    found = endpoint_of(text, "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return found._replace(protocol=protocol.partition("/")[0]) if protocol in ("grpc", "http/protobuf") else found
 
 
 def _number(env: Mapping[str, str], name: str, default: float, *, least: float, most: float) -> tuple[float, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from peak_trade.report.markup import cell, counted, table, text
 from peak_trade.report.run import Run
 from peak_trade.shown import waterfall
-from peak_trade.shown.telemetry import LEVELS
+from peak_trade.shown.otlp import LEVELS
 from peak_trade.shown.waterfall import Block, Row
 
 __all__ = ["there", "timing"]

@@ -1,4 +1,5 @@
-"""What people read at a terminal: `listing` of runs, and the `waterfall` of a run's spans with `telemetry`, its source.
+"""What people read at a terminal: `listing` of runs, and the `waterfall` of a run's spans, which stand
+in `telemetry` as lines of `otlp` and make a `tree`.
 
 May import evidence and what is below it; report and lake read their rows here too.
 """

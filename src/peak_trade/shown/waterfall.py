@@ -1,7 +1,7 @@
 """Where a run's time went: its spans as rows on a time axis, warnings and errors in place, and as text for a terminal.
 
 Spans of one trace, and of traces that overlap in time, share an axis; a report that was rendered an hour later has one
-of its own, or the run would be a dot on it. `slowest` marks the slowest path, as `telemetry.Node` defines it.
+of its own, or the run would be a dot on it. `slowest` marks the slowest path, as `tree.Node` defines it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from peak_trade.shown.telemetry import LEVELS, Log, Node, Telemetry, tree
+from peak_trade.shown.otlp import LEVELS, Log
+from peak_trade.shown.telemetry import Telemetry
+from peak_trade.shown.tree import Node, tree
 from peak_trade.text import escaped
 
 __all__ = [
@@ -65,7 +67,7 @@ class Block(Struct, frozen=True):
 
 
 def blocks(told: Telemetry, level: str = "warning") -> list[Block]:
-    """Return the rows of a run in order, with the log records from `level` on (one of `telemetry.LEVELS`)."""
+    """Return the rows of a run in order, with the log records from `level` on (one of `otlp.LEVELS`)."""
     roots = tree(told.spans)
     chosen = [log for log in told.logs if log.level in LEVELS[LEVELS.index(level) :] or level == LEVELS[0]]
     known = {(node.trace_id, node.span_id) for root in roots for _, node in root.walk()}

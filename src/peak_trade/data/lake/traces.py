@@ -15,7 +15,8 @@ import msgspec
 import pyarrow as pa
 
 from peak_trade.data.lake import parts, schema
-from peak_trade.shown.telemetry import File, Key, Log, Span, Telemetry, folders
+from peak_trade.shown.otlp import Key, Log, Span
+from peak_trade.shown.telemetry import File, Telemetry, folders
 
 __all__ = ["TABLES", "State", "changed", "keys", "path_of", "state_of", "to_tables"]
 
