@@ -144,6 +144,13 @@ class Forge:
         found: list[dict[str, Any]] = answer["found"]
         return found
 
+    def make(self, store: Store, **request: Any) -> int:
+        """Have MLflow make a store by itself, and return how the process ended: see forge.py."""
+        store.folder.mkdir(exist_ok=True)
+        (answer,) = self.ask({"do": "make", "uri": store.uri, "folder": str(store.folder), **request})
+        code: int = answer["code"]
+        return code
+
     def look(self, store: Store, *, deleted: bool = False) -> list[dict[str, Any]]:
         """Return the runs that a store holds."""
         (answer,) = self.ask({"do": "look", "uri": store.uri, "folder": str(store.folder)})
@@ -164,11 +171,11 @@ def clean(**settings: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def forge() -> Iterator[Forge]:
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
     if find_spec("mlflow") is None:
         message = "mlflow is not installed: just setup experiments"
         pytest.fail(message) if os.environ.get("PEAK_STRICT") == "1" else pytest.skip(message)
-    made = Forge(clean())
+    made = Forge(clean(TMPDIR=str(tmp_path_factory.mktemp("forge"))))  # what is killed leaves its own there
     yield made
     assert made.process.stdin and made.process.stdout
     made.process.stdin.close()

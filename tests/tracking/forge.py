@@ -36,9 +36,7 @@ def log(request: dict[str, Any]) -> list[dict[str, Any]]:
     """Log runs, or die: right after the n-th call that writes, or after some seconds."""
     from mlflow import MlflowClient
 
-    if request.get("die_in"):
-        signal.setitimer(signal.ITIMER_REAL, request["die_in"])
-
+    die_after(request.get("statement", ""))
     left = request.get("die_after", 0)
 
     def counted(name: str) -> None:
@@ -67,6 +65,35 @@ def log(request: dict[str, Any]) -> list[dict[str, Any]]:
             answer = dict(zip(("reason", "hint", "unreachable"), worker.failure(error), strict=True))
         found.append(answer | {"seconds": time.perf_counter() - start})
     return found
+
+
+def die_after(text: str) -> None:
+    """Have the process killed right after a statement to a database that has this in it."""
+    from sqlalchemy import Engine, event
+
+    def look(connection: Any, cursor: Any, statement: str, *_: object) -> None:
+        if text and text in statement:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "after_cursor_execute", look)
+
+
+def make(request: dict[str, Any]) -> None:
+    """Have MLflow make its tables as it does in the first start of `mlflow ui`; `revision`: as an older one did."""
+    from mlflow import MlflowClient
+
+    os.chdir(request["folder"])
+    die_after(request.get("statement", ""))
+    if revision := request.get("revision"):
+        from alembic import command
+        from mlflow.store.db.utils import _get_alembic_config
+        from mlflow.store.tracking.dbmodels.initial_models import Base
+        from sqlalchemy import create_engine
+
+        Base.metadata.create_all(create_engine(request["uri"]))
+        command.upgrade(_get_alembic_config(request["uri"]), revision)
+    else:
+        MlflowClient(request["uri"]).search_experiments(max_results=1)
 
 
 def look(request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -129,7 +156,7 @@ def child(request: dict[str, Any], answer: int) -> None:
     try:
         os.setsid()
         os.dup2(2, 1)
-        found = {"log": log, "look": look, "act": act}[request["do"]](request)
+        found = {"log": log, "look": look, "act": act, "make": make}[request["do"]](request)
         os.write(answer, json.dumps(found).encode())
     except BaseException:  # noqa: BLE001 - the child must not go on as a second forge
         traceback.print_exc()

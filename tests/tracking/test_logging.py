@@ -124,17 +124,6 @@ def copied(store: Store, folder: Path) -> Store:
     return Store.of(folder, {})
 
 
-def test_a_process_that_dies_while_mlflow_makes_its_tables_leaves_no_half_database(
-    runs: Any, forge: Any, tools: Any, tmp_path: Path
-) -> None:
-    store = tools.store_at(tmp_path / "new")
-    died = [forge.ask(forge.logging(store, runs["plain"], die_in=delay))[0]["code"] for delay in (0.2, 0.4, 0.6)]
-    (answer,) = forge.log(store, runs["plain"])
-    assert died[0] < 0
-    assert answer["status"] == "logged"
-    assert list(store.folder.glob("*.new*")) == []
-
-
 def test_what_others_keep_in_the_store_is_left_alone(runs: Any, store: Store, forge: Any) -> None:
     foreign = forge.act(store, "create_run", "0", tags={"run_id": runs["plain"].name})
     forge.log(store, runs["plain"])

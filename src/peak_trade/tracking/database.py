@@ -104,6 +104,8 @@ def _trouble(path: Path, error: Exception) -> StoreError | None:
             return StoreError(f"{path} is no SQLite database", hint=aside)
         if "malformed" in str(second):
             return StoreError(f"{path} is damaged", hint=f"{another}; this one stays as it is")
+        if "unable to open" in str(second):
+            return StoreError(f"{path} cannot be opened", hint="check its folder, and MLFLOW_TRACKING_URI")
         return None
     if version and not _is_known(version):
         newer = f"{path} was made by a newer mlflow than {metadata.version('mlflow')}"
@@ -111,11 +113,10 @@ def _trouble(path: Path, error: Exception) -> StoreError | None:
     if not any(words in str(error) for words in _CUT_OFF):
         return None
     if version and contents and "out-of-date" in str(error):
-        backup, upgrade = _free(path, path.name), [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{path}"]
-        return StoreError(
-            f"{path} was made by an older mlflow than {metadata.version('mlflow')}",
-            hint=f"`{shlex.join(['cp', str(path), str(backup)])} && {shlex.join(upgrade)}`",
-        )
+        copy = shlex.join(["cp", str(path), str(_free(path, path.name))])
+        upgrade = shlex.join([sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{path}"])
+        older = f"{path} has the tables of an older mlflow than {metadata.version('mlflow')}"
+        return StoreError(older, hint=f"`{copy} && {upgrade}`; where that fails, {another}")
     half = f"{path} is half made: mlflow was ended while it made the tables, or is still at it"
     if contents:
         return StoreError(f"{half}; it holds {contents}", hint=f"{another}; this one stays as it is")

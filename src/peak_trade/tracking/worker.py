@@ -196,7 +196,7 @@ def failure(error: BaseException) -> tuple[str, str, bool]:
 
     It is the system's or the database's own error, where one lies below.
     """
-    cause, below = error, error.__cause__ or error.__context__
+    cause, below = error, None if isinstance(error, PeakError) else error.__cause__ or error.__context__
     while below is not None:
         cause = below if isinstance(below, OSError | sqlite3.Error) else cause
         below = below.__cause__ or below.__context__
@@ -204,7 +204,8 @@ def failure(error: BaseException) -> tuple[str, str, bool]:
     plain = text and isinstance(cause, PeakError | OSError | sqlite3.Error)
     reason = redactor().text(text if plain else f"{type(cause).__name__}: {text}")[:_LONGEST]
     at_fault = isinstance(cause, OSError | sqlite3.Error | ImportError | database.StoreError)
-    return reason, getattr(cause, "hint", ""), at_fault
+    hint = "check the folder, and MLFLOW_TRACKING_URI" if getattr(cause, "filename", None) else ""
+    return reason, getattr(cause, "hint", hint), at_fault
 
 
 if __name__ == "__main__":
