@@ -15,9 +15,10 @@ def main() -> int:
     parser.add_argument("--results-dir", metavar="DIR", help="where the runs are (default: results/)")
     args = parser.parse_args()
 
+    from peak_trade.evidence.results import Results
     from peak_trade.ops import doctor  # after the arguments: --help answers at once
 
-    findings = doctor.examine(script.repo_root(), script.results_dir(args.results_dir))
+    findings = doctor.examine(script.repo_root(), Results(script.results_dir(args.results_dir)))
     if args.json:
         script.print_json([finding._asdict() for finding in findings])
     else:

@@ -28,8 +28,9 @@ from peak_trade import stats
 from peak_trade.config import Config, locate, parse
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import manifest, tables
-from peak_trade.evidence.ledger import EVENTS, Entry, Ledger, Reading
-from peak_trade.evidence.run_dir import ERROR, WORKING, latest, removed, runs
+from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, Entry, History, Reading
+from peak_trade.evidence.results import WORKING, Results
+from peak_trade.evidence.run_dir import ERROR
 from peak_trade.market import calendar, fingerprint, ohlcv
 from peak_trade.market.trades import EXIT_REASONS, Trades
 from peak_trade.stats.values import need
@@ -47,7 +48,6 @@ _SMALL = 1e-3  # below this, what is left of a sum that cancels out is rounding
 _NANOSECONDS_PER_YEAR = 365 * 86_400 * 10**9  # as the engine charges borrowed units
 _CLOSE = 1e-9  # relative: what another processor's summation may change; any edit of a file is seen by its digest
 _LONGEST = 300  # characters of a value that a finding shows
-_END = {"sealed": "sealed", "failed": "failed", "abandoned": "failed"}  # the ledger's event → the manifest's status
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,30 +108,36 @@ def _line(value: object) -> str:
     return plain + "…" if len(text) > _LONGEST else plain
 
 
-def check_ledger(results: Path, reading: Reading, *, every: bool) -> Verdict:
-    """Check the chain and, for `every` run it tells of, that it is where it says."""
+def check_ledger(results: Results, reading: Reading, *, every: bool) -> Verdict:
+    """Check the chain, that each line is in its place, and, for `every` run it tells of, that it is where it says."""
     verdict = Verdict("ledger.jsonl")
     for line, expected, found in reading.broken:
         verdict.add(f"ledger.jsonl line {line}", expected, found)
     if reading.torn:
         verdict.skip("the last line is torn", "a writer was killed, the next run repairs it")
-    started: set[str] = set()
-    for entry in reading.entries:
-        if entry.event not in EVENTS:
-            verdict.add(f"ledger.jsonl line {entry.line}", " or ".join(EVENTS), entry.event)
-        elif entry.event != "start" and entry.run_id not in started:
+    for entry in reading.unknown:
+        verdict.skip(f"line {entry.line}: {entry.event} of {entry.run_id}", "this version does not know that event")
+    misplaced = [stray for history in reading.histories.values() for stray in history.misplaced]
+    for entry, state in sorted(misplaced, key=lambda stray: stray[0].line):
+        if state:
+            allowed = ", ".join(event for event, meaning in EVENTS.items() if state in meaning.after) or "nothing"
+            verdict.add(f"ledger.jsonl line {entry.line}", f"{allowed} after {state} of {entry.run_id}", entry.event)
+        else:
             verdict.add(f"ledger.jsonl line {entry.line}", f"a start of {entry.run_id} before it", "none")
-        started.add(entry.run_id)
-    missing = [
-        entry
-        for run_id, entry in latest(reading.entries).items()
-        if every and entry.event in _END and not any((at / run_id).is_dir() for at in (results, results / WORKING))
-    ]
-    since = removed(results, [entry.run_id for entry in missing])
-    for entry in missing:
-        if entry.run_id not in since:
-            verdict.add(entry.run_id, f"a directory, as the ledger's line {entry.line} says `{entry.event}`", "none")
+    missing = {
+        run_id: history.since
+        for run_id, history in reading.runs.items()
+        if every and history.state in ENDED and not any((at / run_id).is_dir() for at in _places(results))
+    }
+    since = results.removed(missing)
+    for run_id, end in missing.items():
+        if end and run_id not in since:
+            verdict.add(run_id, f"a directory, as the ledger's line {end.line} says `{end.event}`", "none")
     return verdict
+
+
+def _places(results: Results) -> tuple[Path, Path]:
+    return results.path, results.path / WORKING
 
 
 def verify(run_dir: Path, reading: Reading | None = None, *, root: Path | None = None) -> Verdict:
@@ -141,7 +147,7 @@ def verify(run_dir: Path, reading: Reading | None = None, *, root: Path | None =
     """
     verdict = Verdict(run_dir.name)
     try:
-        _check_run(verdict, run_dir, Ledger(run_dir.parent).read() if reading is None else reading, root)
+        _check_run(verdict, run_dir, Results(run_dir.parent).reading() if reading is None else reading, root)
     except OSError as error:
         verdict.unreadable = True
         verdict.add(run_dir.name, "a readable run", error.strerror or error)
@@ -151,7 +157,7 @@ def verify(run_dir: Path, reading: Reading | None = None, *, root: Path | None =
         verdict.add(run_dir.name, "contents of this format", f"{type(error).__name__}: {error}")
     if verdict.findings and not run_dir.is_dir():  # it gets another name before anything in it is deleted
         with suppress(OSError):
-            if removed(run_dir.parent, [run_dir.name]):
+            if Results(run_dir.parent).removed([run_dir.name]):
                 verdict = Verdict(run_dir.name)
                 verdict.skip("the run", "it was removed while it was looked at")
     return verdict
@@ -206,15 +212,11 @@ def _read(verdict: Verdict, run_dir: Path, name: str, expected: str) -> bytes | 
 
 def _check_seal(verdict: Verdict, run_id: str, sha256: str, reading: Reading) -> None:
     """Hold the manifest's own digest against the ledger, which is where an edited manifest shows."""
-    end = _end(run_id, reading)
+    end = reading.of(run_id).end
     if end is None:
         verdict.add("ledger.jsonl", f"an entry that seals {run_id}", "none")
     elif end.fields.get("manifest") != sha256:
         verdict.add(manifest.NAME, f"sha256 {end.fields.get('manifest')}", f"sha256 {sha256}")
-
-
-def _end(run_id: str, reading: Reading) -> Entry | None:
-    return next((e for e in reversed(reading.of(run_id)) if e.event in _END), None)
 
 
 def _keys(given: bytes) -> set[str]:
@@ -227,20 +229,19 @@ def _check_place(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest, rea
     """Check that the manifest speaks of this run, and that the ledger tells the same of it."""
     if sealed.run_id != run_dir.name:
         verdict.add(manifest.NAME, f"run_id {run_dir.name}", f"run_id {sealed.run_id}")
-    entries = reading.of(run_dir.name)
-    start = next((entry for entry in entries if entry.event == "start"), None)
+    history = reading.of(run_dir.name)
+    start, end = history.start, history.end
     follows = sealed.predicate.ledger.get("follows")
     if start is None:
         verdict.add("ledger.jsonl", f"a start of {run_dir.name}", "none")
     elif start.sha256 != follows:
         verdict.add("ledger.jsonl", f"sha256 {follows} of the line that starts the run", f"sha256 {start.sha256}")
-    end = _end(run_dir.name, reading)
-    if end and _END[end.event] != sealed.predicate.status:
-        verdict.add(manifest.NAME, f"status {_END[end.event]}", f"status {sealed.predicate.status}")
+    if end and EVENTS[end.event].state != sealed.predicate.status:
+        verdict.add(manifest.NAME, f"status {EVENTS[end.event].state}", f"status {sealed.predicate.status}")
     finished = sealed.predicate.run_details.get("metadata", {}).get("finishedOn")
     if end and end.time != finished:
         verdict.add("ledger.jsonl", f"the run's end at {finished}", f"at {end.time}")
-    if entries and entries[-1].event == "removed":
+    if history.state == REMOVED:
         verdict.add("ledger.jsonl", f"nothing after the removal of {run_dir.name}", "its directory is there")
 
 
@@ -268,7 +269,7 @@ def _check_files(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest) -> 
 
 
 def _check_content(
-    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], entries: Sequence[Entry], root: Path | None
+    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, root: Path | None
 ) -> None:
     """Hold the files against each other."""
     definition, results = sealed.predicate.build_definition, sealed.predicate.results
@@ -289,9 +290,9 @@ def _check_content(
             _agree(verdict, "benchmark.csv", "close", close, benchmark["close"], 0.0)
         close = benchmark["close"]
     told = _asked(config)
-    _check_told(verdict, entries, "start", told)
+    _check_told(verdict, history.start, told)
     told |= {"data": definition["resolvedDependencies"][0]["digest"]["sha256"], "bars": len(equity["timestamp"])}
-    _check_told(verdict, entries, "sealed", told | results["summary"])
+    _check_told(verdict, history.end, told | results["summary"])
     name = next(name for name in _TRADES if name in contents)
     try:
         trades = tables.read_trades(Path(name), contents[name])
@@ -344,16 +345,14 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
     return config
 
 
-def _check_failure(
-    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], entries: Sequence[Entry]
-) -> None:
+def _check_failure(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History) -> None:
     """Check that all places tell the same of a failed run's error."""
-    if entries and entries[-1].event == "failed":  # of an abandoned run, error.json may be what it died of
+    if history.end and history.end.event == "failed":  # of an abandoned run, error.json may be what it died of
         error = sealed.predicate.error or {}
         _compare(verdict, ERROR, error, msgspec.json.decode(contents[ERROR]))
         config = _check_config(verdict, sealed, contents)
-        _check_told(verdict, entries, "start", _asked(config))
-        _check_told(verdict, entries, "failed", _asked(config) | error)
+        _check_told(verdict, history.start, _asked(config))
+        _check_told(verdict, history.end, _asked(config) | error)
 
 
 def _asked(config: Config) -> dict[str, Any]:
@@ -361,11 +360,12 @@ def _asked(config: Config) -> dict[str, Any]:
     return {"strategy": strategy, "symbol": config.data.symbol, "timeframe": config.data.timeframe}
 
 
-def _check_told(verdict: Verdict, entries: Sequence[Entry], event: str, told: dict[str, Any]) -> None:
+def _check_told(verdict: Verdict, entry: Entry | None, told: dict[str, Any]) -> None:
     """Check that the ledger, from which runs are listed, tells of a run what its files do."""
-    for entry in entries:
-        for key, value in told.items() if entry.event == event else ():
-            _compare(verdict, f"ledger.jsonl line {entry.line} {key}", value, entry.fields.get(key))
+    if entry is None:
+        return
+    for key, value in told.items():
+        _compare(verdict, f"ledger.jsonl line {entry.line} {key}", value, entry.fields.get(key))
 
 
 def _check_stats(
@@ -544,12 +544,12 @@ def _fingerprint(
     return fingerprint.fingerprint(loaded.bars), loaded.bars.timestamp, loaded.bars.close
 
 
-def verify_all(results: Path, which: Sequence[Path] | None, *, root: Path | None) -> Iterator[Verdict]:
+def verify_all(results: Results, which: Sequence[Path] | None, *, root: Path | None) -> Iterator[Verdict]:
     """Check the ledger, then each of `which` (None: every run there is)."""
     reading, paths = Reading(), which or ()
     try:
-        paths = runs(results) if which is None else which
-        reading = Ledger(results).read()
+        paths = results.runs() if which is None else which
+        reading = results.reading()
         yield check_ledger(results, reading, every=which is None)
     except (OSError, RecursionError) as error:
         verdict = Verdict("ledger.jsonl", unreadable=True)

@@ -19,6 +19,7 @@ from msgspec import Struct
 from peak_trade.data.lake import commit, parts, query, schema
 from peak_trade.data.lake.commit import Commit, Part
 from peak_trade.errors import PeakError
+from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED
 from peak_trade.market.bars import Bars
 from peak_trade.market.calendar import count_gaps
 from peak_trade.market.contract import Violations, check_ohlcv, check_trades
@@ -177,7 +178,8 @@ class _Check:
                 )
                 if wrong:
                     self.add(name, "", None, f"{wrong:,} runs have another number of rows than `runs.{own}` says")
-            told = "SELECT DISTINCT run_id FROM ledger WHERE event IN ('sealed', 'failed', 'abandoned', 'removed')"
+            events = ", ".join(f"'{name}'" for name, event in EVENTS.items() if event.state in (*ENDED, REMOVED))
+            told = f"SELECT DISTINCT run_id FROM ledger WHERE event IN ({events})"
             if lost := count(f"SELECT count(*) FROM ({told}) ANTI JOIN runs USING (run_id)"):
                 self.add("ledger", "", None, f"{lost:,} runs have ended that `runs` has not (just lake-build)")
             if lost := count(f"SELECT count(*) FROM runs ANTI JOIN ({told}) USING (run_id)"):
