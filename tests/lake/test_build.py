@@ -311,7 +311,8 @@ def test_many_small_builds_leave_few_files(tmp_path: Path) -> None:
 
 def test_two_builds_at_once_take_each_run_in_once(place: Path, look: Any) -> None:
     program = (
-        "import sys; from pathlib import Path; from peak_trade.data.lake import build; build.RUNS = 1;"
+        "import sys; from pathlib import Path; from peak_trade.data.lake import build;"
+        "from peak_trade.evidence.results import Results; build.RUNS = 1;"
         "p = Path(sys.argv[1]); build.build(Results(p / 'results'), p / 'lake', root=p)"
     )
     processes = [subprocess.Popen([sys.executable, "-c", program, str(place)]) for _ in range(3)]

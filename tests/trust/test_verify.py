@@ -27,7 +27,7 @@ from peak_trade.evidence import tables
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir, recover
-from peak_trade.trust import verify
+from peak_trade.trust import content, verify
 
 Evidence = Any  # of conftest.py, which cannot be imported
 FILES = {
@@ -1182,13 +1182,13 @@ def test_a_default_that_a_later_version_changed_breaks_no_older_run(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = next(path for path in sorted(evidence.results.iterdir()) if (path / "stats.json").is_file())
-    older = verify.parse
+    older = content.parse
 
     def later(content: bytes, overrides: Any) -> Any:
         made = older(content, overrides)
         return msgspec.structs.replace(made, tracking=msgspec.structs.replace(made.tracking, timeout_s=7.0))
 
-    monkeypatch.setattr(verify, "parse", later)
+    monkeypatch.setattr(content, "parse", later)
     assert verify.verify(path, root=evidence.root).findings  # the control: this version has no such default
     monkeypatch.setattr("peak_trade.__version__", "99.0.0")
     assert not verify.verify(path, root=evidence.root).findings
