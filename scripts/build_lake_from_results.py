@@ -23,9 +23,10 @@ def main() -> int:
     import msgspec
 
     from peak_trade.data.lake import build
+    from peak_trade.evidence.results import Results
 
     done = build.build(
-        script.results_dir(args.results_dir),
+        Results(script.results_dir(args.results_dir)),
         query.lake_dir(args.lake_dir),
         root=None if args.no_bars else script.repo_root(),
         anew=args.rebuild,

@@ -21,9 +21,11 @@ def main() -> int:
     import msgspec
 
     from peak_trade.data.lake import check
+    from peak_trade.evidence.results import Results
 
     own = args.results_dir or not args.lake_dir  # a lake elsewhere is of results elsewhere
-    checked = check.check(query.lake_dir(args.lake_dir), script.results_dir(args.results_dir) if own else None)
+    results = Results(script.results_dir(args.results_dir)) if own else None
+    checked = check.check(query.lake_dir(args.lake_dir), results)
     if args.json:
         script.print_json(msgspec.to_builtins(checked))
     else:

@@ -24,14 +24,15 @@ def main() -> int:
     args = parser.parse_args()
 
     from peak_trade.errors import RunError
-    from peak_trade.ops import retention
+    from peak_trade.evidence.results import Results
+    from peak_trade.ops import removal, retention
     from peak_trade.shown import listing
 
     script.show_warnings()
-    results = script.results_dir(args.results_dir, there=True)
+    results = Results(script.results_dir(args.results_dir, there=True))
     policy = retention.Policy(keep=args.keep, days=args.days, status=args.status)
     if args.apply:
-        plan = retention.apply(
+        plan = removal.apply(
             results,
             policy,
             waiting=lambda: script.note("another clean-up is at work: waiting for it"),

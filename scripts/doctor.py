@@ -14,9 +14,10 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="exit 1 if something needed is missing")
     args = parser.parse_args()
 
+    from peak_trade.evidence.results import Results
     from peak_trade.ops import doctor  # after the arguments: --help answers at once
 
-    findings = doctor.examine(script.repo_root(), script.results_dir(args.results_dir))
+    findings = doctor.examine(script.repo_root(), Results(script.results_dir(args.results_dir)))
     if args.json:
         script.print_json([finding._asdict() for finding in findings])
     else:

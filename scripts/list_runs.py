@@ -16,10 +16,11 @@ def main() -> int:
     args = parser.parse_args()
 
     from peak_trade.evidence import run_dir
+    from peak_trade.evidence.results import Results
     from peak_trade.shown import listing
 
     script.show_warnings()
-    results = script.results_dir(args.results_dir)
+    results = Results(script.results_dir(args.results_dir))
     run_dir.warn_unfinished(results)
     found = listing.rows(results)[: args.limit]
     if args.json:
@@ -27,7 +28,7 @@ def main() -> int:
     elif found:
         print(listing.as_table(found, full=args.full))
     else:
-        script.note(f"no runs in {results.name}/; just run config/my_strategy.toml makes one")
+        script.note(f"no runs in {results.path.name}/; just run config/my_strategy.toml makes one")
     return 0
 
 

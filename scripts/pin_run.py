@@ -18,12 +18,13 @@ def main() -> int:
     if args.list == bool(args.runs):
         parser.error("either RUN or --list is needed")
 
-    from peak_trade.ops import retention
+    from peak_trade.evidence import pins
+    from peak_trade.evidence.results import Results
     from peak_trade.shown import listing
 
     script.show_warnings()
-    results = script.results_dir(args.results_dir, there=True)
-    change = retention.unpin if args.remove else retention.pin
+    results = Results(script.results_dir(args.results_dir, there=True))
+    change = pins.unpin if args.remove else pins.pin
     for which in args.runs:
         print(change(results, which))
     if args.list:

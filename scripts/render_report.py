@@ -28,10 +28,11 @@ def main() -> int:
         parser.error("--all-missing makes many reports: name no RUN and no --output")
 
     result = script.claim_stdout()
+    from peak_trade.evidence.results import Results
     from peak_trade.report import render, run
 
     script.show_warnings()
-    results = script.results_dir(args.results_dir)
+    results = Results(script.results_dir(args.results_dir))
     wanted = render.missing(results) if args.all_missing else [run.find(args.run or "last", results)]
     name = "builtin" if args.all_missing and args.renderer == "auto" else args.renderer  # Quarto: a kernel for each
     written: list[render.Rendered] = []

@@ -14,14 +14,16 @@ def main() -> int:
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     args = parser.parse_args()
 
+    from peak_trade.evidence.results import Results
     from peak_trade.report import index, render
 
     script.show_warnings()
-    results = script.results_dir(args.results_dir)
+    results = Results(script.results_dir(args.results_dir))
     try:
         path = index.write(results)
     except OSError as error:
-        raise RunError(f"cannot write {results / 'index.html'}: {error.strerror}", hint="check the folder") from None
+        page = results.path / "index.html"
+        raise RunError(f"cannot write {page}: {error.strerror}", hint="check the folder") from None
     print(path)
     if args.open:
         render.show(path)

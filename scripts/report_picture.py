@@ -30,13 +30,14 @@ def main() -> int:
         from PIL import Image
     except ImportError as error:
         raise InputError(f"the picture's tools are missing: {error}", hint="just setup experiments") from None
+    from peak_trade.evidence.results import Results
     from peak_trade.report import render, run
 
     output = args.output or script.repo_root() / "docs" / "reports" / "report.png"
     with tempfile.TemporaryDirectory(prefix="peak_trade-picture-") as folder:
         html, shot = Path(folder, "report.html"), Path(folder, "report.png")
         with render.Builtin(script.repo_root() / render.QMD) as renderer:
-            render.render(run.find(args.run, script.results_dir(args.results_dir)), renderer, html)
+            render.render(run.find(args.run, Results(script.results_dir(args.results_dir))), renderer, html)
         place = (f"--user-data-dir={folder}/profile", f"--window-size={SIZE[0]},{SIZE[1]}", f"--screenshot={shot}")
         subprocess.run([browser, *OPTIONS, *place, html.as_uri()], check=False, capture_output=True, timeout=60)
         if not shot.is_file():

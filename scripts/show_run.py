@@ -15,13 +15,14 @@ def main() -> int:
     args = parser.parse_args()
 
     from peak_trade.evidence import run_dir
+    from peak_trade.evidence.results import Results
     from peak_trade.shown import listing
     from peak_trade.tracking import receipt
 
     script.show_warnings()
-    results = script.results_dir(args.results_dir)
+    results = Results(script.results_dir(args.results_dir))
     run_dir.warn_unfinished(results)
-    found = run_dir.find(results, args.run)
+    found = results.find(args.run)
     tracked = receipt.read(found)
     if args.json:
         script.print_json(listing.describe(found) | {"tracking": tracked.to_json_object() if tracked else None})

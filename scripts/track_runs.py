@@ -22,13 +22,13 @@ def main() -> int:
         parser.error(f"--timeout {args.timeout:g} is not above 0")
 
     from peak_trade.errors import RunError
-    from peak_trade.evidence import run_dir
+    from peak_trade.evidence.results import Results
     from peak_trade.tracking import batch
     from peak_trade.tracking.store import Store
 
     script.show_warnings()
-    results = script.results_dir(args.results_dir)
-    wanted = batch.pending(results) if args.pending else [run_dir.find(results, run) for run in args.runs or ["last"]]
+    results = Results(script.results_dir(args.results_dir))
+    wanted = batch.pending(results) if args.pending else [results.find(run) for run in args.runs or ["last"]]
     if wanted and not batch.installed():
         raise RunError(batch.ABSENT, hint=batch.INSTALL)
     store, seen, done = Store.of(script.repo_root()), 0, []
@@ -44,7 +44,7 @@ def main() -> int:
     if args.json:
         script.print_json([receipt.to_json_object() for receipt in done])
     elif not done:
-        script.note(f"nothing to log: {store.shown} has every run of {results.name}/")
+        script.note(f"nothing to log: {store.shown} has every run of {results.path.name}/")
     failed = next((receipt for receipt in done if receipt.hint), None)
     if seen < len(wanted):
         hint = failed.hint if failed else "just track --pending"

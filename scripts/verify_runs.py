@@ -18,12 +18,13 @@ def main() -> int:
     args = parser.parse_args()
 
     from peak_trade.evidence import run_dir
+    from peak_trade.evidence.results import Results
     from peak_trade.trust import verify
 
     script.show_warnings()
-    results = script.results_dir(args.results_dir, there=True)
+    results = Results(script.results_dir(args.results_dir, there=True))
     run_dir.warn_unfinished(results)
-    names = [] if args.all else [run_dir.find(results, run) for run in args.runs or ["last"]]
+    names = [] if args.all else [results.find(run) for run in args.runs or ["last"]]
     root = None if args.no_data else script.repo_root()
     verdicts = []
     for verdict in verify.verify_all(results, None if args.all else names, root=root):

@@ -20,6 +20,7 @@ import pytest
 from peak_trade import config, runner
 from peak_trade.errors import RunError
 from peak_trade.evidence import tables
+from peak_trade.evidence.results import Results
 from peak_trade.trust import verify
 from peak_trade.trust.verify import Verdict
 
@@ -136,7 +137,7 @@ class Evidence(msgspec.Struct):
     def verdicts(self) -> dict[str, Verdict]:
         """Verify everything, and return the verdicts by what a run is called here (or by its own name)."""
         names = {run_id: name for name, run_id in self.runs.items()}
-        found = verify.verify_all(self.results, None, root=self.root)
+        found = verify.verify_all(Results(self.results), None, root=self.root)
         return {names.get(verdict.name, verdict.name): verdict for verdict in found}
 
     def findings(self, *names: str) -> list[str]:

@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("--root", metavar="DIR", type=Path, help="the checkout (default: this one)")
     args = parser.parse_args()
 
+    from peak_trade.evidence.results import Results
     from peak_trade.ops import gh, merge_log
     from peak_trade.ops.git import Git
 
@@ -28,7 +29,7 @@ def main() -> int:
         script.warn(f"the reasons are taken from git: {told}")
     merge = merge_log.find(git, args.pr, args.commit or gh.merge_commit(told))
     why = str(told.get("body") or "") if isinstance(told, dict) else None
-    done = merge_log.write(root, merge, script.results_dir(args.results_dir, there=True), why=why)
+    done = merge_log.write(root, merge, Results(script.results_dir(args.results_dir, there=True)), why=why)
     path = merge_log.log_path(root, args.pr).relative_to(root)
     script.note(f"{path.name} is {done}")
     if stale := merge_log.index(root):

@@ -28,11 +28,12 @@ def main() -> int:
     parser.add_argument("--root", metavar="DIR", type=Path, help="the checkout (default: this one)")
     args = parser.parse_args()
 
+    from peak_trade.evidence.results import Results
     from peak_trade.ops import gh, git_state, pull_request
     from peak_trade.ops.git import Git
 
     root = (args.root or script.repo_root()).resolve()
-    results = script.results_dir(args.results_dir, there=True)
+    results = Results(script.results_dir(args.results_dir, there=True))
     state = git_state.examine(root, branch=args.base, strict=True)
     change = pull_request.read(Git(root), state.base)
     unpushed = [finding for finding in state.findings if finding.check == "upstream"]

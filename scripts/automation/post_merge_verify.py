@@ -25,12 +25,13 @@ def main() -> int:
     parser.add_argument("--root", metavar="DIR", type=Path, help="the checkout (default: this one)")
     args = parser.parse_args()
 
+    from peak_trade.evidence.results import Results
     from peak_trade.ops import post_merge
 
     steps = []
     for step in post_merge.verify(
         (args.root or script.repo_root()).resolve(),
-        script.results_dir(args.results_dir, there=True),
+        Results(script.results_dir(args.results_dir, there=True)),
         expected=args.expected,
         number=args.pr,
         remote=args.remote,

@@ -26,6 +26,7 @@ from figures import Figure, prove, random_bars
 from peak_trade import config, runner
 from peak_trade.evidence import manifest, tables
 from peak_trade.evidence.ledger import GENESIS, now
+from peak_trade.evidence.results import Results
 from peak_trade.market.bars import COLUMNS, Bars
 
 __all__ = ["measure"]
@@ -344,7 +345,7 @@ def _build(root: Path, folder: Path, count: int = 1_000) -> Iterator[Figure]:
     made = runner.run(config.load(folder / "config.toml"), root=root, results=folder / "one")
     copies(made, results, count)
     start = time.perf_counter()
-    done = build.build(results, folder / "built", root=root)
+    done = build.build(Results(results), folder / "built", root=root)
     seconds = time.perf_counter() - start
     yield as_figure(f"lake: build from {count:,} run directories of 500 bars", [seconds],
                     f"{done.runs.get('sealed', 0) / seconds:,.0f} runs a second")  # fmt: skip

@@ -23,6 +23,7 @@ from peak_trade import config, engine, runner, stats, strategies
 from peak_trade.config import Execution, Stops
 from peak_trade.errors import RunError
 from peak_trade.evidence import tables
+from peak_trade.evidence.results import Results
 from peak_trade.market.bars import Bars
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.trust import verify
@@ -217,7 +218,7 @@ def _verify(root: Path, folder: Path) -> Iterator[Figure]:
     for _ in range(1_000):
         runner.run(source, root=root, results=results)
     start = time.perf_counter()
-    states = [verdict.state for verdict in verify.verify_all(results, None, root=root)]
+    states = [verdict.state for verdict in verify.verify_all(Results(results), None, root=root)]
     seconds = time.perf_counter() - start
     prove("verify", states, ["intact"] * 1_001)
     yield figure("verify: 1,000 runs of 500 bars", [seconds], "all intact, and the ledger")

@@ -52,8 +52,8 @@ def test_an_entry_is_read_as_it_was_written(ledger: Ledger) -> None:
 def test_a_run_has_its_entries_in_order(ledger: Ledger) -> None:
     for event, run in (("start", "a"), ("start", "b"), ("sealed", "a")):
         ledger.append(event, run)
-    assert [entry.event for entry in ledger.read().of("a")] == ["start", "sealed"]
-    assert ledger.read().of("c") == []
+    assert [entry.event for entry in ledger.read().of("a").entries] == ["start", "sealed"]
+    assert ledger.read().of("c").entries == []
 
 
 @pytest.mark.parametrize("torn", [b"{", b'{"event":"start","time":"2', b"\xff", b" "])

@@ -16,7 +16,8 @@ import pytest
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import manifest, run_dir
 from peak_trade.evidence.ledger import Ledger
-from peak_trade.evidence.run_dir import RunDir, find, new_run_id, recover, runs, unfinished
+from peak_trade.evidence.results import Results
+from peak_trade.evidence.run_dir import RunDir, new_run_id, recover, unfinished
 from peak_trade.trust.verify import verify_all
 
 A, B, C = (f"{letter * 8}-0000-4000-8000-000000000000" for letter in "abc")
@@ -61,16 +62,16 @@ def test_what_is_no_uuid4_is_refused(given: str) -> None:
 def test_a_run_in_the_making_is_hidden_and_alive(tmp_path: Path) -> None:
     run = begun(tmp_path)
     assert run.path == tmp_path / ".working" / A
-    assert runs(tmp_path) == []
-    assert unfinished(tmp_path) == [run_dir.Unfinished(A, run.path, alive=True)]
+    assert Results(tmp_path).runs() == []
+    assert unfinished(Results(tmp_path)) == [run_dir.Unfinished(A, run.path, alive=True)]
     run.release()
-    assert unfinished(tmp_path) == [run_dir.Unfinished(A, run.path, alive=False)]
+    assert unfinished(Results(tmp_path)) == [run_dir.Unfinished(A, run.path, alive=False)]
 
 
 def test_a_sealed_run_has_its_final_name_and_is_not_unfinished(tmp_path: Path) -> None:
     assert sealed(tmp_path) == tmp_path / A
-    assert runs(tmp_path) == [tmp_path / A]
-    assert unfinished(tmp_path) == []
+    assert Results(tmp_path).runs() == [tmp_path / A]
+    assert unfinished(Results(tmp_path)) == []
     assert os.listdir(tmp_path / ".working") == []
 
 
@@ -104,14 +105,14 @@ def test_a_run_is_found_by_any_start_of_its_id_that_no_other_has(tmp_path: Path)
     sealed(tmp_path, A)
     sealed(tmp_path, B)
     for which in ("a", "aaaaaaaa", A, A.upper(), f" {A} ", str(tmp_path / A), f"{tmp_path / A}/"):
-        assert find(tmp_path, which) == tmp_path / A, which
+        assert Results(tmp_path).find(which) == tmp_path / A, which
 
 
 @pytest.mark.parametrize("which", ["", " ", "c", "..", ".", "/", A + "0", ".working", "ledger.jsonl", "[a-z]*", "*"])
 def test_what_no_run_is_called_is_not_found(tmp_path: Path, which: str) -> None:
     sealed(tmp_path, A)
     with pytest.raises(InputError) as caught:
-        find(tmp_path, which)
+        Results(tmp_path).find(which)
     assert caught.value.hint
 
 
@@ -120,14 +121,14 @@ def test_a_start_that_two_runs_share_is_refused_and_names_both(tmp_path: Path) -
     sealed(tmp_path, A)
     sealed(tmp_path, other)
     with pytest.raises(InputError, match=f"'aaaa' is the start of 2 runs: {A}, {other}"):
-        find(tmp_path, "aaaa")
+        Results(tmp_path).find("aaaa")
 
 
 def test_last_is_the_run_sealed_last_by_the_ledger_whatever_the_times_of_the_files(tmp_path: Path) -> None:
     first, second = sealed(tmp_path, B), sealed(tmp_path, A)
     os.utime(second, (0, 0))
     os.utime(first, (time.time() + 1e6,) * 2)
-    assert find(tmp_path, "last") == second
+    assert Results(tmp_path).find("last") == second
 
 
 @pytest.mark.parametrize("state", ["failed", "abandoned", "unfinished", "removed", "lost"])
@@ -141,18 +142,18 @@ def test_last_passes_over_what_is_not_sealed_or_not_there(tmp_path: Path, state:
             Ledger(tmp_path).append("removed", B)
     else:
         sealed(tmp_path, B, state)
-    assert find(tmp_path, "last") == tmp_path / A
+    assert Results(tmp_path).find("last") == tmp_path / A
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_without_a_sealed_run_there_is_no_last(tmp_path: Path, there: bool) -> None:
     with pytest.raises(InputError, match="no sealed run in"):
-        find(tmp_path if there else tmp_path / "nowhere", "last")
+        Results(tmp_path if there else tmp_path / "nowhere").find("last")
 
 
 def test_without_a_results_directory_there_is_nothing_to_find_or_recover(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
-    assert (runs(nowhere), unfinished(nowhere), recover(nowhere)) == ([], [], [])
+    assert (Results(nowhere).runs(), unfinished(Results(nowhere)), recover(Results(nowhere))) == ([], [], [])
     assert not nowhere.exists()
 
 
@@ -176,14 +177,14 @@ def dead(results: Path, run_id: str = A) -> Path:
 
 
 def intact(results: Path) -> bool:
-    return all(verdict.state == "intact" for verdict in verify_all(results, None, root=None))
+    return all(verdict.state == "intact" for verdict in verify_all(Results(results), None, root=None))
 
 
 def test_a_recovered_run_keeps_all_that_it_left(tmp_path: Path) -> None:
     path = dead(tmp_path)
     (path / "equity.csv").write_text("timestamp,equ")
     (path / "run.log").write_text('{"message": "hello"}\n')
-    assert recover(tmp_path) == [(A, "sealed as failed: its process died")]
+    assert recover(Results(tmp_path)) == [(A, "sealed as failed: its process died")]
     statement = run_dir.read_manifest(tmp_path / A)
     assert statement.files.keys() == {"equity.csv", "error.json"}
     assert statement.predicate.status == "failed"
@@ -193,29 +194,29 @@ def test_a_recovered_run_keeps_all_that_it_left(tmp_path: Path) -> None:
 
 def test_a_recovered_run_says_when_it_started(tmp_path: Path) -> None:
     dead(tmp_path)
-    recover(tmp_path)
+    recover(Results(tmp_path))
     started = Ledger(tmp_path).read().entries[0].time
     assert run_dir.read_manifest(tmp_path / A).predicate.run_details["metadata"]["startedOn"] == started
 
 
 def test_a_living_run_is_not_recovered(tmp_path: Path) -> None:
     run = begun(tmp_path)
-    assert recover(tmp_path) == []
+    assert recover(Results(tmp_path)) == []
     assert run.path.is_dir()
     run.release()
-    assert recover(tmp_path) == [(A, "sealed as failed: its process died")]
+    assert recover(Results(tmp_path)) == [(A, "sealed as failed: its process died")]
 
 
 def test_a_run_that_had_not_started_is_removed_without_a_trace(tmp_path: Path) -> None:
     RunDir.create(tmp_path, A, given=False).release()
-    assert recover(tmp_path) == [(A, "removed: it had not started")]
-    assert (runs(tmp_path), unfinished(tmp_path), Ledger(tmp_path).read().entries) == ([], [], [])
+    assert recover(Results(tmp_path)) == [(A, "removed: it had not started")]
+    assert (Results(tmp_path).runs(), unfinished(Results(tmp_path)), Ledger(tmp_path).read().entries) == ([], [], [])
 
 
 def test_a_recovery_finishes_as_the_ledger_says(tmp_path: Path) -> None:
     sealed(tmp_path).rename(tmp_path / ".working" / A)
-    assert recover(tmp_path) == [(A, "its seal was in the ledger: finished as sealed")]
-    assert runs(tmp_path) == [tmp_path / A]
+    assert recover(Results(tmp_path)) == [(A, "its seal was in the ledger: finished as sealed")]
+    assert Results(tmp_path).runs() == [tmp_path / A]
 
 
 def test_a_seal_that_the_manifest_does_not_have_is_not_believed(tmp_path: Path) -> None:
@@ -223,7 +224,7 @@ def test_a_seal_that_the_manifest_does_not_have_is_not_believed(tmp_path: Path) 
     (path / "manifest.json").chmod(0o644)
     (path / "manifest.json").write_text("{}")
     path.rename(tmp_path / ".working" / A)
-    assert recover(tmp_path) == [(A, "sealed as failed: its process died")]
+    assert recover(Results(tmp_path)) == [(A, "sealed as failed: its process died")]
     assert intact(tmp_path)
 
 
@@ -231,7 +232,7 @@ def test_one_run_that_cannot_be_recovered_does_not_stop_the_others(tmp_path: Pat
     dead(tmp_path, A)
     (tmp_path / A / "in the way").mkdir(parents=True)
     dead(tmp_path, B)
-    assert recover(tmp_path) == [
+    assert recover(Results(tmp_path)) == [
         (A, "not recovered: Directory not empty"),
         (B, "sealed as failed: its process died"),
     ]
@@ -241,8 +242,8 @@ def test_a_directory_that_cannot_be_made_again_is_told_of(tmp_path: Path, monkey
     dead(tmp_path).rmdir()
     with monkeypatch.context() as patch:
         patch.setattr(os, "mkdir", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        assert recover(tmp_path) == [(A, "not recovered: No space left on device")]
-    assert recover(tmp_path) == [(A, "sealed as failed: its process died")]
+        assert recover(Results(tmp_path)) == [(A, "not recovered: No space left on device")]
+    assert recover(Results(tmp_path)) == [(A, "sealed as failed: its process died")]
     assert intact(tmp_path)
 
 
@@ -251,7 +252,7 @@ def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / ".working" / "notes").mkdir()
     (tmp_path / ".working" / B).write_text("a file")
     (tmp_path / ".working" / C).symlink_to(tmp_path)
-    recover(tmp_path)
+    recover(Results(tmp_path))
     assert sorted(os.listdir(tmp_path / ".working")) == sorted(["notes", B, C])
     assert intact(tmp_path)
 
@@ -260,7 +261,7 @@ def test_a_ledger_that_names_a_path_makes_no_directory_there(tmp_path: Path) -> 
     results = tmp_path / "results"
     dead(results)
     Ledger(results).append("start", "../../escaped")
-    recover(results)
+    recover(Results(results))
     assert sorted(os.listdir(tmp_path)) == ["results"]
 
 
@@ -269,7 +270,7 @@ def test_others_wait_while_a_directory_is_being_made(tmp_path: Path) -> None:
     handle = os.open(tmp_path / ".working", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     seen: list[Any] = []
-    other = threading.Thread(target=lambda: seen.append(unfinished(tmp_path)))
+    other = threading.Thread(target=lambda: seen.append(unfinished(Results(tmp_path))))
     other.start()
     other.join(0.1)
     assert other.is_alive() and seen == []
@@ -286,10 +287,3 @@ def test_discarding_leaves_the_log_alone(tmp_path: Path) -> None:
     run.release()
     assert os.listdir(run.path) == ["run.log"]
     assert (run.sealed, run.bytes) == ({}, 0)
-
-
-def test_latest_gives_the_newest_entry_of_each_run(tmp_path: Path) -> None:
-    sealed(tmp_path, A)
-    begun(tmp_path, B).release()
-    newest: Any = run_dir.latest(Ledger(tmp_path).read().entries)
-    assert {run_id: entry.event for run_id, entry in newest.items()} == {A: "sealed", B: "start"}

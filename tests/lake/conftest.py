@@ -19,6 +19,7 @@ import pytest
 from peak_trade import config, runner
 from peak_trade.data.lake import build, commit, query
 from peak_trade.errors import PeakError
+from peak_trade.evidence.results import Results
 from peak_trade.market.bars import Bars
 
 
@@ -89,7 +90,7 @@ def place(template: Path, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def lake(place: Path) -> Path:
     """The lake of the copy's runs."""
-    build.build(place / "results", place / "lake", root=place)
+    build.build(Results(place / "results"), place / "lake", root=place)
     return place / "lake"
 
 

@@ -23,6 +23,7 @@ import pyarrow.csv
 import pyarrow.parquet  # noqa: F401 - imported before the fork
 
 from peak_trade.data.lake import build, compact, ingest, parts, writer
+from peak_trade.evidence.results import Results
 from peak_trade.market.bars import Bars
 
 CALLS = ("open", "write", "fsync", "mkdir", "rename", "link", "unlink", "rmdir")
@@ -87,7 +88,9 @@ def work(request: dict[str, Any]) -> None:
     do = request["do"]
     if do in ("build", "rebuild"):
         build.RUNS = 1  # several batches
-        build.build(Path(request["results"]), lake, root=Path(request["root"]), anew=do == "rebuild", grace_s=0)
+        build.build(
+            Results(Path(request["results"])), lake, root=Path(request["root"]), anew=do == "rebuild", grace_s=0
+        )
     elif do == "ingest":
         close = np.array(request["closes"], float)
         times = np.datetime64(request["start"], "ns") + np.arange(len(close)) * np.timedelta64(3600, "s")

@@ -17,13 +17,14 @@ from peak_trade.data.lake import build, check, commit, parts, schema
 from peak_trade.data.lake.writer import writing
 from peak_trade.evidence import run_dir, tables
 from peak_trade.evidence.ledger import Ledger
-from peak_trade.ops import retention
+from peak_trade.evidence.results import Results
+from peak_trade.ops import removal, retention
 
 Script = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 def sealed(place: Path) -> list[Path]:
-    return [path for path in run_dir.runs(place / "results") if (path / "stats.json").exists()]
+    return [path for path in Results(place / "results").runs() if (path / "stats.json").exists()]
 
 
 def test_a_run_has_every_statistic_that_its_stats_json_has(place: Path, lake: Path, look: Any) -> None:
@@ -65,7 +66,7 @@ def test_trades_in_csv_are_the_same_rows(place: Path, look: Any, monkeypatch: py
     monkeypatch.setattr(tables, "trades_parquet", absent)
     run_id = look.run(place / "config.toml", place / "results")
     assert (place / "results" / run_id / "trades.csv").exists()
-    build.build(place / "results", place / "lake", root=None)
+    build.build(Results(place / "results"), place / "lake", root=None)
     one = "SELECT * EXCLUDE (run_id, entry_time, exit_time) FROM trades WHERE run_id"
     [(twin,)] = look.rows(
         place / "lake", f"SELECT run_id FROM params WHERE key = 'fast' AND value = '2' AND run_id <> '{run_id}'"
@@ -124,7 +125,7 @@ def test_the_bars_of_runs_come_in_once(lake: Path, look: Any) -> None:
 
 def test_building_again_changes_no_file(place: Path, lake: Path, look: Any) -> None:
     before = look.photograph(lake)
-    done = build.build(place / "results", lake, root=place)
+    done = build.build(Results(place / "results"), lake, root=place)
     assert (done.runs, done.lines) == ({}, 0)
     assert look.photograph(lake) == before
 
@@ -132,14 +133,14 @@ def test_building_again_changes_no_file(place: Path, lake: Path, look: Any) -> N
 def test_building_step_by_step_or_anew_gives_the_same_rows(place: Path, lake: Path, look: Any) -> None:
     for fast in (1, 3):
         look.run(place / "config.toml", place / "results", f"strategy.params.fast={fast}")
-        build.build(place / "results", lake, root=place)
+        build.build(Results(place / "results"), lake, root=place)
     look.run(place / "broken.toml", place / "results")
-    build.build(place / "results", lake, root=place)
+    build.build(Results(place / "results"), lake, root=place)
     step_by_step = look.contents(lake)
     assert len(step_by_step["runs"]) == 7
-    build.build(place / "results", place / "other", root=place)
+    build.build(Results(place / "results"), place / "other", root=place)
     assert look.contents(place / "other") == step_by_step
-    done = build.build(place / "results", lake, root=place, anew=True)
+    done = build.build(Results(place / "results"), lake, root=place, anew=True)
     assert done.anew and done.runs == {"sealed": 5, "failed": 2}
     assert look.contents(lake) == step_by_step
     assert look.rows(lake, "SELECT count(*) FROM ohlcv") == [(20,)]
@@ -147,7 +148,7 @@ def test_building_step_by_step_or_anew_gives_the_same_rows(place: Path, lake: Pa
 
 def test_small_batches_give_the_same_rows(place: Path, lake: Path, look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "RUNS", 1)
-    build.build(place / "results", place / "other", root=place)
+    build.build(Results(place / "results"), place / "other", root=place)
     assert commit.newest(place / "other").number == 4
     assert look.contents(place / "other") == look.contents(lake)
 
@@ -155,7 +156,8 @@ def test_small_batches_give_the_same_rows(place: Path, lake: Path, look: Any, mo
 def remove(place: Path, keep: int = 0) -> list[str]:
     """Remove all runs but the last ones, and return the run_ids of the removed."""
     return [
-        item.run_id for item in retention.apply(place / "results", retention.Policy(keep=keep, days=0)).of("removed")
+        item.run_id
+        for item in removal.apply(Results(place / "results"), retention.Policy(keep=keep, days=0)).of("removed")
     ]
 
 
@@ -173,11 +175,11 @@ def rows_of(look: Any, lake: Path, run_ids: list[str]) -> dict[str, list[Any]]:
 def test_a_run_that_is_removed_keeps_its_rows(place: Path, lake: Path, look: Any, anew: bool) -> None:
     look.run(place / "config.toml", place / "results")  # the one that stays, and is not in the lake yet
     bars = look.rows(lake, "SELECT count(*), sum(close) FROM ohlcv")
-    run_ids = [path.name for path in run_dir.runs(place / "results")]
+    run_ids = [path.name for path in Results(place / "results").runs()]
     before = rows_of(look, lake, run_ids)
     gone = remove(place, keep=1)
     assert len(gone) == 4 and len(before["equity"]) == 60 and before["spans"] and before["telemetry"]
-    done = build.build(place / "results", lake, root=place, anew=anew)
+    done = build.build(Results(place / "results"), lake, root=place, anew=anew)
     assert done.runs == {"removed": 4, "sealed": 1} and done.broken == done.skipped == []
     assert rows_of(look, lake, gone) == before
     assert dict(look.rows(lake, "SELECT status, count(*) FROM runs GROUP BY status")) == {"removed": 4, "sealed": 1}
@@ -185,8 +187,8 @@ def test_a_run_that_is_removed_keeps_its_rows(place: Path, lake: Path, look: Any
     assert look.rows(lake, "SELECT count(*), sum(close) FROM ohlcv") == bars
     assert check.check(lake).findings == []
     whole = look.contents(lake)
-    assert build.build(place / "results", lake, root=place).runs == {}
-    build.build(place / "results", lake, root=place, anew=True)
+    assert build.build(Results(place / "results"), lake, root=place).runs == {}
+    build.build(Results(place / "results"), lake, root=place, anew=True)
     assert look.contents(lake) == whole
 
 
@@ -195,7 +197,7 @@ def test_a_lake_of_other_columns_keeps_the_rows_of_removed_runs(place: Path, lak
     with writing(lake) as made:
         live = made.commit.tables["stats"]
         made.publish("test", made.commit.tables | {"stats": commit.Live({"other": "DOUBLE"}, [], live.parts)})
-    assert build.build(place / "results", lake, root=place).anew
+    assert build.build(Results(place / "results"), lake, root=place).anew
     assert rows_of(look, lake, list({row[0] for row in before["runs"]})) == before
 
 
@@ -203,7 +205,7 @@ def test_a_damaged_lake_can_be_built_anew_though_runs_were_removed(place: Path, 
     gone = remove(place, keep=1)
     [part] = commit.newest(lake).tables["equity"].parts
     (lake / part.path).write_bytes(b"")
-    done = build.build(place / "results", lake, root=place, anew=True)
+    done = build.build(Results(place / "results"), lake, root=place, anew=True)
     assert done.skipped[0] == ("removed runs", f"their rows can't be kept: {part.path} is not what was written")
     assert done.runs["removed"] == len(gone) == 3
     assert check.check(lake).findings == []
@@ -213,7 +215,7 @@ def test_a_run_that_was_removed_before_it_came_in_has_the_row_that_the_ledger_gi
     path = sealed(place)[0]
     figures = json.loads((path / "stats.json").read_text())
     remove(place)
-    done = build.build(place / "results", place / "lake", root=place)
+    done = build.build(Results(place / "results"), place / "lake", root=place)
     assert done.runs == {"removed": 4}
     asked = "status, strategy, symbol, sharpe, trades, cagr, finished_at IS NULL"
     assert look.rows(place / "lake", f"SELECT {asked} FROM runs WHERE run_id = '{path.name}'") == [
@@ -235,21 +237,21 @@ def test_a_run_that_is_removed_while_the_lake_is_built_is_neither_broken_nor_mis
 
     with monkeypatch.context() as patch:
         patch.setattr(build, "_read", remove_first)
-        done = build.build(place / "results", lake, root=place)
+        done = build.build(Results(place / "results"), lake, root=place)
     assert (done.runs, done.broken) == ({}, [])
     assert look.rows(lake, f"SELECT status FROM runs WHERE run_id = '{run_id}'") == []
 
-    assert build.build(place / "results", lake, root=place).runs == {"removed": 5}
+    assert build.build(Results(place / "results"), lake, root=place).runs == {"removed": 5}
     assert check.check(lake).findings == []
 
 
 def test_a_run_whose_folder_is_missing_is_told_as_that_until_it_is_back(place: Path, lake: Path, look: Any) -> None:
     whole, path = look.contents(lake), sealed(place)[0]
     path.rename(place / "aside")
-    build.build(place / "results", lake, root=place)
+    build.build(Results(place / "results"), lake, root=place)
     assert look.rows(lake, f"SELECT status FROM runs WHERE run_id = '{path.name}'") == [("missing",)]
     (place / "aside").rename(path)
-    build.build(place / "results", lake, root=place)
+    build.build(Results(place / "results"), lake, root=place)
     assert look.contents(lake) == whole
 
 
@@ -261,12 +263,12 @@ def test_a_run_that_is_not_what_was_sealed_stays_out(place: Path, look: Any, nam
     content = file.read_bytes()
     file.unlink()
     file.write_bytes(content.replace(b"1", b"2", 1))
-    done = build.build(place / "results", place / "lake", root=place)
+    done = build.build(Results(place / "results"), place / "lake", root=place)
     [(run_id, reason)] = done.broken
     assert run_id == file.parent.name and ("not what was sealed" in reason or "not the one in the ledger" in reason)
     assert look.rows(place / "lake", "SELECT count(*) FROM runs") == [(3,)]
     file.write_bytes(content)
-    assert build.build(place / "results", place / "lake", root=place).runs == {"sealed": 1}
+    assert build.build(Results(place / "results"), place / "lake", root=place).runs == {"sealed": 1}
     assert len(look.rows(place / "lake", "SELECT DISTINCT run_id FROM equity")) == 3
 
 
@@ -282,7 +284,7 @@ def test_the_command_warns_of_a_run_that_stays_out_and_fails(place: Path, script
 
 def test_bars_that_have_changed_since_stay_out_with_a_reason(place: Path, look: Any) -> None:
     look.write_bars(place / "bars.csv", [2 * close for close in range(100, 120)])
-    done = build.build(place / "results", place / "lake", root=place)
+    done = build.build(Results(place / "results"), place / "lake", root=place)
     assert [reason for _, reason in done.skipped] == ["its bars stay out: bars.csv has changed since the run"]
     assert done.broken == [] and done.runs["sealed"] == 3
     assert look.rows(place / "lake", "SELECT count(*) FROM ohlcv") == [(0,)]
@@ -309,8 +311,9 @@ def test_many_small_builds_leave_few_files(tmp_path: Path) -> None:
 
 def test_two_builds_at_once_take_each_run_in_once(place: Path, look: Any) -> None:
     program = (
-        "import sys; from pathlib import Path; from peak_trade.data.lake import build; build.RUNS = 1;"
-        "p = Path(sys.argv[1]); build.build(p / 'results', p / 'lake', root=p)"
+        "import sys; from pathlib import Path; from peak_trade.data.lake import build;"
+        "from peak_trade.evidence.results import Results; build.RUNS = 1;"
+        "p = Path(sys.argv[1]); build.build(Results(p / 'results'), p / 'lake', root=p)"
     )
     processes = [subprocess.Popen([sys.executable, "-c", program, str(place)]) for _ in range(3)]
     assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
@@ -324,10 +327,10 @@ def test_a_lake_of_other_columns_is_built_anew(place: Path, lake: Path, look: An
         live = made.commit.tables["runs"]
         older = commit.Live({name: kind for name, kind in live.columns.items() if name != "beta"}, [], live.parts)
         made.publish("test", made.commit.tables | {"runs": older})
-    assert build.build(place / "results", lake, root=place).anew
+    assert build.build(Results(place / "results"), lake, root=place).anew
     assert look.contents(lake) == whole
 
 
 def test_an_empty_results_folder_makes_no_marker(tmp_path: Path) -> None:
-    build.build(tmp_path / "results", tmp_path / "lake", root=None)
+    build.build(Results(tmp_path / "results"), tmp_path / "lake", root=None)
     assert commit.newest(tmp_path / "lake").number == 0

@@ -13,6 +13,7 @@ import pytest
 
 from peak_trade.data.lake import build, check, commit, ingest, parts, schema
 from peak_trade.data.lake.writer import writing
+from peak_trade.evidence.results import Results
 from peak_trade.ops import retention
 
 
@@ -50,20 +51,20 @@ def test_damage_to_any_file_is_found(lake: Path, damage: str) -> None:
 def test_runs_that_the_results_never_had_are_found_and_a_build_anew_mends_it(
     place: Path, lake: Path, tmp_path: Path, look: Any
 ) -> None:
-    results, other = place / "results", tmp_path / "results"
+    results, other = Results(place / "results"), Results(tmp_path / "results")
     assert check.check(lake, results).findings == []
-    strange = look.run(place / "config.toml", other)
+    strange = look.run(place / "config.toml", other.path)
     build.build(other, lake, root=place)
     (finding,) = check.check(lake, results).findings
     assert str(finding) == (
-        f"runs: 1 run is of other results than {results} ({strange[:8]}): just lake-build --rebuild leaves them out"
+        f"runs: 1 run is of other results than {results.path} ({strange[:8]}): just lake-build --rebuild leaves them out"
     )
     build.build(results, lake, root=place, anew=True)
     assert check.check(lake, results).findings == []
 
 
 def test_runs_that_were_removed_are_no_strangers(place: Path, lake: Path) -> None:
-    results = place / "results"
+    results = Results(place / "results")
     assert retention.apply(results, retention.Policy(keep=1, days=0)).of("removed")
     build.build(results, lake, root=place)
     assert check.check(lake, results).findings == []

@@ -15,6 +15,7 @@ import pytest
 from peak_trade.data.lake import build, check, commit, compact, ingest
 from peak_trade.data.lake.writer import writing
 from peak_trade.errors import RunError
+from peak_trade.evidence.results import Results
 
 
 def parts_of(lake: Path, table: str) -> list[Path]:
@@ -150,7 +151,7 @@ def test_a_build_waits_for_the_writer_before_it(place: Path, look: Any) -> None:
             waited.append(True)
             holder.stdin.close()  # type: ignore[union-attr] # as asserted
 
-        build.build(place / "results", place / "lake", root=place, waiting=let_go)
+        build.build(Results(place / "results"), place / "lake", root=place, waiting=let_go)
     assert waited == [True]
     assert look.rows(place / "lake", "SELECT count(*) FROM runs") == [(4,)]
 

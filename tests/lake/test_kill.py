@@ -12,6 +12,7 @@ import pytest
 
 from peak_trade.data.lake import build, check, commit, compact, ingest
 from peak_trade.errors import PeakError
+from peak_trade.evidence.results import Results
 
 KILLED = -9
 VALUES = ("runs", "params", "stats", "equity", "trades", "receipts", "ledger", "spans", "logs", "telemetry")
@@ -111,7 +112,7 @@ def fresh(place: Path) -> Callable[[Path], Callable[[], Path]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("half", [False, True], ids=["before a call", "half way through a write"])
 def test_the_first_build_may_be_killed_at_any_call(forge: Any, look: Any, place: Path, fresh: Any, half: bool) -> None:
-    build.build(place / "results", place / "whole", root=place)
+    build.build(Results(place / "results"), place / "whole", root=place)
     whole = state(look, place / "whole")
 
     def allowed(found: Any) -> bool:
@@ -162,11 +163,11 @@ def test_a_build_that_reads_telemetry_again_may_be_killed_at_any_call(
 ) -> None:
     run_id = next((place / "results").glob("????????-*")).name
     otlp.run(place / "results", run_id)
-    build.build(place / "results", place / "lake", root=place)
+    build.build(Results(place / "results"), place / "lake", root=place)
     late = otlp.line(run_id, spans=[otlp.span("report", 1, 500, 9, trace=2)])
     otlp.write(place / "results" / run_id / "telemetry", "report.traces.jsonl", late)
     shutil.copytree(place / "lake", place / "done")
-    build.build(place / "results", place / "done", root=place)
+    build.build(Results(place / "results"), place / "done", root=place)
     states = [state(look, place / "lake"), state(look, place / "done")]
     assert [len(found["spans"]) for found in states] == [5, 6]
     places, wrong = killed_everywhere(
@@ -179,7 +180,7 @@ def test_a_build_that_reads_telemetry_again_may_be_killed_at_any_call(
 def scattered(place: Path, look: Any) -> Path:
     """Return a lake with files to merge, and one that a killed writer left."""
     lake = place / "lake"
-    build.build(place / "results", lake, root=place)
+    build.build(Results(place / "results"), lake, root=place)
     for day in (1, 2, 3):
         ingest.ingest_bars(lake, look.bars([10 * day] * 24, f"2024-02-{day:02}", symbol="KILL"), source="forge")
     # larger files first: those are not taken in by later ones

@@ -23,6 +23,7 @@ from peak_trade.data.lake import ask, build, commit, compact, ingest, prompt, qu
 from peak_trade.data.lake.table import figure
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, RunError
+from peak_trade.evidence.results import Results
 
 Script = Callable[..., subprocess.CompletedProcess[bytes]]
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -40,7 +41,7 @@ def place(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lake(place: Path) -> Path:
     """The lake of its runs, which nobody may change."""
-    build.build(place / "results", place / "lake", root=place)
+    build.build(Results(place / "results"), place / "lake", root=place)
     return place / "lake"
 
 
@@ -381,7 +382,7 @@ def test_a_connection_stays_with_its_commit(own: Path, look: Any) -> None:
     place, lake = own, own / "lake"
     with query.connect(lake) as connection:
         look.run(place / "config.toml", place / "results")
-        build.build(place / "results", lake, root=place, grace_s=0)
+        build.build(Results(place / "results"), lake, root=place, grace_s=0)
         compact.compact(lake, grace_s=0)
         assert connection.execute("SELECT count(*) FROM runs").fetchall() == [(4,)]
     assert look.rows(lake, "SELECT count(*) FROM runs") == [(5,)]

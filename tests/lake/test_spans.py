@@ -12,6 +12,7 @@ import pytest
 
 from peak_trade.data.lake import build, check, commit, query, schema
 from peak_trade.data.lake.writer import writing
+from peak_trade.evidence.results import Results
 
 COMMAND = "99999999-9999-4999-8999-999999999999"
 SPANS = "SELECT name, status, message, duration_ms FROM spans ORDER BY start, duration_ms DESC"
@@ -22,7 +23,7 @@ TRACED = [
 
 
 def built(place: Path, *, anew: bool = False, lake: str = "lake") -> build.Built:
-    return build.build(place / "results", place / lake, root=place, anew=anew)
+    return build.build(Results(place / "results"), place / lake, root=place, anew=anew)
 
 
 def traced(place: Path) -> Path:

@@ -14,6 +14,7 @@ import pytest
 
 from peak_trade import script
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 from peak_trade.ops import doctor
 
 
@@ -66,7 +67,7 @@ def test_an_installed_version_that_is_not_pinned_is_named(tmp_path: Path) -> Non
 def test_the_whole_examination_names_tools_extras_pins_and_disk(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "equity.csv").write_bytes(b"x" * 1500)
-    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), tmp_path)}
+    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), Results(tmp_path))}
     assert list(found)[:4] == ["python", "git", "uv", "just"]
     assert {"quarto", "chromium", "docker", "extra dev", "extra lake", "pins"} <= set(found)
     assert found["python"].state == found["git"].state == "ok"
@@ -75,7 +76,7 @@ def test_the_whole_examination_names_tools_extras_pins_and_disk(tmp_path: Path) 
 
 def test_that_quarto_is_missing_is_told_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), tmp_path)}
+    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), Results(tmp_path))}
     page = "docs/reports/quarto.md"
     assert found["quarto"] == doctor.Finding(
         "quarto",
@@ -98,17 +99,17 @@ def test_a_broken_ledger_is_found_with_its_line(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     for run_id in ("one", "two", "three"):
         ledger.append("start", run_id)
-    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), tmp_path)}
+    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), Results(tmp_path))}
     assert found["ledger"] == doctor.Finding("ledger", "ok", "3 lines, each chained to the one before")
     ledger.path.write_bytes(ledger.path.read_bytes().replace(b'"two"', b'"owt"'))
-    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), tmp_path)}
+    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), Results(tmp_path))}
     assert found["ledger"] == doctor.Finding(
         "ledger", "broken", "not whole at line 3", "just verify --all", needed=True
     )
 
 
 def test_results_that_are_not_there_yet_take_no_room(tmp_path: Path) -> None:
-    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), tmp_path / "not" / "yet")}
+    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), Results(tmp_path / "not" / "yet"))}
     assert found["disk"].detail.startswith("0 B in 0 files under ")
 
 

@@ -13,6 +13,7 @@ import pytest
 from peak_trade import script
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 from peak_trade.ops import merge_log
 from peak_trade.ops.git import Git
 from peak_trade.ops.merge_log import Result
@@ -55,7 +56,7 @@ def log_of(repo: Any) -> Path:
 
 
 def write(repo: Any, results: Path, **more: Any) -> str:
-    return merge_log.write(repo.root, merge_log.find(Git(repo.root), 12), results, **more)
+    return merge_log.write(repo.root, merge_log.find(Git(repo.root), 12), Results(results), **more)
 
 
 # finding the merge
@@ -154,7 +155,7 @@ def test_words_between_the_parts_are_kept_when_the_parts_are_brought_up_to_date(
     part = stale.split("<!-- generated: commits ")[1].split(" -->\n")[1].split("<!-- end")[0]
     stale = stale.replace(text.split("generated: commits ")[1][:16], merge_log._digest(part))
     log_of(merged).write_text(stale, encoding="utf-8")
-    assert list(merge_log.check(merged.root, merge_log.find(Git(merged.root), 12), results)) == [
+    assert list(merge_log.check(merged.root, merge_log.find(Git(merged.root), 12), Results(results))) == [
         "the generated part `commits` is not what git says"
     ]
     assert write(merged, results) == "updated"
@@ -183,7 +184,7 @@ def test_a_verification_goes_into_a_log_that_had_none(merged: Any, results: Path
     assert not merge_log.verified(log_of(merged))
     assert write(merged, results, verification=PASSED) == "updated"
     assert merge_log.verified(log_of(merged))
-    assert list(merge_log.check(merged.root, merge_log.find(Git(merged.root), 12), results)) == []
+    assert list(merge_log.check(merged.root, merge_log.find(Git(merged.root), 12), Results(results))) == []
 
 
 def test_a_verification_with_a_skipped_command_is_none(merged: Any, results: Path) -> None:
@@ -195,11 +196,11 @@ def test_a_ledger_that_was_written_anew_is_found(merged: Any, results: Path) -> 
     write(merged, results, verification=PASSED)
     merge = merge_log.find(Git(merged.root), 12)
     Ledger(results).append("start", "0001")
-    assert list(merge_log.check(merged.root, merge, results)) == []
+    assert list(merge_log.check(merged.root, merge, Results(results))) == []
     (results / "ledger.jsonl").unlink()
     for _ in range(2):
         Ledger(results).append("start", "0002")
-    assert list(merge_log.check(merged.root, merge, results)) == [
+    assert list(merge_log.check(merged.root, merge, Results(results))) == [
         "the ledger has no line 2 with the digest that the log names"
     ]
 

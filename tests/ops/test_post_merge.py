@@ -13,6 +13,7 @@ import pytest
 
 from peak_trade import script
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 from peak_trade.ops.post_merge import Step, verify
 
 SCRIPT = script.repo_root() / "scripts" / "automation" / "post_merge_verify.py"
@@ -47,7 +48,7 @@ def merged(repo: Any, upstream: Any) -> Any:
 
 
 def steps(repo: Any, results: Path, **options: Any) -> dict[str, Step]:
-    return {step.name: step for step in verify(repo.root, results, **options)}
+    return {step.name: step for step in verify(repo.root, Results(results), **options)}
 
 
 def states(found: dict[str, Step]) -> dict[str, str]:

@@ -15,6 +15,7 @@ import pytest
 from peak_trade import script
 from peak_trade.errors import InputError
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 from peak_trade.ops import pull_request
 from peak_trade.ops.git import Git
 from peak_trade.ops.git_state import Base
@@ -95,7 +96,7 @@ def test_the_template_is_filled_in_after_its_markers(repo: Any, results: Path) -
     repo.commit("Test it", "tests/b.py")
     Ledger(results).append("start", "0000", time="2024-01-01T00:00:00.000Z")
     change = pull_request.read(Git(repo.root), MAIN)
-    text = pull_request.body(repo.root, change, [("just validate", "passed")], results)
+    text = pull_request.body(repo.root, change, [("just validate", "passed")], Results(results))
     head = Ledger(results).read().head
     assert text == (
         "Intro.\n\n## What\n\n<!-- what -->\n\n- Fill &lt;b&gt;once&lt;/b&gt;\n- Test it\n\n"
@@ -108,7 +109,7 @@ def test_the_template_is_filled_in_after_its_markers(repo: Any, results: Path) -
 
 def test_without_a_reason_its_place_stays_empty(repo: Any, results: Path) -> None:
     repo.commit("one")
-    text = pull_request.body(repo.root, pull_request.read(Git(repo.root), MAIN), [], results)
+    text = pull_request.body(repo.root, pull_request.read(Git(repo.root), MAIN), [], Results(results))
     assert "<!-- why -->\n\n## Verification" in text
 
 
@@ -137,7 +138,7 @@ def test_without_a_template_nothing_is_made_up(repo: Any, results: Path) -> None
     shutil.rmtree(repo.root / ".github")
     repo.commit("Remove it")
     with pytest.raises(InputError, match=r"there is no \.github/pull_request_template\.md"):
-        pull_request.body(repo.root, pull_request.read(Git(repo.root), MAIN), [], results)
+        pull_request.body(repo.root, pull_request.read(Git(repo.root), MAIN), [], Results(results))
 
 
 # what is called

@@ -20,10 +20,11 @@ import msgspec
 import pytest
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import run_dir
+from peak_trade.evidence import pins, run_dir
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir
-from peak_trade.ops import doctor, retention
+from peak_trade.ops import doctor, removal, retention
 from peak_trade.ops.retention import Plan, Policy
 from peak_trade.report import index, render
 from peak_trade.shown import listing
@@ -46,7 +47,7 @@ def when(days: float) -> str:
     return (NOW - timedelta(days=days)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Results:
+class Handmade:
     """A results directory whose ledger is written by hand."""
 
     def __init__(self, path: Path) -> None:
@@ -72,17 +73,17 @@ class Results:
         return folder
 
     def clean(self, policy: Policy = ALL) -> Plan:
-        return retention.apply(self.path, policy, now=NOW)
+        return removal.apply(Results(self.path), policy, now=NOW)
 
     def plan(self, policy: Policy = ALL) -> dict[int, tuple[str, str]]:
         """Return action and reason by a run's number."""
-        return by_number(retention.plan(self.path, policy, now=NOW))
+        return by_number(retention.plan(Results(self.path), policy, now=NOW))
 
     def events(self) -> list[str]:
         return [f"{entry.event} {int(entry.run_id[:8])}" for entry in Ledger(self.path).read().entries]
 
     def there(self) -> list[int]:
-        return [int(path.name[:8]) for path in run_dir.runs(self.path)]
+        return [int(path.name[:8]) for path in Results(self.path).runs()]
 
 
 def by_number(plan: Plan) -> dict[int, tuple[str, str]]:
@@ -106,14 +107,14 @@ def photograph(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Results:
-    return Results(tmp_path / "results")
+def results(tmp_path: Path) -> Handmade:
+    return Handmade(tmp_path / "results")
 
 
 # --- what stays ---------------------------------------------------------------------------------------------------
 
 
-def test_the_runs_that_ended_last_stay(results: Results) -> None:
+def test_the_runs_that_ended_last_stay(results: Handmade) -> None:
     for number in range(1, 6):
         results.run(number, 100 - number)
     assert results.plan(Policy(keep=2, days=30)) == {
@@ -125,28 +126,28 @@ def test_the_runs_that_ended_last_stay(results: Results) -> None:
     }
 
 
-def test_the_last_run_is_the_one_that_ended_last_not_began_last(results: Results) -> None:
+def test_the_last_run_is_the_one_that_ended_last_not_began_last(results: Handmade) -> None:
     results.run(1, 50, started=49)
     results.run(2, 40, started=99)
     assert kept(results.plan(Policy(keep=1))) == [2]
 
 
-def test_what_ended_last_is_told_by_the_ledgers_order_not_by_a_clock_that_was_set(results: Results) -> None:
+def test_what_ended_last_is_told_by_the_ledgers_order_not_by_a_clock_that_was_set(results: Handmade) -> None:
     results.run(1, 50)
     results.run(2, 90)
     assert kept(results.plan(Policy(keep=1))) == [2]
 
 
 @pytest.mark.parametrize("days, action", [(29, "keep"), (30 - 1e-7, "keep"), (30, "remove"), (31, "remove")])
-def test_a_run_is_young_until_the_day_is_full(results: Results, days: float, action: str) -> None:
+def test_a_run_is_young_until_the_day_is_full(results: Handmade, days: float, action: str) -> None:
     results.run(1, days)
     assert results.plan(Policy(keep=0))[1][0] == action
 
 
-def test_a_run_stays_for_any_of_the_reasons(results: Results) -> None:
+def test_a_run_stays_for_any_of_the_reasons(results: Handmade) -> None:
     for number, days in ((1, 90), (2, 80), (3, 70), (4, 5), (5, 1)):
         results.run(number, days)
-    retention.pin(results.path, run_id(1))
+    pins.pin(Results(results.path), run_id(1))
     assert results.plan(Policy(keep=1, days=30)) == {
         5: ("keep", "among the last 1"),
         4: ("keep", "younger than 30 d"),
@@ -160,14 +161,14 @@ def test_by_default_200_runs_stay_and_those_of_30_days() -> None:
     assert Policy() == Policy(keep=200, days=30, status=None)
 
 
-def test_a_pinned_run_counts_among_the_last(results: Results) -> None:
+def test_a_pinned_run_counts_among_the_last(results: Handmade) -> None:
     for number in (1, 2, 3):
         results.run(number, 90)
-    retention.pin(results.path, run_id(3))
+    pins.pin(Results(results.path), run_id(3))
     assert kept(results.plan(Policy(keep=2))) == [3, 2]
 
 
-def test_runs_of_another_status_stay_and_do_not_count(results: Results) -> None:
+def test_runs_of_another_status_stay_and_do_not_count(results: Handmade) -> None:
     for number, event in enumerate(("failed", "abandoned", "sealed", "failed", "sealed"), 1):
         results.run(number, 90, event)
     assert results.plan(Policy(keep=1, status="failed")) == {
@@ -180,7 +181,7 @@ def test_runs_of_another_status_stay_and_do_not_count(results: Results) -> None:
 
 
 @pytest.mark.parametrize("time", ["", "yesterday", "2024-01-01", "2999-01-01T00:00:00.000Z"])
-def test_a_run_stays_whose_age_nobody_can_tell(results: Results, time: str) -> None:
+def test_a_run_stays_whose_age_nobody_can_tell(results: Handmade, time: str) -> None:
     results.run(1, 90)
     results.say("start", 2, 90)
     results.say("sealed", 2, 90, time=time, manifest=DIGEST)
@@ -191,7 +192,7 @@ def test_a_run_stays_whose_age_nobody_can_tell(results: Results, time: str) -> N
     }
 
 
-def test_a_run_that_goes_on_is_never_touched(results: Results) -> None:
+def test_a_run_that_goes_on_is_never_touched(results: Handmade) -> None:
     running, dead = (RunDir.create(results.path, run_id(number), given=False) for number in (1, 2))
     for run in (running, dead):
         run.ledger.append("start", run.run_id)
@@ -206,14 +207,16 @@ def test_a_run_that_goes_on_is_never_touched(results: Results) -> None:
     running.release()
 
 
-def test_a_run_that_ends_while_it_is_planned_is_told_once(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_ends_while_it_is_planned_is_told_once(results: Handmade, monkeypatch: pytest.MonkeyPatch) -> None:
     results.run(1, 0)
     before = [run_dir.Unfinished(run_id(1), results.path / ".working" / run_id(1), True)]
     monkeypatch.setattr(retention, "unfinished", lambda path: before)
-    assert [item.why for item in retention.plan(results.path, Policy(), now=NOW).items] == ["among the last 200"]
+    assert [item.why for item in retention.plan(Results(results.path), Policy(), now=NOW).items] == [
+        "among the last 200"
+    ]
 
 
-def test_what_is_not_as_the_ledger_has_it_is_left_to_people(results: Results) -> None:
+def test_what_is_not_as_the_ledger_has_it_is_left_to_people(results: Handmade) -> None:
     for number in range(1, 5):
         results.run(number, 90)
     (results.path / run_id(1) / "manifest.json").write_bytes(b"{}")
@@ -234,7 +237,7 @@ def test_what_is_not_as_the_ledger_has_it_is_left_to_people(results: Results) ->
     assert results.there() == [1, 2, 3, 7, 8]
 
 
-def test_other_files_and_folders_in_results_stay(results: Results) -> None:
+def test_other_files_and_folders_in_results_stay(results: Handmade) -> None:
     results.run(1, 90)
     for name in ("index.html", "notes", run_id(1) + ".bak", run_id(2).upper().replace("0", "A")):
         (results.path / name).mkdir()
@@ -243,7 +246,7 @@ def test_other_files_and_folders_in_results_stay(results: Results) -> None:
     assert set(os.listdir(results.path)) == before | {".removing", ".pins"}
 
 
-def test_a_plan_changes_nothing(results: Results) -> None:
+def test_a_plan_changes_nothing(results: Handmade) -> None:
     for number in (1, 2):
         results.run(number, 90)
     results.path.chmod(0o555)
@@ -253,26 +256,30 @@ def test_a_plan_changes_nothing(results: Results) -> None:
 
 
 def test_where_there_are_no_results_there_is_nothing_to_do(tmp_path: Path) -> None:
-    assert retention.plan(tmp_path / "none", ALL).items == retention.apply(tmp_path / "none", ALL).items == []
-    assert retention.finish(tmp_path / "none") == []
+    assert (
+        retention.plan(Results(tmp_path / "none"), ALL).items
+        == removal.apply(Results(tmp_path / "none"), ALL).items
+        == []
+    )
+    assert removal.finish(Results(tmp_path / "none")) == []
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("deed", [retention.plan, retention.apply])
+@pytest.mark.parametrize("deed", [retention.plan, removal.apply])
 @pytest.mark.parametrize("line", [0, 1, 2])
-def test_a_ledger_that_is_not_whole_decides_nothing(results: Results, deed: Any, line: int) -> None:
+def test_a_ledger_that_is_not_whole_decides_nothing(results: Handmade, deed: Any, line: int) -> None:
     for number in (1, 2):
         results.run(number, 90)
     lines = list(results.lines)
     lines[line] = lines[line].replace(b"2024", b"2014")
     (results.path / "ledger.jsonl").write_bytes(b"".join(each + b"\n" for each in lines))
     with pytest.raises(RunError, match="the ledger is not whole at line") as caught:
-        deed(results.path, ALL, now=NOW)
+        deed(Results(results.path), ALL, now=NOW)
     assert caught.value.hint == "just verify --all"
     assert results.there() == [1, 2]
 
 
-def test_a_torn_last_line_is_no_reason_to_stop(results: Results) -> None:
+def test_a_torn_last_line_is_no_reason_to_stop(results: Handmade) -> None:
     results.run(1, 90)
     with (results.path / "ledger.jsonl").open("ab") as stream:
         stream.write(b'{"event":"start"')
@@ -283,12 +290,12 @@ def test_a_torn_last_line_is_no_reason_to_stop(results: Results) -> None:
 # --- what is shown ------------------------------------------------------------------------------------------------
 
 
-def test_the_plan_is_a_table_with_totals(results: Results) -> None:
+def test_the_plan_is_a_table_with_totals(results: Handmade) -> None:
     results.run(1, 90, "failed")
     results.run(2, 1.5)
     results.run(3, 0.1)
-    retention.pin(results.path, run_id(3))
-    found = retention.plan(results.path, Policy(keep=0), now=NOW)
+    pins.pin(Results(results.path), run_id(3))
+    found = retention.plan(Results(results.path), Policy(keep=0), now=NOW)
     assert listing.aligned(found.table(8), right=(1, 3)).splitlines() == [
         "run_id     age  status  size  action  why",
         "00000003   2 h  sealed  1 kB  keep    pinned",
@@ -298,9 +305,11 @@ def test_the_plan_is_a_table_with_totals(results: Results) -> None:
     assert found.totals() == "1 to remove (1 kB), 2 kept (2 kB)"
 
 
-def test_the_plan_as_json_has_whole_numbers_of_bytes(results: Results) -> None:
+def test_the_plan_as_json_has_whole_numbers_of_bytes(results: Handmade) -> None:
     results.run(1, 90)
-    shown = json.loads(json.dumps(retention.plan(results.path, ALL, now=NOW).to_json_object(), allow_nan=False))
+    shown = json.loads(
+        json.dumps(retention.plan(Results(results.path), ALL, now=NOW).to_json_object(), allow_nan=False)
+    )
     assert shown["items"] == [
         {"run_id": run_id(1), "status": "sealed", "age_s": 90 * 86_400, "bytes": 1017, "action": "remove",
          "why": "older than 0 d, not among the last 0", "manifest": DIGEST}
@@ -312,7 +321,7 @@ def test_the_plan_as_json_has_whole_numbers_of_bytes(results: Results) -> None:
 # --- what becomes of a removed run --------------------------------------------------------------------------------
 
 
-def test_the_tombstone_says_what_was_removed_and_why(results: Results) -> None:
+def test_the_tombstone_says_what_was_removed_and_why(results: Handmade) -> None:
     results.run(1, 90)
     results.clean(Policy(keep=0, days=30))
     last = Ledger(results.path).read().entries[-1]
@@ -321,7 +330,7 @@ def test_the_tombstone_says_what_was_removed_and_why(results: Results) -> None:
     assert results.there() == [] and os.listdir(results.path / ".removing") == []
 
 
-def test_the_oldest_run_goes_first(results: Results) -> None:
+def test_the_oldest_run_goes_first(results: Handmade) -> None:
     for number in (1, 2, 3):
         results.run(number, 90)
     results.clean(Policy(keep=1))
@@ -330,19 +339,19 @@ def test_the_oldest_run_goes_first(results: Results) -> None:
 
 def test_no_trial_is_forgotten(evidence: Evidence) -> None:
     def trials() -> list[tuple[Any, ...]]:
-        return [(row.run_id, row.started, row.strategy, row.sharpe) for row in listing.rows(evidence.results)]
+        return [(row.run_id, row.started, row.strategy, row.sharpe) for row in listing.rows(Results(evidence.results))]
 
     before, starts = trials(), [line for line in evidence.ledger() if b'"event":"start"' in line]
-    assert len(retention.apply(evidence.results, Policy(keep=1, days=0)).of("removed")) == 4
+    assert len(removal.apply(Results(evidence.results), Policy(keep=1, days=0)).of("removed")) == 4
     assert trials() == before and len(before) == 5
     assert [line for line in evidence.ledger() if b'"event":"start"' in line] == starts
-    assert retention.apply(evidence.results, ALL).of("removed") != []
+    assert removal.apply(Results(evidence.results), ALL).of("removed") != []
     assert trials() == before
 
 
 def test_removed_runs_leave_nothing_to_verify(evidence: Evidence) -> None:
-    retention.pin(evidence.results, evidence.runs["own"])
-    retention.apply(evidence.results, ALL)
+    pins.pin(Results(evidence.results), evidence.runs["own"])
+    removal.apply(Results(evidence.results), ALL)
     assert set(evidence.verdicts()) == {"ledger.jsonl", "own"}
     assert evidence.findings() == []
 
@@ -354,14 +363,14 @@ def test_control_a_directory_that_is_gone_without_a_tombstone_is_found(evidence:
 
 
 def test_a_removed_run_is_told_as_that_by_who_looks_for_it(evidence: Evidence) -> None:
-    retention.apply(evidence.results, ALL)
+    removal.apply(Results(evidence.results), ALL)
     with pytest.raises(InputError, match=f"run {evidence.runs['own']} was removed on 20") as caught:
-        run_dir.find(evidence.results, evidence.runs["own"][:8])
+        Results(evidence.results).find(evidence.runs["own"][:8])
     assert caught.value.hint == "just runs shows what the ledger keeps"
-    assert {row.status for row in listing.rows(evidence.results)} == {"removed"}
+    assert {row.status for row in listing.rows(Results(evidence.results))} == {"removed"}
 
 
-def test_a_run_id_that_was_removed_cannot_be_given_again(results: Results) -> None:
+def test_a_run_id_that_was_removed_cannot_be_given_again(results: Handmade) -> None:
     results.run(1, 90)
     results.clean()
     with pytest.raises(InputError, match="exists already"):
@@ -373,7 +382,7 @@ def test_a_report_does_not_bring_back_the_directory_of_a_run_that_is_removed_mea
         name = "slow"
 
         def page(self, path: Path) -> str:
-            retention.apply(evidence.results, ALL)
+            removal.apply(Results(evidence.results), ALL)
             return f'<header data-run="{path.name}"></header>'
 
     with pytest.raises(RunError, match="No such file or directory"):
@@ -385,10 +394,10 @@ def test_a_run_that_is_removed_while_it_is_verified_is_no_finding(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading = Ledger(evidence.results).read()
-    retention.apply(evidence.results, ALL)
+    removal.apply(Results(evidence.results), ALL)
     verdict = verify.verify(evidence.path("own"), reading)
     assert (verdict.state, verdict.unchecked) == ("intact", ["the run: it was removed while it was looked at"])
-    assert verify.check_ledger(evidence.results, reading, every=True).findings == []
+    assert verify.check_ledger(Results(evidence.results), reading, every=True).findings == []
 
 
 # --- removals that were cut short ---------------------------------------------------------------------------------
@@ -417,15 +426,15 @@ POINTS = ("before it was renamed", "half deleted", "before its folder was remove
 def test_a_half_removed_run_is_removed_for_every_reader(evidence: Evidence, how: str) -> None:
     cut_short(evidence.results, evidence.runs["own"], how)
     results, path = evidence.results, evidence.path("own")
-    assert path not in run_dir.runs(results) and len(run_dir.runs(results)) == 4
-    assert path not in batch.pending(results)
-    assert path not in render.missing(results)
-    assert {row.run_id: row.status for row in listing.rows(results)}[path.name] == "removed"
-    assert f'href="{path.name}' not in index.write(results).read_text()
+    assert path not in Results(results).runs() and len(Results(results).runs()) == 4
+    assert path not in batch.pending(Results(results))
+    assert path not in render.missing(Results(results))
+    assert {row.run_id: row.status for row in listing.rows(Results(results))}[path.name] == "removed"
+    assert f'href="{path.name}' not in index.write(Results(results)).read_text()
     with pytest.raises(InputError, match="was removed on"):
-        run_dir.find(results, path.name)
+        Results(results).find(path.name)
     with pytest.raises(InputError, match="was removed on"):
-        retention.pin(results, path.name)
+        pins.pin(Results(results), path.name)
     assert evidence.findings() == [] and "own" not in evidence.verdicts()
 
 
@@ -436,18 +445,18 @@ def test_a_half_removed_run_is_finished_by_the_next(evidence: Evidence, how: str
     cut_short(results, own, how)
     lines = len(evidence.ledger())
     if finisher == "doctor":
-        found = {finding.name: finding for finding in doctor.examine(Path(__file__).parents[2], results)}
+        found = {finding.name: finding for finding in doctor.examine(Path(__file__).parents[2], Results(results))}
         assert found[f"run {own[:8]}"].detail == "its removal was cut short: finished"
         assert found[f"run {own[:8]}"].state == "mended"
     else:
-        plan = retention.apply(results, Policy())
+        plan = removal.apply(Results(results), Policy())
         assert [(item.run_id, item.why) for item in plan.of("removed")] == [(own, "its removal was cut short")]
     assert os.listdir(results / ".removing") == [] and not (results / own).exists()
     assert len(evidence.ledger()) == lines  # one tombstone
-    assert evidence.findings() == [] and retention.finish(results) == []
+    assert evidence.findings() == [] and removal.finish(Results(results)) == []
 
 
-def test_a_half_removed_run_goes_with_its_telemetry(results: Results) -> None:
+def test_a_half_removed_run_goes_with_its_telemetry(results: Handmade) -> None:
     results.run(1, 90)
     cut_short(results.path, run_id(1), "half deleted")
     spans(results.path, run_id(1), 0)
@@ -458,48 +467,48 @@ def test_a_half_removed_run_goes_with_its_telemetry(results: Results) -> None:
 
 def test_a_removal_that_was_cut_short_is_warned_of(evidence: Evidence, caplog: pytest.LogCaptureFixture) -> None:
     cut_short(evidence.results, evidence.runs["own"], "half deleted")
-    run_dir.warn_unfinished(evidence.results)
+    run_dir.warn_unfinished(Results(evidence.results))
     assert caplog.messages == [
         f"1 unfinished removal(s) of dead processes: {evidence.runs['own']}; hint: just doctor finishes them"
     ]
     caplog.clear()
-    with retention._removing(evidence.results):  # one that goes on
-        run_dir.warn_unfinished(evidence.results)
+    with removal._removing(Results(evidence.results)):  # one that goes on
+        run_dir.warn_unfinished(Results(evidence.results))
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("finisher", [retention.finish, lambda results: retention.apply(results, Policy())])
+@pytest.mark.parametrize("finisher", [removal.finish, lambda results: removal.apply(results, Policy())])
 def test_a_run_without_a_tombstone_is_whole(evidence: Evidence, finisher: Any) -> None:
     cut_short(evidence.results, evidence.runs["own"], "before the tombstone")
-    assert len(run_dir.runs(evidence.results)) == 5 and evidence.findings() == []
-    finisher(evidence.results)
+    assert len(Results(evidence.results).runs()) == 5 and evidence.findings() == []
+    finisher(Results(evidence.results))
     assert os.listdir(evidence.results / ".removing") == []
-    assert len(run_dir.runs(evidence.results)) == 5 and evidence.findings() == []
+    assert len(Results(evidence.results).runs()) == 5 and evidence.findings() == []
 
 
 def test_a_run_that_was_put_back_from_a_copy_is_not_deleted_again(evidence: Evidence, tmp_path: Path) -> None:
     own = evidence.path("own")
     shutil.copytree(own, tmp_path / "copy")
-    retention.apply(evidence.results, ALL)
+    removal.apply(Results(evidence.results), ALL)
     shutil.copytree(tmp_path / "copy", own)
-    [item] = retention.apply(evidence.results, ALL).items
+    [item] = removal.apply(Results(evidence.results), ALL).items
     assert (item.action, item.why) == ("keep", "put back after its removal")
-    assert retention.finish(evidence.results) == []
+    assert removal.finish(Results(evidence.results)) == []
     assert photograph(own).keys() == photograph(tmp_path / "copy").keys()
     assert evidence.findings("own") == [
         f"ledger.jsonl: expected nothing after the removal of {own.name}, found its directory is there"
     ]
 
 
-def test_a_run_that_was_put_back_while_its_rest_was_there_is_not_deleted(results: Results, tmp_path: Path) -> None:
+def test_a_run_that_was_put_back_while_its_rest_was_there_is_not_deleted(results: Handmade, tmp_path: Path) -> None:
     shutil.copytree(results.run(1, 90), tmp_path / "copy")
     cut_short(results.path, run_id(1), "half deleted")
     shutil.copytree(tmp_path / "copy", results.path / run_id(1))
-    assert retention.finish(results.path) == [(run_id(1), "its removal was cut short: finished")]
+    assert removal.finish(Results(results.path)) == [(run_id(1), "its removal was cut short: finished")]
     assert results.there() == [1] and os.listdir(results.path / ".removing") == []
 
 
-def test_what_lies_where_runs_are_taken_without_a_tombstone_stays(results: Results) -> None:
+def test_what_lies_where_runs_are_taken_without_a_tombstone_stays(results: Handmade) -> None:
     results.run(1, 90)
     aside = results.path / ".removing" / run_id(1)
     aside.mkdir(parents=True)
@@ -511,13 +520,13 @@ def test_what_lies_where_runs_are_taken_without_a_tombstone_stays(results: Resul
     assert results.there() == [1] and results.events() == ["start 1", "sealed 1"]
 
 
-def test_nothing_is_finished_by_a_ledger_that_is_not_whole(results: Results) -> None:
+def test_nothing_is_finished_by_a_ledger_that_is_not_whole(results: Handmade) -> None:
     results.run(1, 90)
     results.run(2, 90)
     cut_short(results.path, run_id(1), "before it was renamed")
     content = (results.path / "ledger.jsonl").read_bytes().splitlines(keepends=True)
     (results.path / "ledger.jsonl").write_bytes(b"".join([content[0], *content[2:]]))
-    [(found, what)] = retention.finish(results.path)
+    [(found, what)] = removal.finish(Results(results.path))
     assert found == run_id(1) and what.startswith("its removal is not finished: the ledger is not whole at line 2")
     assert (results.path / run_id(1) / "equity.csv").exists()
 
@@ -526,7 +535,7 @@ def test_nothing_is_finished_by_a_ledger_that_is_not_whole(results: Results) -> 
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
-def test_what_cannot_be_noted_is_not_deleted(results: Results, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_what_cannot_be_noted_is_not_deleted(results: Handmade, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     for number in (1, 2, 3):
         results.run(number, 90)
     before, append = photograph(results.path), Ledger.append
@@ -550,7 +559,7 @@ def test_what_cannot_be_noted_is_not_deleted(results: Results, monkeypatch: pyte
 
 @pytest.mark.parametrize("call", ["unlink", "rmdir", "rename"])
 def test_a_removal_that_fails_on_the_way_is_told_and_goes_on_next_time(
-    results: Results, monkeypatch: pytest.MonkeyPatch, call: str
+    results: Handmade, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     for number in (1, 2):
         results.run(number, 90)
@@ -569,7 +578,7 @@ def test_a_removal_that_fails_on_the_way_is_told_and_goes_on_next_time(
         ("removed", "older than 0 d, not among the last 0"),
         ("failed", "not finished: Permission denied"),
     ]
-    assert results.there() == [] and run_dir.half_removed(results.path) == {run_id(1)}
+    assert results.there() == [] and Results(results.path).half_removed() == {run_id(1)}
     assert by_number(results.clean()) == {1: ("removed", "its removal was cut short")}
     assert os.listdir(results.path / ".removing") == []
     assert results.events()[-2:] == ["removed 1", "removed 2"]
@@ -584,7 +593,7 @@ def give_away(folder: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o555, 0o500, 0o777])
 def test_read_only_folders_are_no_obstacle(
-    results: Results, tmp_path: Path, request: pytest.FixtureRequest, mode: int
+    results: Handmade, tmp_path: Path, request: pytest.FixtureRequest, mode: int
 ) -> None:
     folder = results.run(1, 90)
     give_away(results.path)
@@ -607,7 +616,7 @@ def open_up(folder: Path) -> None:
     "mode, why", [(0o000, "can't be read: Permission denied"), (0o555, "can't be removed: Permission denied")]
 )
 def test_what_may_not_be_deleted_gets_no_tombstone(
-    results: Results, tmp_path: Path, request: pytest.FixtureRequest, mode: int, why: str
+    results: Handmade, tmp_path: Path, request: pytest.FixtureRequest, mode: int, why: str
 ) -> None:
     folder = results.run(1, 90)
     give_away(results.path)
@@ -624,7 +633,7 @@ def test_what_may_not_be_deleted_gets_no_tombstone(
 
 
 def test_results_that_cannot_be_written_are_a_sentence(
-    results: Results, tmp_path: Path, request: pytest.FixtureRequest
+    results: Handmade, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     results.run(1, 90)
     open_up(tmp_path)
@@ -655,7 +664,7 @@ def outside(tmp_path: Path) -> Iterator[Path]:
     ]
 
 
-def test_a_link_in_the_place_of_a_run_is_not_followed_and_stays(results: Results, outside: Path) -> None:
+def test_a_link_in_the_place_of_a_run_is_not_followed_and_stays(results: Handmade, outside: Path) -> None:
     shutil.rmtree(results.run(1, 90))
     (results.path / run_id(1)).symlink_to(outside)
     assert by_number(results.clean()) == {1: ("keep", "a symbolic link")}
@@ -663,7 +672,7 @@ def test_a_link_in_the_place_of_a_run_is_not_followed_and_stays(results: Results
 
 
 def test_a_link_that_takes_the_place_of_a_run_after_the_plan_is_not_followed(
-    results: Results, outside: Path, monkeypatch: pytest.MonkeyPatch
+    results: Handmade, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, append = results.run(1, 90), Ledger.append
 
@@ -686,14 +695,14 @@ def link_in(folder: Path, outside: Path) -> None:
     os.link(outside / "precious", folder / "hard link")
 
 
-def test_links_in_a_run_are_removed_and_not_followed(results: Results, outside: Path) -> None:
+def test_links_in_a_run_are_removed_and_not_followed(results: Handmade, outside: Path) -> None:
     link_in(results.run(1, 90), outside)
     assert by_number(results.clean())[1][0] == "removed"
     assert results.there() == [] and os.listdir(results.path / ".removing") == []
 
 
 def test_control_a_removal_that_follows_links_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results, outside = Results(tmp_path / "results"), tmp_path / "outside"
+    results, outside = Handmade(tmp_path / "results"), tmp_path / "outside"
     (outside / "deep").mkdir(parents=True)
     (outside / "precious").write_text("not yours")
     link_in(results.run(1, 90), outside)
@@ -704,13 +713,13 @@ def test_control_a_removal_that_follows_links_is_found(tmp_path: Path, monkeypat
             for file in names:
                 (Path(where) / file).unlink()
 
-    monkeypatch.setattr(retention._Remover, "_delete", follow)
+    monkeypatch.setattr(removal._Remover, "_delete", follow)
     results.clean()
     assert not (outside / "precious").exists()
 
 
 @pytest.mark.parametrize("name", [".removing", ".telemetry"])
-def test_a_link_in_the_place_of_a_folder_of_ours_is_not_followed(results: Results, outside: Path, name: str) -> None:
+def test_a_link_in_the_place_of_a_folder_of_ours_is_not_followed(results: Handmade, outside: Path, name: str) -> None:
     results.run(1, 90)
     (outside / run_id(1)).mkdir()
     (results.path / name).symlink_to(outside)
@@ -723,7 +732,7 @@ def test_a_link_in_the_place_of_a_folder_of_ours_is_not_followed(results: Result
     (outside / run_id(1)).rmdir()  # it is there
 
 
-def test_a_link_in_the_place_of_telemetry_is_not_followed(results: Results, outside: Path) -> None:
+def test_a_link_in_the_place_of_telemetry_is_not_followed(results: Handmade, outside: Path) -> None:
     results.run(1, 90)
     (results.path / ".telemetry").mkdir()
     (results.path / ".telemetry" / run_id(1)).symlink_to(outside)
@@ -731,14 +740,14 @@ def test_a_link_in_the_place_of_telemetry_is_not_followed(results: Results, outs
     assert results.clean().items == []
 
 
-def test_results_may_be_a_link(results: Results, tmp_path: Path) -> None:
+def test_results_may_be_a_link(results: Handmade, tmp_path: Path) -> None:
     results.run(1, 90)
     (tmp_path / "link").symlink_to(results.path)
-    assert [item.action for item in retention.apply(tmp_path / "link", ALL, now=NOW).items] == ["removed"]
+    assert [item.action for item in removal.apply(Results(tmp_path / "link"), ALL, now=NOW).items] == ["removed"]
     assert results.there() == []
 
 
-def test_folders_too_deep_to_be_ours_stay(results: Results) -> None:
+def test_folders_too_deep_to_be_ours_stay(results: Handmade) -> None:
     folder = results.run(1, 90)
     for level in range(40):
         folder = folder / str(level)
@@ -747,7 +756,7 @@ def test_folders_too_deep_to_be_ours_stay(results: Results) -> None:
 
 
 @pytest.fixture
-def mount(results: Results) -> Iterator[Callable[..., None]]:
+def mount(results: Handmade) -> Iterator[Callable[..., None]]:
     """A function that mounts in results; skips the test where that is not allowed."""
 
     def mount(at: Path, *what: object) -> None:
@@ -763,7 +772,7 @@ def mount(results: Results) -> Iterator[Callable[..., None]]:
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mountinfo"), reason="mounts as Linux has them")
 @pytest.mark.parametrize("where", ["", "plots", "bound"])
-def test_a_run_with_a_mount_in_it_stays(results: Results, outside: Path, mount: Any, where: str) -> None:
+def test_a_run_with_a_mount_in_it_stays(results: Handmade, outside: Path, mount: Any, where: str) -> None:
     folder = results.run(1, 90)
     if where == "bound":
         mount(folder / "plots", "--bind", outside)
@@ -775,7 +784,7 @@ def test_a_run_with_a_mount_in_it_stays(results: Results, outside: Path, mount: 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mountinfo"), reason="mounts as Linux has them")
 def test_what_is_mounted_after_the_plan_is_not_deleted(
-    results: Results, mount: Any, monkeypatch: pytest.MonkeyPatch
+    results: Handmade, mount: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plots, append = results.run(1, 90) / "plots", Ledger.append
 
@@ -793,7 +802,7 @@ def test_what_is_mounted_after_the_plan_is_not_deleted(
 # --- several at once ----------------------------------------------------------------------------------------------
 
 
-def test_a_second_clean_up_waits_for_the_first(results: Results) -> None:
+def test_a_second_clean_up_waits_for_the_first(results: Handmade) -> None:
     results.run(1, 90)
     (results.path / ".removing").mkdir()
     first = os.open(results.path / ".removing", os.O_RDONLY)
@@ -804,16 +813,16 @@ def test_a_second_clean_up_waits_for_the_first(results: Results) -> None:
         waited.append(results.there())
         os.close(first)
 
-    plan = retention.apply(results.path, ALL, now=NOW, waiting=end_of_the_first)
+    plan = removal.apply(Results(results.path), ALL, now=NOW, waiting=end_of_the_first)
     assert waited == [[1]] and by_number(plan)[1][0] == "removed"
 
 
-def test_doctor_does_not_wait_for_a_clean_up(results: Results) -> None:
+def test_doctor_does_not_wait_for_a_clean_up(results: Handmade) -> None:
     results.run(1, 90)
     cut_short(results.path, run_id(1), "half deleted")
-    with retention._removing(results.path):
-        assert retention.finish(results.path) == []
-    assert len(retention.finish(results.path)) == 1
+    with removal._removing(Results(results.path)):
+        assert removal.finish(Results(results.path)) == []
+    assert len(removal.finish(Results(results.path))) == 1
 
 
 # --- pins ---------------------------------------------------------------------------------------------------------
@@ -822,25 +831,25 @@ def test_doctor_does_not_wait_for_a_clean_up(results: Results) -> None:
 def test_a_pin_keeps_a_run_until_it_is_taken_away(evidence: Evidence) -> None:
     own = evidence.runs["own"]
     before = evidence.ledger()
-    assert retention.pin(evidence.results, own[:13]) == own
-    assert retention.pin(evidence.results, own) == own  # again
+    assert pins.pin(Results(evidence.results), own[:13]) == own
+    assert pins.pin(Results(evidence.results), own) == own  # again
     assert evidence.findings() == [] and evidence.ledger() == before
-    assert [item.run_id for item in retention.apply(evidence.results, ALL).of("keep")] == [own]
-    assert retention.unpin(evidence.results, own[:6]) == own
-    assert [item.run_id for item in retention.apply(evidence.results, ALL).of("removed")] == [own]
+    assert [item.run_id for item in removal.apply(Results(evidence.results), ALL).of("keep")] == [own]
+    assert pins.unpin(Results(evidence.results), own[:6]) == own
+    assert [item.run_id for item in removal.apply(Results(evidence.results), ALL).of("removed")] == [own]
 
 
 def test_a_pin_is_shown(evidence: Evidence) -> None:
-    retention.pin(evidence.results, evidence.runs["own"])
-    assert [row.run_id for row in listing.rows(evidence.results) if row.pinned] == [evidence.runs["own"]]
+    pins.pin(Results(evidence.results), evidence.runs["own"])
+    assert [row.run_id for row in listing.rows(Results(evidence.results)) if row.pinned] == [evidence.runs["own"]]
     pinned, free = (listing.summary(evidence.path(name)).splitlines()[0] for name in ("own", "plain"))
     assert pinned.endswith("  sealed, pinned") and free.endswith("  sealed")
     assert listing.describe(evidence.path("own"))["pinned"] is True
-    table = listing.as_table(listing.rows(evidence.results), full=True).splitlines()
+    table = listing.as_table(listing.rows(Results(evidence.results)), full=True).splitlines()
     assert [line.split()[0] for line in table if line.endswith("sealed, pinned")] == [evidence.runs["own"]]
 
 
-def test_a_pin_is_on_the_disk_before_it_is_told(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pin_is_on_the_disk_before_it_is_told(results: Handmade, monkeypatch: pytest.MonkeyPatch) -> None:
     results.run(1, 90)
     flushed, fsync = [], os.fsync
 
@@ -849,37 +858,37 @@ def test_a_pin_is_on_the_disk_before_it_is_told(results: Results, monkeypatch: p
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", note)
-    retention.pin(results.path, run_id(1))
+    pins.pin(Results(results.path), run_id(1))
     assert flushed == [False, True]
-    assert run_dir.pinned(results.path) == {run_id(1)}
+    assert Results(results.path).pinned() == {run_id(1)}
 
 
-def test_a_run_that_is_pinned_after_the_plan_stays(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_pinned_after_the_plan_stays(results: Handmade, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (1, 2):
         results.run(number, 90)
     plan = retention.plan
 
     def and_then(*given: Any, **named: Any) -> Plan:
         made = plan(*given, **named)
-        retention.pin(results.path, run_id(2))
+        pins.pin(Results(results.path), run_id(2))
         return made
 
-    monkeypatch.setattr(retention, "plan", and_then)
+    monkeypatch.setattr(removal, "plan", and_then)
     assert by_number(results.clean()) == {2: ("keep", "pinned"), 1: ("removed", "older than 0 d, not among the last 0")}
 
 
 def test_a_run_cannot_be_pinned_between_its_tombstone_and_its_removal(
-    results: Results, monkeypatch: pytest.MonkeyPatch
+    results: Handmade, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results.run(1, 90)
-    monkeypatch.setattr(retention, "find", lambda path, which: path / which)  # found just before
+    monkeypatch.setattr(Results, "find", lambda self, which: self.path / which)  # found just before
     cut_short(results.path, run_id(1), "before it was renamed")
     with pytest.raises(InputError, match="has just been removed"):
-        retention.pin(results.path, run_id(1))
-    assert run_dir.pinned(results.path) == set()
+        pins.pin(Results(results.path), run_id(1))
+    assert Results(results.path).pinned() == set()
 
 
-def test_tombstones_and_pins_take_turns(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tombstones_and_pins_take_turns(results: Handmade, monkeypatch: pytest.MonkeyPatch) -> None:
     results.run(1, 90)
     append, held = Ledger.append, []
 
@@ -898,25 +907,25 @@ def test_tombstones_and_pins_take_turns(results: Results, monkeypatch: pytest.Mo
     assert held == [True]
 
 
-def test_a_pin_is_taken_away_also_where_its_run_is_gone(results: Results) -> None:
-    retention.pin(results.path, results.run(1, 90).name)
+def test_a_pin_is_taken_away_also_where_its_run_is_gone(results: Handmade) -> None:
+    pins.pin(Results(results.path), results.run(1, 90).name)
     shutil.rmtree(results.path / run_id(1))
-    assert retention.unpin(results.path, run_id(1)) == run_id(1)
+    assert pins.unpin(Results(results.path), run_id(1)) == run_id(1)
 
 
 @pytest.mark.parametrize("which, found", [("0000", "is the start of 2 pinned runs"), ("f", "is not pinned")])
-def test_a_pin_to_take_away_must_be_one(results: Results, which: str, found: str) -> None:
+def test_a_pin_to_take_away_must_be_one(results: Handmade, which: str, found: str) -> None:
     for number in (1, 2):
-        retention.pin(results.path, results.run(number, 90).name)
+        pins.pin(Results(results.path), results.run(number, 90).name)
     with pytest.raises(InputError, match=found):
-        retention.unpin(results.path, which)
-    assert len(run_dir.pinned(results.path)) == 2
+        pins.unpin(Results(results.path), which)
+    assert len(Results(results.path).pinned()) == 2
 
 
-def test_the_last_run_that_is_not_pinned_is_named(results: Results) -> None:
+def test_the_last_run_that_is_not_pinned_is_named(results: Handmade) -> None:
     last = results.run(1, 90).name
     with pytest.raises(InputError, match=f"^run {last} is not pinned$"):
-        retention.unpin(results.path, "last")
+        pins.unpin(Results(results.path), "last")
 
 
 # --- telemetry ----------------------------------------------------------------------------------------------------
@@ -933,7 +942,7 @@ def spans(results: Path, name: str, days: float) -> Path:
     return folder
 
 
-def test_what_telemetry_left_of_a_removed_run_goes_with_it(results: Results) -> None:
+def test_what_telemetry_left_of_a_removed_run_goes_with_it(results: Handmade) -> None:
     results.run(1, 90)
     results.run(2, 80)
     for number in (1, 2):
@@ -943,7 +952,7 @@ def test_what_telemetry_left_of_a_removed_run_goes_with_it(results: Results) -> 
     assert os.listdir(results.path / ".telemetry") == [run_id(2)]
 
 
-def test_what_telemetry_left_of_a_run_that_was_removed_before_goes_too(results: Results) -> None:
+def test_what_telemetry_left_of_a_run_that_was_removed_before_goes_too(results: Handmade) -> None:
     results.run(1, 90)
     results.clean()
     spans(results.path, run_id(1), 0)
@@ -952,7 +961,7 @@ def test_what_telemetry_left_of_a_run_that_was_removed_before_goes_too(results: 
     assert os.listdir(results.path / ".telemetry") == []
 
 
-def test_what_telemetry_left_of_commands_goes_when_it_is_old(results: Results) -> None:
+def test_what_telemetry_left_of_commands_goes_when_it_is_old(results: Handmade) -> None:
     spans(results.path, run_id(1), 31)
     spans(results.path, run_id(2), 29)
     spans(results.path, run_id(3), 31)
@@ -967,7 +976,7 @@ def test_what_telemetry_left_of_commands_goes_when_it_is_old(results: Results) -
     assert sorted(os.listdir(results.path / ".telemetry")) == [run_id(2), run_id(4), "something else"]
 
 
-def test_what_telemetry_writes_now_stays_whatever_is_asked(results: Results) -> None:
+def test_what_telemetry_writes_now_stays_whatever_is_asked(results: Handmade) -> None:
     running = RunDir.create(results.path, run_id(1), given=False)
     running.ledger.append("start", running.run_id)
     spans(results.path, run_id(1), 90)
@@ -1011,7 +1020,7 @@ def test_the_command_plans_first_and_then_removes(evidence: Evidence) -> None:
     assert not evidence.path("builtin").exists()
 
 
-def test_the_command_fails_where_something_could_not_be_removed(results: Results) -> None:
+def test_the_command_fails_where_something_could_not_be_removed(results: Handmade) -> None:
     results.run(1, 90)
     (results.path / ".removing" / run_id(1) / "x").mkdir(parents=True)
     failed = command("cleanup_artifacts", results.path, "--keep", "0", "--apply")
@@ -1024,7 +1033,7 @@ def test_the_command_fails_where_something_could_not_be_removed(results: Results
 
 
 @pytest.mark.parametrize("words", [("--keep", "-1"), ("--days", "nan"), ("--days", "1.5"), ("--status", "running")])
-def test_the_command_refuses_what_is_no_policy(results: Results, words: tuple[str, ...]) -> None:
+def test_the_command_refuses_what_is_no_policy(results: Handmade, words: tuple[str, ...]) -> None:
     refused = command("cleanup_artifacts", results.path, "--apply", *words)
     assert refused.returncode == 2 and refused.stderr.startswith("error: argument --")
 
@@ -1040,6 +1049,6 @@ def test_the_command_pins_lists_and_unpins(evidence: Evidence) -> None:
 
 
 @pytest.mark.parametrize("words", [(), ("--list", "last"), ("--remove",)])
-def test_the_command_wants_a_run_or_the_list(results: Results, words: tuple[str, ...]) -> None:
+def test_the_command_wants_a_run_or_the_list(results: Handmade, words: tuple[str, ...]) -> None:
     refused = command("pin_run", results.path, *words)
     assert (refused.returncode, refused.stderr.splitlines()[0]) == (2, "error: either RUN or --list is needed")

@@ -12,6 +12,7 @@ import pytest
 
 from peak_trade.evidence import tables
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 from peak_trade.report import index, render
 from peak_trade.report.markup import number, percent
 from peak_trade.shown import listing
@@ -27,8 +28,8 @@ def rows_of(page: str) -> Iterator[list[str]]:
 def test_every_run_has_a_row_with_its_figures(runs: Any) -> None:
     for kind in ("usual", "one", "failed"):
         assert runs[kind]
-    page = index.write(runs.results).read_text("utf-8")
-    listed = listing.rows(runs.results)
+    page = index.write(Results(runs.results)).read_text("utf-8")
+    listed = listing.rows(Results(runs.results))
     assert [row[:8] for row in rows_of(page)] == [
         [
             row.run_id[:8], row.started[:19].replace("T", " "), row.strategy, "X 1h", row.status,
@@ -45,7 +46,7 @@ def test_a_run_with_a_report_links_to_it(runs: Any, tmp_path: Path) -> None:
     os.symlink(runs["two"], tmp_path / runs["two"].name)
     linked = "" if not (runs["one"] / render.OUTPUT).is_file() else f"{runs['one'].name}/{render.OUTPUT}"
     other = "" if not (runs["two"] / render.OUTPUT).is_file() else f"{runs['two'].name}/{render.OUTPUT}"
-    page = index.write(tmp_path).read_text("utf-8")
+    page = index.write(Results(tmp_path)).read_text("utf-8")
     assert sorted(re.findall(r'<a href="([^"]*)">', page)) == sorted(filter(None, (linked, other)))
 
 
@@ -80,7 +81,7 @@ def test_what_the_ledger_tells_is_only_text(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.append("start", hostile, strategy=hostile, symbol='"><img src=x>', timeframe="1d")
     ledger.append("sealed", hostile, strategy=hostile, symbol='"><img src=x>', timeframe="1d", total_return=0.5)
-    page = index.write(tmp_path).read_text("utf-8")
+    page = index.write(Results(tmp_path)).read_text("utf-8")
     assert page.count("<script") == 1
     assert "<img" not in page
     assert "50.00 %" in page
@@ -90,7 +91,7 @@ def test_the_page_lets_only_its_own_script_run(tmp_path: Path) -> None:
     import base64
     import hashlib
 
-    page = index.write(tmp_path).read_text("utf-8")
+    page = index.write(Results(tmp_path)).read_text("utf-8")
     (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in page
@@ -102,7 +103,7 @@ def test_after_the_first_rows_the_others_wait(tmp_path: Path, monkeypatch: pytes
     for number_ in range(5):
         ledger.append("start", f"run-{number_}", strategy="s", symbol="X", timeframe="1d")
     monkeypatch.setattr(index, "_SHOWN", 3)
-    page = index.write(tmp_path).read_text("utf-8")
+    page = index.write(Results(tmp_path)).read_text("utf-8")
     assert (page.count("<tr><th"), page.count("<tr hidden><th")) == (1 + 3, 2)  # one is the head
 
 
@@ -129,7 +130,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ledger.append("start", name, **told)
         if place < 699:
             ledger.append("sealed", name, **told, sharpe=float(place * 7 % 699))
-    return index.write(folder)
+    return index.write(Results(folder))
 
 
 COLUMN = "[...document.querySelectorAll('tbody tr')].map(row => row.cells[%d].textContent)"

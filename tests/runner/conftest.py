@@ -18,6 +18,7 @@ import pytest
 
 from peak_trade.evidence import run_dir
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 from peak_trade.trust.verify import verify_all
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,11 +143,13 @@ def results(forge: Forge, config: Path, ram: Path) -> Path:
 def faults_of(results: Path) -> list[str]:
     """Return everything that is wrong with a results directory, which may hold runs that died."""
     found = [
-        f"{verdict.name}: {finding}" for verdict in verify_all(results, None, root=None) for finding in verdict.findings
+        f"{verdict.name}: {finding}"
+        for verdict in verify_all(Results(results), None, root=None)
+        for finding in verdict.findings
     ]
     reading = Ledger(results).read()
-    left = {run.run_id for run in run_dir.unfinished(results)}
-    whole = {path.name for path in run_dir.runs(results)}
+    left = {run.run_id for run in run_dir.unfinished(Results(results))}
+    whole = {path.name for path in Results(results).runs()}
     found += [f"{run_id} is both finished and unfinished" for run_id in left & whole]
     told = {entry.run_id for entry in reading.entries}
     found += [f"{run_id} is neither finished nor reported" for run_id in told - left - whole]
@@ -156,7 +159,7 @@ def faults_of(results: Path) -> list[str]:
 def unrecovered(results: Path) -> list[str]:
     """Return everything that is wrong after a recovery: now each run has one end, and nothing is left lying about."""
     found = faults_of(results)
-    found += [f"{run.run_id} is unfinished" for run in run_dir.unfinished(results)]
+    found += [f"{run.run_id} is unfinished" for run in run_dir.unfinished(Results(results))]
     by_run: dict[str, list[str]] = {}
     for entry in Ledger(results).read().entries:
         by_run.setdefault(entry.run_id, []).append(entry.event)
@@ -188,7 +191,7 @@ def look() -> Any:
         unrecovered = staticmethod(unrecovered)
         photograph = staticmethod(photograph)
         whole = staticmethod(whole)
-        unfinished = staticmethod(run_dir.unfinished)
+        unfinished = staticmethod(lambda results: run_dir.unfinished(Results(results)))
         write_bars = staticmethod(write_bars)
 
     return Look

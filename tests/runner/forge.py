@@ -124,8 +124,9 @@ def cli(request: dict[str, Any]) -> int:
 def recover(request: dict[str, Any]) -> int:
     """Bring dead runs to their end."""
     from peak_trade.evidence import run_dir
+    from peak_trade.evidence.results import Results
 
-    done = run_dir.recover(Path(request["results"]))
+    done = run_dir.recover(Results(Path(request["results"])))
     sys.stderr.write("".join(f"{run_id} {what}\n" for run_id, what in done))
     return 0
 
@@ -158,32 +159,34 @@ def until_told(most: int | None = None) -> Iterator[int]:
 
 def watch(request: dict[str, Any]) -> int:
     """Recover and read, over and over, until told to end; print each run that was taken over and each break seen."""
-    from peak_trade.evidence import ledger, run_dir
+    from peak_trade.evidence import run_dir
+    from peak_trade.evidence.results import Results
     from peak_trade.shown import listing
 
-    results, rounds = Path(request["results"]), 0
+    results, rounds = Results(Path(request["results"])), 0
     for _ in until_told():
         rounds += 1
         for run_id, what in run_dir.recover(results):
             print(f"recovered {run_id}: {what}")
-        for broken in ledger.Ledger(results).read().broken:
+        for broken in results.ledger.read().broken:
             print(f"broken {broken}")
         for row in listing.rows(results):
             if row.status not in ("sealed", "running", "unfinished"):  # one that ends while it is listed
                 print(f"{row.run_id} is {row.status}")
         with contextlib.suppress(Exception):
-            run_dir.find(results, "last")
+            results.find("last")
     sys.stderr.write(f"{rounds} rounds\n")
     return 0
 
 
 def clean(request: dict[str, Any]) -> int:
     """Clean up `rounds` times, else over and over until told to end, and print what became of each run."""
-    from peak_trade.ops import retention
+    from peak_trade.evidence.results import Results
+    from peak_trade.ops import removal, retention
 
-    results = Path(request["results"])
+    results = Results(Path(request["results"]))
     for _ in until_told(request.get("rounds")):
-        made = retention.apply(results, retention.Policy(keep=request["keep"], days=0))
+        made = removal.apply(results, retention.Policy(keep=request["keep"], days=0))
         for item in made.of("removed", "failed"):
             print(f"{item.action} {item.run_id} {item.why}")
     return 0
@@ -191,10 +194,11 @@ def clean(request: dict[str, Any]) -> int:
 
 def check(request: dict[str, Any]) -> int:
     """List and verify everything, over and over, until told to end; print each thing that is wrong."""
+    from peak_trade.evidence.results import Results
     from peak_trade.shown import listing
     from peak_trade.trust import verify
 
-    results, rounds = Path(request["results"]), 0
+    results, rounds = Results(Path(request["results"])), 0
     for _ in until_told():
         rounds += 1
         for verdict in verify.verify_all(results, None, root=None):
@@ -300,31 +304,31 @@ def all_dead() -> None:
 
 def delete_first() -> None:
     """Delete a run before its tombstone is written."""
-    from peak_trade.ops import retention
+    from peak_trade.ops import removal
 
-    real = retention._Remover._note
+    real = removal._Remover._note
 
     def note(self: Any, item: Any) -> bool:
-        shutil.rmtree(self.results / item.run_id)
+        shutil.rmtree(self.results.path / item.run_id)
         return real(self, item)
 
-    retention._Remover._note = note  # type: ignore[method-assign]
+    removal._Remover._note = note  # type: ignore[method-assign]
 
 
 def delete_in_place() -> None:
     """Delete a run under its own name."""
-    from peak_trade.ops import retention
+    from peak_trade.ops import removal
 
     def delete_run(self: Any, run_id: str) -> None:
         os.rmdir(run_id, dir_fd=self.aside)
         self._delete(self.base, run_id)
 
-    retention._Remover._delete_run = delete_run  # type: ignore[method-assign]
+    removal._Remover._delete_run = delete_run  # type: ignore[method-assign]
 
 
 def all_at_once() -> None:
     """Let clean-ups overlap: they wait for each other once they have planned."""
-    from peak_trade.ops import retention
+    from peak_trade.ops import removal
 
     class Free:
         LOCK_EX = LOCK_NB = 0
@@ -334,15 +338,15 @@ def all_at_once() -> None:
             pass
 
     def wait(self: Any) -> None:
-        meeting = self.results.parent / "planned"
+        meeting = self.results.path.parent / "planned"
         meeting.mkdir(exist_ok=True)
         (meeting / str(os.getpid())).touch()
         deadline = time.monotonic() + LIMIT_S
         while len(os.listdir(meeting)) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    retention.fcntl = Free  # type: ignore[assignment]
-    retention._Remover.take_back = wait  # type: ignore[method-assign]
+    removal.fcntl = Free  # type: ignore[assignment]
+    removal._Remover.take_back = wait  # type: ignore[method-assign]
 
 
 def hold_nothing() -> None:
@@ -441,7 +445,7 @@ def serve() -> None:
     sys.meta_path.insert(0, WithoutPyarrow)  # type: ignore[arg-type]
     from peak_trade import engine, runner, script, stats, strategies  # noqa: F401 - imported once, for every child
     from peak_trade.evidence import provenance, run_dir  # noqa: F401
-    from peak_trade.ops import retention  # noqa: F401
+    from peak_trade.ops import removal  # noqa: F401
     from peak_trade.shown import listing  # noqa: F401
     from peak_trade.trust import verify  # noqa: F401
 

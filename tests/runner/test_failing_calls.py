@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from peak_trade.evidence import run_dir
+from peak_trade.evidence.results import Results
 
 CODES = ("ENOSPC", "EACCES", "EIO")
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ def wrong_after(outcome: Any, results: Path, before: dict[str, str], look: Any) 
     now = look.photograph(results)
     problems += [f"changed {name}" for name in before if name != "ledger.jsonl" and now.get(name) != before[name]]
     problems += [f"at once: {fault}" for fault in look.faults_of(results)]
-    dead = {run.run_id for run in run_dir.unfinished(results)}
+    dead = {run.run_id for run in run_dir.unfinished(Results(results))}
     made = {name for name in now if len(name) == 36} - before.keys()
     if outcome.code == 1:
         if len(outcome.said("error")) != 1 or not outcome.said("hint") or "Traceback" in outcome.stderr:
@@ -53,10 +54,10 @@ def wrong_after(outcome: Any, results: Path, before: dict[str, str], look: Any) 
     else:
         problems.append(f"exit {outcome.code}: {outcome.stderr}")
     problems += [f"{run_id} is not a failed run" for run_id in made if not (results / run_id / "error.json").exists()]
-    if {run_id for run_id, _ in run_dir.recover(results)} < dead:
+    if {run_id for run_id, _ in run_dir.recover(Results(results))} < dead:
         problems.append("recovery left out a dead run")
     problems += [f"after recovery: {fault}" for fault in look.unrecovered(results)]
-    if run_dir.recover(results):
+    if run_dir.recover(Results(results)):
         problems.append("a second recovery found something to do")
     return problems
 

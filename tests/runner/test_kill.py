@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from peak_trade.evidence import run_dir
+from peak_trade.evidence.results import Results
 
 KILLED = -9
 FILES = ("config_snapshot.toml", "config_snapshot.json", "stats.json", "equity.csv", "benchmark.csv", "trades.csv",
@@ -63,7 +64,7 @@ def after_a_kill(
         problems.append(f"torn: {torn}, but the next run said {following.said('warn')}")
     if bool(dead) != any("unfinished" in line for line in following.said("warn")):
         problems.append(f"{len(dead)} unfinished, but the next run said {following.said('warn')}")
-    if not dead <= {run_id for run_id, _ in run_dir.recover(results)}:
+    if not dead <= {run_id for run_id, _ in run_dir.recover(Results(results))}:
         problems.append("recovery left out a dead run")
     return problems + after_recovery(results, look)
 
@@ -72,7 +73,7 @@ def after_recovery(results: Path, look: Any) -> list[str]:
     """Return what is wrong with a results directory that has been recovered."""
     problems = [f"after recovery: {fault}" for fault in look.unrecovered(results)]
     recovered = look.photograph(results)
-    if run_dir.recover(results):
+    if run_dir.recover(Results(results)):
         problems.append("a second recovery found something to do")
     if look.photograph(results) != recovered:
         problems.append("a second recovery changed something")
@@ -156,7 +157,7 @@ def test_a_recovery_killed_at_any_call_is_caught_up_on(
         wrong += [f"at call {n} ({died.calls[-1]}): {fault}" for fault in look.faults_of(results)]
         if died.code != KILLED:
             break
-        run_dir.recover(results)
+        run_dir.recover(Results(results))
         wrong += [f"at call {n} ({died.calls[-1]}): {fault}" for fault in after_recovery(results, look)]
     assert not wrong, "\n".join(wrong)
     assert died.code == 0
@@ -167,9 +168,9 @@ def test_a_run_whose_directory_was_lost_with_the_power_is_sealed_as_failed(
     forge: Any, config: Path, results: Path, look: Any
 ) -> None:
     forge.cli(config, results, fault={"n": 12})
-    [left] = run_dir.unfinished(results)
+    [left] = run_dir.unfinished(Results(results))
     shutil.rmtree(left.path)
-    assert run_dir.recover(results) == [(left.run_id, "sealed as failed: its process died")]
+    assert run_dir.recover(Results(results)) == [(left.run_id, "sealed as failed: its process died")]
     assert after_recovery(results, look) == []
 
 

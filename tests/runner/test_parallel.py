@@ -9,6 +9,7 @@ from typing import Any
 
 from peak_trade.evidence import run_dir
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 
 PROCESSES, RUNS = 8, 50
 
@@ -26,7 +27,7 @@ def test_eight_processes_lose_nothing_while_others_read_and_recover(
     made = [run_id for worker in workers for run_id in worker.stdout.split()]
     assert [worker.code for worker in workers] == [0] * PROCESSES, [worker.stderr for worker in workers]
     assert len(set(made)) == PROCESSES * RUNS
-    assert {path.name for path in run_dir.runs(results)} == set(made)
+    assert {path.name for path in Results(results).runs()} == set(made)
     entries = Ledger(results).read().entries
     assert [sum(entry.event == event for entry in entries) for event in ("start", "sealed")] == [400, 400]
     assert look.unrecovered(results) == []
@@ -51,7 +52,7 @@ def test_the_dead_are_recovered_by_one_of_many(forge: Any, config: Path, ram: Pa
     recovered = forge.ask(*({"do": "recover", "results": results} for _ in range(PROCESSES)))
     assert [one.code for one in recovered] == [0] * PROCESSES
     assert sum(len(one.stderr.splitlines()) for one in recovered) == 5
-    assert len(run_dir.runs(results)) == 5
+    assert len(Results(results).runs()) == 5
     assert look.unrecovered(results) == []
 
 
@@ -69,7 +70,7 @@ def test_control_a_recovery_that_takes_all_for_dead_is_found_out(forge: Any, con
 
 def test_a_run_says_of_dead_runs_only_that_they_are_unfinished(forge: Any, config: Path, results: Path) -> None:
     forge.cli(config, results, fault={"n": 20})
-    [left] = run_dir.unfinished(results)
+    [left] = run_dir.unfinished(Results(results))
     warned = [line for line in forge.cli(config, results).said("warn") if "unfinished" in line]
     assert warned == [f"1 unfinished run(s) of dead processes: {left.run_id}"]
     assert json.loads((results / "ledger.jsonl").read_bytes().splitlines()[-1])["event"] == "sealed"

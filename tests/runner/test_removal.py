@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from peak_trade.evidence import run_dir
+from peak_trade.evidence import pins
 from peak_trade.evidence.ledger import Ledger
-from peak_trade.ops import retention
+from peak_trade.evidence.results import Results
+from peak_trade.ops import removal, retention
 from peak_trade.shown import listing
 from peak_trade.trust import verify
 
@@ -35,7 +36,7 @@ def copies(forge: Any, config: Path, ram: Path) -> Copies:
     template = ram / "template"
     [made] = forge.ask({"do": "many", "runs": 3, "config": str(config), "results": str(template)})
     old, _, young = made.stdout.split()
-    retention.pin(template, young)
+    pins.pin(Results(template), young)
     plots = template / old / "plots" / "deep"
     plots.mkdir(parents=True)
     (plots / "equity.svg").write_text("<svg/>")
@@ -66,18 +67,20 @@ def tombstones(results: Path) -> list[str]:
 
 def contents(results: Path, look: Any) -> dict[str, dict[str, str]]:
     """Return the digests of all files of each run."""
-    return {path.name: look.photograph(path) for path in run_dir.runs(results)}
+    return {path.name: look.photograph(path) for path in Results(results).runs()}
 
 
 def wrong_with(results: Path, before: dict[str, dict[str, str]], look: Any) -> list[str]:
     """Return what is wrong with a results directory in which runs are being removed."""
-    found = [f"{v.name}: {finding}" for v in verify.verify_all(results, None, root=None) for finding in v.findings]
+    found = [
+        f"{v.name}: {finding}" for v in verify.verify_all(Results(results), None, root=None) for finding in v.findings
+    ]
     gone, now = tombstones(results), contents(results, look)
     found += [f"{run_id} has two tombstones" for run_id in set(gone) if gone.count(run_id) > 1]
     found += [f"{run_id} is removed, and shown" for run_id in now if run_id in gone]
     found += [f"{run_id} is neither whole nor removed" for run_id in before if run_id not in {*now, *gone}]
     found += [f"{run_id} has changed" for run_id in now if now[run_id] != before[run_id]]
-    statuses = {row.run_id: row.status for row in listing.rows(results)}
+    statuses = {row.run_id: row.status for row in listing.rows(Results(results))}
     told = {run_id: "removed" if run_id in gone else "sealed" for run_id in before}
     return found + ([] if statuses == told else [f"listed as {statuses}"])
 
@@ -85,15 +88,15 @@ def wrong_with(results: Path, before: dict[str, dict[str, str]], look: Any) -> l
 def wrong_in_the_end(results: Path, before: dict[str, dict[str, str]], look: Any) -> list[str]:
     """Finish what was begun, clean up once more, and return what is wrong after each."""
     whole = set(before) - set(tombstones(results))
-    retention.finish(results)
+    removal.finish(Results(results))
     found = wrong_with(results, before, look)
-    if {path.name for path in run_dir.runs(results)} != whole or os.listdir(results / ".removing"):
+    if {path.name for path in Results(results).runs()} != whole or os.listdir(results / ".removing"):
         found.append("finishing was not all that it did")
-    plan = retention.apply(results, ALL)
+    plan = removal.apply(Results(results), ALL)
     found += wrong_with(results, before, look)
     found += [f"{item.run_id}: {item.why}" for item in plan.of("failed")]
-    left = {path.name for path in run_dir.runs(results)}
-    if left != run_dir.pinned(results) or os.listdir(results / ".removing") or os.listdir(results / ".telemetry"):
+    left = {path.name for path in Results(results).runs()}
+    if left != Results(results).pinned() or os.listdir(results / ".removing") or os.listdir(results / ".telemetry"):
         found.append(f"a second clean-up left {left}")
     return found
 
@@ -154,7 +157,7 @@ def test_control_a_clean_up_in_another_order_is_found_out(
 
 def test_each_step_is_on_the_disk_before_the_next(forge: Any, copies: Copies) -> None:
     results = copies()
-    run_ids = [path.name for path in run_dir.runs(results) if path.name not in run_dir.pinned(results)]
+    run_ids = [path.name for path in Results(results).runs() if path.name not in Results(results).pinned()]
     calls = clean_up(forge, results, fault={"n": 0}).calls
     for run_id in run_ids:
         marked, renamed = calls.index(f"mkdir .removing/{run_id}"), calls.index(f"rename {run_id}")
@@ -227,7 +230,7 @@ def test_clean_ups_runs_and_readers_go_on_side_by_side(forge: Any, config: Path,
     results = ram / "results"
     [first] = forge.ask({"do": "many", "runs": 3, "config": str(config), "results": str(results)})
     pinned = first.stdout.split()[0]
-    retention.pin(results, pinned)
+    pins.pin(Results(results), pinned)
     clean = {"do": "clean", "results": str(results), "keep": 2}
     many = {"do": "many", "runs": 8, "config": str(config), "results": str(results)}
     check = {"do": "check", "results": str(results)}
@@ -236,14 +239,14 @@ def test_clean_ups_runs_and_readers_go_on_side_by_side(forge: Any, config: Path,
     assert outcomes[-1].stdout == "", "what a reader saw"
     assert not [line for outcome in outcomes[:4] for line in outcome.stdout.splitlines() if "failed" in line]
     made = {*first.stdout.split(), *outcomes[4].stdout.split(), *outcomes[5].stdout.split()}
-    gone, there = tombstones(results), {path.name for path in run_dir.runs(results)}
+    gone, there = tombstones(results), {path.name for path in Results(results).runs()}
     assert len(made) == 19 and {*gone, *there} == made and len(gone) + len(there) == 19
     assert pinned in there and os.listdir(results / ".removing") == []
     starts = [entry for entry in Ledger(results).read().entries if entry.event == "start"]
-    assert len(starts) == len(listing.rows(results)) == 19
-    retention.apply(results, retention.Policy(keep=2, days=0))
-    assert len(run_dir.runs(results)) in (2, 3)  # the pinned one may be among the last two
-    assert [v.findings for v in verify.verify_all(results, None, root=None) if v.findings] == []
+    assert len(starts) == len(listing.rows(Results(results))) == 19
+    removal.apply(Results(results), retention.Policy(keep=2, days=0))
+    assert len(Results(results).runs()) in (2, 3)  # the pinned one may be among the last two
+    assert [v.findings for v in verify.verify_all(Results(results), None, root=None) if v.findings] == []
 
 
 def test_control_clean_ups_that_overlap_are_found_out(forge: Any, copies: Copies) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from peak_trade.evidence import run_dir
+from peak_trade.evidence.results import Results
 
 COMMAND = (sys.executable, Path(__file__).resolve().parents[2] / "scripts/run_strategy_from_config.py")
 PATIENT = """
@@ -62,7 +63,7 @@ def test_a_signal_during_a_strategy_leaves_a_failed_run(
     process = waiting()
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
-    [path] = run_dir.runs(ram / "results")
+    [path] = Results(ram / "results").runs()
     assert (process.returncode, stdout, stderr) == (1, "", f"error: interrupted\nhint: just show {path.name}\n")
     assert json.loads((path / "error.json").read_bytes())["message"] == "interrupted"
     log = json.loads((path / "run.log").read_text().splitlines()[-1])
@@ -82,23 +83,23 @@ def test_a_strategy_that_goes_on_after_an_interrupt_is_ended_by_the_next(waiting
 
 def test_a_run_that_is_killed_during_its_strategy_is_reported_and_recovered(waiting: Any, ram: Path, look: Any) -> None:
     process = waiting()
-    [left] = run_dir.unfinished(ram / "results")
+    [left] = run_dir.unfinished(Results(ram / "results"))
     assert left.alive
-    assert run_dir.recover(ram / "results") == [], "it lives"
+    assert run_dir.recover(Results(ram / "results")) == [], "it lives"
     process.kill()
     process.wait()
-    [left] = run_dir.unfinished(ram / "results")
+    [left] = run_dir.unfinished(Results(ram / "results"))
     assert not left.alive
-    assert run_dir.recover(ram / "results") == [(left.run_id, "sealed as failed: its process died")]
+    assert run_dir.recover(Results(ram / "results")) == [(left.run_id, "sealed as failed: its process died")]
     assert look.unrecovered(ram / "results") == []
 
 
 def test_a_stopped_run_is_alive(waiting: Any, ram: Path) -> None:
     process = waiting()
     process.send_signal(signal.SIGSTOP)
-    [left] = run_dir.unfinished(ram / "results")
+    [left] = run_dir.unfinished(Results(ram / "results"))
     assert left.alive
-    assert run_dir.recover(ram / "results") == []
+    assert run_dir.recover(Results(ram / "results")) == []
     process.send_signal(signal.SIGCONT)
 
 
@@ -113,12 +114,12 @@ def test_a_signal_at_any_call_leaves_a_whole_run(
     assert started < sealing < renamed < len(calls)
     for n in range(started, renamed + 1):
         results = copies()
-        [earlier] = run_dir.runs(results)
+        [earlier] = Results(results).runs()
         outcome = forge.cli(config, results, "--quiet", fault={"n": n, "code": name})
         where = f"{name} at call {n} ({calls[n - 1].split()[0]} …{calls[n - 1][-20:]})"
         assert outcome.code == 1, where
         assert outcome.said("error") == ["interrupted"], where
-        [made] = set(run_dir.runs(results)) - {earlier}
+        [made] = set(Results(results).runs()) - {earlier}
         assert (made / "error.json").exists() == (n < sealing), f"{where}: a seal that has begun is brought to its end"
         assert ("sealed all the same" in outcome.stderr) == (n >= sealing), where
         assert look.unrecovered(results) == [], where
@@ -131,4 +132,4 @@ def test_control_a_signal_that_is_not_held_back_interrupts_the_seal(
     sealing = max(i for i, call in enumerate(calls, 1) if call.startswith("fsync") and call.endswith("manifest.json"))
     results = copies()
     forge.cli(config, results, fault={"n": sealing, "code": "SIGINT"}, sabotage="hold_nothing")
-    assert [path for path in run_dir.runs(results) if (path / "error.json").exists()]
+    assert [path for path in Results(results).runs() if (path / "error.json").exists()]

@@ -129,9 +129,10 @@ def test_a_real_run_is_traced_built_into_the_lake_and_reported(tmp_path: Path) -
     assert shown["skipped"] == 0
 
     from peak_trade.data.lake import build, check, query
+    from peak_trade.evidence.results import Results
     from peak_trade.report import open_page
 
-    assert build.build(results, lake, root=None).spans == len(names)
+    assert build.build(Results(results), lake, root=None).spans == len(names)
     asked = (
         "SELECT r.strategy, s.name, avg(s.duration_ms) FROM runs r JOIN spans s USING (run_id) GROUP BY ALL ORDER BY 2"
     )

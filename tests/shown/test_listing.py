@@ -18,8 +18,8 @@ import msgspec
 import pytest
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import run_dir
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir
 from peak_trade.shown import listing
 
@@ -70,14 +70,14 @@ def results(tmp_path: Path) -> Path:
 
 
 def statuses(results: Path) -> dict[str, str]:
-    return {row.run_id: row.status for row in listing.rows(results)}
+    return {row.run_id: row.status for row in listing.rows(Results(results))}
 
 
 # --- the list -----------------------------------------------------------------------------------------------------
 
 
 def test_the_list_is_newest_first(results: Path) -> None:
-    assert listing.as_table(listing.rows(results)).splitlines() == [
+    assert listing.as_table(listing.rows(Results(results))).splitlines() == [
         "run_id    started (UTC)        strategy                      symbol     return  sharpe  max drawdown  status",
         "44444444  2024-05-01 12:00:04  macd                          BTC/USDT        –       –             –  failed",
         "33333333  2024-05-01 12:00:02  strategies/mine.py:my_target  SPX             –       –             –  sealed",
@@ -87,26 +87,26 @@ def test_the_list_is_newest_first(results: Path) -> None:
 
 def test_run_ids_are_as_long_as_it_takes_to_tell_them_apart(results: Path) -> None:
     Ledger(results).append("start", SECOND)
-    assert [line.split()[0] for line in listing.as_table(listing.rows(results)).splitlines()[1:]] == [
+    assert [line.split()[0] for line in listing.as_table(listing.rows(Results(results))).splitlines()[1:]] == [
         "11111111-2",
         "44444444-0",
         "33333333-0",
         "11111111-0",
     ]
-    full = listing.as_table(listing.rows(results), full=True).splitlines()[1:]
+    full = listing.as_table(listing.rows(Results(results)), full=True).splitlines()[1:]
     assert [line.split()[0] for line in full] == [SECOND, FOURTH, THIRD, FIRST]
 
 
 def test_runs_of_the_same_moment_are_listed_newest_first_by_the_ledger(tmp_path: Path) -> None:
     moment = {"time": "2024-05-01T12:00:00.000Z"}
     write_ledger(tmp_path, *(start(run_id) | moment for run_id in (THIRD, FIRST, SECOND)))
-    assert [row.run_id for row in listing.rows(tmp_path)] == [SECOND, FIRST, THIRD]
+    assert [row.run_id for row in listing.rows(Results(tmp_path))] == [SECOND, FIRST, THIRD]
 
 
 def test_a_run_is_listed_once_whatever_happened_to_it(results: Path) -> None:
     shutil.rmtree(results / FIRST)
     Ledger(results).append("removed", FIRST)
-    (row,) = [row for row in listing.rows(results) if row.run_id == FIRST]
+    (row,) = [row for row in listing.rows(Results(results)) if row.run_id == FIRST]
     assert (row.status, row.started, row.total_return) == ("removed", "2024-05-01T12:00:00.000Z", 0.123456)
 
 
@@ -120,7 +120,7 @@ def test_each_fate_of_a_run_has_its_word(results: Path) -> None:
     ledger.append("sealed", renamed.run_id, manifest="0" * 64)
     renamed.release()  # died before the rename
     ledger.append("start", SECOND)
-    ledger.append("abandoned", SECOND)  # its directory is gone: `recover` has noted it
+    ledger.append("abandoned", SECOND)  # its directory is gone
     shutil.rmtree(results / THIRD)
     shutil.rmtree(results / FOURTH)
     ledger.append("removed", FOURTH)
@@ -128,7 +128,7 @@ def test_each_fate_of_a_run_has_its_word(results: Path) -> None:
         FIRST: "sealed",
         THIRD: "missing",
         FOURTH: "removed",
-        SECOND: "failed",
+        SECOND: "missing",
         running.run_id: "running",
         dead.run_id: "unfinished",
         renamed.run_id: "unfinished",
@@ -137,9 +137,9 @@ def test_each_fate_of_a_run_has_its_word(results: Path) -> None:
 
 
 def test_a_directory_that_the_ledger_does_not_know_is_read(evidence: Evidence) -> None:
-    before = {row.run_id: row for row in listing.rows(evidence.results)}
+    before = {row.run_id: row for row in listing.rows(Results(evidence.results))}
     (evidence.results / "ledger.jsonl").unlink()
-    after = {row.run_id: row for row in listing.rows(evidence.results)}
+    after = {row.run_id: row for row in listing.rows(Results(evidence.results))}
     assert after.keys() == before.keys() == set(evidence.runs.values())
     for run_id, row in after.items():
         known = msgspec.structs.asdict(before[run_id])
@@ -168,7 +168,7 @@ def test_a_directory_that_cannot_be_read_hides_no_other(evidence: Evidence, file
     (evidence.path("own") / file).unlink()
     if content is not None:
         evidence.rewrite("own", file, content)
-    rows = {row.run_id: row for row in listing.rows(evidence.results)}
+    rows = {row.run_id: row for row in listing.rows(Results(evidence.results))}
     assert rows.keys() == set(evidence.runs.values())
     assert rows[evidence.runs["plain"]].status == "sealed"
     assert isinstance(listing.as_table(list(rows.values())), str)
@@ -182,7 +182,7 @@ def test_a_manifest_of_another_shape_hides_no_other(evidence: Evidence, key: str
     statement = evidence.manifest("own")
     statement["predicate"][key] = value
     evidence.write_manifest("own", statement)
-    rows = {row.run_id: row.status for row in listing.rows(evidence.results)}
+    rows = {row.run_id: row.status for row in listing.rows(Results(evidence.results))}
     assert rows.keys() == set(evidence.runs.values())
     assert rows[evidence.runs["plain"]] == "sealed"
     with contextlib.suppress(RunError):  # the one error there may be
@@ -199,23 +199,23 @@ def test_a_ledger_that_cannot_be_read_is_a_sentence(results: Path) -> None:
     (results / "ledger.jsonl").unlink()
     (results / "ledger.jsonl").mkdir()
     with pytest.raises(RunError, match=r"^results/ledger.jsonl: Is a directory$"):
-        listing.rows(results)
+        listing.rows(Results(results))
 
 
 def test_without_results_there_is_nothing_to_list(tmp_path: Path) -> None:
-    assert listing.rows(tmp_path / "results") == []
+    assert listing.rows(Results(tmp_path / "results")) == []
     assert not (tmp_path / "results").exists()
 
 
 def test_text_that_would_break_the_table_is_made_harmless(tmp_path: Path) -> None:
     write_ledger(tmp_path, start(FIRST, symbol="A\nB\x1b[31m\tC", strategy="日本"))
-    assert len(listing.as_table(listing.rows(tmp_path)).splitlines()) == 2
+    assert len(listing.as_table(listing.rows(Results(tmp_path))).splitlines()) == 2
 
 
 def test_odd_values_in_the_ledger_do_no_harm(tmp_path: Path) -> None:
     write_ledger(tmp_path, start(FIRST, symbol=5, strategy=None), sealed(FIRST, "high", [1], {}))  # type: ignore[arg-type]
     (tmp_path / FIRST).mkdir()
-    line = listing.as_table(listing.rows(tmp_path)).splitlines()[1]
+    line = listing.as_table(listing.rows(Results(tmp_path))).splitlines()[1]
     assert line.split() == ["11111111", "2024-05-01", "12:00:00", "5", "–", "–", "–", "sealed"]
 
 
@@ -227,7 +227,7 @@ def test_a_ledger_of_10_000_entries_is_listed_at_once(tmp_path: Path) -> None:
     ]
     write_ledger(tmp_path, *entries)
     before = time.process_time()
-    table = listing.as_table(listing.rows(tmp_path))
+    table = listing.as_table(listing.rows(Results(tmp_path)))
     assert (
         time.process_time() - before < 2
     )  # 0.1 s, with room for a slow machine: what grows as the square would take 10
@@ -241,55 +241,55 @@ def test_a_ledger_of_10_000_entries_is_listed_at_once(tmp_path: Path) -> None:
     "name", ["11111111", "1", FIRST, FIRST.upper(), f" {FIRST} ", f"results/{FIRST}", f"results/{FIRST}/"]
 )
 def test_a_unique_start_names_a_run(results: Path, name: str) -> None:
-    assert run_dir.find(results, name) == results / FIRST
+    assert Results(results).find(name) == results / FIRST
 
 
 def test_a_start_that_fits_more_than_one_names_them(results: Path) -> None:
     (results / SECOND).mkdir()
     with pytest.raises(InputError) as caught:
-        run_dir.find(results, "1111")
+        Results(results).find("1111")
     assert str(caught.value) == f"'1111' is the start of 2 runs: {FIRST}, {SECOND}"
     assert caught.value.hint == "give more of the run_id"
-    assert run_dir.find(results, "11111111-2") == results / SECOND
+    assert Results(results).find("11111111-2") == results / SECOND
 
 
 def test_a_start_that_fits_a_thousand_names_a_few(tmp_path: Path) -> None:
     for number in range(1000):
         (tmp_path / f"{number:08x}-0000-4000-8000-000000000000").mkdir()
     with pytest.raises(InputError, match=r"^'0000' is the start of 1000 runs: 0{8}-\S+, .*, …$") as caught:
-        run_dir.find(tmp_path, "0000")
+        Results(tmp_path).find("0000")
     assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("name", ["9", "", "  ", "/", "results", "..", ".working", "ledger.jsonl", "last "])
 def test_a_name_that_fits_none_is_a_sentence(results: Path, name: str) -> None:
     with pytest.raises(InputError) as caught:
-        run_dir.find(results, name)
+        Results(results).find(name)
     assert (str(caught.value), caught.value.hint) == (f"no run {name!r} in results/", "just runs lists them")
 
 
 def test_last_goes_by_the_ledger_and_not_by_the_time_of_files(results: Path) -> None:
     os.utime(results / THIRD, (1, 1))
     os.utime(results / FIRST, (2e9, 2e9))
-    assert run_dir.find(results, "last") == results / THIRD
+    assert Results(results).find("last") == results / THIRD
 
 
 def test_last_is_a_sealed_run_that_is_there(results: Path) -> None:
     ledger = Ledger(results)
     ledger.append("start", SECOND)  # begun, not ended
-    assert run_dir.find(results, "last") == results / THIRD  # and the failed one does not count
+    assert Results(results).find("last") == results / THIRD  # and the failed one does not count
     shutil.rmtree(results / THIRD)
-    assert run_dir.find(results, "last") == results / FIRST
+    assert Results(results).find("last") == results / FIRST
     ledger.append("removed", FIRST)
     with pytest.raises(InputError, match="no sealed run in results/"):
-        run_dir.find(results, "last")
+        Results(results).find("last")
 
 
 def test_last_is_the_run_that_was_sealed_last_not_begun_last(tmp_path: Path) -> None:
     write_ledger(tmp_path, start(FIRST), start(THIRD), sealed(THIRD, 0, 0, 0), sealed(FIRST, 0, 0, 0))
     for run_id in (FIRST, THIRD):
         (tmp_path / run_id).mkdir()
-    assert run_dir.find(tmp_path, "last") == tmp_path / FIRST
+    assert Results(tmp_path).find("last") == tmp_path / FIRST
 
 
 # --- one run ------------------------------------------------------------------------------------------------------
@@ -382,7 +382,7 @@ def command(name: str, results: Path, *arguments: str) -> subprocess.CompletedPr
 def test_the_command_prints_the_table(results: Path) -> None:
     answered = command("list_runs", results)
     assert (answered.returncode, answered.stderr) == (0, "")
-    assert answered.stdout == listing.as_table(listing.rows(results)) + "\n"
+    assert answered.stdout == listing.as_table(listing.rows(Results(results))) + "\n"
 
 
 def test_the_command_prints_the_newest_as_json(results: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from peak_trade.errors import RunError
 from peak_trade.evidence import tables
+from peak_trade.evidence.results import Results
 from peak_trade.tracking import content
 from peak_trade.tracking.content import report_state, run_content, thinned
 
@@ -214,7 +215,7 @@ def test_a_run_whose_process_died_before_it_wrote_its_config_has_a_content_too(r
 
     run_id = new_run_id()
     Ledger(runs.results).append("start", run_id)
-    recover(runs.results)
+    recover(Results(runs.results))
     found = run_content(runs.results / run_id)
     assert (found.name, found.status) == (f"{run_id[:8]} failed", "FAILED")
 

@@ -16,6 +16,7 @@ from peak_trade import places, runner, tracking
 from peak_trade.api.card import card, figures
 from peak_trade.api.table import Table, trades_table
 from peak_trade.errors import PeakError, RunError
+from peak_trade.evidence.results import Results
 from peak_trade.report import render
 from peak_trade.report import run as files
 from peak_trade.shown import listing
@@ -176,7 +177,7 @@ def open_run(which: PathLike = "last", /, *, results: PathLike | None = None, ro
         InputError: there is no such run, or more than one.
     """
     base = None if root is None else Path(root)
-    return Run(files.find(os.fspath(which), places.results(results, base)), root=base)
+    return Run(files.find(os.fspath(which), Results(places.results(results, base))), root=base)
 
 
 def runs(results: PathLike | None = None) -> Table:
@@ -188,7 +189,7 @@ def runs(results: PathLike | None = None) -> Table:
     Raises:
         RunError: the ledger can't be read.
     """
-    found = [row.to_json_object() for row in listing.rows(places.results(results))]
+    found = [row.to_json_object() for row in listing.rows(Results(places.results(results)))]
     floats = ("total_return", "sharpe", "max_drawdown")
     kinds = dict.fromkeys(floats, np.float64) | {"pinned": np.bool_}
     names = [field.name for field in msgspec.structs.fields(listing.Row)]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-__all__ = ["Written", "digest", "encode_json", "size", "sync_folder", "write"]
+from peak_trade.errors import RunError
+
+__all__ = ["Written", "digest", "disk_errors", "encode_json", "opened", "size", "sync_folder", "write"]
 
 _READ_ONLY = 0o444
 
@@ -51,6 +54,26 @@ def sync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def opened(name: str | Path, flags: int, within: int | None = None) -> Iterator[int]:
+    """Open a name, in the folder whose descriptor is `within`, and yield the descriptor."""
+    handle = os.open(name, flags, dir_fd=within)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def disk_errors(where: str) -> Iterator[None]:
+    """Raise RunError in place of an OSError, by the file that it names, else by `where`."""
+    try:
+        yield
+    except OSError as error:
+        hint = "check the folder and the disk"
+        raise RunError(f"{error.filename or where}: {error.strerror}", hint=hint) from None
 
 
 def digest(path: Path) -> str:

@@ -4,6 +4,10 @@ Each line is a JSON object with `event`, `time`, `run_id`, what belongs to the e
 before it (of 64 zeros' worth for the first). A line's own sha256 is therefore named by the line after it, and by the
 manifest of the run that it starts. Writers take turns by a lock on the file; each line is on disk before they go on.
 The ledger outlives the runs: removing a run appends to it, and takes nothing away.
+
+What a line means for its run stands in `EVENTS`, and nowhere else. A run ends once: an end after its end, as any line
+where `EVENTS` has no place for it, changes nothing and is for `verify` to name. So is an event that a later version
+wrote and this one does not know: it is kept, and never taken for a state.
 """
 
 from __future__ import annotations
@@ -23,9 +27,31 @@ from msgspec import Struct
 
 from peak_trade.evidence.files import sync_folder, write_all
 
-__all__ = ["EVENTS", "GENESIS", "Entry", "Ledger", "Reading", "now"]
+__all__ = ["ENDED", "EVENTS", "GENESIS", "Entry", "Event", "History", "Ledger", "Reading", "now"]
 
-EVENTS = ("start", "sealed", "failed", "abandoned", "removed")
+
+class Event(Struct, frozen=True):
+    """What a line of this event does to its run: the state that it leads to, and the states in which it may come.
+
+    An event without a `state` tells of a run and leaves its state as it was.
+    """
+
+    state: str
+    after: tuple[str, ...]
+
+
+STARTED, SEALED, FAILED, REMOVED = "started", "sealed", "failed", "removed"
+ENDED = (SEALED, FAILED)
+"""The states of a run that has an end, and whose directory should be there."""
+
+EVENTS = {
+    "start": Event(STARTED, after=("",)),
+    "sealed": Event(SEALED, after=(STARTED,)),
+    "failed": Event(FAILED, after=(STARTED,)),
+    # by `run_dir.recover`, also where a directory does not bear out the seal that was noted before it got its name
+    "abandoned": Event(FAILED, after=(STARTED, *ENDED)),
+    "removed": Event(REMOVED, after=(STARTED, *ENDED)),
+}
 GENESIS = "0" * 64
 _LOG = logging.getLogger("peak_trade.ledger")
 _TAIL = 1 << 16  # bytes read to find the last line; lines are under 2 kB
@@ -47,20 +73,97 @@ class Entry(Struct, frozen=True):
     fields: dict[str, Any]
 
 
+class History(Struct):
+    """One run as the ledger tells of it: all its lines in order, and what those say that `EVENTS` knows.
+
+    `state` is that of the run, `since` the line that led to it; empty and None where no line gives it one. `unknown`
+    are lines of events that this version does not know; `misplaced` those that `EVENTS` has no place for where they
+    stand, each with the state that it found.
+    """
+
+    entries: list[Entry] = []
+    start: Entry | None = None
+    end: Entry | None = None
+    state: str = ""
+    since: Entry | None = None
+    unknown: list[Entry] = []
+    misplaced: list[tuple[Entry, str]] = []
+
+    def add(self, entry: Entry) -> None:
+        """Take the next line in."""
+        self.entries.append(entry)
+        event = EVENTS.get(entry.event)
+        if event is None:
+            self.unknown.append(entry)
+            return
+        if event.state == STARTED and self.start is None:
+            self.start = entry
+        if self.state not in event.after:
+            self.misplaced.append((entry, self.state))
+            if self.state:  # else its first line is lost, and the others still tell
+                return
+        if not event.state:
+            return
+        self.state, self.since = event.state, entry
+        if event.state in ENDED:
+            self.end = entry
+
+    @property
+    def began(self) -> str:
+        """When the run began, as far as the ledger tells."""
+        return (self.start or self.entries[0]).time
+
+    @property
+    def line(self) -> int:
+        """The number of the line that led to its state, which is what orders runs: clocks are set."""
+        return self.since.line if self.since else 0
+
+    @property
+    def manifest(self) -> str | None:
+        """The sha256 of the manifest that sealed the run."""
+        return self.end.fields.get("manifest") if self.end else None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What its start and its end tell of the run; of its other lines, each speaks of something else."""
+        return {key: value for entry in (self.start, self.end) if entry for key, value in entry.fields.items()}
+
+
 class Reading(Struct):
     """All entries, and what is wrong with the chain: (line, what was expected, what was found)."""
 
     entries: list[Entry] = []
     broken: list[tuple[int, str, str]] = []
     torn: bool = False  # the last line has no end: a writer was killed, and the next one repairs it
-    _by_run: dict[str, list[Entry]] = {}
+    _histories: dict[str, History] | None = None
 
-    def of(self, run_id: str) -> list[Entry]:
-        """Return the entries of one run, in order."""
-        if not self._by_run:
+    @property
+    def histories(self) -> dict[str, History]:
+        """The history of all that a line names, by run_id, in order of first lines."""
+        if self._histories is None:
+            self._histories = {}
             for entry in self.entries:
-                self._by_run.setdefault(entry.run_id, []).append(entry)
-        return self._by_run.get(run_id, [])
+                self._histories.setdefault(entry.run_id, History()).add(entry)
+        return self._histories
+
+    @property
+    def runs(self) -> dict[str, History]:
+        """The histories of runs: of what has a state."""
+        return {run_id: history for run_id, history in self.histories.items() if history.state}
+
+    def of(self, run_id: str) -> History:
+        """Return the history of one run, an empty one where no line names it."""
+        return self.histories.get(run_id) or History()
+
+    @property
+    def removed(self) -> set[str]:
+        """The runs that are removed."""
+        return {run_id for run_id, history in self.histories.items() if history.state == REMOVED}
+
+    @property
+    def unknown(self) -> list[Entry]:
+        """The lines of events that this version does not know."""
+        return [entry for entry in self.entries if entry.event not in EVENTS]
 
     @property
     def head(self) -> str:
@@ -77,8 +180,10 @@ class Ledger:
     def append(self, event: str, run_id: str, *, time: str = "", **fields: Any) -> str:
         """Add a line (of `time`, else of now), on disk when this returns, and return its sha256.
 
-        Raises OSError where it can't be written; the ledger is then as it was.
+        Raises OSError where it can't be written; the ledger is then as it was. KeyError for an event that is none of
+        `EVENTS`: what is written here can be read here.
         """
+        EVENTS[event]
         new = not self.path.exists()
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -119,6 +224,13 @@ class Ledger:
             _LOG.warning("the ledger's last line was torn (%d bytes); set aside in ledger.torn", len(torn))
         last = whole.rpartition(b"\n")[2]
         return size, hashlib.sha256(last).hexdigest() if newline else GENESIS
+
+    def names(self, run_id: str) -> bool:
+        """Tell whether a line speaks of this run, without reading what it says: a run under way asks."""
+        try:
+            return f'"run_id":"{run_id}"'.encode() in self.path.read_bytes()
+        except FileNotFoundError:
+            return False
 
     def read(self) -> Reading:
         """Read every line and check the chain; a ledger that does not exist is empty."""

@@ -32,8 +32,9 @@ class Subject(Struct, frozen=True):
 class Predicate(Struct, frozen=True, rename="camel"):
     """What was asked, what it was made from, what came out, and the circumstances.
 
-    `status` is `sealed` or `failed`; `results` holds the digests over typed values and `summary`, the few statistics
-    that lists show; `receipts` every optional part that was skipped, with the reason, and what the evidence cost;
+    `status` is `sealed` or `failed`; `results` holds the digests over typed values, `summary`, the few statistics that
+    lists show, and `statistics`, the keys of stats.json with the edition of each one's definition (which manifests of
+    version 0.1 have not); `receipts` every optional part that was skipped, with the reason, and what the evidence cost;
     `ledger` names the sha256 of the ledger line that this run's START record is.
     """
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from peak_trade.evidence import run_dir
 from peak_trade.evidence.files import size
-from peak_trade.evidence.ledger import Ledger
-from peak_trade.ops import retention
+from peak_trade.evidence.results import Results
+from peak_trade.ops import removal
 
 __all__ = ["Finding", "examine", "extras", "pins"]
 
@@ -45,14 +45,14 @@ class Finding(NamedTuple):
     needed: bool = False
 
 
-def examine(root: Path, results: Path) -> list[Finding]:
+def examine(root: Path, results: Results) -> list[Finding]:
     """Look at everything, in the order in which a newcomer would set it up.
 
     `root` is the checkout, `results` the directory that holds the runs; it need not exist.
     """
     pinned = root / "constraints.txt"  # an installed package has none
     tools = [_python(), *_tools(), *extras(), *([pins(pinned)] if pinned.is_file() else [])]
-    return [*tools, *_runs(results), _ledger(results), _disk(results)]
+    return [*tools, *_runs(results), _ledger(results), _disk(results.path)]
 
 
 def extras(distribution: str = "peak-trade") -> Iterator[Finding]:
@@ -112,27 +112,27 @@ def _tool(name: str, hint: str, *, needed: bool = False) -> Finding:
     return Finding(name, "ok", f"{version[0] if version else '?'} at {path}")
 
 
-def _runs(results: Path) -> Iterator[Finding]:
+def _runs(results: Results) -> Iterator[Finding]:
     """Bring the runs and removals of dead processes to their end, and tell of each, and of runs still going on."""
-    mended = run_dir.recover(results) + retention.finish(results)
+    mended = run_dir.recover(results) + removal.finish(results)
     yield from (Finding(f"run {run_id[:8]}", "mended", what) for run_id, what in mended)
     going = [left.run_id[:8] for left in run_dir.unfinished(results) if left.alive]
-    yield Finding(
-        "runs", "ok", f"{len(run_dir.runs(results))} finished, {len(going)} going on {' '.join(going)}".rstrip()
-    )
+    yield Finding("runs", "ok", f"{len(results.runs())} finished, {len(going)} going on {' '.join(going)}".rstrip())
 
 
-def _ledger(results: Path) -> Finding:
+def _ledger(results: Results) -> Finding:
     """Tell whether each line of the ledger is one, and follows from the one before."""
     try:
-        reading = Ledger(results).read()
+        reading = results.reading()
     except OSError as error:
         return Finding("ledger", "broken", f"can't be read: {error.strerror}", "check the folder", needed=True)
     if reading.broken:
         return Finding(
             "ledger", "broken", f"not whole at line {reading.broken[0][0]}", "just verify --all", needed=True
         )
-    return Finding("ledger", "ok", f"{len(reading.entries)} lines, each chained to the one before")
+    events = sorted({entry.event for entry in reading.unknown})
+    more = f"; this version does not know the event {', '.join(events)}" if events else ""
+    return Finding("ledger", "ok", f"{len(reading.entries)} lines, each chained to the one before{more}")
 
 
 def _disk(results: Path) -> Finding:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 from peak_trade.ops.call import call
 from peak_trade.ops.git import Git
 from peak_trade.ops.words import counted, markdown, paragraphs
@@ -122,7 +122,7 @@ def _files(git: Git, parent: str, commit: str) -> Iterator[tuple[str, str]]:
 
 
 def write(
-    root: Path, merge: Merge, results: Path, *, why: str | None = None, verification: list[Result] | None = None
+    root: Path, merge: Merge, results: Results, *, why: str | None = None, verification: list[Result] | None = None
 ) -> str:
     """Write the log of `merge`, or bring its generated parts up to date; return `written`, `updated` or `unchanged`.
 
@@ -151,7 +151,7 @@ def write(
     return "written" if old is None else "updated"
 
 
-def check(root: Path, merge: Merge, results: Path) -> Iterator[str]:
+def check(root: Path, merge: Merge, results: Results) -> Iterator[str]:
     """Yield what is wrong with the log of `merge`: parts that were edited or are stale, a ledger that is another."""
     text = log_path(root, merge.number).read_text(encoding="utf-8")
     yield from _tampered(text)
@@ -161,7 +161,7 @@ def check(root: Path, merge: Merge, results: Path) -> Iterator[str]:
             yield f"the generated part `{part['name']}` is not what git says"
     named = _HEAD.search(text)
     if named:
-        entries = Ledger(results).read().entries
+        entries = results.reading().entries
         line, sha256 = int(named[1]), named[2]
         if not any(entry.line == line and entry.sha256 == sha256 for entry in entries):
             yield f"the ledger has no line {line} with the digest that the log names"
@@ -183,9 +183,9 @@ def index(root: Path) -> str:
     return f"cog: {done.reason}" if done.code else ""
 
 
-def ledger_head(results: Path) -> str:
+def ledger_head(results: Results) -> str:
     """Return the ledger's last line as the log names it: its number and its digest."""
-    reading = Ledger(results).read()
+    reading = results.reading()
     return (
         f"Line {len(reading.entries)}, sha256 `{reading.head}`"
         if reading.entries
@@ -193,7 +193,7 @@ def ledger_head(results: Path) -> str:
     )
 
 
-def _new(merge: Merge, results: Path, why: str | None, verification: list[Result] | None) -> str:
+def _new(merge: Merge, results: Results, why: str | None, verification: list[Result] | None) -> str:
     parts = _from_git(merge) | _observed(results, verification)
     blocks = {name: _part(name, body) for name, body in parts.items()}
     said = _WHY.search(why or "")
@@ -223,7 +223,7 @@ def _from_git(merge: Merge) -> dict[str, str]:
     }
 
 
-def _observed(results: Path, verification: list[Result] | None) -> dict[str, str]:
+def _observed(results: Results, verification: list[Result] | None) -> dict[str, str]:
     outcomes = [f"- `{command}`: {markdown(outcome)}" for command, outcome in verification or []]
     none = "Nothing was run for this log yet; `just post-merge` with `--pr` runs the checks and writes them here.\n"
     return {

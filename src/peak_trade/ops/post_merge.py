@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from peak_trade.errors import PeakError
-from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 from peak_trade.ops import gh, git_state, merge_log
 from peak_trade.ops.call import TIMED_OUT, call
 from peak_trade.ops.git import Git
@@ -41,7 +41,7 @@ class Step(NamedTuple):
 
 def verify(
     root: Path,
-    results: Path,
+    results: Results,
     *,
     expected: str | None = None,
     number: int | None = None,
@@ -157,8 +157,8 @@ def _verify_said(out: str) -> str:
     return f"{counted(len(runs), 'run')} intact"
 
 
-def _ledger(results: Path) -> Step:
-    reading = Ledger(results).read()
+def _ledger(results: Results) -> Step:
+    reading = results.reading()
     if reading.broken:
         return Step("ledger", "failed", f"broken at line {reading.broken[0][0]}", "just verify --all")
     if not reading.entries:
@@ -166,7 +166,9 @@ def _ledger(results: Path) -> Step:
     return Step("ledger", "ok", f"line {len(reading.entries)}, sha256 {reading.head}")
 
 
-def _log(git: Git, number: int, told: dict[str, Any] | str, results: Path, verification: list[Result] | None) -> Step:
+def _log(
+    git: Git, number: int, told: dict[str, Any] | str, results: Results, verification: list[Result] | None
+) -> Step:
     """Write the log of the merge, or check the one that is there."""
     path = merge_log.log_path(git.root, number)
     try:

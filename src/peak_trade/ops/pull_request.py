@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from peak_trade.errors import InputError
+from peak_trade.evidence.results import Results
 from peak_trade.ops.git import Git
 from peak_trade.ops.git_state import Base
 from peak_trade.ops.merge_log import ledger_head
@@ -61,7 +62,7 @@ def read(git: Git, base: Base) -> Change:
     return Change(branch, base, [(subject, rest.strip()) for subject, _, rest in parts], areas)
 
 
-def body(root: Path, change: Change, verification: list[tuple[str, str]], results: Path) -> str:
+def body(root: Path, change: Change, verification: list[tuple[str, str]], results: Results) -> str:
     """Return the template of `root` with what is known filled in after its markers.
 
     Raises:

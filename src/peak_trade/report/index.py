@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from peak_trade.evidence.run_dir import runs
+from peak_trade.evidence.results import Results
 from peak_trade.report.markup import number, percent, text
 from peak_trade.report.render import OUTPUT, replace
 from peak_trade.report.svg import through
@@ -32,12 +32,12 @@ _WIDTH, _HEIGHT = 240, 56  # units of a curve
 _COLUMNS = ("Run", "Started (UTC)", "Strategy", "Symbol", "Status", "Return", "Sharpe", "Max drawdown", "Equity")
 
 
-def write(results: Path) -> Path:
+def write(results: Results) -> Path:
     """Write `results/index.html` over every run that the ledger or a directory tells of, and return its path.
 
     Raises OSError where it can't be written.
     """
-    listed, there = listing.rows(results), {path.name for path in runs(results)}
+    listed, there = listing.rows(results), {path.name for path in results.runs()}
     files = resources.files("peak_trade.report")
     script = (files / "index.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -46,7 +46,7 @@ def write(results: Path) -> Path:
         "count": f"{len(listed):,}",
         "head": "".join(_head(name) for name in _COLUMNS),
         "limit": str(_SHOWN),
-        "rows": "\n".join(_row(results, row, there, place >= _SHOWN) for place, row in enumerate(listed)),
+        "rows": "\n".join(_row(results.path, row, there, place >= _SHOWN) for place, row in enumerate(listed)),
         "more": "" if len(listed) > _SHOWN else " hidden",
         "script": script,
     }
@@ -54,7 +54,7 @@ def write(results: Path) -> Path:
     for name, content in parts.items():
         before, _, after = page.partition("{" + name + "}")
         page = before + content + after
-    path = results / "index.html"
+    path = results.path / "index.html"
     replace(path, page)
     return path
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.evidence.ledger import now
+from peak_trade.evidence.results import Results
 from peak_trade.report.markup import Markdown, raw, text
 from peak_trade.report.run import Run, find
 from peak_trade.report.sections import SECTIONS, Section
@@ -19,7 +20,7 @@ def open_page(which: object, *, results: Path) -> Page:
 
     Raises InputError where there is no such run, or more than one.
     """
-    return Page(find(str(which), results))  # Quarto reads a value of digits as a number
+    return Page(find(str(which), Results(results)))  # Quarto reads a value of digits as a number
 
 
 class Page:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from peak_trade.errors import RunError
-from peak_trade.evidence.run_dir import runs
+from peak_trade.evidence.results import Results
 from peak_trade.report.builtin import Builtin
 from peak_trade.report.quarto import NotInstalled, Quarto
 from peak_trade.report.renderer import CellRaised, MissingTools, Renderer
@@ -213,9 +213,9 @@ def choose(name: str, qmd: Path) -> Renderer:
     return quarto if name == "quarto" else _QuartoFirst(quarto)
 
 
-def missing(results: Path) -> list[Path]:
+def missing(results: Results) -> list[Path]:
     """Return the directories of the runs that have no report yet."""
-    return [path for path in runs(results) if not (path / OUTPUT).is_file()]
+    return [path for path in results.runs() if not (path / OUTPUT).is_file()]
 
 
 def show(html: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from peak_trade.errors import RunError
 from peak_trade.evidence import manifest, run_dir, tables
+from peak_trade.evidence.results import Results
 from peak_trade.market.trades import Trades
 from peak_trade.shown import telemetry
 from peak_trade.stats.values import Floats
@@ -24,12 +25,12 @@ _BENCHMARK = ("timestamp", "close", "equity")
 _LOG_TAIL = 40  # lines
 
 
-def find(which: str, results: Path) -> Path:
-    """Return the directory of a run: by its path, or as `peak_trade.evidence.run_dir.find` does within `results`."""
+def find(which: str, results: Results) -> Path:
+    """Return the directory of a run: by its path, or as `Results.find` does."""
     path = Path(which)
     if len(path.parts) > 1 and path.is_dir():
         return path.absolute()
-    return run_dir.find(results, which)
+    return results.find(which)
 
 
 class Run:

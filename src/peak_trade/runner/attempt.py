@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from peak_trade.config import Config, Source
 from peak_trade.errors import RunError
 from peak_trade.evidence.ledger import now
+from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir, new_run_id, warn_unfinished
 from peak_trade.redact import Redactor
 from peak_trade.runner.log import RunLog
@@ -62,7 +63,7 @@ class Attempt(Struct):
         """Make the working directory, and put the START record on disk; RunError where that can't be written."""
         directory = None
         try:
-            warn_unfinished(results)
+            warn_unfinished(Results(results))
             directory = RunDir.create(results, new_run_id(run_id), given=run_id is not None)
             follows = directory.ledger.append("start", directory.run_id, **asked(source.config))
         except OSError as error:

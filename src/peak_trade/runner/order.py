@@ -146,6 +146,7 @@ def _make(
             "equity_digest": tables.series_digest("equity", equity),
             "trades_digest": tables.trades_digest(result.trades),
             "summary": summary,
+            "statistics": stats.editions(),
         }
         origin = definition(attempt, git, loaded, function, params)
         sha256 = origin["resolvedDependencies"][0]["digest"]["sha256"]

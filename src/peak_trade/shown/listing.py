@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from peak_trade.errors import RunError
-from peak_trade.evidence.ledger import Ledger
-from peak_trade.evidence.run_dir import pinned, read_manifest, removed, runs, unfinished
+from peak_trade.evidence.ledger import ENDED, REMOVED, STARTED
+from peak_trade.evidence.results import Results
+from peak_trade.evidence.run_dir import read_manifest, unfinished
 from peak_trade.text import printable
 
 __all__ = ["Row", "aligned", "as_table", "describe", "distinct", "rows", "summary"]
-
-_STATUS = {"sealed": "sealed", "failed": "failed", "abandoned": "failed", "removed": "removed"}
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class Row(Struct, frozen=True, kw_only=True):
         return msgspec.structs.asdict(self)
 
 
-def rows(results: Path) -> list[Row]:
+def rows(results: Results) -> list[Row]:
     """Return every run, newest first.
 
     The ledger tells of runs in order, also of removed ones; a directory that it does not know (a copy from elsewhere)
@@ -48,30 +48,33 @@ def rows(results: Path) -> list[Row]:
     Raises RunError where the ledger can't be read.
     """
     left = {run.run_id: run.alive for run in unfinished(results)}  # first: a run that ends now has its end below
+    with _ledger_readable(results):
+        histories = results.reading().runs
+    there = {path.name: path for path in results.runs()}
     known: dict[str, dict[str, Any]] = {}
-    try:
-        entries = Ledger(results).read().entries
-    except OSError as error:
-        raise RunError(f"{results.name}/ledger.jsonl: {error.strerror}") from None
-    for entry in entries:
-        run = known.setdefault(entry.run_id, {"started": entry.time})
-        run |= entry.fields | {"event": entry.event, "status": _STATUS.get(entry.event, "unfinished")}
-    there = {path.name: path for path in runs(results)}
-    for run_id, run in known.items():
+    for run_id, history in histories.items():
+        status = "unfinished" if history.state == STARTED else history.state
         if run_id in left and run_id not in there:
-            run["status"] = "running" if left[run_id] else "unfinished"
-        elif run["event"] in ("sealed", "failed") and run_id not in there:
-            run["status"] = "missing"
-    try:
-        for run_id in removed(results, [run_id for run_id, run in known.items() if run["status"] == "missing"]):
-            known[run_id]["status"] = "removed"  # since the ledger was read above
-    except OSError as error:
-        raise RunError(f"{results.name}/ledger.jsonl: {error.strerror}") from None
+            status = "running" if left[run_id] else "unfinished"
+        elif history.state in ENDED and run_id not in there:
+            status = "missing"
+        known[run_id] = history.fields | {"started": history.began, "status": status}
+    with _ledger_readable(results):  # again: what is missing may have been removed since
+        for run_id in results.removed(run_id for run_id, run in known.items() if run["status"] == "missing"):
+            known[run_id]["status"] = REMOVED
     for run_id in there.keys() - known.keys():
         known[run_id] = _from_directory(there[run_id])
-    keeps = pinned(results)
+    keeps = results.pinned()
     listed = [_row(run_id, run, run_id in keeps) for run_id, run in reversed(known.items())]
     return sorted(listed, key=lambda row: row.started, reverse=True)
+
+
+@contextmanager
+def _ledger_readable(results: Results) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{results.path.name}/ledger.jsonl: {error.strerror}") from None
 
 
 def _from_directory(path: Path) -> dict[str, Any]:
@@ -172,7 +175,7 @@ def describe(run_dir: Path) -> dict[str, Any]:
     return {
         "run_id": sealed.run_id,
         "status": predicate.status,
-        "pinned": sealed.run_id in pinned(run_dir.parent),
+        "pinned": sealed.run_id in Results(run_dir.parent).pinned(),
         "error": predicate.error,
         "config": loaded.get("config_snapshot", {}),
         "stats": loaded.get("stats", {}),

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import run_dir
+from peak_trade.evidence.results import Results
 from peak_trade.shown import otlp
 from peak_trade.shown.otlp import Key, Log, Signal, Span
 
@@ -60,7 +60,7 @@ class Telemetry(Struct):
 
 def folders(results: Path) -> dict[str, list[File]]:
     """Return the files with telemetry below `results`, by the run_id or other id of their folder, none of them read."""
-    named = {path.name: None for path in run_dir.runs(results)} | dict.fromkeys(_operations(results))
+    named = {path.name: None for path in Results(results).runs()} | dict.fromkeys(_operations(results))
     found = {name: files(results, name) for name in sorted(named)}
     return {name: listed for name, listed in found.items() if listed}
 
@@ -97,14 +97,14 @@ def _operations(results: Path) -> list[str]:
 
 
 def find(results: Path, which: str) -> str:
-    """Return the id of a folder: of a run, named as `run_dir.find` does, else of what `.telemetry/` alone has.
+    """Return the id of a folder: of a run, named as `Results.find` does, else of what `.telemetry/` alone has.
 
     Raises InputError where there is none, or more than one.
     """
     start = which.strip().lower()
     others = [name for name in _operations(results) if start and name.startswith(start)]
-    if not others or any(path.name.startswith(start) for path in run_dir.runs(results)):
-        return run_dir.find(results, which).name
+    if not others or any(path.name.startswith(start) for path in Results(results).runs()):
+        return Results(results).find(which).name
     if len(others) > 1:
         shown = ", ".join(others[:5]) + (", …" if len(others) > 5 else "")
         raise InputError(f"{which!r} is the start of {len(others)}: {shown}", hint="give more of the id")

@@ -55,7 +55,7 @@ from peak_trade.stats.sample import (
     value_at_risk,
     volatility,
 )
-from peak_trade.stats.table import STATS, Stat, Stats, compute, reasons_as_markdown, stats_as_markdown
+from peak_trade.stats.table import STATS, Stat, Stats, compute, editions, reasons_as_markdown, stats_as_markdown
 from peak_trade.stats.values import REASONS, Undefined
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "calmar",
     "compute",
     "drawdown",
+    "editions",
     "expectancy",
     "expected_shortfall",
     "exposure",

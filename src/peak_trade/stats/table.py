@@ -15,7 +15,7 @@ from peak_trade.stats import equity as curve
 from peak_trade.stats import sample as spread
 from peak_trade.stats.values import REASONS, Floats, NoValueError, Times, Undefined, need, total
 
-__all__ = ["STATS", "Stat", "Stats", "Unit", "compute", "reasons_as_markdown", "stats_as_markdown"]
+__all__ = ["STATS", "Stat", "Stats", "Unit", "compute", "editions", "reasons_as_markdown", "stats_as_markdown"]
 
 Unit = Literal["count", "bars", "days", "years", "per year", "quote", "fraction", "ratio", "probability"]
 """`quote` is an amount of quote currency, `fraction` of something (0.05 is 5 %), `ratio` a pure number."""
@@ -73,12 +73,17 @@ class Run(NamedTuple):
 
 
 class Stat(NamedTuple):
-    """One row: a key of stats.json, its unit, its definition in a line, and the function that works it out."""
+    """One row: a key of stats.json, its unit, its definition in a line, and the function that works it out.
+
+    A run is sealed with the `edition` of each definition. Who lets a key mean another value raises it, so that older
+    runs are not held against what they never were.
+    """
 
     key: str
     unit: Unit
     definition: str
     of: Callable[[Run], float | Undefined]
+    edition: int = 1
 
 
 STATS = (
@@ -345,6 +350,11 @@ def compute(
 @total
 def _work_out(stat: Stat, run: Run) -> float | int:
     return need(stat.of(run)) + 0  # -0.0 becomes 0.0: nobody wants to read that nothing was lost, negatively
+
+
+def editions() -> dict[str, int]:
+    """Return the edition of each statistic's definition, by key."""
+    return {stat.key: stat.edition for stat in STATS}
 
 
 def stats_as_markdown() -> str:

@@ -22,8 +22,7 @@ import msgspec
 
 from peak_trade.config import Tracking
 from peak_trade.errors import RunError
-from peak_trade.evidence.ledger import Ledger
-from peak_trade.evidence.run_dir import latest, runs
+from peak_trade.evidence.results import Results
 from peak_trade.tracking import receipt as receipts
 from peak_trade.tracking.receipt import Receipt
 from peak_trade.tracking.store import Store, redactor
@@ -119,13 +118,13 @@ def settings(run_dir: Path) -> Tracking:
         return Tracking()
 
 
-def pending(results: Path) -> list[Path]:
+def pending(results: Results) -> list[Path]:
     """Return all finished runs, sealed and failed, the oldest first.
 
     Which of them the store has already turns out while they are logged: see `track`.
     """
-    there = {path.name: path for path in runs(results)}
-    known = [run_id for run_id in latest(Ledger(results).read().entries) if run_id in there]
+    there = {path.name: path for path in results.runs()}
+    known = [run_id for run_id in results.reading().runs if run_id in there]
     return [there[run_id] for run_id in dict.fromkeys([*known, *there])]
 
 

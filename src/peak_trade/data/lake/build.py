@@ -28,8 +28,8 @@ from peak_trade.data.lake.commit import Live
 from peak_trade.data.lake.writer import GRACE_S, Writer, writing
 from peak_trade.errors import InputError, PeakError, RunError
 from peak_trade.evidence import manifest
-from peak_trade.evidence.ledger import Entry, Ledger, Reading
-from peak_trade.evidence.run_dir import WORKING, latest, runs
+from peak_trade.evidence.ledger import ENDED, REMOVED, Entry, History, Reading
+from peak_trade.evidence.results import WORKING, Results
 from peak_trade.market.fingerprint import fingerprint
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.shown import telemetry
@@ -40,7 +40,6 @@ __all__ = ["Built", "build"]
 RUNS = 1_000  # of a batch
 BYTES = 128 << 20  # of a batch's files, at most
 RECORDS = 200_000  # spans and log records that are held at once, and those of one folder more
-_ENDS = ("sealed", "failed", "abandoned")
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _STATISTICS = [stat.key for stat in schema.STATS]
 _NUMBERED = frozenset({"trade_id", "bars_held"})
@@ -80,7 +79,7 @@ class _Run(Struct):
 
 
 def build(
-    results: Path,
+    results: Results,
     lake: Path,
     *,
     root: Path | None,
@@ -106,7 +105,7 @@ def build(
 
 
 class _Build:
-    def __init__(self, writer: Writer, results: Path, root: Path | None, anew: bool) -> None:
+    def __init__(self, writer: Writer, results: Results, root: Path | None, anew: bool) -> None:
         self.writer, self.results, self.root = writer, results, root
         self.tables = dict(writer.commit.tables)
         self.bars = set(writer.commit.bars)
@@ -131,13 +130,13 @@ class _Build:
         return self.tables.get(name) or Live(schema.duckdb_types(table), list(table.partitions))
 
     def go(self, progress: Callable[[int, int], None]) -> None:
-        there = runs(self.results)  # before the ledger: what is removed from now on is no run that is missing
-        ledger = Ledger(self.results).read()
+        there = self.results.runs()  # before the ledger: what is removed from now on is no run that is missing
+        ledger = self.results.reading()
         known = self._known()
-        self.gone = {run_id for run_id, entry in latest(ledger.entries).items() if entry.event == "removed"}
+        self.gone = ledger.removed
         known |= dict.fromkeys(self._keep(known), "removed")
         new, ended = self._news(there, ledger, known)
-        sealed = {entry.run_id: entry.fields.get("manifest") for entry in ledger.entries if entry.event in _ENDS}
+        sealed = {run_id: history.manifest for run_id, history in ledger.runs.items()}
         back = {path.name for path in new} & known.keys()
         if stale := (back | {str(row["run_id"]) for row in ended}) & set(known):
             for table in schema.TABLES.values():
@@ -147,12 +146,12 @@ class _Build:
         for batch in _batches(new, sealed, progress):
             found = [run for run in batch if not run.error]
             for run in batch:
-                if run.error and (self.results / run.row["run_id"]).is_dir():  # else it has just been removed
+                if run.error and (self.results.path / run.row["run_id"]).is_dir():  # else it has just been removed
                     self.built.broken.append((run.row["run_id"], run.error))
             found = self._take_series(found)
             self._take_bars(found)
             self._add_runs(found)
-            self._add_ledger(line for run in found for line in ledger.of(run.row["run_id"]))
+            self._add_ledger(line for run in found for line in ledger.of(run.row["run_id"]).entries)
             done += len(batch)
             if done < len(new) and not self.built.anew:
                 self._publish()
@@ -215,29 +214,29 @@ class _Build:
         self, paths: Sequence[Path], ledger: Reading, known: dict[str, str]
     ) -> tuple[list[Path], list[dict[str, Any]]]:
         """Return the directories to read, and the rows of the runs of which only the ledger tells."""
-        newest = latest(ledger.entries)
         there = {path.name: path for path in paths}
-        removed = {run_id for run_id, entry in newest.items() if entry.event == "removed"}
+        removed = ledger.removed
         new = [
             path
             for run_id, path in there.items()
             if run_id not in removed and known.get(run_id) in (None, "missing", "removed")
         ]
         ended = []
-        for run_id, entry in newest.items():
+        for run_id, history in ledger.runs.items():
             if run_id in removed:
-                status = "removed"
-            elif entry.event in _ENDS and run_id not in there and not self._somewhere(run_id):
+                status = REMOVED
+            elif history.state in ENDED and run_id not in there and not self._somewhere(run_id):
                 status = "missing"
             else:
                 continue
             if known.get(run_id) != status:
-                ended.append(_row_of_ledger(status, ledger.of(run_id)))
+                ended.append(_row_of_ledger(run_id, status, history))
         return new, ended
 
     def _somewhere(self, run_id: str) -> bool:
         """Tell whether a run is there after all: it may have got its final name since the folder was listed."""
-        places = self.results / run_id, self.results / WORKING / run_id, self.results / run_id
+        results = self.results.path
+        places = results / run_id, results / WORKING / run_id, results / run_id
         return any(place.is_dir() for place in places)
 
     def _drop(self, name: str, column: str, values: set[str]) -> None:
@@ -314,7 +313,7 @@ class _Build:
         def rows(name: str, columns: Sequence[str]) -> Any:
             return parts.read_rows(self.writer.lake, name, self.live(name).parts, columns)
 
-        now = traces.state_of(self.results)
+        now = traces.state_of(self.results.path)
         before = rows("telemetry", ["folder", "file", "bytes", "modified", "repeated"])
         stale = traces.changed(before, now) - (self.gone - now.keys())
         if stale & set(before["folder"].to_pylist()):
@@ -323,7 +322,7 @@ class _Build:
         known = traces.keys(rows("spans", ["run_id", "trace_id", "span_id"])) if stale else set()
         waiting: list[telemetry.Telemetry] = []
         for folder in sorted(stale & now.keys()):
-            waiting.append(telemetry.read(self.results, folder, known))
+            waiting.append(telemetry.read(self.results.path, folder, known))
             known.update(span.key for span in waiting[-1].spans)
             if sum(len(told.spans) + len(told.logs) for told in waiting) >= RECORDS:
                 self._add_telemetry(waiting)
@@ -331,12 +330,12 @@ class _Build:
         self._add_telemetry(waiting)
 
     def _add_telemetry(self, told: Sequence[telemetry.Telemetry]) -> None:
-        for name, rows in traces.to_tables(told, self.results).items():
+        for name, rows in traces.to_tables(told, self.results.path).items():
             self._add(name, rows)
         self.built.spans += sum(len(one.spans) for one in told)
         self.built.logs += sum(len(one.logs) for one in told)
         files = [file for one in told for file in one.files if file.skipped]
-        self.built.torn |= {traces.path_of(file, self.results): file.skipped for file in files}
+        self.built.torn |= {traces.path_of(file, self.results.path): file.skipped for file in files}
 
     def _take_bars(self, found: Iterable[_Run]) -> None:
         """Bring the bars of runs in, each once, through the same door as all other bars."""
@@ -491,19 +490,15 @@ def _row(sealed: manifest.Manifest, digest: str, config: dict[str, Any]) -> dict
     }
 
 
-def _row_of_ledger(status: str, entries: Sequence[Entry]) -> dict[str, Any]:
+def _row_of_ledger(run_id: str, status: str, history: History) -> dict[str, Any]:
     """Return the row of a run whose directory has gone, by what the ledger says."""
-    known: dict[str, Any] = {}
-    end = None
-    for entry in entries:
-        known |= entry.fields if entry.event != "removed" else {}
-        end = entry.time if entry.event in _ENDS else end
+    known = history.fields
     asked = {key: known.get(key) for key in ("strategy", "symbol", "timeframe", *_STATISTICS)}
     return asked | {
-        "run_id": entries[0].run_id,
+        "run_id": run_id,
         "status": status,
-        "started_at": _time(entries[0].time),
-        "finished_at": _time(end),
+        "started_at": _time(history.began),
+        "finished_at": _time(history.end.time) if history.end else None,
         "data_digest": known.get("data"),
         "manifest_digest": known.get("manifest"),
     }

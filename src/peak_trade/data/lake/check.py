@@ -20,8 +20,8 @@ from msgspec import Struct
 from peak_trade.data.lake import commit, parts, query, schema
 from peak_trade.data.lake.commit import Commit, Part
 from peak_trade.errors import PeakError
-from peak_trade.evidence import run_dir
-from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED
+from peak_trade.evidence.results import Results
 from peak_trade.market.bars import Bars
 from peak_trade.market.calendar import count_gaps
 from peak_trade.market.contract import Violations, check_ohlcv, check_trades
@@ -63,7 +63,7 @@ class Checked(Struct):
         return "\n".join([*map(str, self.findings), *(f"gaps: {line}" for line in self.gaps), total])
 
 
-def check(lake: Path, results: Path | None = None) -> Checked:
+def check(lake: Path, results: Results | None = None) -> Checked:
     """Check the newest commit of a lake, and that its runs are those of `results`, where that has a ledger.
 
     Raises InputError where there is no lake.
@@ -100,22 +100,21 @@ class _Check:
         checked.strays = sum(path not in known for path in commit.files_of(self.lake))
         return checked
 
-    def check_origin(self, results: Path) -> None:
+    def check_origin(self, results: Results) -> None:
         """Find the runs that `results` never had; one that was removed is still in its ledger, and keeps its rows."""
-        ledger = Ledger(results)
         live = self.commit.tables.get("runs")
         if (
             live is None
-            or not ledger.path.exists()
+            or not results.ledger.path.exists()
             or any(found.table == "runs" and found.file for found in self.checked.findings)
         ):
             return
-        known = {entry.run_id for entry in ledger.read().entries} | {path.name for path in run_dir.runs(results)}
+        known = results.reading().runs.keys() | {path.name for path in results.runs()}
         there = parts.read_rows(self.lake, "runs", live.parts, ["run_id"])["run_id"].to_pylist()
         if foreign := sorted(set(there) - known):
             named = ", ".join(run_id[:8] for run_id in foreign[:3]) + (" and others" if foreign[3:] else "")
-            what = f"{len(foreign):,} run{'s are' if foreign[1:] else ' is'} of other results than {results} ({named})"
-            self.add("runs", "", None, f"{what}: just lake-build --rebuild leaves them out")
+            what = f"{len(foreign):,} run{'s are' if foreign[1:] else ' is'} of other results than {results.path}"
+            self.add("runs", "", None, f"{what} ({named}): just lake-build --rebuild leaves them out")
 
     def add(self, table: str, file: str, row: int | None, what: str) -> None:
         self.checked.findings.append(Finding(table, file, row, what))
@@ -201,7 +200,8 @@ class _Check:
                 )
                 if wrong:
                     self.add(name, "", None, f"{wrong:,} runs have another number of rows than `runs.{own}` says")
-            told = "SELECT DISTINCT run_id FROM ledger WHERE event IN ('sealed', 'failed', 'abandoned', 'removed')"
+            events = ", ".join(f"'{name}'" for name, event in EVENTS.items() if event.state in (*ENDED, REMOVED))
+            told = f"SELECT DISTINCT run_id FROM ledger WHERE event IN ({events})"
             if lost := count(f"SELECT count(*) FROM ({told}) ANTI JOIN runs USING (run_id)"):
                 self.add("ledger", "", None, f"{lost:,} runs have ended that `runs` has not (just lake-build)")
             if lost := count(f"SELECT count(*) FROM runs ANTI JOIN ({told}) USING (run_id)"):

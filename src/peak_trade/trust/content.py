@@ -1,0 +1,236 @@
+"""Do a run's sealed files agree with each other, with the ledger, and with the data where that is still there?
+
+The config is resolved again from the file as given; statistics and money are worked out again from equity and trades;
+the bars are loaded again and their fingerprint compared.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import tomllib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+import peak_trade
+from peak_trade import stats
+from peak_trade.config import Config, locate, parse
+from peak_trade.errors import InputError
+from peak_trade.evidence import manifest, tables
+from peak_trade.evidence.ledger import Entry, History
+from peak_trade.evidence.run_dir import ERROR
+from peak_trade.market import calendar, fingerprint, ohlcv
+from peak_trade.market.trades import Trades
+from peak_trade.trust import money, statistics
+from peak_trade.trust.verdict import Verdict
+
+__all__ = ["TRADES", "check"]
+
+TRADES = ("trades.csv", "trades.parquet")
+_EQUITY = ("timestamp", "equity", "drawdown", "position")
+_BENCHMARK = ("timestamp", "close", "equity")
+_CLOSE = 1e-9  # relative: what another processor's summation may change; any edit of a file is seen by its digest
+
+
+def check(
+    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, root: Path | None
+) -> None:
+    """Hold the sealed files of a run, whose digests are right, against each other and against its history.
+
+    The data is looked for below `root`; without one it is left alone.
+    """
+    if sealed.predicate.status == "sealed":
+        _check_sealed(verdict, sealed, contents, history, root)
+    else:
+        _check_failed(verdict, sealed, contents, history)
+
+
+def _check_sealed(
+    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, root: Path | None
+) -> None:
+    definition, results = sealed.predicate.build_definition, sealed.predicate.results
+    config = _check_config(verdict, sealed, contents)
+    verdict.compare(
+        f"{manifest.NAME} config", sealed.files["config_snapshot.toml"], definition["externalParameters"]["config"]
+    )
+    equity = _series(contents, "equity.csv", _EQUITY)
+    verdict.compare("equity.csv", results["equity_digest"], tables.series_digest("equity", equity), "values digest ")
+    benchmark = None
+    if (config.stats.benchmark != "none") != ("benchmark.csv" in contents):
+        verdict.add("benchmark.csv", f"what the config says: {config.stats.benchmark}", "something else")
+    elif "benchmark.csv" in contents:
+        benchmark = _series(contents, "benchmark.csv", _BENCHMARK)
+        _check_benchmark(verdict, config, equity, benchmark)
+    close = _check_data(verdict, sealed, config, equity, root)
+    if benchmark:
+        if close is not None:
+            verdict.agree("benchmark.csv", "close", close, benchmark["close"], 0.0)
+        close = benchmark["close"]
+    called = _called(config)
+    _check_history(verdict, history.start, called)
+    data = {"data": definition["resolvedDependencies"][0]["digest"]["sha256"], "bars": len(equity["timestamp"])}
+    _check_history(verdict, history.end, called | data | results["summary"])
+    name = next(name for name in TRADES if name in contents)
+    try:
+        trades = tables.read_trades(Path(name), contents[name])
+    except ImportError as error:
+        verdict.skip(f"{name} and stats.json", f"{error}; hint: just setup lake")
+        return
+    verdict.compare(name, results["trades_digest"], tables.trades_digest(trades), "values digest ")
+    statistics.check(verdict, contents["stats.json"], results, _figures(config, equity, benchmark, trades))
+    money.check(verdict, name, config, equity, trades, close)
+
+
+def _series(contents: dict[str, bytes], name: str, columns: Sequence[str]) -> dict[str, Any]:
+    return tables.read_series(Path(name), columns, contents[name])
+
+
+def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes]) -> Config:
+    """Hold the config as resolved against the file as given and its overrides, and the manifest against both."""
+    definition, file = sealed.predicate.build_definition, contents["config_snapshot.toml"]
+    snapshot = msgspec.json.decode(contents["config_snapshot.json"])
+    overrides = snapshot.pop("overrides")
+    verdict.compare(f"{manifest.NAME} overrides", overrides, definition["externalParameters"]["overrides"])
+    again = msgspec.json.decode(msgspec.json.encode(parse(file, overrides), enc_hook=repr))
+    # the snapshot has the defaults too, and texts in the form that a parameter's type gives them
+    params = {name: value for name, value in again["strategy"]["params"].items() if not isinstance(value, str)}
+    again["strategy"]["params"] = snapshot["strategy"]["params"] | params
+    asked_for = {".".join(key.split(".")[:2]) for key in overrides} | _keys(file)
+    same = definition["internalParameters"]["environment"]["peak_trade"] == peak_trade.__version__
+    for section, values in again.items():
+        for key, value in values.items():
+            if not same and f"{section}.{key}" not in asked_for:
+                continue  # a default of the version that ran, which a later one may have changed
+            verdict.compare(f"config_snapshot.json {section}.{key}", value, snapshot[section].get(key))
+    config = msgspec.convert(snapshot, Config)
+    verdict.compare(f"{manifest.NAME} seed", config.run.seed, definition["internalParameters"]["seed"])
+    return config
+
+
+def _check_failed(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History) -> None:
+    """Check that all places tell the same of a failed run's error."""
+    if history.end and history.end.event == "failed":  # of an abandoned run, error.json may be what it died of
+        error = sealed.predicate.error or {}
+        verdict.compare(ERROR, error, msgspec.json.decode(contents[ERROR]))
+        config = _check_config(verdict, sealed, contents)
+        _check_history(verdict, history.start, _called(config))
+        _check_history(verdict, history.end, _called(config) | error)
+
+
+def _called(config: Config) -> dict[str, Any]:
+    """Return what the ledger calls a run by."""
+    strategy = config.strategy.name or config.strategy.entrypoint
+    return {"strategy": strategy, "symbol": config.data.symbol, "timeframe": config.data.timeframe}
+
+
+def _check_history(verdict: Verdict, entry: Entry | None, facts: dict[str, Any]) -> None:
+    """Check that the ledger, from which runs are listed, tells of a run what its files do."""
+    if entry is None:
+        return
+    for key, value in facts.items():
+        verdict.compare(f"ledger.jsonl line {entry.line} {key}", value, entry.fields.get(key))
+
+
+def _keys(file: bytes) -> set[str]:
+    """Return the keys of a config's sections, such as `data.path`."""
+    tree = tomllib.loads(file.decode("utf-8").removeprefix("\ufeff"))
+    return {f"{section}.{key}" for section, values in tree.items() if isinstance(values, dict) for key in values}
+
+
+def _figures(config: Config, equity: dict[str, Any], benchmark: dict[str, Any] | None, trades: Trades) -> stats.Stats:
+    """Work every statistic out again, as the run did."""
+    per_year = config.stats.periods_per_year or calendar.periods_per_year(
+        equity["timestamp"], config.data.timeframe, config.data.calendar
+    )
+    return stats.compute(
+        equity["timestamp"],
+        equity["equity"],
+        equity["position"],
+        trades,
+        risk_free_rate=config.stats.risk_free_rate,
+        periods_per_year=per_year,
+        benchmark_equity=benchmark["equity"] if benchmark else None,
+    )
+
+
+def _check_benchmark(verdict: Verdict, config: Config, equity: dict[str, Any], benchmark: dict[str, Any]) -> None:
+    """Check that the benchmark is cash at the first close, then a constant number of units, sold at the last close."""
+    if not np.array_equal(benchmark["timestamp"], equity["timestamp"]):
+        verdict.add("benchmark.csv", "the timestamps of equity.csv", "others")
+        return
+    close, marked, execution = benchmark["close"], benchmark["equity"], config.execution
+    expected = np.full(len(close), execution.initial_cash)
+    if len(close) > 2:
+        expected[1:] = marked[1] / close[1] * close[1:]
+        expected[-1] *= (1 - execution.slippage_bps * 1e-4) * (1 - execution.fee_bps * 1e-4)
+    elif len(close) == 2:
+        expected[1] = marked[1]  # bought and sold within one bar, whose open is not in the file
+    verdict.agree("benchmark.csv", "equity", expected, marked, _CLOSE * float(np.abs(marked).max()))
+
+
+def _check_data(
+    verdict: Verdict, sealed: manifest.Manifest, config: Config, equity: dict[str, Any], root: Path | None
+) -> Any:
+    """Load the bars again, where their file still is, compare the fingerprints, and return the closes if they agree."""
+    bars = sealed.predicate.build_definition["resolvedDependencies"][0]
+    folder = str(sealed.predicate.run_details.get("folder") or ".")
+    if root is None:
+        return None
+    data = config.data
+    try:
+        where = locate(data.path, [root / folder, root])
+    except InputError as error:
+        verdict.skip("the data", error.message)
+        return None
+    columns = tuple(sorted(data.columns.items()))
+    try:
+        found, stamps, close = _fingerprint(
+            where, data.symbol, data.timeframe, columns, data.calendar, data.on_violation, _stamps(where)
+        )
+    except InputError as error:
+        verdict.add(data.path, f"bars with the fingerprint {bars['digest']['sha256']}", error.message.splitlines()[0])
+        return None
+    if found["digest"] != bars["digest"]["sha256"]:
+        changed = fingerprint.compare(bars["annotations"], found)
+        what = f", changed in {', '.join(changed[:6])}{' …' if len(changed) > 6 else ''}" if changed else ""
+        verdict.add(data.path, f"fingerprint {bars['digest']['sha256']}", f"fingerprint {found['digest']}{what}")
+        return None
+    if not np.array_equal(stamps, equity["timestamp"]):
+        verdict.add("equity.csv", "the timestamps of the data", "others")
+        return None
+    return close
+
+
+def _stamps(where: str) -> tuple[tuple[str, int, int], ...]:
+    paths = [where] if os.path.exists(where) else sorted(glob.glob(where, recursive=True))
+    return tuple((path, info.st_mtime_ns, info.st_size) for path in paths for info in [os.stat(path)])
+
+
+@lru_cache(maxsize=8)
+def _fingerprint(
+    where: str,
+    symbol: str,
+    timeframe: str,
+    columns: tuple[tuple[str, str], ...],
+    calendar_name: str,
+    on_violation: Any,
+    stamps: tuple[tuple[str, int, int], ...],
+) -> tuple[dict[str, Any], Any, Any]:
+    """Return fingerprint, timestamps and closes of a data section's bars; many runs share one.
+
+    `stamps` tell when a file has changed.
+    """
+    loaded = ohlcv.load_bars(
+        where,
+        symbol=symbol,
+        timeframe=timeframe,
+        columns=dict(columns) or None,
+        calendar=calendar_name,
+        on_violation=on_violation,
+    )
+    return fingerprint.fingerprint(loaded.bars), loaded.bars.timestamp, loaded.bars.close

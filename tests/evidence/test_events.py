@@ -1,0 +1,247 @@
+"""What the ledger's events do to runs, and that later events, known or not, change nothing that they don't say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from peak_trade import script
+from peak_trade.data.lake import build
+from peak_trade.evidence import ledger
+from peak_trade.evidence.ledger import EVENTS, Entry, Event, History, Ledger
+from peak_trade.evidence.results import Results
+from peak_trade.ops import doctor, removal, retention
+from peak_trade.shown import listing
+from peak_trade.tracking import batch
+from peak_trade.trust import verify
+
+NOTHING_STAYS = retention.Policy(keep=0, days=0)
+
+
+def history(*events: str) -> History:
+    found = History()
+    for line, event in enumerate(events, 1):
+        found.add(Entry(line, "", event, f"time {line}", "a", {event: line}))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ("start", "started"),
+        ("start sealed", "sealed"),
+        ("start failed", "failed"),
+        ("start abandoned", "failed"),
+        ("start sealed abandoned", "failed"),  # a seal that its directory did not bear out
+        ("start sealed removed", "removed"),
+        ("sealed", "sealed"),  # its first line is lost
+        ("start noted", "started"),
+        ("start sealed noted", "sealed"),
+        ("start sealed removed noted", "removed"),
+        ("noted", ""),
+    ],
+)
+def test_a_runs_state_is_what_its_events_make_of_it(events: str, state: str) -> None:
+    assert history(*events.split()).state == state
+
+
+@pytest.mark.parametrize("second", ["sealed", "failed", "start"])
+@pytest.mark.parametrize("first", ["sealed", "failed"])
+def test_a_run_ends_once(first: str, second: str) -> None:
+    found = history("start", first, second)
+    assert (found.state, found.end and found.end.line) == (first, 2)
+    assert [(entry.line, state) for entry, state in found.misplaced] == [(3, first)]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_nothing_brings_a_removed_run_back(event: str) -> None:
+    found = history("start", "sealed", "removed", event)
+    assert found.state == "removed" and [entry.line for entry, _ in found.misplaced] == [4]
+
+
+def test_only_the_start_and_the_end_tell_what_a_run_is() -> None:
+    assert history("start", "noted", "sealed", "noted", "removed").fields == {"start": 1, "sealed": 3}
+
+
+def test_an_unknown_event_is_kept_and_named() -> None:
+    found = history("start", "sealed", "noted")
+    assert [entry.event for entry in found.unknown] == ["noted"]
+    assert [entry.event for entry in found.entries] == ["start", "sealed", "noted"]
+
+
+def test_what_only_an_unknown_event_names_is_no_run(tmp_path: Path) -> None:
+    say(tmp_path, "noted", "11111111-1111-4111-8111-111111111111")
+    reading = Ledger(tmp_path).read()
+    assert reading.runs == {} and len(reading.unknown) == 1
+    assert listing.rows(Results(tmp_path)) == []
+
+
+def test_only_what_can_be_read_is_written(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="noted"):
+        Ledger(tmp_path).append("noted", "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- a ledger of a later version -----------------------------------------------------------------------------------
+
+
+def say(results: Path, event: str, run_id: str, **fields: Any) -> None:
+    """Append a line as a later version would, whose words this one need not know."""
+    path = results / "ledger.jsonl"
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    previous = hashlib.sha256(lines[-1]).hexdigest() if lines else "0" * 64
+    entry = {"event": event, "time": "2031-01-01T00:00:00.000Z", "run_id": run_id, **fields, "prev": previous}
+    path.write_bytes(b"".join(line + b"\n" for line in [*lines, msgspec.json.encode(entry)]))
+
+
+def known(event: Event) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: patch.setitem(ledger.EVENTS, "noted", event)
+
+
+UNKNOWN: Callable[[pytest.MonkeyPatch], None] = lambda patch: None  # noqa: E731 - beside its sibling
+TELLING = known(Event("", after=("started", "sealed", "failed", "removed")))
+NAIVE = known(Event("noted", after=("started", "sealed", "failed", "removed")))
+"""An event that takes the state of the run away, as every event did when a run's newest line was its state."""
+
+
+def noted(evidence: Any) -> Results:
+    """Append an event after the last line of every run."""
+    for run_id in evidence.runs.values():
+        say(evidence.results, "noted", run_id, strategy="another", manifest="0" * 64, bars=-1)
+    return Results(evidence.results)
+
+
+later = pytest.mark.parametrize("words", [UNKNOWN, TELLING], ids=["unknown", "known"])
+
+
+@later
+def test_runs_are_listed_as_before(evidence: Any, words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = listing.rows(Results(evidence.results))
+    words(monkeypatch)
+    assert listing.rows(noted(evidence)) == before
+    assert {row.status for row in before} == {"sealed", "failed"}
+
+
+@later
+def test_runs_are_removed_as_before(evidence: Any, words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    words(monkeypatch)
+    plan = retention.plan(noted(evidence), NOTHING_STAYS)
+    assert [item.action for item in plan.items] == ["remove"] * 5
+    assert [item.run_id for item in plan.items] == list(reversed(evidence.runs.values()))
+    assert len(removal.apply(Results(evidence.results), NOTHING_STAYS).of("removed")) == 5
+    say(evidence.results, "noted", evidence.runs["own"])
+    assert {row.status for row in listing.rows(Results(evidence.results))} == {"removed"}
+    assert evidence.findings() == []
+
+
+@later
+def test_a_directory_that_is_gone_is_missed_as_before(
+    evidence: Any, words: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words(monkeypatch)
+    results = noted(evidence)
+    assert evidence.findings() == []
+    evidence.path("own").rename(evidence.root / "elsewhere")
+    assert [line.split(":")[0] for line in evidence.findings()] == [evidence.runs["own"]]
+    assert {row.run_id: row.status for row in listing.rows(results)}[evidence.runs["own"]] == "missing"
+
+
+@later
+def test_the_lake_has_the_same_rows_and_the_line(evidence: Any, words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = lambda lake: sorted(  # noqa: E731 - used below only
+        map(tuple, rows(lake, "SELECT run_id, status, strategy, manifest_digest, finished_at::VARCHAR FROM runs"))
+    )
+    build.build(Results(evidence.results), evidence.root / "before", root=None)
+    words(monkeypatch)
+    results = noted(evidence)
+    evidence.path("own").rename(evidence.root / "elsewhere")
+    build.build(results, evidence.root / "after", root=None)
+    changed = set(look(evidence.root / "after")) ^ set(look(evidence.root / "before"))
+    assert {(row[0], row[1]) for row in changed} == {
+        (evidence.runs["own"], "sealed"), (evidence.runs["own"], "missing")
+    }  # fmt: skip
+    assert rows(evidence.root / "after", "SELECT count(*) FROM ledger WHERE event = 'noted'") == [(5,)]
+
+
+def rows(lake: Path, sql: str) -> list[Any]:
+    from peak_trade.data.lake import query
+
+    with query.connect(lake) as connection:
+        return list(connection.execute(sql).fetchall())
+
+
+@later
+def test_the_last_run_and_those_to_track_are_the_same(
+    evidence: Any, words: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Results(evidence.results)
+    last, pending = before.find("last"), batch.pending(before)
+    words(monkeypatch)
+    assert (noted(evidence).find("last"), batch.pending(before)) == (last, pending)
+
+
+def test_verify_and_doctor_name_the_event_that_they_do_not_know(evidence: Any) -> None:
+    results = noted(evidence)
+    verdict = evidence.verdicts()["ledger.jsonl"]
+    assert verdict.state == "intact"
+    first = f"line 11: noted of {evidence.runs['builtin']}"
+    assert verdict.unchecked[0] == f"{first}: this version does not know that event"
+    assert len(verdict.unchecked) == 5
+    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), results)}
+    assert found["ledger"].detail.endswith("chained to the one before; this version does not know the event noted")
+
+
+def test_an_event_out_of_place_is_found(evidence: Any) -> None:
+    say(evidence.results, "sealed", evidence.runs["own"], manifest="0" * 64)
+    expected = f"ledger.jsonl line 11: expected abandoned, removed after sealed of {evidence.runs['own']}, found sealed"
+    assert evidence.findings() == [expected]
+    assert listing.rows(Results(evidence.results))[-1].status == "sealed"
+    assert verify.verify(evidence.path("own")).state == "intact"
+
+
+def test_an_event_that_takes_the_state_away_is_seen_by_these_tests(
+    evidence: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    NAIVE(monkeypatch)
+    results = noted(evidence)
+    assert {row.status for row in listing.rows(results)} == {"noted"}
+    assert retention.plan(results, NOTHING_STAYS).of("remove") == []
+    evidence.path("own").rename(evidence.root / "elsewhere")
+    assert evidence.findings() == []
+
+
+# --- one reading of the ledger --------------------------------------------------------------------------------------
+
+
+def test_the_ledger_is_read_once_as_long_as_it_stays_the_same(evidence: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = [0]
+    read = Ledger.read
+
+    def counted(self: Ledger) -> Any:
+        times[0] += 1
+        return read(self)
+
+    monkeypatch.setattr(Ledger, "read", counted)
+    results = Results(evidence.results)
+    listing.rows(results), results.find("last"), results.removed(["a"]), batch.pending(results)
+    assert times == [1]
+
+
+def test_a_line_more_is_seen_at_once(evidence: Any) -> None:
+    results = Results(evidence.results)
+    before = results.reading()
+    Results(evidence.results).ledger.append("removed", evidence.runs["own"])
+    assert results.removed(evidence.runs.values()) == {evidence.runs["own"]}
+    assert before.removed == set(), "a reading that is kept does not change"
+
+
+def test_a_ledger_that_is_taken_away_is_no_longer_read(evidence: Any) -> None:
+    results = Results(evidence.results)
+    assert len(results.reading().entries) == 10
+    results.ledger.path.rename(evidence.root / "ledger")
+    assert results.reading().entries == []

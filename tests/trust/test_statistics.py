@@ -1,0 +1,129 @@
+"""Runs are held against the statistics that they were sealed with, whatever this version has more or otherwise."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from peak_trade import stats
+from peak_trade.stats import Stat, table
+from peak_trade.stats.values import Undefined
+
+
+def have(monkeypatch: pytest.MonkeyPatch, *rows: Stat, without: str = "") -> None:
+    """Let this version's table be without a key, and have rows more; one of a known key takes its place."""
+    taken = {without, *(row.key for row in rows)}
+    monkeypatch.setattr(table, "STATS", (*(stat for stat in table.STATS if stat.key not in taken), *rows))
+
+
+LUCK = Stat("luck", "ratio", "what nobody can plan", lambda run: 7.0)
+
+
+def otherwise(key: str, edition: int) -> Stat:
+    return Stat(key, "ratio", "by another definition", lambda run: -1.0, edition)
+
+
+def as_of_0_1(evidence: Any) -> None:
+    """Take the statistics' keys out of the manifests: runs of version 0.1 have none there."""
+    for name in ("builtin", "own", "plain", "bare"):
+        evidence.forge(name, lambda statement: statement["predicate"]["results"].pop("statistics"))
+
+
+def test_a_manifest_names_the_statistics_and_the_editions_that_it_was_sealed_with(evidence: Any) -> None:
+    named = evidence.manifest("own")["predicate"]["results"]["statistics"]
+    keys = json.loads((evidence.path("own") / "stats.json").read_bytes()).keys() - {"reasons"}
+    assert named.keys() == keys and set(named.values()) == {1}
+    assert list(named) == [stat.key for stat in stats.STATS]
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_key_more_in_this_version_breaks_no_older_run(
+    evidence: Any, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    if older:
+        as_of_0_1(evidence)
+    have(monkeypatch, LUCK)
+    assert {name: verdict.unchecked for name, verdict in evidence.verdicts().items() if verdict.unchecked} == {}
+    assert evidence.broken() == set()
+
+
+def test_a_key_more_without_a_value_breaks_no_older_run(evidence: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    have(monkeypatch, LUCK._replace(of=lambda run: Undefined("no trades")))
+    assert evidence.broken() == set()
+
+
+def test_a_run_sealed_with_a_key_more_is_checked_by_it(evidence: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    have(monkeypatch, LUCK)
+    evidence.run("lucky", (evidence.root / "config" / "own.toml").read_text())
+    assert evidence.broken() == set()
+    evidence.edit_json("lucky", "stats.json", lambda written: written.update(luck=8))
+    evidence.forge("lucky")
+    assert evidence.findings() == ["stats.json luck: expected 7.0, found 8"]
+
+
+def test_a_key_that_this_version_does_not_have_is_named_and_no_pass(
+    evidence: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(monkeypatch, without="calmar")
+    for name in ("builtin", "own", "plain", "bare"):
+        verdict = evidence.verdicts()[name]
+        assert (verdict.state, verdict.unchecked) == (
+            "intact", ["stats.json calmar: this version has no such statistic"],
+        )  # fmt: skip
+
+
+def test_a_key_that_this_version_defines_otherwise_is_named_and_no_pass(
+    evidence: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(monkeypatch, otherwise("profit_factor", edition=2))
+    verdict = evidence.verdicts()["own"]
+    assert (verdict.state, verdict.unchecked) == (
+        "intact", ["stats.json profit_factor: this version defines it otherwise"],
+    )  # fmt: skip
+    assert evidence.broken() == set()  # in `bare` it has no value, and a reason for that
+
+
+def test_another_value_by_the_same_edition_is_found(evidence: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    have(monkeypatch, otherwise("calmar", edition=1))
+    [line] = evidence.findings("own")
+    assert line.startswith("stats.json calmar: expected -1.0, found ")
+
+
+def test_a_reason_in_words_that_this_version_does_not_know_is_named(evidence: Any) -> None:
+    def reword(written: Any) -> None:
+        written["reasons"]["benchmark_cagr"] = "there is none"
+
+    evidence.edit_json("bare", "stats.json", reword)
+    evidence.forge("bare")
+    verdict = evidence.verdicts()["bare"]
+    what = "stats.json reasons benchmark_cagr: this version does not know 'there is none'"
+    assert (verdict.state, verdict.unchecked) == ("intact", [what])
+
+
+def test_a_reason_for_what_has_a_value_is_found(evidence: Any) -> None:
+    evidence.edit_json("own", "stats.json", lambda written: written["reasons"].update(cagr="there is none"))
+    evidence.forge("own")
+    [line] = evidence.findings("own")
+    assert line.startswith("stats.json reasons: expected {") and line.endswith("'cagr': 'there is none'}")
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (lambda written: written.pop("sharpe"), "stats.json sharpe: expected "),
+        (lambda written: written.update(sharpe=written["sharpe"] + 1e-6), "stats.json sharpe: expected "),
+        (lambda written: written.update(luck=7), "stats.json luck: expected None, found 7"),
+    ],
+)
+def test_what_is_not_what_was_sealed_is_found_all_the_same(
+    evidence: Any, monkeypatch: pytest.MonkeyPatch, edit: Any, expected: str, older: bool
+) -> None:
+    if older:
+        as_of_0_1(evidence)
+    have(monkeypatch, LUCK._replace(key="later"))
+    evidence.edit_json("own", "stats.json", edit)
+    evidence.forge("own")
+    assert [line for line in evidence.findings("own") if line.startswith(expected)]
