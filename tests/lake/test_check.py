@@ -14,7 +14,7 @@ import pytest
 from peak_trade.data.lake import build, check, commit, ingest, parts, schema
 from peak_trade.data.lake.writer import writing
 from peak_trade.evidence.results import Results
-from peak_trade.ops import retention
+from peak_trade.ops import removal, retention
 
 
 def every_file(lake: Path) -> list[tuple[str, Path]]:
@@ -56,16 +56,15 @@ def test_runs_that_the_results_never_had_are_found_and_a_build_anew_mends_it(
     strange = look.run(place / "config.toml", other.path)
     build.build(other, lake, root=place)
     (finding,) = check.check(lake, results).findings
-    assert str(finding) == (
-        f"runs: 1 run is of other results than {results.path} ({strange[:8]}): just lake-build --rebuild leaves them out"
-    )
+    what = f"1 run is of other results than {results.path} ({strange[:8]})"
+    assert str(finding) == f"runs: {what}: just lake-build --rebuild leaves them out"
     build.build(results, lake, root=place, anew=True)
     assert check.check(lake, results).findings == []
 
 
 def test_runs_that_were_removed_are_no_strangers(place: Path, lake: Path) -> None:
     results = Results(place / "results")
-    assert retention.apply(results, retention.Policy(keep=1, days=0)).of("removed")
+    assert removal.apply(results, retention.Policy(keep=1, days=0)).of("removed")
     build.build(results, lake, root=place)
     assert check.check(lake, results).findings == []
 
