@@ -20,7 +20,7 @@ from peak_trade.market.bars import COLUMNS, Floats
 from peak_trade.market.timestamps import NULLS, TimestampColumn, Unreadable
 from peak_trade.text import escaped, one_line
 
-__all__ = ["File", "SourceFile", "read_file"]
+__all__ = ["SPELLINGS", "File", "SourceFile", "read_file"]
 
 # How files spell our columns, once case and everything but letters is gone ("1. Open", "open_time", "<CLOSE>").
 SPELLINGS = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -99,26 +99,22 @@ class Asking:
             draft.unlink(missing_ok=True)
 
     def _to_stdout(self, text: str) -> None:
-        """Have DuckDB write into a pipe, copied to stdout: it would cut off a file that stdout is appended to."""
-        reading, writing = os.pipe()
-        target = f"/dev/fd/{writing}"
-        pump = _Pump(reading)
+        """Have DuckDB write into a pipe to `cat`: a file that stdout is appended to, it would cut off."""
         sys.stdout.flush()
-        try:
-            with self._connected(text, target) as connection:
-                pump.stop = connection.interrupt
-                pump.start()
-                connection.write(text, target, self.how, self.limit)
-        except PeakError:
-            if not pump.gone:
-                raise
-        finally:
-            os.close(writing)
-            if pump.is_alive():
-                pump.join()
-            os.close(reading)
-        if pump.gone:
-            raise BrokenPipeError
+        failed: PeakError | None = None
+        # in a group of its own, for Ctrl-C is DuckDB's to hear
+        with subprocess.Popen(["cat"], stdin=subprocess.PIPE, process_group=0) as cat:
+            assert cat.stdin is not None
+            target = f"/dev/fd/{cat.stdin.fileno()}"
+            try:
+                with self._connected(text, target) as connection:
+                    connection.write(text, target, self.how, self.limit)
+            except PeakError as error:
+                failed = error
+        if cat.returncode:
+            raise BrokenPipeError  # nobody reads stdout any more
+        if failed:
+            raise failed
 
 
 def _absence(table: str, absent: Sequence[str], there: Sequence[str]) -> str:
@@ -127,26 +123,6 @@ def _absence(table: str, absent: Sequence[str], there: Sequence[str]) -> str:
     has = f"it has {', '.join(there[:_NAMED])}{more}" if there else "it has none yet"
     brings = f"; `just p2` brings {_OF_P2}" if _OF_P2 in absent else ""
     return f"{table} has no symbol {', '.join(absent)}: {has}{brings}"
-
-
-class _Pump(threading.Thread):
-    """Copies a pipe to stdout; `gone` where nobody reads stdout any more."""
-
-    def __init__(self, source: int) -> None:
-        super().__init__(daemon=True)
-        self.source, self.gone = source, False
-        self.stop: Callable[[], None] = lambda: None
-
-    def run(self) -> None:
-        while block := os.read(self.source, 1 << 16):
-            view = memoryview(block)
-            while view and not self.gone:
-                try:
-                    view = view[os.write(1, view) :]
-                except BrokenPipeError:
-                    self.gone = True
-            if self.gone:
-                self.stop()  # and read on what is still written, so that nobody waits for us
 
 
 def read_sql(file: str | None) -> str | None:
