@@ -24,8 +24,8 @@ from peak_trade.market.bars import Bars
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _extra() -> None:
-    pytest.importorskip("duckdb")
+def _extra(need: Callable[[str], None]) -> None:
+    need("lake")
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -46,8 +46,8 @@ def test_a_run_that_is_tracked_by_hand_has_that_beside_it(case: Any, tools: Any)
     assert list((ran.results / ".telemetry").iterdir()) == []
 
 
+@pytest.mark.needs("experiments")
 def test_the_kernel_of_the_report_joins_the_trace_of_the_report(case: Any, tools: Any) -> None:
-    pytest.importorskip("nbclient")
     ran = case.plain()
     words = ["last", "--renderer", "builtin", "--results-dir", str(ran.results)]
     done = case.call([*script(tools, "render_report.py"), *words], "x")

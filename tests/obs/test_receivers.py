@@ -17,13 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
-
-grpc = pytest.importorskip("grpc")
-pytest.importorskip("opentelemetry.proto")
-from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc  # noqa: E402 - see above
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc  # noqa: E402
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc  # noqa: E402
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 pytestmark = pytest.mark.slow
 
@@ -154,9 +152,9 @@ def test_no_secret_is_sent(case: Any) -> None:
 
 
 @pytest.fixture
-def mlflow(tmp_path: Path, tools: Any) -> Iterator[str]:
+def mlflow(need: Any, tmp_path: Path, tools: Any) -> Iterator[str]:
     """A real MLflow server with a database of its own; its address."""
-    pytest.importorskip("mlflow")
+    need("experiments")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"

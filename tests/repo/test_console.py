@@ -7,14 +7,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 DOCUMENTS += [*sorted(ROOT.glob("ops/**/*.md")), *sorted(ROOT.glob("data/samples/*.md"))]
-RUNNERS = {"bash": ("bash", "-euo", "pipefail", "-c"), "python": (sys.executable, "-c")}
+RUNNERS = {"bash": ("bash", "-euo", "pipefail", "-c"), "python": ("python", "-c")}
+EXTRAS = {"lake": r"\blake\b|\bp2\b|_lake", "observability": "PEAK_OTEL_ENABLED=1"}  # by what shows that one is needed
 SHOWN = {"", "json", "sql", "text", "toml"}  # what a block shows rather than does
 MARK = re.compile(r"not-run: \S.{7,}")
 
@@ -56,9 +57,12 @@ def test_there_are_documents_to_run() -> None:
 
 
 @pytest.mark.parametrize("path", RUN_HERE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_blocks_of_a_document_run_in_order(path: Path, tmp_path: Path) -> None:
+def test_the_blocks_of_a_document_run_in_order(path: Path, checkout: Path, need: Any, tmp_path: Path) -> None:
+    for extra, sign in EXTRAS.items():
+        if any(re.search(sign, block.text) for block in to_run(path)):
+            need(extra)
     places = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join((f"{checkout}/.venv/bin", f"{Path(sys.executable).parent}", os.environ["PATH"])),
         "PEAK_RESULTS_DIR": str(tmp_path / "results"),
         "PEAK_LAKE_DIR": str(tmp_path / "lake"),
         "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
@@ -67,7 +71,7 @@ def test_the_blocks_of_a_document_run_in_order(path: Path, tmp_path: Path) -> No
     for block in to_run(path):
         done = subprocess.run(
             [*RUNNERS[block.language], block.text],
-            cwd=ROOT,
+            cwd=checkout,
             env=os.environ | places,
             capture_output=True,
             text=True,

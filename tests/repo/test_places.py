@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,29 +31,13 @@ Just = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def checkout(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout under a name that a shell would trip over, set up with the packages of this environment."""
-    path = tmp_path_factory.mktemp("Wörk 日本's $HOME") / "Peak Trade"
+def folder(checkout: Path, root: Path) -> Path:
+    """A folder of somebody's own in the checkout: a config, a strategy and bars under such names."""
+    path = checkout / "Öl & co"
     path.mkdir()
-    for name in ("config", "data/samples", "reports", "scripts", "src"):
-        shutil.copytree(root / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("constraints.txt", "justfile", "pyproject.toml"):
-        shutil.copy2(root / name, path)
-    venv.create(path / ".venv", with_pip=False, symlinks=True)
-    (path / ".venv" / "share").symlink_to(Path(sys.prefix) / "share")
-    packages = next((path / ".venv" / "lib").glob("python3*/site-packages"))
-    lines = f"{path / 'src'}\n{Path(pytest.__file__).parents[1]}\n"  # the copy's own source is found first
-    (packages / "checkout.pth").write_text(lines, encoding="utf-8")
-    memory = path / ".venv" / "peak_trade"  # what set-up notes when it is done
-    memory.mkdir()
-    for name in ("constraints.txt", "pyproject.toml"):
-        shutil.copy2(path / name, memory)
-    (memory / "state").write_text(f"{path}\nall\n", encoding="utf-8")
-    folder = path / "Öl & co"
-    folder.mkdir()
-    (folder / "Köln.toml").write_text(NAMED, encoding="utf-8")
-    (folder / "Stratégie.py").write_text(STRATEGY, encoding="utf-8")
-    shutil.copy(root / "data" / "samples" / "sp500_daily.csv", folder / "Bärs é.csv")
+    (path / "Köln.toml").write_text(NAMED, encoding="utf-8")
+    (path / "Stratégie.py").write_text(STRATEGY, encoding="utf-8")
+    shutil.copy(root / "data" / "samples" / "sp500_daily.csv", path / "Bärs é.csv")
     return path
 
 
@@ -77,9 +60,10 @@ def caller(checkout: Path, *before: str, **settings: str) -> Just:
     return just
 
 
-def test_the_whole_way_works_whatever_things_are_called(checkout: Path) -> None:
+@pytest.mark.needs("lake")
+def test_the_whole_way_works_whatever_things_are_called(checkout: Path, folder: Path) -> None:
     just = caller(checkout)
-    ran = just("run", "Öl & co/Köln.toml")
+    ran = just("run", f"{folder.name}/Köln.toml")
     run_id = ran.stdout.strip()
     assert (checkout / "results" / run_id / "manifest.json").is_file(), ran.stderr
     assert "ÖL日/USD" in just("show", run_id[:8]).stdout
@@ -125,6 +109,7 @@ def test_a_checkout_that_is_read_only_says_where_runs_can_go(checkout: Path, rea
     assert "PEAK_RESULTS_DIR" in hint
 
 
+@pytest.mark.needs("lake")
 def test_a_checkout_that_is_read_only_runs_with_its_results_elsewhere(
     checkout: Path, read_only: tuple[str, ...], tmp_path: Path
 ) -> None:

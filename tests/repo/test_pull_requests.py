@@ -32,10 +32,12 @@ def test_the_help_of_a_shell_script_names_every_option_of_what_it_starts(shell: 
     assert f" python {STARTED[shell]} " in (root / shell).read_text(encoding="utf-8")
 
 
-def test_the_git_state_is_told_from_any_folder(tmp_path: Path, root: Path, run: Any) -> None:
+def test_the_git_state_is_told_from_any_folder(tmp_path: Path, checkout: Path, run: Any) -> None:
     run("git", "init", "--quiet", str(tmp_path))
     (tmp_path / "größe 1.txt").touch()
-    told = run(str(root / "scripts" / "ci" / "validate_git_state.sh"), "--root", str(tmp_path), "--json", cwd=tmp_path)
+    told = run(
+        str(checkout / "scripts" / "ci" / "validate_git_state.sh"), "--root", str(tmp_path), "--json", cwd=tmp_path
+    )
     assert told.returncode == 1
     assert json.loads(told.stdout)["findings"][0]["files"] == ["größe 1.txt"]
 

@@ -6,7 +6,10 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from peak_trade import config, runner, script
 
@@ -29,11 +32,13 @@ def test_the_strategy_of_ones_own_runs_and_seals(tmp_path: Path) -> None:
     assert json.loads((sealed / "stats.json").read_text(encoding="utf-8"))["trades"] > 0
 
 
-def test_the_five_minutes_work_line_by_line(tmp_path: Path) -> None:
+@pytest.mark.needs("experiments", "lake")
+def test_the_five_minutes_work_line_by_line(checkout: Path, tmp_path: Path) -> None:
     tour = "".join(block for block in blocks("bash") if "pip install" not in block)
-    ours = {"PEAK_RESULTS_DIR": str(tmp_path), "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    ours = {"PEAK_RESULTS_DIR": str(tmp_path), "PEAK_LAKE_DIR": str(tmp_path / "lake")}
+    ours["PATH"] = os.pathsep.join((f"{checkout}/.venv/bin", f"{Path(sys.executable).parent}", os.environ["PATH"]))
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", tour], cwd=ROOT, env=os.environ | ours, capture_output=True, text=True
+        ["bash", "-euo", "pipefail", "-c", tour], cwd=checkout, env=os.environ | ours, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("intact") == 2 + 3, done.stdout  # a run with the ledger, then both with it

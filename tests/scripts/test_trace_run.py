@@ -99,10 +99,9 @@ def test_a_run_that_is_not_there_is_exit_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.needs("lake", "observability")
 def test_a_real_run_is_traced_built_into_the_lake_and_reported(tmp_path: Path) -> None:
     """From `with_telemetry.sh` on, with no hand in between."""
-    for extra in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.json.file", "duckdb"):
-        pytest.importorskip(extra)
     rows = [f"2024-01-{day:02d},{day + 99},{day + 102},{day + 98},{day + 100},1" for day in range(1, 29)]
     (tmp_path / "bars.csv").write_text("\n".join(["timestamp,open,high,low,close,volume", *rows]) + "\n")
     (tmp_path / "config.toml").write_text(

@@ -95,8 +95,8 @@ def test_a_log_record_is_read_field_by_field(folder: Path, tmp_path: Path) -> No
     assert (log.trace_id, log.span_id) == ("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174")
 
 
+@pytest.mark.needs("observability")
 def test_what_opentelemetry_itself_writes_is_read(folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("opentelemetry.exporter.otlp.json.file")
     from opentelemetry.exporter.otlp.json.file import FileSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -171,10 +170,8 @@ def clean(**settings: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
-    if find_spec("mlflow") is None:
-        message = "mlflow is not installed: just setup experiments"
-        pytest.fail(message) if os.environ.get("PEAK_STRICT") == "1" else pytest.skip(message)
+def forge(need: Callable[[str], None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    need("experiments")
     made = Forge(clean(TMPDIR=str(tmp_path_factory.mktemp("forge"))))  # what is killed leaves its own there
     yield made
     assert made.process.stdin and made.process.stdout

@@ -1,0 +1,162 @@
+"""The suite leaves the checkout and its user alone: every store is elsewhere, and what is touched fails the run.
+
+Also here: `needs`, the marker of a test that takes an extra, and `slow`, which the everyday loop leaves out.
+It stands at the root because the doctests of src/ are part of the suite.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Generator
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent
+STORES = ("results", "data/lake", "mlflow.db*", "mlruns", "config", ".venv/peak_trade")
+# The extras that a test can need: a package that tells whether one is there, and what is imported of it.
+EXTRAS = {
+    "experiments": ("mlflow", {"mlflow", "nbclient", "sqlalchemy"}),
+    "lake": ("duckdb", {"duckdb"}),
+    "observability": ("opentelemetry-exporter-otlp-json-file", {"grpc", "opentelemetry"}),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-extras", action="store_true", help="fail where a test would be skipped for an extra")
+
+
+# --- elsewhere ----------------------------------------------------------------------------------------------------
+
+
+def move_stores(scratch: Path) -> None:
+    """Point every store, and HOME, below `scratch`, for this process and all that it starts.
+
+    Kept of HOME: caches, and how git, uv and pip find names and packages.
+    """
+    for name in [*os.environ]:
+        if name.startswith(("PEAK_", "OTEL_", "MLFLOW_")) and name != "PEAK_STRICT":
+            del os.environ[name]
+    before, home = Path.home(), scratch / "home"
+    settings = Path(os.environ.pop("XDG_CONFIG_HOME", "") or before / ".config")
+    os.environ.setdefault("XDG_CACHE_HOME", str(before / ".cache"))
+    os.environ |= {
+        "HOME": str(home),
+        "PEAK_RESULTS_DIR": str(scratch / "results"),
+        "PEAK_LAKE_DIR": str(scratch / "lake"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db",
+    }
+    (home / ".config").mkdir(parents=True)
+    for name in ("uv", "pip"):
+        if (settings / name).exists():
+            (home / ".config" / name).symlink_to(settings / name)
+    for name in (".gitconfig", ".netrc"):
+        if (before / name).exists():
+            shutil.copy2(before / name, home)
+
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker is started with what its controller has set
+    SCRATCH = Path(tempfile.mkdtemp(prefix="peak-trade-tests-"))
+    move_stores(SCRATCH)
+
+
+# --- untouched ----------------------------------------------------------------------------------------------------
+
+
+def snapshot() -> dict[str, tuple[int, int]]:
+    """What stands in the checkout's stores, in its environment and in git's settings: times and sizes by path."""
+    asked = ("git", "rev-parse", "--git-path", "config", "--git-path", "hooks")
+    git = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True) if shutil.which("git") else None
+    places = [path for pattern in STORES for path in ROOT.glob(pattern)]
+    places += [ROOT / line for line in git.stdout.splitlines()] if git else []
+    seen = {}
+    for path in (path for place in places for path in (place, *place.rglob("*"))):
+        status = path.lstat()
+        seen[os.path.relpath(path, ROOT)] = status.st_mtime_ns, 0 if path.is_dir() else status.st_size
+    packages = ROOT.glob(".venv/lib/python3*/site-packages/*.dist-info")
+    return seen | {os.path.relpath(path, ROOT): (0, 0) for path in packages}
+
+
+BEFORE = pytest.StashKey[dict[str, tuple[int, int]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(extra, …): takes these extras, and is skipped where one is missing")
+    if not hasattr(config, "workerinput"):
+        config.stash[BEFORE] = snapshot()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run by an error more where it left a trace; the reporter counts and shows it as any other."""
+    if hasattr(session.config, "workerinput"):
+        return
+    before, after = session.config.stash[BEFORE], snapshot()
+    touched = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    if not touched:
+        return
+    lines = ["touched while the tests ran, by one of them or by somebody else:", *touched[:20]]
+    lines += [f"… and {len(touched) - 20} more"] if len(touched) > 20 else []
+    name = f"{Path(__file__).name}::the_checkout_is_left_alone"
+    report = pytest.TestReport(name, (name, None, name), {}, "failed", "\n".join(lines), "teardown")
+    session.config.hook.pytest_runtest_logreport(report=report)
+    session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+# --- extras -------------------------------------------------------------------------------------------------------
+
+
+def missing(extra: str) -> bool:
+    try:
+        metadata.version(EXTRAS[extra][0])
+    except metadata.PackageNotFoundError:
+        return True
+    return False
+
+
+def skip_reason(extra: str) -> str:
+    return f"needs the extra `{extra}`: just setup {extra}"
+
+
+def need_extra(extra: str, config: pytest.Config) -> None:
+    if missing(extra):
+        (pytest.fail if config.getoption("--all-extras") else pytest.skip)(skip_reason(extra))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for extra in marker.args:
+            need_extra(extra, item.config)
+
+
+@pytest.fixture(scope="session")
+def need(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """What the marker does, for a fixture."""
+    return partial(need_extra, config=pytestconfig)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip a module that can't be imported because an extra is not there, and say which."""
+    report = yield
+    error = call.excinfo.value if (call := getattr(report, "call", None)) and call.excinfo else None
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__
+    module = (error.name or "").partition(".")[0] if error else ""
+    extra = next((extra for extra, (_, modules) in EXTRAS.items() if module in modules), "")
+    if report.failed and extra and missing(extra) and not collector.config.getoption("--all-extras"):
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 1, f"Skipped: {skip_reason(extra)}")
+    return report
