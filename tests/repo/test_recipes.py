@@ -61,3 +61,9 @@ def test_just_alone_lists_the_recipes(recipes: dict[str, Any], run: Any) -> None
     listed = run("just")
     assert listed.returncode == 0
     assert [name for name in recipes if not re.search(rf"^    {name}\b", listed.stdout, re.MULTILINE)] == []
+
+
+def test_report_last_passes_its_options_on(checkout: Path, run: Any, tmp_path: Path) -> None:
+    refused = run(str(checkout / "scripts" / "utils" / "render_last_report.sh"), "--results-dir", str(tmp_path))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: no sealed run in ")

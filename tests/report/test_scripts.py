@@ -98,15 +98,3 @@ def test_without_the_tools_the_report_is_refused_or_skipped(
     assert first.startswith(f"{label}: ")
     assert "nbclient" in first
     assert second == "hint: just setup experiments"
-
-
-def test_render_last_report_passes_its_options_on(tmp_path: Path) -> None:
-    refused = subprocess.run(
-        ["bash", str(ROOT / "scripts" / "utils" / "render_last_report.sh"), "--results-dir", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=tmp_path,
-    )
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("error: no sealed run in ")

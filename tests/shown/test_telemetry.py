@@ -257,7 +257,7 @@ GOOD = {
         b'{"resourceSpans":{}}',
         b'{"resourceLogs":[]}',  # of another signal
         b"[" * 100_000,
-        b'{"resourceSpans":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+        b'{"resourceSpans":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"resourceSpans":[' + b"1" * 5_000 + b"]}",
         b'{"resourceSpans":["\\ud800"]}',
     ],

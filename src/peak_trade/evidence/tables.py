@@ -52,7 +52,8 @@ def iso(timestamps: npt.NDArray[np.datetime64]) -> list[str]:
 
 
 def _unit(timestamps: npt.NDArray[np.datetime64]) -> str:
-    return "s" if (timestamps.astype("M8[s]") == timestamps).all() else "ns"
+    nanoseconds = timestamps.astype("M8[ns]", copy=False).view(np.int64)
+    return "ns" if (nanoseconds % 1_000_000_000).any() else "s"
 
 
 def _iso(timestamps: npt.NDArray[np.datetime64], unit: str) -> list[str]:

@@ -32,6 +32,7 @@ UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": DAY, "w": 7 * DAY, "M": 365 * D
 GAPS_SHOWN = 5
 
 Times = npt.NDArray[np.datetime64]
+_DAY = np.timedelta64(1, "D")
 
 
 class Calendar(msgspec.Struct, frozen=True):
@@ -265,14 +266,14 @@ def _gaps_of_sessions(timestamp: Times, count: int, calendar: Calendar) -> Gaps:
     weekdays = (days.view(np.int64) + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
     if (weekdays == 6).any() and not (weekdays == 4).any():
         # East of Greenwich a session's midnight is the evening before in UTC: Monday's bar is stamped Sunday.
-        days = days + 1
+        days = days + _DAY
     holidays: npt.NDArray[Any] = np.array([], "datetime64[D]")
     if calendar.name in NYSE_CALENDARS:
         first_year, last_year = (int(str(day)[:4]) for day in (days[0], days[-1]))
         holidays = np.array(nyse_holidays(first_year, last_year), "datetime64[D]")
     if count > 1:
         return _gaps_of_steps(timestamp, np.busday_count(days[:-1], days[1:], holidays=holidays), count)
-    span = np.arange(days[0], days[-1] + 1)
+    span = np.arange(days[0], days[-1] + _DAY)
     missing = np.is_busday(span, holidays=holidays)
     missing[(days - days[0]).view(np.int64)] = False
     absent = span[missing]

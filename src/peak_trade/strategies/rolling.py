@@ -245,7 +245,7 @@ def _decayed(x: Floats, decay: float) -> Floats:
         y[i] += decay * y[i - 1]
     fading = np.multiply.accumulate(np.full(_LANE, decay))
     last = float(fading[-1])
-    left = np.fromiter(accumulate(y[-1].tolist(), lambda before, own: own + last * before, initial=0.0), np.float64)
+    left = np.array([*accumulate(y[-1].tolist(), lambda before, own: own + last * before, initial=0.0)], np.float64)
     left[np.abs(left) < _NOTHING] = 0.0
     y += fading[:, None] * left[:-1]
     return y.T.reshape(-1)[: len(x)]

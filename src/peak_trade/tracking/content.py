@@ -207,8 +207,8 @@ def thinned(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.intp]:
         return np.arange(len(values))
     edges = np.linspace(1, len(values) - 1, (most - 2) // 2 + 1).astype(np.intp)
     kept = [0, len(values) - 1]
-    for start, end in pairwise(edges):
-        kept += [start + values[start:end].argmin(), start + values[start:end].argmax()]
+    for start, end in pairwise(edges.tolist()):
+        kept += [start + int(values[start:end].argmin()), start + int(values[start:end].argmax())]
     return np.unique(np.array(kept, np.intp))
 
 
