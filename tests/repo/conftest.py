@@ -68,6 +68,9 @@ def checkout(root: Path, files: list[str], tmp_path_factory: pytest.TempPathFact
         shutil.copy2(root / name, path / name)
     venv.create(path / ".venv", with_pip=False, symlinks=True)
     (path / ".venv" / "share").symlink_to(Path(sys.prefix) / "share")
+    for tool in Path(sys.executable).parent.iterdir():
+        if not (path / ".venv" / "bin" / tool.name).exists():
+            (path / ".venv" / "bin" / tool.name).symlink_to(tool)
     packages = next((path / ".venv" / "lib").glob("python3*/site-packages"))
     lines = f"{path / 'src'}\n{Path(pytest.__file__).parents[1]}\n"  # the copy's own source is found first
     (packages / "checkout.pth").write_text(lines, encoding="utf-8")
