@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 from peak_trade import script
-from peak_trade.data.lake import build
 from peak_trade.evidence import ledger
 from peak_trade.evidence.ledger import EVENTS, Entry, Event, History, Ledger
 from peak_trade.evidence.results import Results
@@ -153,6 +152,9 @@ def test_a_directory_that_is_gone_is_missed_as_before(
 
 @later
 def test_the_lake_has_the_same_rows_and_the_line(evidence: Any, words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("duckdb", reason="of the extra lake")
+    from peak_trade.data.lake import build
+
     look = lambda lake: sorted(  # noqa: E731 - used below only
         map(tuple, rows(lake, "SELECT run_id, status, strategy, manifest_digest, finished_at::VARCHAR FROM runs"))
     )
