@@ -10,6 +10,7 @@ import pytest
 
 import peak_trade
 from peak_trade import config, runner
+from peak_trade.evidence.results import Results
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.report import run
 from peak_trade.trust import verify
@@ -32,10 +33,10 @@ def check_lake(evidence: Any, kind: Callable[[str], Any]) -> Any:
     from peak_trade.data.lake import build, check, compact, ingest, query
 
     place = kind(f"{evidence.root}/lake")
-    build.build(kind(str(evidence.results)), place, root=kind(str(evidence.root)))
+    build.build(Results(kind(str(evidence.results))), place, root=kind(str(evidence.root)))
     ingest.ingest_files(place, kind(f"{evidence.root}/data/bars.csv"), symbol="A", timeframe="1h", source="a test")
     compact.compact(place)
-    assert check.check(place, kind(str(evidence.results))).findings == []
+    assert check.check(place, Results(kind(str(evidence.results)))).findings == []
     assert lake.connect(place).sql("SELECT count(*) FROM runs").fetchall() == [(len(evidence.runs),)]
     return query.connect(place)
 
@@ -53,7 +54,7 @@ TAKES: dict[str, Callable[[Any, Callable[[str], Any]], Any]] = {
     "Run.verify": lambda at, kind: peak_trade.Run(kind(str(at.path("own"))), root=kind(str(at.root))).verify().state,
     "runs": lambda at, kind: peak_trade.runs(kind(str(at.results))),
     "verify": lambda at, kind: verify.verify(kind(str(at.path("own"))), root=kind(str(at.root))).state,
-    "report.run.find": lambda at, kind: run.find("last", kind(str(at.results))),
+    "report.run.find": lambda at, kind: run.find("last", Results(kind(str(at.results)))),
     "report.run.Run": lambda at, kind: run.Run(kind(str(at.path("own")))).stats,
     "the lake": check_lake,
 }
