@@ -40,9 +40,9 @@ def run_ids(folder: Path) -> set[str]:
 class Results:
     """The folder at `path`, which need not exist: it has no runs then."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.ledger = Ledger(path)
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.ledger = Ledger(self.path)
         self._mark: tuple[int, ...] | None = None
         self._reading = Reading()
 

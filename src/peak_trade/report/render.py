@@ -63,15 +63,18 @@ class Rendered(NamedTuple):
         return self._asdict() | {"html": str(self.html)}
 
 
-def render(run_dir: Path, renderer: Renderer, output: Path | None = None) -> Rendered:
+def render(
+    run_dir: str | os.PathLike[str], renderer: Renderer, output: str | os.PathLike[str] | None = None
+) -> Rendered:
     """Write a run's report to `output`, by default `report/backtest_report.html` in its directory.
 
     Raises RunError where a cell raises, where the page is not whole or would load anything from elsewhere, and where
     it can't be written; a report that is there already then stays as it is.
     """
+    run_dir = Path(run_dir)
     content = renderer.page(run_dir)
     marks = _checked(content, run_dir)
-    path = run_dir / OUTPUT if output is None else output
+    path = run_dir / OUTPUT if output is None else Path(output)
     try:
         path.parent.mkdir(parents=output is not None, exist_ok=True)  # a run may have been removed meanwhile
         replace(path, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -36,9 +37,9 @@ def find(which: str, results: Results) -> Path:
 class Run:
     """A run's files, typed. A property raises RunError where its file is missing or is not what it should be."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.run_id = path.name
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.run_id = self.path.name
 
     @cached_property
     def seal(self) -> verify.Verdict:

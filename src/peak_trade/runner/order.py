@@ -48,8 +48,8 @@ _LOG = logging.getLogger("peak_trade.run")
 def run(
     source: Source,
     *,
-    root: Path,
-    results: Path,
+    root: str | os.PathLike[str],
+    results: str | os.PathLike[str],
     run_id: str | None = None,
     argv: Sequence[str] = (),
 ) -> Path:
@@ -61,7 +61,7 @@ def run(
     error's `run_id` attribute names the evidence that was left, if any was.
     """
     run_id = new_run_id(run_id) if run_id else None
-    results = results.absolute()  # a strategy may change the current directory
+    root, results = Path(root), Path(results).absolute()  # a strategy may change the current directory
     redactor = Redactor(msgspec.to_builtins(source.config), source.overrides)
     stages = Stages()
     git = provenance.GitQuestion(root)  # it answers while the bars are loaded

@@ -62,11 +62,14 @@ def _places(results: Results) -> tuple[Path, Path]:
     return results.path, results.path / WORKING
 
 
-def verify(run_dir: Path, reading: Reading | None = None, *, root: Path | None = None) -> Verdict:
+def verify(
+    run_dir: str | os.PathLike[str], reading: Reading | None = None, *, root: str | os.PathLike[str] | None = None
+) -> Verdict:
     """Check one run directory against its manifest, the ledger, itself and, below `root`, its data.
 
     Never raises: what a corrupt run makes go wrong is a finding too.
     """
+    run_dir, root = Path(run_dir), None if root is None else Path(root)
     verdict = Verdict(run_dir.name)
     try:
         _check_run(verdict, run_dir, Results(run_dir.parent).reading() if reading is None else reading, root)

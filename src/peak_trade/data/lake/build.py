@@ -9,6 +9,7 @@ not as it was sealed does not get in.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -80,9 +81,9 @@ class _Run(Struct):
 
 def build(
     results: Results,
-    lake: Path,
+    lake: str | os.PathLike[str],
     *,
-    root: Path | None,
+    root: str | os.PathLike[str] | None,
     anew: bool = False,
     progress: Callable[[int, int], None] = lambda done, of: None,
     waiting: Callable[[], None] = lambda: None,
@@ -95,7 +96,7 @@ def build(
     """
     start = time.perf_counter()
     with writing(lake, waiting=waiting) as writer:
-        made = _Build(writer, results, root, anew)
+        made = _Build(writer, results, None if root is None else Path(root), anew)
         made.go(progress)
         writer.expire(grace_s)
         if made.built.anew:

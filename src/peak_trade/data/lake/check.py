@@ -7,6 +7,7 @@ and gaps, which are shown and no finding.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -63,14 +64,14 @@ class Checked(Struct):
         return "\n".join([*map(str, self.findings), *(f"gaps: {line}" for line in self.gaps), total])
 
 
-def check(lake: Path, results: Results | None = None) -> Checked:
+def check(lake: str | os.PathLike[str], results: Results | None = None) -> Checked:
     """Check the newest commit of a lake, and that its runs are those of `results`, where that has a ledger.
 
     Raises InputError where there is no lake.
     """
     reader = commit.reading(lake)
     try:
-        checking = _Check(lake, reader.commit)
+        checking = _Check(Path(lake), reader.commit)
         checked = checking.go()
         if results is not None:
             checking.check_origin(results)

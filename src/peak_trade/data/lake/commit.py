@@ -138,11 +138,12 @@ class Reader(Struct):
             self.handle = -1
 
 
-def reading(lake: Path) -> Reader:
+def reading(lake: str | os.PathLike[str]) -> Reader:
     """Take hold of the newest commit: none of its files is removed until the reader is closed.
 
     Raises InputError where there is no lake, or nothing in it.
     """
+    lake = Path(lake)
     while there := numbers(lake):
         try:
             handle = os.open(marker(lake, there[-1]), os.O_RDONLY)

@@ -6,6 +6,7 @@ from. A reader of the marker before goes on reading those; they are removed when
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -28,11 +29,14 @@ class Compacted(Struct):
     removed: int = 0
 
 
-def compact(lake: Path, *, grace_s: float = GRACE_S, waiting: Callable[[], None] = lambda: None) -> Compacted:
+def compact(
+    lake: str | os.PathLike[str], *, grace_s: float = GRACE_S, waiting: Callable[[], None] = lambda: None
+) -> Compacted:
     """Merge the files of each table and series, up to `parts.FULL` rows, and remove what can go.
 
     Raises InputError where there is no lake.
     """
+    lake = Path(lake)
     if not lake.is_dir():
         raise InputError(f"there is no lake in {lake}", hint="just lake-build makes one from results/")
     done = Compacted()

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,7 +59,7 @@ class Ingested(Struct):
 
 
 def ingest_files(
-    lake: Path,
+    lake: str | PathLike[str],
     paths: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     symbol: str,
@@ -84,9 +83,14 @@ def ingest_files(
 
 
 def ingest_bars(
-    lake: Path, bars: Bars, *, source: str, calendar: str = "24/7", waiting: Callable[[], None] = lambda: None,
+    lake: str | PathLike[str],
+    bars: Bars,
+    *,
+    source: str,
+    calendar: str = "24/7",
+    waiting: Callable[[], None] = lambda: None,
     grace_s: float = GRACE_S,
-) -> Ingested:  # fmt: skip
+) -> Ingested:
     """Bring bars into the lake, all of them in one step, and say what has come of them.
 
     Raises InputError where the bars break the contract.

@@ -51,7 +51,7 @@ def require(*modules: str) -> None:
 
 
 def connect(
-    lake: Path,
+    lake: str | os.PathLike[str],
     *,
     memory_limit: str | None = None,
     threads: int | None = None,

@@ -120,11 +120,12 @@ def _removed(path: Path) -> bool:
 
 
 @contextmanager
-def writing(lake: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterator[Writer]:
+def writing(lake: str | os.PathLike[str], *, waiting: Callable[[], None] = lambda: None) -> Iterator[Writer]:
     """Hold the right to change a lake, made where there is none; `waiting` is called where another process has it.
 
     Raises RunError where the lake can't be written.
     """
+    lake = Path(lake)
     try:
         for folder in (lake, lake / COMMITS, lake / WRITING):
             folder.mkdir(parents=True, exist_ok=True)
