@@ -473,20 +473,25 @@ def test_nothing_is_said_of_symbols_where_none_is_missed(sql: str, script: Scrip
 
 def at_the_prompt(lake: Path, *lines: str) -> tuple[int, str]:
     """Type lines at the prompt, on a terminal; return its exit code and all that is seen there."""
-    pid, terminal = os.forkpty()
-    if pid == 0:
-        os.environ.update(TERM="dumb", INPUTRC="/dev/null", COLUMNS="200")
-        os.execv(sys.executable, [sys.executable, str(SCRIPTS / "query_lake.py"), "--lake-dir", str(lake)])
+    here, there = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPTS / "query_lake.py"), "--lake-dir", str(lake)],
+        stdin=there,
+        stdout=there,
+        stderr=there,
+        start_new_session=True,
+        env=os.environ | {"TERM": "dumb", "INPUTRC": "/dev/null", "COLUMNS": "200"},
+    )
+    os.close(there)
     seen = b""
     waiting = [line.encode() for line in lines]
     with suppress(OSError):  # what Linux says at the end of a terminal
-        while block := os.read(terminal, 1 << 16):
+        while block := os.read(here, 1 << 16):
             seen += block
             if waiting and seen.endswith((b"lake> ", b"  ... ")):
-                os.write(terminal, waiting.pop(0) + b"\r")
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(status), seen.decode().replace("\r", "")
+                os.write(here, waiting.pop(0) + b"\r")
+    os.close(here)
+    return process.wait(timeout=60), seen.decode().replace("\r", "")
 
 
 @pytest.mark.parametrize("word", [".quit", ".exit", "quit", "exit;", "\\q", "\x04"])

@@ -26,7 +26,8 @@ __all__ = ["Finding", "examine", "extras", "pins"]
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)[^;]*(?:;.*extra == ['\"](?P<extra>[\w-]+)['\"])?")
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;\\]+)", re.MULTILINE)
 _OPTIONAL_TOOLS = {
-    "quarto": "optional, the built-in renderer makes the same page; how to get it: docs/reports/quarto.md",
+    "quarto": "optional, the built-in renderer makes the same page; quarto.org has it, or `pip install quarto-cli`, "
+    "which fetches the program from GitHub (`pip download quarto-cli` brings none)",
     "chromium": "optional: looks at the report",
     "docker": "optional: runs the dashboards",
 }
