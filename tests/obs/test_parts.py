@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("opentelemetry.sdk", reason="the extra observability is not installed")
 pytestmark = pytest.mark.slow
 
 
@@ -47,7 +48,7 @@ def test_a_run_that_is_tracked_by_hand_has_that_beside_it(case: Any, tools: Any)
 
 
 def test_the_kernel_of_the_report_joins_the_trace_of_the_report(case: Any, tools: Any) -> None:
-    pytest.importorskip("nbclient")
+    pytest.importorskip("nbclient", reason="the extra experiments is not installed")
     ran = case.plain()
     words = ["last", "--renderer", "builtin", "--results-dir", str(ran.results)]
     done = case.call([*script(tools, "render_report.py"), *words], "x")

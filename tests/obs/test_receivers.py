@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-grpc = pytest.importorskip("grpc")
-pytest.importorskip("opentelemetry.proto")
+pytest.importorskip("opentelemetry.sdk", reason="the extra observability is not installed")
+grpc = pytest.importorskip("grpc", reason="the extra observability is not installed")
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc  # noqa: E402 - see above
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc  # noqa: E402
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc  # noqa: E402
@@ -190,7 +190,7 @@ def test_no_secret_is_sent(case: Any) -> None:
 @pytest.fixture
 def mlflow(tmp_path: Path, tools: Any) -> Iterator[str]:
     """A real MLflow server with a database of its own; its address."""
-    pytest.importorskip("mlflow")
+    pytest.importorskip("mlflow", reason="the extra experiments is not installed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"

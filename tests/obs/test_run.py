@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("opentelemetry.sdk", reason="the extra observability is not installed")
 pytestmark = pytest.mark.slow
 
 
