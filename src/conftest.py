@@ -2,5 +2,5 @@
 
 from importlib.util import find_spec
 
-_TELEMETRY = ("distro", "edges", "entry", "farewell", "pipes")
+_TELEMETRY = ("distro", "edges", "farewell", "pipes")
 collect_ignore = [] if find_spec("opentelemetry") else [f"peak_trade/obs/{name}.py" for name in _TELEMETRY]
