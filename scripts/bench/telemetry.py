@@ -1,4 +1,4 @@
-"""What telemetry costs: a run's whole process without it, with a file, a live receiver and dead ones; and each span."""
+"""What telemetry costs: a run without it, with a file, a live receiver and dead ones; the command's part; each span."""
 
 from __future__ import annotations
 
@@ -65,11 +65,8 @@ def measure(root: Path, *, repeat: int = 7) -> Iterator[Figure]:
         run = [sys.executable, str(script), *words]
         traced, on = [str(wrapper), *run], {"PEAK_OTEL_ENABLED": "1"}
         instrument = str(Path(sys.executable).with_name("opentelemetry-instrument"))
-        stock = {
-            "OTEL_CONFIG_FILE": str(root / "ops" / "observability" / "otel-file.yaml"),
-            "PEAK_OTEL_DIR": str(folder),
-            "PEAK_RUN_ID": "none",
-        }
+        alone = {"OTEL_PYTHON_DISTRO": "none", "OTEL_PYTHON_CONFIGURATOR": "none"}
+        alone["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"] = "*"
         cases: dict[str, tuple[list[str], dict[str, str]]] = {
             "a run, plain": (run, {}),
             "a run, through the wrapper, off": (traced, {"PEAK_OTEL_ENABLED": "0"}),
@@ -77,12 +74,13 @@ def measure(root: Path, *, repeat: int = 7) -> Iterator[Figure]:
             "a run, to a live receiver": (traced, on | _to(live)),
             "a run, to a dead receiver": (traced, on | _to("127.0.0.1:9")),
             "a run, to a silent receiver": (traced, on | _to(silent)),
-            "opentelemetry-instrument, its own start": ([instrument, "--", "true"], {}),
-            "a program of nothing under opentelemetry-instrument": (
+            "a run, into a file, started without the wrapper": (run, on),
+            "a program of nothing, through the wrapper": ([str(wrapper), sys.executable, "-c", ""], on),
+            "a program of nothing, through opentelemetry-instrument alone": (
                 [instrument, "--", sys.executable, "-c", ""],
-                stock,
+                alone,
             ),
-            "a program of nothing under the wrapper": ([str(wrapper), sys.executable, "-c", ""], on),
+            "opentelemetry-instrument before it becomes the program": ([instrument, "--", "true"], {}),
             "a program of nothing": ([sys.executable, "-c", ""], {}),
         }
         seconds: dict[str, list[float]] = {name: [] for name in cases}

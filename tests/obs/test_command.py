@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("opentelemetry.sdk", reason="the extra observability is not installed")
 from peak_trade.obs import launch
 
 pytestmark = pytest.mark.slow
@@ -208,3 +207,12 @@ def test_edges_that_are_installed_twice_are_there_once(case: Any, tools: Any) ->
 def test_a_command_line_that_makes_a_run_is_known() -> None:
     assert launch.makes_run([sys.executable, "-m", "peak_trade", "run", "c.toml"])
     assert not launch.makes_run([sys.executable, "-m", "peak_trade", "runs"])
+
+
+def test_without_the_extra_doctest_passes_over_what_needs_it(tools: Any) -> None:
+    program = "import sys\nfor name in ('opentelemetry', 'yaml', 'jsonschema'): sys.modules[name] = None\n"
+    program += (
+        "import pytest\nsys.exit(pytest.main(['--collect-only', '-q', '-p', 'no:randomly', 'src/peak_trade/obs']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tools.root, capture_output=True, text=True)
+    assert (done.returncode, "obs/settings.py::" in done.stdout) == (0, True), done.stdout

@@ -233,6 +233,16 @@ def test_an_sdk_that_cannot_be_imported(
     skipped(ran, reason, "PEAK_OTEL_ENABLED=0 leaves it out")
 
 
+@pytest.mark.parametrize("module", ["yaml", "opentelemetry/configuration/__init__"])  # the command does without
+def test_an_sdk_of_which_a_part_is_broken(module: str, case: Any, same_as_plain: Callable[[Any], None]) -> None:
+    path = case.folder / f"{module}.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("raise ImportError('half of it')\n")
+    ran = case.run(PYTHONPATH=str(case.folder))
+    same_as_plain(ran)
+    skipped(ran, ".*(half of it|yaml).*", ran.said("hint")[0])
+
+
 def test_an_instrumentor_that_raises_at_every_span(case: Any, same_as_plain: Callable[[Any], None]) -> None:
     (case.folder / "sitecustomize.py").write_text(
         "import sys\nedges = sys.modules['peak_trade.obs.edges']\n"

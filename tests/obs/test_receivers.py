@@ -137,6 +137,40 @@ def test_the_file_is_written_too_where_that_is_asked_for(case: Any) -> None:
     assert {span.span_id.hex() for span in received.spans()} == {span.id for span in ran.spans()}
 
 
+def test_the_stock_command_without_settings_of_ours_names_the_run_on_every_resource(case: Any) -> None:
+    received = Received()
+    instrument = str(Path(sys.executable).with_name("opentelemetry-instrument"))
+    with by_http(received) as endpoint:
+        ran = case.call(
+            [instrument, "--", *case.command()[1:]],
+            PEAK_OTEL_ENABLED="",
+            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+            OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
+        )
+    assert (ran.code, len(ran.stdout.splitlines())) == (0, 1)
+    found = received.resources()
+    assert {signal for signal, _ in found} == {"traces", "logs", "metrics"}
+    assert {(one["run_id"], one["service.name"]) for _, one in found} == {(ran.run_id, "peak-trade")}
+    assert "run" in [span.name for span in received.spans()]
+
+
+def test_a_service_name_that_is_given_to_the_stock_command_stays(case: Any) -> None:
+    received = Received()
+    instrument = str(Path(sys.executable).with_name("opentelemetry-instrument"))
+    with by_http(received) as endpoint:
+        case.call(
+            [instrument, "--", *case.command()[1:]],
+            PEAK_OTEL_ENABLED="",
+            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+            OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
+            OTEL_SERVICE_NAME="desk",
+            OTEL_RESOURCE_ATTRIBUTES="team=rates,run_id=mine",
+        )
+    assert {(one["service.name"], one["team"], len(one["run_id"])) for _, one in received.resources()} == {
+        ("desk", "rates", 36)
+    }
+
+
 def test_no_secret_is_sent(case: Any) -> None:
     case.strategy("raises", "def raises(bars): raise ValueError('not with sk-verysecret')\n",
                   '[run.tags]\napi_key = "sk-verysecret"\n')  # fmt: skip

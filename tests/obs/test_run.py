@@ -90,6 +90,57 @@ def test_every_resource_names_the_run(ran: Any) -> None:
         assert resource["cicd.pipeline.run.id"] == "4711"
 
 
+@pytest.mark.parametrize(
+    ("settings", "there"),
+    [
+        ({"OTEL_RESOURCE_ATTRIBUTES": "team=rates,workflow.name=My Workflow"},
+         {"team": "rates", "workflow.name": "My Workflow", "service.name": "peak-trade"}),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "team = rates ,broken,,x=a%2Cb,y=a=b"},
+         {"team": "rates", "x": "a,b", "y": "a=b"}),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "7"}, {"service.name": "peak-trade"}),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=desk"}, {"service.name": "desk"}),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=desk", "OTEL_SERVICE_NAME": "mine"}, {"service.name": "mine"}),
+        ({"OTEL_SERVICE_NAME": "mine", "PEAK_OTEL_SERVICE_NAME": "ours"}, {"service.name": "ours"}),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "api_key=sk-verysecret"}, {"api_key": "[redacted]"}),
+        ({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "40", "OTEL_RESOURCE_ATTRIBUTES": "a=b"}, {"a": "b"}),
+    ],
+    ids=["two", "malformed", "no pair", "name", "names", "ours", "secret", "limit"],
+)  # fmt: skip
+def test_the_standard_variables_of_a_resource_mean_what_they_mean(
+    settings: dict[str, str], there: dict[str, str], case: Any
+) -> None:
+    ran = case.run(OTEL_SERVICE_NAME=settings.pop("OTEL_SERVICE_NAME", ""), **settings)
+    assert (ran.code, ran.stderr) == (0, "")
+    for path in sorted(ran.telemetry.glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            [[item]] = json.loads(line).values()
+            found = {one["key"]: one["value"]["stringValue"] for one in item["resource"]["attributes"]}
+            assert found["run_id"] == ran.run_id
+            assert found.items() >= there.items()
+            assert "broken" not in found
+
+
+def test_the_run_id_of_a_resource_is_ours(case: Any) -> None:
+    ran = case.run(OTEL_RESOURCE_ATTRIBUTES="run_id=mine")
+    assert {span.resource["run_id"] for span in ran.spans()} == {ran.run_id}
+
+
+@pytest.mark.parametrize(
+    ("settings", "files"),
+    [
+        ({"OTEL_TRACES_EXPORTER": "none"}, ["logs.jsonl", "metrics.jsonl", "receipt.json"]),
+        ({"OTEL_LOGS_EXPORTER": "none"}, ["metrics.jsonl", "receipt.json", "traces.jsonl"]),
+        ({"OTEL_METRICS_EXPORTER": "none"}, ["logs.jsonl", "receipt.json", "traces.jsonl"]),
+        ({"OTEL_TRACES_SAMPLER": "always_off"}, ["logs.jsonl", "metrics.jsonl", "receipt.json"]),
+    ],
+    ids=str,
+)
+def test_the_standard_variables_leave_signals_out(settings: dict[str, str], files: list[str], case: Any) -> None:
+    ran = case.run(**settings)
+    assert (ran.code, ran.stderr) == (0, "")
+    assert sorted(path.name for path in ran.telemetry.iterdir()) == files
+
+
 def test_log_records_carry_the_ids_of_their_spans(ran: Any) -> None:
     ids = {(span.trace, span.id) for span in ran.spans()}
     records = [

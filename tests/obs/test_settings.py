@@ -75,3 +75,18 @@ def test_the_settings_of_the_sdk_are_chosen_by_the_endpoint(env: dict[str, str],
 def test_a_ratio_that_is_none_is_complained_of(ratio: str) -> None:
     settings = Settings.read({"PEAK_OTEL_SAMPLE_RATIO": ratio}, [])
     assert (settings.ratio, ratio in settings.complaint) == (1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("env", "endpoint"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel.example:4318"}, ("http", "http://otel.example:4318")),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel.example:9000", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+         ("grpc", "http://otel.example:9000")),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:4318", "PEAK_OTEL_EXPORTER_OTLP_ENDPOINT": "grpc://b"},
+         ("grpc", "http://b:4317")),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": " "}, None),
+    ],
+)  # fmt: skip
+def test_the_standard_endpoint_is_taken_where_ours_names_none(env: dict[str, str], endpoint: Any) -> None:
+    assert Settings.read(env, []).endpoint == endpoint

@@ -9,6 +9,7 @@ by what they made, with a service name and the run_id on each resource.
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import os
 import signal
@@ -39,6 +40,7 @@ class Distro(BaseDistro):
 
     def _configure(self, **kwargs: Any) -> None:
         if _asked():
+            gc.disable()  # imports make much that stays: to look for garbage in it costs a tenth of the start
             said.silence()
         else:  # that there are two configurators, one of which does what the other does, is no warning to anybody
             logger = logging.getLogger(f"{auto_instrumentation.__name__}._load")
@@ -68,7 +70,10 @@ def _theirs(name: str, default: Any) -> Any:
 
 def put_back() -> None:
     """Let the program see what it would see without the command: its environment, `sys.path`, and Ctrl-C."""
-    if not _asked() or not (noted := os.environ.get(launch.BEFORE)):
+    if not _asked():
+        return
+    gc.enable()
+    if not (noted := os.environ.get(launch.BEFORE)):
         return
     launch.restore(noted)
     auto_instrumentation.environ = {}  # when this is over, the command puts its folder on PYTHONPATH again: not there

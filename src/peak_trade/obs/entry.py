@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from peak_trade.obs.farewell import Farewell
 from peak_trade.obs.launch import hint_of, say
 from peak_trade.obs.session import Session
 from peak_trade.obs.settings import Settings
@@ -26,15 +22,15 @@ def start() -> None:
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":  # OpenTelemetry's own switch
         return
     try:
+        from peak_trade.obs import edges, pipes
+        from peak_trade.obs.farewell import Farewell
+
         session = Session(Settings.read(os.environ, sys.orig_argv))
         session.settings.hand_on()
-        with _uncollected():  # imports make much that stays: to look for garbage in it costs a tenth of the start
-            from peak_trade.obs import edges, pipes
-
-            if (made := pipes.configure(session)) is None:
-                return
-            farewell = Farewell(session, made)
-            edges.install(session)
+        if (made := pipes.configure(session)) is None:
+            return
+        farewell = Farewell(session, made)
+        edges.install(session)
     except Exception as error:  # noqa: BLE001 - the one guard: whatever is broken, the program runs plainly
         _skip(error)
         return
@@ -48,17 +44,6 @@ def began() -> None:
     """Note that the program begins: what the command and we have taken until then is not its time."""
     if _session:
         _session.started_ns = time.time_ns()
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _skip(error: Exception) -> None:

@@ -8,6 +8,7 @@ Standard library only: it has to work where nothing else does.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -127,6 +128,7 @@ def main(program: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    gc.disable()  # this process is over in a moment
     if not (os.environ.get("PEAK_RUN_ID") or option(sys.argv, "--run-id")):
         import uuid
 
