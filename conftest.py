@@ -73,7 +73,7 @@ def snapshot() -> dict[str, tuple[int, int]]:
     asked = ("git", "rev-parse", "--git-path", "config", "--git-path", "hooks")
     git = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True) if shutil.which("git") else None
     places = [path for pattern in STORES for path in ROOT.glob(pattern)]
-    places += [ROOT / line for line in git.stdout.splitlines()] if git else []
+    places += [path for line in git.stdout.splitlines() if (path := ROOT / line).exists()] if git else []
     seen = {}
     for path in (path for place in places for path in (place, *place.rglob("*"))):
         status = path.lstat()
