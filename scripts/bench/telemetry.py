@@ -32,7 +32,7 @@ from peak_trade.obs.settings import Settings
 session = Session(Settings.read({"PEAK_RESULTS_DIR": sys.argv[1]}, []))
 Farewell(session, pipes.configure(session))
 bare = lambda symbol, rows: None
-spanned = edges._spanned(session, edges.Edge("write", "", "", lambda session, given: dict(given)))(bare)
+spanned = edges._watched(session, edges.Edge("write", "", "", lambda session, given: dict(given)))(bare)
 for _ in range(int(sys.argv[2]) + 1):
     start = time.perf_counter()
     for rows in range(400): spanned("SYNTHETIC", rows)

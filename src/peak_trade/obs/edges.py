@@ -37,13 +37,16 @@ Told = dict[str, Any]  # attributes; those that are None are left out
 
 
 class Edge(NamedTuple):
-    """A function whose calls become spans: `before` reads the arguments, `after` the result too."""
+    """A function whose calls become spans: `before` reads the arguments, `after` the result too.
+
+    Where `span` is empty there is none, but something has to be done; `before` may return a context for the call.
+    """
 
     span: str
     module: str
     function: str
-    before: Callable[[Session, Given], Told]
-    after: Callable[[Session, Given, Any], Told] = lambda session, given, result: {}
+    before: Callable[[Session, Given], Any] = lambda session, given: {}
+    after: Callable[[Session, Given, Any], Any] = lambda session, given, result: {}
 
 
 # --- what the spans tell ------------------------------------------------------------------------------------------
@@ -151,7 +154,7 @@ EDGES = (
 # --- spans --------------------------------------------------------------------------------------------------------
 
 
-def _spanned(session: Session, edge: Edge) -> Wrap:
+def _watched(session: Session, edge: Edge) -> Wrap:
     tracer = session.tracers.get_tracer(_SCOPE)
 
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -160,19 +163,28 @@ def _spanned(session: Session, edge: Edge) -> Wrap:
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             mine: Open | None = None
-            given: Given = {}
+            given: Given | None = None
+            meanwhile: Any = nullcontext()
             try:
                 if session.here:
-                    given = bind(*args, **kwargs).arguments
-                    mine = _begin(session, tracer, edge, given)
+                    bound = bind(*args, **kwargs).arguments
+                    if edge.span:
+                        mine = _begin(session, tracer, edge, bound)
+                    else:
+                        meanwhile = edge.before(session, bound) or meanwhile
+                    given = bound
             except Exception as error:  # noqa: BLE001 - a mistake in here is not the program's
-                session.failed(f"the span {edge.span} could not begin", error)
-            if mine is None:
+                session.failed(
+                    f"the span {edge.span} could not begin" if edge.span else f"before {edge.function}", error
+                )
+            if given is None:
                 return function(*args, **kwargs)
             try:
-                result = function(*args, **kwargs)
+                with meanwhile:
+                    result = function(*args, **kwargs)
             except BaseException as error:
-                _end(session, edge, mine, partial(_raised, session, mine, error))
+                if mine:
+                    _end(session, edge, mine, partial(_raised, session, mine, error))
                 raise
             _end(session, edge, mine, partial(edge.after, session, given, result))
             return result
@@ -200,11 +212,11 @@ def _enter(session: Session, tracer: Any, name: str, told: Told, start: int | No
     return mine
 
 
-def _end(session: Session, edge: Edge, mine: Open, tell: Callable[[], Told]) -> None:
+def _end(session: Session, edge: Edge, mine: Open | None, tell: Callable[[], Any]) -> None:
     try:
-        if not session.here:
+        told = tell() if session.here else None
+        if told is None or mine is None:
             return
-        told = tell()
         if edge.span == "run":
             told |= _run_ends(session, told["status"])
         mine.span.set_attributes(_there(told))
@@ -213,7 +225,7 @@ def _end(session: Session, edge: Edge, mine: Open, tell: Callable[[], Told]) -> 
         else:
             _close(session, mine)
     except Exception as error:  # noqa: BLE001 - as where the span begins
-        session.failed(f"the span {edge.span} could not end", error)
+        session.failed(f"the span {edge.span} could not end" if edge.span else f"after {edge.function}", error)
 
 
 def _there(told: Told) -> Told:
@@ -275,43 +287,6 @@ def _run_ends(session: Session, status: str) -> Told:
 # --- other places -------------------------------------------------------------------------------------------------
 
 
-def _around(session: Session, place: Place) -> Wrap:
-    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
-        bind = signature(function).bind
-
-        @wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            given: Given = {}
-            meanwhile: AbstractContextManager[None] = nullcontext()
-            try:
-                if session.here:
-                    given = bind(*args, **kwargs).arguments
-                    meanwhile = place.before(session, given) or meanwhile
-            except Exception as error:  # noqa: BLE001 - a mistake in here is not the program's
-                session.failed(f"before {place.function}", error)
-            with meanwhile:
-                result = function(*args, **kwargs)
-            try:
-                if given:
-                    place.after(session, given, result)
-            except Exception as error:  # noqa: BLE001 - as before
-                session.failed(f"after {place.function}", error)
-            return result
-
-        return call
-
-    return wrap
-
-
-class Place(NamedTuple):
-    """A function about which something has to be done, without a span of its own."""
-
-    module: str
-    function: str
-    before: Callable[[Session, Given], AbstractContextManager[None] | None] = lambda session, given: None
-    after: Callable[[Session, Given, Any], None] = lambda session, given, result: None
-
-
 def _begun(session: Session, given: Given, run: Any) -> None:
     session.writing = True
     if session.open:
@@ -346,19 +321,20 @@ def _part_from_kernel(session: Session, given: Given) -> None:
                 time.sleep(0.005)
 
 
-PLACES = (
-    Place("peak_trade.evidence.run_dir", "RunDir.create", after=_begun),
-    Place("peak_trade.evidence.run_dir", "RunDir.abandon", lambda session, given: _taken_back(session)),
+PLACES = (  # without a span of their own
+    Edge("", "peak_trade.evidence.run_dir", "RunDir.create", after=_begun),
+    Edge("", "peak_trade.evidence.run_dir", "RunDir.abandon", lambda session, given: _taken_back(session)),
     # the last moment before code runs that may do anything, and none of those whose time is taken
-    Place("peak_trade.runner.order", "logging_to", lambda session, given: session.save()),
-    Place("peak_trade.evidence.run_dir", "RunDir.publish", after=lambda session, given, path: session.published(path)),
-    Place("peak_trade.runner.log", "RunLog.emit", lambda session, given: _stamp(session, given["record"])),
-    Place("peak_trade.tracking.batch", "MlflowTracker._send_off",
+    Edge("", "peak_trade.runner.order", "logging_to", lambda session, given: session.save()),
+    Edge("", "peak_trade.evidence.run_dir", "RunDir.publish",
+         after=lambda session, given, path: session.published(path)),
+    Edge("", "peak_trade.runner.log", "RunLog.emit", lambda session, given: _stamp(session, given["record"])),
+    Edge("", "peak_trade.tracking.batch", "MlflowTracker._send_off",
           lambda session, given: _join(session, given["run_dir"].name)),
-    Place("peak_trade.report.builtin", "Builtin._start",
+    Edge("", "peak_trade.report.builtin", "Builtin._start",
           lambda session, given: _join(session, session.settings.run_id, "report_kernel")),
-    Place("peak_trade.report.builtin", "Builtin._stop", _part_from_kernel),
-    Place("peak_trade.report.page", "Page.__init__", lambda session, given: _shown(session, given["path"])),
+    Edge("", "peak_trade.report.builtin", "Builtin._stop", _part_from_kernel),
+    Edge("", "peak_trade.report.page", "Page.__init__", lambda session, given: _shown(session, given["path"])),
 )  # fmt: skip
 
 
@@ -460,10 +436,8 @@ def install(session: Session) -> None:
         return
     _INSTALLED.append(session)
     table: dict[str, dict[str, Wrap]] = {}
-    for place in PLACES:
-        table.setdefault(place.module, {})[place.function] = _around(session, place)
-    for edge in EDGES:
-        table.setdefault(edge.module, {})[edge.function] = _spanned(session, edge)
+    for edge in (*PLACES, *EDGES):
+        table.setdefault(edge.module, {})[edge.function] = _watched(session, edge)
     if session.settings.traceparent:
         carrier = {"traceparent": session.settings.traceparent}
         session.context.attach(TraceContextTextMapPropagator().extract(carrier))

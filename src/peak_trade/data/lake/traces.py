@@ -8,6 +8,7 @@ stands there twice, and the rows are those that a build from nothing gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,10 @@ def to_tables(told: Sequence[Telemetry], results: Path) -> dict[str, Any]:
 
 def _table(name: str, of: dict[str, Callable[[Any], Any]], items: Sequence[tuple[Any, str]]) -> Any:
     kinds = schema.arrow_schema(name)
-    columns = {field.name: [of[field.name](item) for item, _ in items] for field in kinds if field.name in of}
-    columns["folder"] = [folder for _, folder in items]
+    columns = {"folder": [folder for _, folder in items]}
+    for column in set(kinds.names) - columns.keys():
+        read = of.get(column) or attrgetter(column)
+        columns[column] = [read(item) for item, _ in items]
     return pa.table([pa.array(columns[field.name], field.type) for field in kinds], schema=kinds)
 
 
@@ -86,39 +89,15 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value, order="deterministic").decode()
 
 
+# Columns that are no attribute of that name.
 _SPAN: dict[str, Callable[[Span], Any]] = {
-    "run_id": lambda span: span.run_id,
-    "trace_id": lambda span: span.trace_id,
-    "span_id": lambda span: span.span_id,
-    "parent_span_id": lambda span: span.parent_span_id,
-    "name": lambda span: span.name,
-    "service": lambda span: span.service,
-    "part": lambda span: span.part,
     "start": lambda span: span.start // 1000,
-    "duration_ms": lambda span: span.duration_ms,
-    "status": lambda span: span.status,
     "message": lambda span: span.error,
     "attributes": lambda span: _json(span.attributes),
     "process": lambda span: _json(span.process),
 }
 _LOG: dict[str, Callable[[Log], Any]] = {
-    "run_id": lambda log: log.run_id,
     "time": lambda log: log.time // 1000,
-    "level": lambda log: log.level,
-    "logger": lambda log: log.logger,
-    "message": lambda log: log.message,
-    "exception": lambda log: log.exception,
-    "trace_id": lambda log: log.trace_id,
-    "span_id": lambda log: log.span_id,
-    "part": lambda log: log.part,
     "attributes": lambda log: _json(log.attributes),
 }
-_FILE: dict[str, Callable[[File], Any]] = {
-    "signal": lambda file: file.signal,
-    "part": lambda file: file.part,
-    "bytes": lambda file: file.bytes,
-    "modified": lambda file: file.modified // 1000,
-    "rows": lambda file: file.rows,
-    "repeated": lambda file: file.repeated,
-    "skipped": lambda file: file.skipped,
-}
+_FILE: dict[str, Callable[[File], Any]] = {"modified": lambda file: file.modified // 1000}
