@@ -361,6 +361,39 @@ def test_a_clumsy_strategy_does_what_it_does_without(case: Any, same_as_plain: A
     assert "forked" not in ran.text()
 
 
+FORKS = """
+import os, sys
+import numpy as np
+def forks(bars):
+    resources = sys.modules.get("opentelemetry.sdk.resources")
+    if resources:
+        def asked(*_, **__):
+            open(os.path.join(os.path.dirname(__file__), "asked"), "w").close()
+            return resources.Resource({})
+        resources.get_aggregated_resources = asked
+    if os.fork() == 0: os._exit(0)
+    os.wait()
+    return np.full(len(bars), 1.0 if resources else 0.5)
+"""
+
+
+def test_in_a_forked_child_the_sdk_does_nothing(case: Any) -> None:
+    case.strategy("forks", FORKS)
+    ran = case.run()
+    assert (ran.code, ran.receipt()["status"]) == (0, "done")
+    assert not (case.folder / "asked").exists()
+
+
+def test_control_a_provider_that_is_made_as_usual_looks_for_its_resource_in_a_forked_child(case: Any) -> None:
+    usual = FORKS.replace("import numpy", "import opentelemetry.sdk.resources\nimport numpy")
+    usual = usual.replace(
+        "def forks(bars):", "def forks(bars):\n    from opentelemetry.sdk.trace import TracerProvider"
+    )
+    case.strategy("forks", usual.replace("    if os.fork()", "    mine = TracerProvider()\n    if os.fork()"))
+    assert case.plain().code == 0
+    assert (case.folder / "asked").exists()
+
+
 SEES = """
 import json, logging, os, signal, sys, threading
 import numpy as np

@@ -14,8 +14,8 @@ import math
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -274,22 +274,38 @@ def configure(session: Session) -> list[Pipe] | None:
         return getattr(of, f"create_{kind}_provider")(getattr(config, f"{kind}_provider"), *rest), made
 
     session.context = ContextVarsRuntimeContext()
-    tracers, made = provider("spans", "tracer", "TRACES")
-    session.tracers = tracers or trace.NoOpTracerProvider()
-    for pipe in made:
-        session.tracers.add_span_processor(SimpleSpanProcessor(pipe))
-    if tracers and standard.get("OTEL_TRACES_SAMPLER") and not env.get("PEAK_OTEL_SAMPLE_RATIO"):
-        tracers.sampler = sampling._get_from_env_or_default()
-    meters, made = provider("metrics", "meter", "METRICS")
-    session.meters = meters or metrics.NoOpMeterProvider()
-    for pipe in made:
-        reader = PeriodicExportingMetricReader(pipe, math.inf)  # read once, at the end
-        session.meters.add_metric_reader(reader)
-        session.finishers.append(reader.collect)
-    session.loggers, made = provider("logs", "logger", "LOGS")
-    for pipe in made:
-        session.loggers.add_log_record_processor(SimpleLogRecordProcessor(pipe))
+    with _without_fork_hooks():
+        tracers, made = provider("spans", "tracer", "TRACES")
+        session.tracers = tracers or trace.NoOpTracerProvider()
+        for pipe in made:
+            session.tracers.add_span_processor(SimpleSpanProcessor(pipe))
+        if tracers and standard.get("OTEL_TRACES_SAMPLER") and not env.get("PEAK_OTEL_SAMPLE_RATIO"):
+            tracers.sampler = sampling._get_from_env_or_default()
+        meters, made = provider("metrics", "meter", "METRICS")
+        session.meters = meters or metrics.NoOpMeterProvider()
+        for pipe in made:
+            reader = PeriodicExportingMetricReader(pipe, math.inf)  # read once, at the end
+            session.meters.add_metric_reader(reader)
+            session.finishers.append(reader.collect)
+        session.loggers, made = provider("logs", "logger", "LOGS")
+        for pipe in made:
+            session.loggers.add_log_record_processor(SimpleLogRecordProcessor(pipe))
     return pipes
+
+
+@contextmanager
+def _without_fork_hooks() -> Iterator[None]:
+    """Keep the SDK from what it does in each forked child, where nothing is recorded.
+
+    It looks for its resource again there, in threads, and a SIGTERM that comes meanwhile is lost: that of a pool which
+    ends its workers, which then waits for them for ever.
+    """
+    register = os.register_at_fork
+    setattr(os, "register_at_fork", lambda **hooks: None)  # noqa: B010 - an assignment would ask for its own type
+    try:
+        yield
+    finally:
+        setattr(os, "register_at_fork", register)  # noqa: B010 - as above
 
 
 def _pipe(session: Session, signal: str, at: Any, make: Callable[[Any], Any]) -> Pipe:
