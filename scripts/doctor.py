@@ -22,7 +22,7 @@ def main() -> int:
         script.print_json([finding._asdict() for finding in findings])
     else:
         for name, state, detail, hint, _ in findings:
-            mend = f"  ({hint})" if state not in ("ok", "mended") and hint else ""
+            mend = f"  ({script.as_here(hint)})" if state not in ("ok", "mended") and hint else ""
             print(f"{state:8}{name:22}{detail}{mend}")
     lacking = [finding.name for finding in findings if finding.needed and finding.state != "ok"]
     if args.strict and lacking:

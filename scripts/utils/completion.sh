@@ -4,7 +4,7 @@
 ## Print what a shell needs to complete recipes, and run_ids where a run is asked for, on TAB.
 ## The shell is that of $SHELL where none is named.
 ## In ~/.bashrc or ~/.zshrc: eval "$(just completion bash)". In fish: just completion fish | source
-## The run_ids are those in $PEAK_RESULTS_DIR, else in results/ of the current folder.
+## The run_ids are those in $PEAK_RESULTS_DIR, else in results/ beside the justfile, as `just` itself looks for it.
 set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
 
@@ -19,7 +19,9 @@ bash)
 		_peak_trade() {
 			COMPREPLY=()
 			if [[ " $run_recipes " == *" \${COMP_WORDS[1]-} "* && \$COMP_CWORD -gt 1 ]]; then
-				local runs=(\$(cd "\${PEAK_RESULTS_DIR:-results}" 2>/dev/null && compgen -G '????????-*-*-*-*'))
+				local results=\${PEAK_RESULTS_DIR-} at=\$PWD
+				while [[ -z \$results && -n \$at ]]; do [[ ! -e \$at/justfile ]] || results=\$at/results; at=\${at%/*}; done
+				local runs=(\$(cd "\$results" 2>/dev/null && compgen -G '????????-*-*-*-*'))
 				COMPREPLY=(\$(compgen -W "last \${runs[*]-}" -- "\${COMP_WORDS[COMP_CWORD]}"))
 			fi
 			((\${#COMPREPLY[@]})) || "\$_peak_trade_before" "\$@"
@@ -33,7 +35,9 @@ zsh)
 		_peak_trade_before=\${_comps[just]}
 		_peak_trade() {
 			if ((CURRENT > 2)) && [[ " $run_recipes " == *" \$words[2] "* && \$PREFIX != -* ]]; then
-				compadd -- last "\${PEAK_RESULTS_DIR:-results}"/????????-*-*-*-*(/N:t)
+				local results=\${PEAK_RESULTS_DIR-} at=\$PWD
+				while [[ -z \$results && -n \$at ]]; do [[ ! -e \$at/justfile ]] || results=\$at/results; at=\${at%/*}; done
+				compadd -- last "\$results"/????????-*-*-*-*(/N:t)
 			else
 				"\$_peak_trade_before" "\$@"
 			fi
@@ -45,7 +49,9 @@ fish)
 	"${JUST:-just}" --completions fish
 	cat <<-EOF
 		function __peak_trade_runs
-			set -q PEAK_RESULTS_DIR; and set -l results \$PEAK_RESULTS_DIR; or set -l results results
+			set -l at \$PWD
+			while test -n "\$at"; and not test -e \$at/justfile; set at (string replace -r '/[^/]*\$' '' \$at); end
+			set -q PEAK_RESULTS_DIR; and set -l results \$PEAK_RESULTS_DIR; or set -l results \$at/results
 			echo last
 			for run in \$results/????????-*-*-*-*; basename \$run; end
 		end

@@ -50,13 +50,15 @@ __all__ = [
 _ELSEWHERE = {"Bars": "market.bars", "InputError": "errors", "PeakError": "errors", "RunError": "errors"}
 
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # who checks types shall see a name that is none
 
-    value = globals()[name] = getattr(import_module(f"peak_trade.{_ELSEWHERE.get(name, 'api')}"), name)
-    return value
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(f"peak_trade.{_ELSEWHERE.get(name, 'api')}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

@@ -22,6 +22,7 @@ from msgspec import Meta, Struct
 
 from peak_trade import toml
 from peak_trade.errors import InputError, did_you_mean
+from peak_trade.places import looked
 
 __all__ = [
     "Config",
@@ -159,8 +160,8 @@ def locate(path: str, bases: Sequence[Path]) -> str:
         pattern = os.path.join(glob.escape(str(base)), path)  # a folder may be called [old]
         if glob.has_magic(path) and "\0" not in path and next(glob.iglob(pattern, recursive=True), None):
             return pattern
-    looked = "" if Path(path).is_absolute() else f"; looked in {' and '.join(str(base) for base in bases)}"
-    raise InputError(f"there is no file {path}{looked}", hint="check data.path in the config")
+    where = "" if Path(path).is_absolute() else f"; looked in {' and '.join(str(base) for base in bases)}"
+    raise InputError(f"there is no file {path}{where}", hint="check data.path in the config")
 
 
 def load(path: str | os.PathLike[str], overrides: Sequence[str] | Mapping[str, Any] = ()) -> Source:
@@ -174,8 +175,8 @@ def load(path: str | os.PathLike[str], overrides: Sequence[str] | Mapping[str, A
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a usable path"
-        if isinstance(error, FileNotFoundError) and not path.is_absolute():
-            reason = f"{reason}; looked in {Path.cwd()}"
+        if isinstance(error, FileNotFoundError):
+            reason = f"{reason}{looked(path)}"
         raise InputError(f"config {path}: {reason}", hint="start from config/my_strategy.toml") from None
     try:
         values = _values(overrides)

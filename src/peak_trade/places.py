@@ -13,7 +13,7 @@ from pathlib import Path
 
 from peak_trade.errors import InputError
 
-__all__ = ["checkout", "lake", "results", "root", "shipped"]
+__all__ = ["checkout", "lake", "looked", "results", "root", "shipped"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -39,6 +39,11 @@ def lake(given: str | os.PathLike[str] | None = None) -> Path:
     """Return where the lake is: `given`, else `$PEAK_LAKE_DIR`, else `data/lake/` below the root."""
     chosen = given or os.environ.get("PEAK_LAKE_DIR")
     return Path(chosen) if chosen else root() / "data" / "lake"
+
+
+def looked(path: str | os.PathLike[str]) -> str:
+    """Return what an error adds of a relative path that leads nowhere: where was looked; nothing of an absolute one."""
+    return "" if os.path.isabs(path) else f"; looked in {Path.cwd()}"
 
 
 def shipped(name: str | os.PathLike[str]) -> Path:

@@ -24,6 +24,7 @@ from peak_trade.text import one_line
 
 __all__ = [
     "Parser",
+    "as_here",
     "claim_stdout",
     "coloured",
     "count",
@@ -309,13 +310,18 @@ def _say(message: str, *, label: str = "") -> None:
     if _bar_is_up:
         progress()
     head = _paint(f"{label}:", _COLOURS[label], sys.stderr) + " " if label else ""
-    message = message if places.checkout() else _without_just(message)
+    message = as_here(message)
     with suppress(OSError):  # a stderr that takes nothing changes nothing of what was done
         print(f"{head}{message}", file=sys.stderr)  # noqa: T201 - stderr is where a person is told
 
 
+def as_here(text: str) -> str:
+    """Return a text as it is in a checkout; away from one, with its recipes named as an installed package has them."""
+    return text if places.checkout() else _without_just(text)
+
+
 def _without_just(text: str) -> str:
-    """Return a text whose recipes are named as an installed package has them.
+    """Name recipes as an installed package has them.
 
     >>> _without_just("just setup lake adds it; then just lake-build, or just run config/my_strategy.toml")
     "pip install 'peak-trade[lake]' adds it; then peak-trade lake-build, or peak-trade run CONFIG"

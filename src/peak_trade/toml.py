@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from peak_trade.errors import InputError
 
@@ -24,12 +25,18 @@ def plain(value: Any, key: str = "") -> Any:
     """
     if isinstance(value, Mapping):
         return {str(name): plain(inner, f"{key}.{name}" if key else str(name)) for name, inner in value.items()}
-    if isinstance(value, bool | int | float | str | dt.datetime | dt.date | dt.time):
+    if hasattr(value, "tolist"):  # a number or an array of NumPy: its floats are Python's too, and print otherwise
+        return plain(value.tolist(), key)
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{key} is not UTF-8 text") from None
+        return value
+    if isinstance(value, bool | int | float | dt.datetime | dt.date | dt.time):
         return value
     if hasattr(value, "__fspath__"):
         return str(value)
-    if hasattr(value, "tolist"):  # a number or an array of NumPy
-        return plain(value.tolist(), key)
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [plain(inner, key) for inner in value]
     what = "None" if value is None else f"of type {type(value).__name__}"
@@ -74,5 +81,5 @@ def _value(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")  # a JSON string is a TOML one
     return str(value.isoformat())

@@ -88,6 +88,20 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     assert answered.stdout.split() == offered
 
 
+def test_bash_completes_run_ids_in_a_folder_below_the_justfile(tmp_path: Path, root: Path, run: Any) -> None:
+    (tmp_path / "docs" / "deep").mkdir(parents=True)
+    (tmp_path / "justfile").touch()
+    (tmp_path / "results" / "0a1b2c3d-0000-4000-8000-000000000001").mkdir(parents=True)
+    ask = f"""
+eval "$({root}/scripts/utils/completion.sh bash)"
+COMP_WORDS=(just show 0) COMP_CWORD=2
+_peak_trade just 0 show
+echo "${{COMPREPLY[@]}}"
+"""
+    answered = run("bash", "-c", ask, cwd=tmp_path / "docs" / "deep", PEAK_RESULTS_DIR="")
+    assert answered.stdout == "0a1b2c3d-0000-4000-8000-000000000001\n"
+
+
 def test_the_shell_to_complete_in_is_the_one_that_is_used(run: Any) -> None:
     named, used = run("scripts/utils/completion.sh", "fish"), run("scripts/utils/completion.sh", SHELL="/usr/bin/fish")
     assert named.returncode == 0

@@ -17,13 +17,13 @@ import pytest
 
 from peak_trade.commands import COMMANDS
 
-pytest.importorskip("hatchling")
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of what is tracked, so that nothing is left in the checkout."""
+    pytest.importorskip("hatchling", reason="the extra dev is not installed")
     source = tmp_path_factory.mktemp("source") / "peak_trade"
     for name in ("src", "scripts", "reports", "ops"):
         shutil.copytree(root / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -37,6 +37,7 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_what_its_commands_are_and_nothing_of_a_checkout(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     shipped = {name.removeprefix("peak_trade/shipped/") for name in names if "/shipped/" in name}
@@ -150,6 +151,7 @@ def test_an_installed_package_traces_a_run(call: Call, console: bool, folder: Pa
     assert {"run", "load_bars", "strategy", "backtest", "seal"} <= {span["name"] for span in told["spans"]}
 
 
+@pytest.mark.slow
 def test_a_command_is_helped_where_it_is_unknown_or_asked_what_it_does(call: Call) -> None:
     refused = call("verfy", "last")
     assert (refused.returncode, refused.stdout) == (2, "")
@@ -162,6 +164,7 @@ def test_a_command_is_helped_where_it_is_unknown_or_asked_what_it_does(call: Cal
     assert call().returncode == 2
 
 
+@pytest.mark.slow
 def test_a_hint_away_from_a_checkout_names_what_is_there(call: Call) -> None:
     refused = call("show", "nothing")
     assert refused.returncode == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -52,9 +53,9 @@ class Bars(msgspec.Struct, frozen=True, eq=False):
             InputError: a time is missing or occurs twice, a price is missing or none, a column is absent or of another
                 type (text, Decimal, object), or the bars break the contract; with what helps.
         """
-        from peak_trade.market.frames import bars_of  # it knows bars
-
-        bars, assumed = bars_of(frame, symbol=symbol, timeframe=timeframe, columns=columns)
+        frames = import_module("peak_trade.market.frames")  # by its name, when it is asked for: it is made of bars
+        bars: Bars
+        bars, assumed = frames.bars_of(frame, symbol=symbol, timeframe=timeframe, columns=columns)
         for line in assumed:
             logging.getLogger("peak_trade.bars").info("%s", line)
         return bars

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from peak_trade import places
 from peak_trade.errors import InputError, did_you_mean
 from peak_trade.market.bars import COLUMNS, Floats
 from peak_trade.market.timestamps import NULLS, TimestampColumn, Unreadable
@@ -76,8 +77,9 @@ def _read_bytes(path: str) -> bytes:
         with open(path, "rb") as file:
             data = file.read()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(f"cannot read {escaped(path, 300)}: {str(reason).lower()}") from None
+        reason = str(error.strerror if isinstance(error, OSError) else error).lower()
+        where = places.looked(path) if isinstance(error, FileNotFoundError) else ""
+        raise InputError(f"cannot read {escaped(path, 300)}: {reason}{where}") from None
     if not data:
         raise InputError(f"{path} is empty")
     return data

@@ -29,9 +29,9 @@ __all__ = ["connect"]
 def connect(lake: str | os.PathLike[str] | None = None) -> Connection:
     """Return a read-only connection to a lake (default: `$PEAK_LAKE_DIR`, else `data/lake/` in the checkout).
 
-    >>> connect("nowhere")
+    >>> connect("/nowhere")
     Traceback (most recent call last):
-    peak_trade.errors.InputError: there is no lake in nowhere
+    peak_trade.errors.InputError: there is no lake in /nowhere
 
     Raises InputError where there is no lake, or DuckDB is not installed.
     """

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from peak_trade import places
 from peak_trade.data.lake import commit, query
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, RunError, did_you_mean
@@ -134,7 +135,8 @@ def read_sql(file: str | None) -> str | None:
     try:
         return Path(str(file)).read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"cannot read {file}: {str(error.strerror).lower()}") from None
+        where = places.looked(str(file)) if isinstance(error, FileNotFoundError) else ""
+        raise InputError(f"cannot read {file}: {str(error.strerror).lower()}{where}") from None
 
 
 def saved(words: Sequence[str]) -> str:

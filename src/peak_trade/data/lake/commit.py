@@ -161,7 +161,7 @@ def reading(lake: str | os.PathLike[str]) -> Reader:
             raise
         os.close(handle)
     if not lake.is_dir():
-        raise InputError(f"there is no lake in {lake}", hint="just lake-build makes one from results/")
+        raise InputError(f"there is no lake in {lake.absolute()}", hint="just lake-build makes one from results/")
     raise InputError(f"the lake in {lake} is empty", hint="just lake-build fills it from results/")
 
 

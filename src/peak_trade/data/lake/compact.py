@@ -38,7 +38,7 @@ def compact(
     """
     lake = Path(lake)
     if not lake.is_dir():
-        raise InputError(f"there is no lake in {lake}", hint="just lake-build makes one from results/")
+        raise InputError(f"there is no lake in {lake.absolute()}", hint="just lake-build makes one from results/")
     done = Compacted()
     with writing(lake, waiting=waiting) as writer:
         tables = dict(writer.commit.tables)
