@@ -27,6 +27,55 @@ EXTRAS = {
 }
 
 
+# What starts processes by the dozen, waits for clocks, or fails at every call: `just test-fast` leaves it out unread.
+# By what `just test --durations=40` says; a single slow test elsewhere bears the marker itself.
+SLOW = (
+    "backtest/test_parity.py",
+    "backtest/test_reference.py",
+    "lake",
+    "obs",
+    "ops/test_doctor.py",
+    "ops/test_git_state.py",
+    "ops/test_merge_log.py",
+    "ops/test_post_merge.py",
+    "ops/test_pull_request.py",
+    "report/test_browser.py",
+    "report/test_render.py",
+    "report/test_scripts.py",
+    "repo/test_audit.py",
+    "repo/test_console.py",
+    "repo/test_left_alone.py",
+    "repo/test_observability.py",
+    "repo/test_places.py",
+    "repo/test_readme.py",
+    "repo/test_scripts.py",
+    "repo/test_setup.py",
+    "runner/test_cli.py",
+    "runner/test_failing_calls.py",
+    "runner/test_fuzzed_config.py",
+    "runner/test_kill.py",
+    "runner/test_lean.py",
+    "runner/test_misbehaviour.py",
+    "runner/test_parallel.py",
+    "runner/test_removal.py",
+    "runner/test_signals.py",
+    "tracking",
+)
+
+
+def is_slow(path: Path) -> bool:
+    return any(path.is_relative_to(ROOT / "tests" / name) for name in SLOW)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if config.option.markexpr == "not slow" and is_slow(collection_path) else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if is_slow(item.path):
+        item.add_marker("slow")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-extras", action="store_true", help="fail where a test would be skipped for an extra")
 

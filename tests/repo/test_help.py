@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
-WIDTH, HEIGHT = 100, 62
+WIDTH = 100
 
 
-def test_the_list_of_recipes_fits_one_screen(run: Any) -> None:
-    lines = run("just").stdout.splitlines()
-    assert [line for line in lines if len(line) > WIDTH] == []
-    assert len(lines) <= HEIGHT
+def test_no_line_of_the_list_is_wider_than_a_screen(run: Any) -> None:
+    assert [line for line in run("just").stdout.splitlines() if len(line) > WIDTH] == []
 
 
 def test_help_says_how_a_recipe_is_called_and_what_it_runs(run: Any) -> None:
