@@ -164,7 +164,7 @@ obs-check:
 obs-local *args:
     {{ env }} python scripts/obs/local.py "$@"
 
-# The quick gate, for while you work: hooks, and what is fast of the tests
+# The quick gate, for while you work: hooks and the fast tests
 [group('check')]
 p0:
     {{ tested }} scripts/ci/p0.sh
@@ -172,10 +172,10 @@ p0:
 # Set up what the tests need and run them: `just test -k fills`
 [group('check')]
 test *args:
-    (($#)) || echo 'all tests: about 3 minutes on two cores; just test-fast: 40 seconds' >&2
+    (($#)) || echo 'all tests: some five minutes on two cores; just test-fast: under one' >&2
     {{ tested }} pytest -n auto --dist worksteal --all-extras "$@"
 
-# What is fast of the tests, in 40 seconds: `just test-fast -k fills`
+# Run the fast tests, in under a minute: `just test-fast -k fills`
 [group('check')]
 test-fast *args:
     {{ tested }} pytest -n auto --dist worksteal -m 'not slow' "$@"
