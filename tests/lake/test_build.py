@@ -229,14 +229,14 @@ def test_a_run_that_is_removed_while_the_lake_is_built_is_neither_broken_nor_mis
     place: Path, lake: Path, look: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = look.run(place / "config.toml", place / "results")
-    read = build._read
+    read = build.read_run
 
     def remove_first(path: Path, seal: str | None) -> Any:
         remove(place)
         return read(path, seal)
 
     with monkeypatch.context() as patch:
-        patch.setattr(build, "_read", remove_first)
+        patch.setattr(build, "read_run", remove_first)
         done = build.build(Results(place / "results"), lake, root=place)
     assert (done.runs, done.broken) == ({}, [])
     assert look.rows(lake, f"SELECT status FROM runs WHERE run_id = '{run_id}'") == []

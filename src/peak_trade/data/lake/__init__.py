@@ -5,8 +5,8 @@ In reading order:
 - `schema`: the tables, column by column; the documents are generated from it.
 - `commit`: which files are live. A commit marker, written last, names them all. `writer`: the one process that writes.
 - `parts`: rows to Parquet files and back, merged as they come so that many small builds do not leave many small files.
-- `build`: run directories and the ledger to tables. `traces`: their telemetry. `ingest`: bars to `ohlcv`, what changed
-  as revisions.
+- `build`: brings in what is new. `runs`: run directories and the ledger to rows. `traces`: their telemetry. `ingest`:
+  bars to `ohlcv`, what changed as revisions.
 - `compact`: few files instead of many, and none that no marker names. `check`: is everything in the lake as it must be?
 - `query`: a locked DuckDB connection. `reads`: SQL that reads and nothing else. `views`: questions that are asked
   often. `ask`: what the command line does with them, `table`: an answer as people read it, `prompt`: one after another.

@@ -1,49 +1,49 @@
-"""Run directories and the ledger to tables: what is in `results/` and not yet in the lake.
+"""Building the lake: what is in `results/` and not yet in it, batch by batch, each commit whole.
 
 The lake's tables of runs are a function of `results/`: building step by step or anew gives the same rows. A run that
 was removed keeps the rows that the lake has of it, also when it is built anew, and else has the one that the ledger can
-give. Every file that is read is held against its digest in the manifest, and the manifest against the ledger: what is
-not as it was sealed does not get in.
+give. How a run becomes rows is `runs`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 from msgspec import Struct
 
 from peak_trade.config import locate
 from peak_trade.data.lake import ingest, parts, schema, traces
 from peak_trade.data.lake.commit import Live
+from peak_trade.data.lake.runs import (
+    RunRows,
+    equity_table,
+    ledger_row,
+    long_table,
+    moment,
+    read_run,
+    rows_table,
+    trades_table,
+)
 from peak_trade.data.lake.writer import GRACE_S, Writer, writing
 from peak_trade.errors import InputError, PeakError, RunError
-from peak_trade.evidence import manifest
-from peak_trade.evidence.ledger import ENDED, REMOVED, Entry, History, Reading
+from peak_trade.evidence.ledger import ENDED, REMOVED, Entry, Reading
 from peak_trade.evidence.results import WORKING, Results
 from peak_trade.market.fingerprint import fingerprint
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.shown import telemetry
-from peak_trade.text import one_line
 
 __all__ = ["Built", "build"]
 
 RUNS = 1_000  # of a batch
 BYTES = 128 << 20  # of a batch's files, at most
 RECORDS = 200_000  # spans and log records that are held at once, and those of one folder more
-_EQUITY = ("timestamp", "equity", "drawdown", "position")
-_STATISTICS = [stat.key for stat in schema.STATS]
-_NUMBERED = frozenset({"trade_id", "bars_held"})
 
 
 class Built(Struct):
@@ -65,20 +65,6 @@ class Built(Struct):
     anew: bool = False
 
 
-class _Run(Struct):
-    """What one run directory gives to the tables."""
-
-    row: dict[str, Any]
-    params: list[tuple[str, str, float | None]] = []
-    stats: list[tuple[str, float | None, str | None]] = []
-    receipts: list[dict[str, Any]] = []
-    equity: bytes = b""
-    trades: Any = None
-    data: dict[str, Any] = {}
-    folder: str = ""
-    error: str = ""
-
-
 def build(
     results: Results,
     lake: str | os.PathLike[str],
@@ -96,13 +82,14 @@ def build(
     """
     start = time.perf_counter()
     with writing(lake, waiting=waiting) as writer:
-        made = _Build(writer, results, None if root is None else Path(root), anew)
-        made.go(progress)
+        building = _Build(writer, results, None if root is None else Path(root), anew)
+        building.go(progress)
+        built = building.built
         writer.expire(grace_s)
-        if made.built.anew:
+        if built.anew:
             writer.sweep()  # what was merged on the way
-    made.built.seconds = time.perf_counter() - start
-    return made.built
+    built.seconds = time.perf_counter() - start
+    return built
 
 
 class _Build:
@@ -149,15 +136,15 @@ class _Build:
             for run in batch:
                 if run.error and (self.results.path / run.row["run_id"]).is_dir():  # else it has just been removed
                     self.built.broken.append((run.row["run_id"], run.error))
-            found = self._take_series(found)
+            found, equity, trades = self._readable(found)
             self._take_bars(found)
-            self._add_runs(found)
+            self._add_runs(found, equity, trades)
             self._add_ledger(line for run in found for line in ledger.of(run.row["run_id"]).entries)
             done += len(batch)
             if done < len(new) and not self.built.anew:
                 self._publish()
         if ended:
-            self._add("runs", _table("runs", ended))
+            self._add("runs", rows_table("runs", ended))
             self._count(ended)
         self._add_ledger(ledger.entries)
         self._take_telemetry()
@@ -231,7 +218,7 @@ class _Build:
             else:
                 continue
             if known.get(run_id) != status:
-                ended.append(_row_of_ledger(run_id, status, history))
+                ended.append(ledger_row(run_id, status, history))
         return new, ended
 
     def _somewhere(self, run_id: str) -> bool:
@@ -252,32 +239,32 @@ class _Build:
                 kept.append((part.series, rows.filter(pc.invert(mask))))
         self.tables[name] = parts.replace(name, live, taken, parts.write_parts(self.writer, name, kept))
 
-    def _take_series(self, found: list[_Run]) -> list[_Run]:
-        """Read the equity and trades of a batch together; where that fails, run by run, to name the one at fault."""
+    def _readable(self, found: list[RunRows]) -> tuple[list[RunRows], Any, Any]:
+        """Return the runs of a batch whose equity and trades can be read, and both as tables.
+
+        They are read together; where that fails, run by run, to name the one at fault.
+        """
         try:
-            self._series = _equity(found), _trades(found)
-            return found
+            return found, equity_table(found), trades_table(found)
         except (pa.ArrowException, InputError):
             fine = []
             for run in found:
                 try:
-                    _equity([run]), _trades([run])
+                    equity_table([run]), trades_table([run])
                 except (pa.ArrowException, InputError) as error:
                     self.built.broken.append((run.row["run_id"], str(error).splitlines()[0]))
                 else:
                     fine.append(run)
-            self._series = _equity(fine), _trades(fine)
-            return fine
+            return fine, equity_table(fine), trades_table(fine)
 
-    def _add_runs(self, found: list[_Run]) -> None:
+    def _add_runs(self, found: list[RunRows], equity: Any, trades: Any) -> None:
         if not found:
             return
-        equity, trades = self._series
-        self._add("runs", _table("runs", [run.row for run in found]))
-        self._add("params", _long("params", found, [run.params for run in found]))
-        self._add("stats", _long("stats", found, [run.stats for run in found]))
+        self._add("runs", rows_table("runs", [run.row for run in found]))
+        self._add("params", long_table("params", found, [run.params for run in found]))
+        self._add("stats", long_table("stats", found, [run.stats for run in found]))
         receipts = [{"run_id": run.row["run_id"]} | receipt for run in found for receipt in run.receipts]
-        self._add("receipts", _table("receipts", receipts))
+        self._add("receipts", rows_table("receipts", receipts))
         self._add("equity", equity)
         self._add("trades", trades)
         self._count([run.row for run in found])
@@ -297,14 +284,14 @@ class _Build:
                 "run_id": entry.run_id,
                 "line": entry.line,
                 "event": entry.event,
-                "time": _time(entry.time),
+                "time": moment(entry.time),
                 "sha256": entry.sha256,
                 "fields": msgspec.json.encode(entry.fields).decode(),
             }
             for entry in entries
             if entry.sha256 not in self.lines
         ]
-        self._add("ledger", _table("ledger", rows))
+        self._add("ledger", rows_table("ledger", rows))
         self.lines |= {str(row["sha256"]) for row in rows}
         self.built.lines += len(rows)
 
@@ -338,7 +325,7 @@ class _Build:
         files = [file for one in told for file in one.files if file.skipped]
         self.built.torn |= {traces.path_of(file, self.results.path): file.skipped for file in files}
 
-    def _take_bars(self, found: Iterable[_Run]) -> None:
+    def _take_bars(self, found: Iterable[RunRows]) -> None:
         """Bring the bars of runs in, each once, through the same door as all other bars."""
         if self.root is None:
             return
@@ -354,7 +341,7 @@ class _Build:
                 if not any(text == reason for _, text in self.built.skipped):
                     self.built.skipped.append((run.row["run_id"], reason))
 
-    def _bars_of(self, run: _Run, digest: str) -> ingest.Ingested:
+    def _bars_of(self, run: RunRows, digest: str) -> ingest.Ingested:
         assert self.root is not None
         data = run.data
         path = locate(data["path"], [self.root / run.folder, self.root] if run.folder else [self.root])
@@ -377,13 +364,14 @@ class _Build:
 
 def _batches(
     paths: Sequence[Path], sealed: dict[str, Any], progress: Callable[[int, int], None]
-) -> Iterator[list[_Run]]:
+) -> Iterator[list[RunRows]]:
     """Read run directories and yield them in batches."""
-    batch: list[_Run] = []
+    batch: list[RunRows] = []
     size = 0
     for number, path in enumerate(paths, 1):
-        batch.append(_read(path, sealed.get(path.name)))  # in threads it is slower: little of it leaves Python's lock
-        size += len(batch[-1].equity)
+        run = read_run(path, sealed.get(path.name))  # in threads it is slower: little of it leaves Python's lock
+        batch.append(run)
+        size += len(run.equity)
         if number % 25 == 0 or number == len(paths):
             progress(number, len(paths))
         if len(batch) >= RUNS or size >= BYTES:
@@ -391,215 +379,3 @@ def _batches(
             batch, size = [], 0
     if batch:
         yield batch
-
-
-# --- one run ------------------------------------------------------------------------------------------------------
-
-
-def _read(path: Path, seal: str | None) -> _Run:
-    """Read a run directory; what is wrong with it stands in `error`."""
-    try:
-        return _read_run(path, seal)
-    except PeakError as error:
-        return _Run({"run_id": path.name}, error=error.message)
-    except OSError as error:
-        return _Run({"run_id": path.name}, error=f"cannot be read: {error.strerror}")
-    except (pa.ArrowException, msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        return _Run({"run_id": path.name}, error=f"is not of this format: {one_line(error, 200)}")
-
-
-def _read_run(path: Path, seal: str | None) -> _Run:
-    content = (path / manifest.NAME).read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if seal != digest:
-        raise RunError("its manifest is not the one in the ledger")
-    sealed = manifest.decode(content)
-    if sealed.run_id != path.name:
-        raise RunError(f"its manifest is that of the run {sealed.run_id}")
-    read = _Files(path, sealed.files)
-    config = read.json("config_snapshot.json") or {}
-    figures = read.json("stats.json") or {}
-    reasons = figures.pop("reasons", {})
-    run = _Run(_row(sealed, digest, config) | {key: figures.get(key) for key in _STATISTICS})
-    run.params = list(_params(config))
-    run.stats = [(key, value, reasons.get(key)) for key, value in figures.items()]
-    run.receipts = sealed.predicate.receipts
-    run.data = config.get("data", {})
-    predicate = sealed.predicate
-    run.folder = predicate.run_details.get("folder") or predicate.build_definition["externalParameters"].get(
-        "folder", ""
-    )
-    if predicate.status == "sealed":
-        run.equity = read.bytes("equity.csv")
-        name = "trades.parquet" if "trades.parquet" in sealed.files else "trades.csv"
-        run.trades = _parse_trades(name, read.bytes(name))
-    return run
-
-
-class _Files:
-    """The sealed files of a run, each held against its digest."""
-
-    def __init__(self, path: Path, digests: dict[str, str]) -> None:
-        self.path, self.digests = path, digests
-
-    def bytes(self, name: str) -> bytes:
-        if name not in self.digests:
-            raise RunError(f"{name} is not among its sealed files")
-        content = (self.path / name).read_bytes()
-        if hashlib.sha256(content).hexdigest() != self.digests[name]:
-            raise RunError(f"{name} is not what was sealed")
-        return content
-
-    def json(self, name: str) -> Any:
-        return msgspec.json.decode(self.bytes(name)) if name in self.digests else None
-
-
-def _row(sealed: manifest.Manifest, digest: str, config: dict[str, Any]) -> dict[str, Any]:
-    predicate = sealed.predicate
-    definition, details = predicate.build_definition, predicate.run_details
-    made = {part["name"]: part for part in definition.get("resolvedDependencies", [])}
-    asked, data = config.get("strategy", {}), config.get("data", {})
-    times = details.get("metadata", {})
-    internal = definition.get("internalParameters", {})
-    environment = internal.get("environment", {})
-    error = predicate.error
-    git = made.get("git", {}).get("annotations", {})
-    return {
-        "run_id": sealed.run_id,
-        "status": predicate.status,
-        "name": config.get("run", {}).get("name"),
-        "started_at": _time(times.get("startedOn")),
-        "finished_at": _time(times.get("finishedOn")),
-        "strategy": asked.get("name") or asked.get("entrypoint"),
-        "symbol": data.get("symbol"),
-        "timeframe": data.get("timeframe"),
-        "source": data.get("source"),
-        "calendar": data.get("calendar"),
-        "config_digest": sealed.files.get("config_snapshot.toml"),
-        "data_digest": made.get("bars", {}).get("digest", {}).get("sha256"),
-        "strategy_digest": made.get("strategy", {}).get("digest", {}).get("sha256"),
-        "commit": git.get("commit"),
-        "dirty": git.get("dirty"),
-        "equity_digest": predicate.results.get("equity_digest"),
-        "trades_digest": predicate.results.get("trades_digest"),
-        "manifest_digest": digest,
-        "seed": internal.get("seed"),
-        "python": environment.get("python"),
-        "peak_trade": environment.get("peak_trade"),
-        "host": details.get("host"),
-        "error": f"{error.get('type')}: {error.get('message')}" if error else None,
-    }
-
-
-def _row_of_ledger(run_id: str, status: str, history: History) -> dict[str, Any]:
-    """Return the row of a run whose directory has gone, by what the ledger says."""
-    known = history.fields
-    asked = {key: known.get(key) for key in ("strategy", "symbol", "timeframe", *_STATISTICS)}
-    return asked | {
-        "run_id": run_id,
-        "status": status,
-        "started_at": _time(history.began),
-        "finished_at": _time(history.end.time) if history.end else None,
-        "data_digest": known.get("data"),
-        "manifest_digest": known.get("manifest"),
-    }
-
-
-def _params(config: dict[str, Any]) -> Iterator[tuple[str, str, float | None]]:
-    """Yield key, value and number of every key of a config."""
-    for section, keys in sorted(config.items()):
-        if section == "overrides":
-            continue
-        for key, value in sorted(keys.items()):
-            if (section, key) == ("strategy", "params"):
-                for name, setting in sorted(value.items()):
-                    yield name, *_value(setting)
-            elif value not in (None, {}, []):
-                yield f"{section}.{key}", *_value(value)
-
-
-def _value(value: Any) -> tuple[str, float | None]:
-    if isinstance(value, str):
-        return value, None
-    number = None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
-    return msgspec.json.encode(value, order="deterministic").decode(), number
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
-
-
-# --- rows to Arrow ------------------------------------------------------------------------------------------------
-
-
-def _table(name: str, rows: Sequence[dict[str, Any]]) -> Any:
-    kinds = schema.arrow_schema(name)
-    ordered = sorted(rows, key=lambda row: row[schema.TABLES[name].sort[0]])
-    return pa.table([pa.array([row.get(f.name) for row in ordered], f.type) for f in kinds], schema=kinds)
-
-
-def _long(name: str, found: Sequence[_Run], rows: Sequence[Sequence[tuple[Any, ...]]]) -> Any:
-    kinds = schema.arrow_schema(name)
-    lines = [(run.row["run_id"], *line) for run, own in zip(found, rows, strict=True) for line in own]
-    columns = zip(*lines, strict=True) if lines else [()] * len(kinds)
-    return pa.table([pa.array(c, field.type) for c, field in zip(columns, kinds, strict=True)], schema=kinds)
-
-
-def _equity(found: Sequence[_Run]) -> Any:
-    """Return the equity of runs, read in one go: a reader started a thousand times costs more than what it reads."""
-    head = ",".join(_EQUITY).encode() + b"\n"
-    bodies = []
-    for run in found:
-        body = run.equity.removeprefix(head)
-        if run.equity and (len(body) == len(run.equity) or not body.endswith(b"\n")):
-            raise InputError(f"equity.csv of {run.row['run_id']} does not hold {','.join(_EQUITY)}")
-        bodies.append(body)
-    kinds = schema.arrow_schema("equity")
-    lengths = [body.count(b"\n") for body in bodies]
-    if not any(lengths):
-        return kinds.empty_table()
-    table = pyarrow.csv.read_csv(
-        pa.BufferReader(b"".join(bodies)),
-        read_options=pyarrow.csv.ReadOptions(column_names=_EQUITY),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types={field.name: field.type for field in kinds if field.name != "run_id"}, null_values=[]
-        ),
-    ).combine_chunks()
-    return _with_run_ids("equity", found, lengths, table)
-
-
-def _trades(found: Sequence[_Run]) -> Any:
-    kinds = schema.arrow_schema("trades")
-    own = pa.schema([field for field in kinds if field.name != "run_id"])
-    having = [run for run in found if run.trades is not None and run.trades.num_rows]
-    if not having:
-        return kinds.empty_table()
-    table = pa.concat_tables([run.trades.cast(own) for run in having]).combine_chunks()
-    return _with_run_ids("trades", having, [run.trades.num_rows for run in having], table)
-
-
-def _with_run_ids(name: str, found: Sequence[_Run], lengths: Sequence[int], table: Any) -> Any:
-    import numpy as np
-
-    if sum(lengths) != table.num_rows:
-        raise InputError(f"{name} has {table.num_rows} rows where {sum(lengths)} lines were counted")
-    codes = parts.from_numpy(np.repeat(np.arange(len(found), dtype=np.int32), lengths), pa.int32())
-    run_ids = pa.DictionaryArray.from_arrays(codes, pa.array([run.row["run_id"] for run in found]))
-    return pa.table([run_ids, *table.columns], names=["run_id", *table.column_names])
-
-
-def _parse_trades(name: str, content: bytes) -> Any:
-    """Return the trades of one run as they stand in its file."""
-    if name.endswith(".parquet"):
-        with pq.ParquetFile(pa.BufferReader(content)) as file:
-            table = file.read(use_threads=False)
-    else:
-        kinds = {field.name: field.type for field in schema.arrow_schema("trades") if field.name != "run_id"}
-        table = pyarrow.csv.read_csv(
-            pa.BufferReader(content),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=kinds, null_values=[], strings_can_be_null=False),
-        )
-    expected = [field.name for field in schema.arrow_schema("trades") if field.name != "run_id"]
-    if table.column_names != expected:
-        raise RunError(f"{name} does not hold {', '.join(expected)}")
-    return table

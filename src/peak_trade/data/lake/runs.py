@@ -1,0 +1,254 @@
+"""What one run, or the ledger of one that has gone, gives to the lake's tables, and runs together as Arrow tables.
+
+Every file that is read is held against its digest in the manifest, and the manifest against the ledger: what is not as
+it was sealed does not get in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from msgspec import Struct
+
+from peak_trade.data.lake import parts, schema
+from peak_trade.errors import InputError, PeakError, RunError
+from peak_trade.evidence import manifest
+from peak_trade.evidence.ledger import History
+from peak_trade.text import one_line
+
+__all__ = ["RunRows", "equity_table", "ledger_row", "long_table", "moment", "read_run", "rows_table", "trades_table"]
+
+_EQUITY = ("timestamp", "equity", "drawdown", "position")
+_STATISTICS = [stat.key for stat in schema.STATS]
+
+
+class RunRows(Struct):
+    """What one run directory gives to the tables; what is wrong with it stands in `error`."""
+
+    row: dict[str, Any]
+    params: list[tuple[str, str, float | None]] = []
+    stats: list[tuple[str, float | None, str | None]] = []
+    receipts: list[dict[str, Any]] = []
+    equity: bytes = b""
+    trades: Any = None
+    data: dict[str, Any] = {}
+    folder: str = ""
+    error: str = ""
+
+
+def read_run(path: Path, seal: str | None) -> RunRows:
+    """Read a run directory; what is wrong with it stands in `error`."""
+    try:
+        return _read_run(path, seal)
+    except PeakError as error:
+        return RunRows({"run_id": path.name}, error=error.message)
+    except OSError as error:
+        return RunRows({"run_id": path.name}, error=f"cannot be read: {error.strerror}")
+    except (pa.ArrowException, msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        return RunRows({"run_id": path.name}, error=f"is not of this format: {one_line(error, 200)}")
+
+
+def _read_run(path: Path, seal: str | None) -> RunRows:
+    content = (path / manifest.NAME).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if seal != digest:
+        raise RunError("its manifest is not the one in the ledger")
+    sealed = manifest.decode(content)
+    if sealed.run_id != path.name:
+        raise RunError(f"its manifest is that of the run {sealed.run_id}")
+    read = _Files(path, sealed.files)
+    config = read.json("config_snapshot.json") or {}
+    figures = read.json("stats.json") or {}
+    reasons = figures.pop("reasons", {})
+    run = RunRows(_row(sealed, digest, config) | {key: figures.get(key) for key in _STATISTICS})
+    run.params = list(_params(config))
+    run.stats = [(key, value, reasons.get(key)) for key, value in figures.items()]
+    run.receipts = sealed.predicate.receipts
+    run.data = config.get("data", {})
+    predicate = sealed.predicate
+    run.folder = predicate.run_details.get("folder") or predicate.build_definition["externalParameters"].get(
+        "folder", ""
+    )
+    if predicate.status == "sealed":
+        run.equity = read.bytes("equity.csv")
+        name = "trades.parquet" if "trades.parquet" in sealed.files else "trades.csv"
+        run.trades = _parse_trades(name, read.bytes(name))
+    return run
+
+
+class _Files:
+    """The sealed files of a run, each held against its digest."""
+
+    def __init__(self, path: Path, digests: dict[str, str]) -> None:
+        self.path, self.digests = path, digests
+
+    def bytes(self, name: str) -> bytes:
+        if name not in self.digests:
+            raise RunError(f"{name} is not among its sealed files")
+        content = (self.path / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.digests[name]:
+            raise RunError(f"{name} is not what was sealed")
+        return content
+
+    def json(self, name: str) -> Any:
+        return msgspec.json.decode(self.bytes(name)) if name in self.digests else None
+
+
+def _row(sealed: manifest.Manifest, digest: str, config: dict[str, Any]) -> dict[str, Any]:
+    predicate = sealed.predicate
+    definition, details = predicate.build_definition, predicate.run_details
+    dependencies = {part["name"]: part for part in definition.get("resolvedDependencies", [])}
+    strategy, data = config.get("strategy", {}), config.get("data", {})
+    times = details.get("metadata", {})
+    internal = definition.get("internalParameters", {})
+    environment = internal.get("environment", {})
+    error = predicate.error
+    git = dependencies.get("git", {}).get("annotations", {})
+    return {
+        "run_id": sealed.run_id,
+        "status": predicate.status,
+        "name": config.get("run", {}).get("name"),
+        "started_at": moment(times.get("startedOn")),
+        "finished_at": moment(times.get("finishedOn")),
+        "strategy": strategy.get("name") or strategy.get("entrypoint"),
+        "symbol": data.get("symbol"),
+        "timeframe": data.get("timeframe"),
+        "source": data.get("source"),
+        "calendar": data.get("calendar"),
+        "config_digest": sealed.files.get("config_snapshot.toml"),
+        "data_digest": dependencies.get("bars", {}).get("digest", {}).get("sha256"),
+        "strategy_digest": dependencies.get("strategy", {}).get("digest", {}).get("sha256"),
+        "commit": git.get("commit"),
+        "dirty": git.get("dirty"),
+        "equity_digest": predicate.results.get("equity_digest"),
+        "trades_digest": predicate.results.get("trades_digest"),
+        "manifest_digest": digest,
+        "seed": internal.get("seed"),
+        "python": environment.get("python"),
+        "peak_trade": environment.get("peak_trade"),
+        "host": details.get("host"),
+        "error": f"{error.get('type')}: {error.get('message')}" if error else None,
+    }
+
+
+def ledger_row(run_id: str, status: str, history: History) -> dict[str, Any]:
+    """Return the row of a run whose directory has gone, by what the ledger says."""
+    known = history.fields
+    row = {key: known.get(key) for key in ("strategy", "symbol", "timeframe", *_STATISTICS)}
+    return row | {
+        "run_id": run_id,
+        "status": status,
+        "started_at": moment(history.began),
+        "finished_at": moment(history.end.time) if history.end else None,
+        "data_digest": known.get("data"),
+        "manifest_digest": known.get("manifest"),
+    }
+
+
+def _params(config: dict[str, Any]) -> Iterator[tuple[str, str, float | None]]:
+    """Yield key, value and number of every key of a config."""
+    for section, keys in sorted(config.items()):
+        if section == "overrides":
+            continue
+        for key, value in sorted(keys.items()):
+            if (section, key) == ("strategy", "params"):
+                for name, setting in sorted(value.items()):
+                    yield name, *_value(setting)
+            elif value not in (None, {}, []):
+                yield f"{section}.{key}", *_value(value)
+
+
+def _value(value: Any) -> tuple[str, float | None]:
+    if isinstance(value, str):
+        return value, None
+    number = None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    return msgspec.json.encode(value, order="deterministic").decode(), number
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return a time of a manifest or the ledger; None where there is none."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def rows_table(name: str, rows: Sequence[dict[str, Any]]) -> Any:
+    """Return rows, as dictionaries, as the Arrow table of that name, in its order."""
+    kinds = schema.arrow_schema(name)
+    ordered = sorted(rows, key=lambda row: row[schema.TABLES[name].sort[0]])
+    return pa.table([pa.array([row.get(f.name) for row in ordered], f.type) for f in kinds], schema=kinds)
+
+
+def long_table(name: str, found: Sequence[RunRows], rows: Sequence[Sequence[tuple[Any, ...]]]) -> Any:
+    """Return several rows a run, as tuples without the run_id, as the Arrow table of that name."""
+    kinds = schema.arrow_schema(name)
+    lines = [(run.row["run_id"], *line) for run, own in zip(found, rows, strict=True) for line in own]
+    columns = zip(*lines, strict=True) if lines else [()] * len(kinds)
+    return pa.table([pa.array(c, field.type) for c, field in zip(columns, kinds, strict=True)], schema=kinds)
+
+
+def equity_table(found: Sequence[RunRows]) -> Any:
+    """Return the equity of runs, read in one go: a reader started a thousand times costs more than what it reads."""
+    head = ",".join(_EQUITY).encode() + b"\n"
+    bodies = []
+    for run in found:
+        body = run.equity.removeprefix(head)
+        if run.equity and (len(body) == len(run.equity) or not body.endswith(b"\n")):
+            raise InputError(f"equity.csv of {run.row['run_id']} does not hold {','.join(_EQUITY)}")
+        bodies.append(body)
+    kinds = schema.arrow_schema("equity")
+    lengths = [body.count(b"\n") for body in bodies]
+    if not any(lengths):
+        return kinds.empty_table()
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(b"".join(bodies)),
+        read_options=pyarrow.csv.ReadOptions(column_names=_EQUITY),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types={field.name: field.type for field in kinds if field.name != "run_id"}, null_values=[]
+        ),
+    ).combine_chunks()
+    return _with_run_ids("equity", found, lengths, table)
+
+
+def trades_table(found: Sequence[RunRows]) -> Any:
+    """Return the trades of runs as one Arrow table, with their run_ids."""
+    kinds = schema.arrow_schema("trades")
+    own = pa.schema([field for field in kinds if field.name != "run_id"])
+    having = [run for run in found if run.trades is not None and run.trades.num_rows]
+    if not having:
+        return kinds.empty_table()
+    table = pa.concat_tables([run.trades.cast(own) for run in having]).combine_chunks()
+    return _with_run_ids("trades", having, [run.trades.num_rows for run in having], table)
+
+
+def _with_run_ids(name: str, found: Sequence[RunRows], lengths: Sequence[int], table: Any) -> Any:
+    import numpy as np
+
+    if sum(lengths) != table.num_rows:
+        raise InputError(f"{name} has {table.num_rows} rows where {sum(lengths)} lines were counted")
+    codes = parts.from_numpy(np.repeat(np.arange(len(found), dtype=np.int32), lengths), pa.int32())
+    run_ids = pa.DictionaryArray.from_arrays(codes, pa.array([run.row["run_id"] for run in found]))
+    return pa.table([run_ids, *table.columns], names=["run_id", *table.column_names])
+
+
+def _parse_trades(name: str, content: bytes) -> Any:
+    """Return the trades of one run as they stand in its file."""
+    if name.endswith(".parquet"):
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            table = file.read(use_threads=False)
+    else:
+        kinds = {field.name: field.type for field in schema.arrow_schema("trades") if field.name != "run_id"}
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(content),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=kinds, null_values=[], strings_can_be_null=False),
+        )
+    expected = [field.name for field in schema.arrow_schema("trades") if field.name != "run_id"]
+    if table.column_names != expected:
+        raise RunError(f"{name} does not hold {', '.join(expected)}")
+    return table
