@@ -22,7 +22,7 @@ WITHOUT_PATHS = {
 
 
 @pytest.fixture(scope="module")
-def checkout(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sketch(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the recipes and their scripts, set up; stand-ins for Python and pytest; and a folder to stand in."""
     path = tmp_path_factory.mktemp("check out")
     for name in ("pyproject.toml", "constraints.txt", "justfile"):
@@ -42,10 +42,10 @@ def checkout(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def calls(run: Any, checkout: Path, stands: Path, *words: str) -> list[list[str]]:
+def calls(run: Any, sketch: Path, stands: Path, *words: str) -> list[list[str]]:
     """Return what the stand-ins were started with: where, then the words."""
     ran = run("just", *words, cwd=stands, PEAK_OTEL_ENABLED="0")
-    found = [line.rstrip("|").split("|") for line in ran.stderr.splitlines() if line.startswith(str(checkout))]
+    found = [line.rstrip("|").split("|") for line in ran.stderr.splitlines() if line.startswith(str(sketch))]
     assert found, ran.stderr
     return found
 
@@ -58,9 +58,9 @@ def recipes_with_paths(root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("recipe", recipes_with_paths(Path(__file__).parents[2]))
-def test_a_path_counts_from_where_the_person_stands(recipe: str, checkout: Path, run: Any) -> None:
-    for stands in (checkout, checkout / "docs" / "deep"):
-        for where, *words in calls(run, checkout, stands, recipe, "../a file.toml", "--results-dir", "out"):
+def test_a_path_counts_from_where_the_person_stands(recipe: str, sketch: Path, run: Any) -> None:
+    for stands in (sketch, sketch / "docs" / "deep"):
+        for where, *words in calls(run, sketch, stands, recipe, "../a file.toml", "--results-dir", "out"):
             assert where == str(stands)
             (script,) = (word for word in words[:1] if re.search(r"scripts/[\w/]+\.py$", word))
             assert (stands / script).is_file()
@@ -71,43 +71,43 @@ def test_a_path_counts_from_where_the_person_stands(recipe: str, checkout: Path,
 @pytest.mark.parametrize(("recipe", "config"), [("p1", "my_strategy"), ("p2", "btcusdt_donchian")])
 @pytest.mark.parametrize("options", [(), ("--quiet",)])
 def test_the_default_config_of_a_stage_is_that_of_the_checkout(
-    recipe: str, config: str, options: tuple[str, ...], checkout: Path, run: Any
+    recipe: str, config: str, options: tuple[str, ...], sketch: Path, run: Any
 ) -> None:
-    stands = checkout / "docs"
+    stands = sketch / "docs"
     if options:  # the first word is a config for just: a stage sees to it
-        ran = run("bash", "-c", f'cd docs && ../scripts/utils/{recipe}.sh "$@"', "-", *options, cwd=checkout)
+        ran = run("bash", "-c", f'cd docs && ../scripts/utils/{recipe}.sh "$@"', "-", *options, cwd=sketch)
         first = next(line for line in ran.stderr.splitlines() if "--config" in line).split("|")
     else:
-        first = next(words for words in calls(run, checkout, stands, recipe) if "--config" in words)
+        first = next(words for words in calls(run, sketch, stands, recipe) if "--config" in words)
     assert first[0] == str(stands)
-    assert first[first.index("--config") + 1] == str(checkout / "config" / f"{config}.toml")
+    assert first[first.index("--config") + 1] == str(sketch / "config" / f"{config}.toml")
 
 
-def test_a_file_of_tests_counts_from_there_too_and_they_run_at_the_root(checkout: Path, run: Any) -> None:
-    (called,) = calls(run, checkout, checkout / "docs", "test", "test_a.py::test_b", "-k", "docs", "no/such.py")
+def test_a_file_of_tests_counts_from_there_too_and_they_run_at_the_root(sketch: Path, run: Any) -> None:
+    (called,) = calls(run, sketch, sketch / "docs", "test", "test_a.py::test_b", "-k", "docs", "no/such.py")
     assert called == [
-        *(str(checkout), "-n", "auto"),
-        *(f"{checkout}/docs/test_a.py::test_b", "-k", "docs", "no/such.py"),
+        *(str(sketch), "-n", "auto"),
+        *(f"{sketch}/docs/test_a.py::test_b", "-k", "docs", "no/such.py"),
     ]
 
 
-def test_what_is_started_by_a_command_stands_where_it_stands(checkout: Path, run: Any) -> None:
+def test_what_is_started_by_a_command_stands_where_it_stands(sketch: Path, run: Any) -> None:
     """Else a test that calls a recipe's script elsewhere would be taken back to the person's folder."""
-    started = run("scripts/utils/in_env.sh", "bash", "-c", "echo ${PEAK_CWD-unset}", cwd=checkout, PEAK_CWD="/")
+    started = run("scripts/utils/in_env.sh", "bash", "-c", "echo ${PEAK_CWD-unset}", cwd=sketch, PEAK_CWD="/")
     assert started.stdout == "unset\n"
 
 
 @pytest.mark.slow
-def test_what_tab_completes_runs_from_any_folder(root: Path, tmp_path: Path, run: Any) -> None:
-    out = os.path.relpath(tmp_path / "out", root / "docs")
-    ran = run("just", "run", "../config/my_strategy.toml", "--results-dir", out, "--quiet", cwd=root / "docs")
+def test_what_tab_completes_runs_from_any_folder(checkout: Path, tmp_path: Path, run: Any) -> None:
+    out = os.path.relpath(tmp_path / "out", checkout / "docs")
+    ran = run("just", "run", "../config/my_strategy.toml", "--results-dir", out, "--quiet", cwd=checkout / "docs")
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "out" / ran.stdout.strip() / "manifest.json").is_file()
-    shown = run("just", "verify", "last", "--results-dir", out, cwd=root / "docs")
+    shown = run("just", "verify", "last", "--results-dir", out, cwd=checkout / "docs")
     assert shown.stdout.count("intact") == 2, shown.stderr
 
 
-def test_a_config_that_is_not_there_says_where_was_looked(root: Path, run: Any) -> None:
-    refused = run("just", "run", "config/my_strategy.toml", cwd=root / "docs")
+def test_a_config_that_is_not_there_says_where_was_looked(checkout: Path, run: Any) -> None:
+    refused = run("just", "run", "config/my_strategy.toml", cwd=checkout / "docs")
     assert refused.returncode == 2
-    assert f"config config/my_strategy.toml: No such file or directory; looked in {root / 'docs'}" in refused.stderr
+    assert f"config config/my_strategy.toml: No such file or directory; looked in {checkout / 'docs'}" in refused.stderr

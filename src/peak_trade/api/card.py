@@ -50,5 +50,6 @@ def _curve(equity: npt.NDArray[Any]) -> str:
     points = " ".join(f"{left:.1f},{top:.1f}" for left, top in zip(x, y, strict=True))
     return (
         f'<svg role="img" aria-label="equity" viewBox="0 -2 {_WIDTH} {_HEIGHT + 4}" width="100%" height="{_HEIGHT}" '
-        f'preserveAspectRatio="none"><polyline points="{points}" fill="none" stroke="currentColor"/></svg>'
+        f'preserveAspectRatio="none"><polyline points="{points}" fill="none" stroke="currentColor" '
+        'vector-effect="non-scaling-stroke"/></svg>'
     )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.evidence import tables
+from peak_trade.market.timestamps import iso
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
 if TYPE_CHECKING:
@@ -82,11 +83,17 @@ class Table(Mapping[str, npt.NDArray[Any]]):
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(name)}</th>" for name in self)
-        lines = zip(*(array[:_SHOWN].tolist() if array.dtype.kind != "M" else array[:_SHOWN].astype("M8[s]").tolist()
-                      for array in self.values()), strict=True)  # fmt: skip
-        body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in line) + "</tr>" for line in lines)
+        cells = zip(*(map(_cell, array[:_SHOWN]) for array in self.values()), strict=True)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
         more = f"<p>{self.rows:,} rows, the first {_SHOWN} shown</p>" if self.rows > _SHOWN else ""
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def _cell(value: Any) -> str:
+    """Return a cell as people read it."""
+    if isinstance(value, np.datetime64):
+        return iso(value)
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 
 def trades_table(trades: Trades) -> Table:
