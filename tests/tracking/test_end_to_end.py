@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from peak_trade.evidence.run_dir import find
+from peak_trade.evidence.results import Results
 from peak_trade.tracking.page import ask
 from peak_trade.tracking.store import Store
 
@@ -117,7 +117,7 @@ def test_track_logs_what_is_pending_once(runs: Any, cli: Cli, store: Store, forg
         words = [*argv, "--results-dir", str(runs.results), "--timeout", "60"]
         return cli("track_runs.py", *words, MLFLOW_TRACKING_URI=store.uri)
 
-    last = find(runs.results, "last").name
+    last = Results(runs.results).find("last").name
     others = [run_id for run_id in runs.names.values() if run_id != last]
     first = track("last")
     assert (first.returncode, first.stdout.split()[:2]) == (0, ["logged", last])
