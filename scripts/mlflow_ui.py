@@ -33,12 +33,10 @@ def main() -> int:
     try:
         script.note(f"starting mlflow over {store.shown} …")
         with page.served(store, args.port) as (url, server):
-            experiment = page.experiment_of_last_run(url)
-            print(f"{url}/#/experiments/{experiment}/runs" if experiment else url, flush=True)
-            script.note(
-                "Ctrl-C ends it" if experiment else "no run is logged yet: just track --pending; Ctrl-C ends it"
-            )
-            code = server.wait()
+            runs = page.runs_page(url)
+            print(runs or url, flush=True)
+            script.note("Ctrl-C ends it" if runs else "no run is logged yet: `just track --pending`; Ctrl-C ends it")
+            code = page.wait(server)
     except KeyboardInterrupt:
         return 0
     raise RunError(f"mlflow's server has ended by itself, with exit code {code}")

@@ -33,26 +33,21 @@ def main() -> int:
     try:
         script.note(f"starting mlflow over {store.shown} …")
         with page.served(store, args.port) as (url, server):
-            experiment = _experiment(url, args.experiment)
+            experiments = page.ask(url, "experiments/search", max_results=1_000)["experiments"]
+            ids = {one["name"]: one["experiment_id"] for one in experiments}
+            experiment = ids.get(args.experiment)
+            if experiment is None:
+                experiment = page.ask(url, "experiments/create", name=args.experiment)["experiment_id"]
             print("export PEAK_OTEL_ENABLED=1")
             print(f"export PEAK_OTEL_EXPORTER_OTLP_ENDPOINT={url}")
             print(f"export OTEL_EXPORTER_OTLP_HEADERS=x-mlflow-experiment-id={experiment}", flush=True)
             script.note("run these lines in another terminal, then `just run config/my_strategy.toml`")
             script.note(f"its trace is then at {url}/#/experiments/{experiment}/traces; Ctrl-C ends the server")
-            code = server.wait()
+            code = page.wait(server)
     except KeyboardInterrupt:
         script.note("stopped")
         return 0
     raise RunError(f"mlflow's server has ended by itself, with exit code {code}")
-
-
-def _experiment(url: str, name: str) -> str:
-    """Return the id of an experiment, which is made if it is not there."""
-    from mlflow import MlflowClient  # heavy
-
-    client = MlflowClient(url)
-    found = client.get_experiment_by_name(name)
-    return str(found.experiment_id if found else client.create_experiment(name))
 
 
 if __name__ == "__main__":

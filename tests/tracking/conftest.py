@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,11 @@ class Forge:
         code: int = answer["code"]
         return code
 
+    def look_at(self, stores: Sequence[Store]) -> list[list[dict[str, Any]]]:
+        """Return of each store the runs that it holds."""
+        answers = self.ask(*({"do": "look", "uri": store.uri, "folder": str(store.folder)} for store in stores))
+        return [[run for run in answer["found"] if run["active"]] for answer in answers]
+
     def look(self, store: Store, *, deleted: bool = False) -> list[dict[str, Any]]:
         """Return the runs that a store holds."""
         (answer,) = self.ask({"do": "look", "uri": store.uri, "folder": str(store.folder)})
@@ -187,10 +192,15 @@ def store_at(folder: Path) -> Store:
 
 @pytest.fixture(scope="session")
 def empty_store(forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a database as MLflow makes it, which takes it seconds."""
-    store = store_at(tmp_path_factory.mktemp("store"))
-    forge.look(store)
+    """The file of a database as MLflow makes it, which takes it seconds: once, for all processes of the suite."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "empty-store"
+    folder.mkdir(exist_ok=True)
+    store = store_at(folder)
     assert store.database
+    with store.turn(folder):
+        if not store.database.exists():
+            forge.look(store)
     return store.database
 
 

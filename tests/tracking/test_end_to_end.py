@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from peak_trade.evidence.results import Results
+from peak_trade.tracking.page import ask
 from peak_trade.tracking.store import Store
 
 pytestmark = pytest.mark.slow
@@ -52,17 +57,6 @@ def run(cli: Cli, config: Path, tmp_path: Path) -> Callable[..., Path]:
         newest = max(results.glob("*-*"), key=lambda path: path.stat().st_mtime_ns)
         assert code or done.stdout == f"{newest.name}\n"
         return newest
-
-    return started
-
-
-@pytest.fixture
-def track(cli: Cli, tmp_path: Path, store: Store) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `just track` on these runs and this store."""
-
-    def started(*argv: str) -> subprocess.CompletedProcess[str]:
-        words = [*argv, "--results-dir", str(tmp_path / "results"), "--timeout", "60"]
-        return cli("track_runs.py", *words, MLFLOW_TRACKING_URI=store.uri)
 
     return started
 
@@ -118,19 +112,24 @@ def test_a_run_that_fails_is_logged_as_failed(run: Any, store: Store, forge: Any
     assert (found["status"], found["tags"]["error"]) == ("FAILED", "the strategy raised ValueError: no idea")
 
 
-def test_track_logs_what_is_pending_once(run: Any, track: Any, store: Store, forge: Any) -> None:
-    run_ids = [run().name for _ in range(3)]
+def test_track_logs_what_is_pending_once(runs: Any, cli: Cli, store: Store, forge: Any) -> None:
+    def track(*argv: str) -> subprocess.CompletedProcess[str]:
+        words = [*argv, "--results-dir", str(runs.results), "--timeout", "60"]
+        return cli("track_runs.py", *words, MLFLOW_TRACKING_URI=store.uri)
+
+    last = Results(runs.results).find("last").name
+    others = [run_id for run_id in runs.names.values() if run_id != last]
     first = track("last")
-    assert (first.returncode, first.stdout.split()[:2]) == (0, ["logged", run_ids[-1]])
+    assert (first.returncode, first.stdout.split()[:2]) == (0, ["logged", last])
     second = track("--pending")
-    assert [line.split()[1] for line in second.stdout.splitlines()] == run_ids[:-1]  # the oldest first
+    assert [line.split()[1] for line in second.stdout.splitlines()] == others  # the oldest first
     third = track("--pending", "--json")
     assert (third.returncode, json.loads(third.stdout)) == (0, [])
-    again = track(run_ids[0][:13], "--json")
+    again = track(others[0][:13], "--json")
     (receipt,) = json.loads(again.stdout)
     found = {one["tags"]["run_id"]: one["id"] for one in forge.look(store, deleted=True)}
-    assert (receipt["status"], receipt["mlflow_run_id"]) == ("logged", found[run_ids[0]])
-    assert len(found) == 3
+    assert (receipt["status"], receipt["mlflow_run_id"]) == ("logged", found[others[0]])
+    assert len(found) == len(runs.names)
 
 
 @pytest.mark.parametrize(
@@ -155,9 +154,15 @@ def test_track_has_nothing_to_do_where_there_are_no_runs(cli: Cli, tmp_path: Pat
 
 
 @pytest.fixture(scope="module")
-def page(forge: Any, tools: Any, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The page of `just mlflow-ui`, on the port after one that is taken; it is ended by Ctrl-C."""
+def page(
+    forge: Any, tools: Any, made_once: Any, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """The page of `just mlflow-ui` over a run in `shown`, on the port after one that is taken; Ctrl-C ends it."""
     folder = tmp_path_factory.mktemp("page")
+    shutil.copy(empty_store, folder)
+    store = tools.store_at(folder)
+    forge.act(store, "create_experiment", "of others")
+    forge.log(store, made_once["plain"], receipt={"experiment": "shown"})
     script = str(tools.root / "scripts" / "mlflow_ui.py")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -172,8 +177,8 @@ def page(forge: Any, tools: Any, empty_store: Path, tmp_path_factory: pytest.Tem
             env=environment,
         ) as process:
             assert process.stdout and process.stderr
-            url = process.stdout.readline().strip()
-            yield url, port, folder
+            address = process.stdout.readline().strip()
+            yield address, port, folder
             os.kill(process.pid, signal.SIGINT)
             assert process.stdout.read() == ""
             assert process.wait(60) == 0
@@ -188,18 +193,35 @@ def names(environ: Path, word: str) -> bool:
         return False
 
 
-def test_the_page_is_served_on_the_next_free_port_and_says_its_address(page: Any) -> None:
-    url, taken, _ = page
+def server_of(page: Any) -> Store:
+    address, _, folder = page
+    url = address.partition("/#/")[0]
+    return Store(url, url, folder)
+
+
+def test_the_page_is_served_on_the_next_free_port_and_its_address_is_that_of_the_runs(page: Any) -> None:
+    address, taken, _ = page
+    url = server_of(page).uri
     assert url.startswith("http://127.0.0.1:")
     assert taken < int(url.rpartition(":")[2]) < taken + 100
-    with urllib.request.urlopen(url, timeout=20) as answer:
+    with urllib.request.urlopen(address, timeout=20) as answer:
         assert b"<title>MLflow</title>" in answer.read()
+    names = {one["experiment_id"]: one["name"] for one in ask(url, "experiments/search", max_results=9)["experiments"]}
+    assert set(names.values()) == {"Default", "of others", "shown"}
+    assert re.fullmatch(rf"{url}/#/experiments/(\d+)/runs", address)
+    assert names[address.split("/")[-2]] == "shown"
+
+
+def test_mlflow_knows_the_address_of_the_runs(forge: Any) -> None:
+    spec = find_spec("mlflow")
+    assert spec and spec.origin
+    scripts = Path(spec.origin).parent.glob("server/js/build/static/js/*.js")
+    assert any(b'"/experiments/:experimentId/runs"' in path.read_bytes() for path in scripts)
 
 
 def test_a_server_has_of_a_run_what_a_database_has(page: Any, run: Any, forge: Any, store: Store) -> None:
-    url, _, folder = page
-    server = Store(url, url, folder)
-    run_dir = run("--tracking", "strict", MLFLOW_TRACKING_URI=url)
+    server = server_of(page)
+    run_dir = run("--tracking", "strict", MLFLOW_TRACKING_URI=server.uri)
     forge.log(store, run_dir)
     (there,) = [one for one in forge.look(server) if one["tags"]["run_id"] == run_dir.name]  # others log there too
     (here,) = forge.look(store)
@@ -222,8 +244,7 @@ def test_a_server_has_of_a_run_what_a_database_has(page: Any, run: Any, forge: A
 
 
 def test_two_at_once_log_a_run_once_to_a_server(page: Any, run: Any, forge: Any) -> None:
-    url, _, folder = page
-    server, run_dir = Store(url, url, folder), run()
+    server, run_dir = server_of(page), run()
     answers = forge.ask(*(forge.logging(server, run_dir) for _ in range(2)))
     assert len({answer["found"][0]["mlflow_run_id"] for answer in answers}) == 1
     assert sum(one["tags"]["run_id"] == run_dir.name for one in forge.look(server, deleted=True)) == 1
@@ -241,6 +262,15 @@ def test_a_server_that_dies_is_an_error_in_words(cli: Cli, store: Store, tmp_pat
     done = cli("mlflow_ui.py", PYTHONPATH=str(tmp_path), MLFLOW_TRACKING_URI=store.uri)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == "error: mlflow's server has ended: no server today"
+
+
+def test_a_store_that_cannot_be_served_says_what_mends_it(cli: Cli, forge: Any, tools: Any, tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("no database, only text that is long enough to be looked at as one " * 9)
+    done = cli("mlflow_ui.py", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/mlflow.db")
+    assert (done.returncode, done.stdout) == (1, "")
+    error, hint = done.stderr.splitlines()[-2:]
+    assert error == f"error: mlflow cannot open the store: {tmp_path}/mlflow.db is no SQLite database"
+    assert hint == f"hint: `mv {tmp_path}/mlflow.db {tmp_path}/mlflow.db.2`, then `just track --pending`"
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "x"])

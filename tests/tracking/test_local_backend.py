@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+
+from peak_trade.tracking.page import runs_page
 
 pytestmark = pytest.mark.slow
 RUN_ID = "0b7f9a52-3c1d-4e8f-9a6b-1c2d3e4f5a6b"
 
 
 @pytest.fixture(scope="module")
-def lines(tools: Any, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The settings that the server's start prints, by name; it is ended by Ctrl-C."""
+def lines(tools: Any, forge: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The settings that the server's start prints, by name, over a store that it makes; it is ended by Ctrl-C."""
     folder = tmp_path_factory.mktemp("local")
-    shutil.copy(empty_store, folder / "mlflow.db")
     with subprocess.Popen(
         [sys.executable, str(tools.root / "scripts" / "obs" / "local.py"), "--port", "5400", "--experiment", "spans"],
         stdout=subprocess.PIPE,
@@ -46,6 +45,10 @@ def test_the_lines_turn_telemetry_on_and_name_the_server(lines: dict[str, str]) 
     assert list(lines) == ["PEAK_OTEL_ENABLED", "PEAK_OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"]
     assert lines["PEAK_OTEL_ENABLED"] == "1"
     assert re.fullmatch(r"http://127\.0\.0\.1:54\d\d", lines["PEAK_OTEL_EXPORTER_OTLP_ENDPOINT"])
+
+
+def test_before_a_run_is_logged_there_is_no_page_of_runs(lines: dict[str, str]) -> None:
+    assert runs_page(lines["PEAK_OTEL_EXPORTER_OTLP_ENDPOINT"]) is None
 
 
 def post(url: str, body: bytes, **headers: str) -> Any:

@@ -100,21 +100,20 @@ def test_a_run_that_was_left_half_way_is_replaced(runs: Any, store: Store, forge
     """Kill the process right after a call of its own; then log again."""
     expected = run_content(runs["plain"])
     last = 5 + len(expected.artifacts)  # experiment, run, batch, input, artifacts, end
-    left_behind = []
-    for call in (1, 2, 3, 4, 5, last - 1, last):
-        again = copied(store, tmp_path / str(call))
-        (died,) = forge.ask(forge.logging(again, runs["plain"], die_after=call))
-        assert died["code"] == -9
-        left_behind.append([run["status"] for run in forge.look(again)])
-        forge.log(again, runs["plain"])
-        (found,) = forge.look(again)
+    calls = (1, 2, 3, 4, 5, last - 1, last, last + 1)
+    stores = [copied(store, tmp_path / str(call)) for call in calls]
+    kills = forge.ask(
+        *(forge.logging(one, runs["plain"], die_after=call) for one, call in zip(stores, calls, strict=True))
+    )
+    assert [kill["code"] for kill in kills] == [-9] * 7 + [0]  # there is no other call, after which it could have died
+    left_behind = [[run["status"] for run in found] for found in forge.look_at(stores)]
+    assert left_behind == [[], *[["RUNNING"]] * 5, ["FINISHED"], ["FINISHED"]]
+    forge.ask(*(forge.logging(one, runs["plain"]) for one in stores))
+    for (found,) in forge.look_at(stores):
         assert (found["status"], found["params"]) == ("FINISHED", expected.params)
         assert found["metrics"] == {key: value for key, value, _, _ in expected.metrics}
         assert set(found["artifacts"]) == set(expected.artifacts)
         assert len(found["datasets"]) == 1
-    assert left_behind == [[], *[["RUNNING"]] * 5, ["FINISHED"]]
-    (survived,) = forge.ask(forge.logging(copied(store, tmp_path / "all"), runs["plain"], die_after=last + 1))
-    assert survived["code"] == 0  # there is no other call, after which it could have died
 
 
 def copied(store: Store, folder: Path) -> Store:

@@ -75,18 +75,20 @@ def _sealed_bytes(run_dir: Path, name: str, sha256: str) -> bytes:
 
 def _content(run_dir: Path, sealed: manifest.Manifest, contents: dict[str, bytes], parent: str | None) -> Content:
     predicate = sealed.predicate
-    config = _decoded(contents, "config_snapshot.json")
-    figures = _decoded(contents, "stats.json")
-    made = {part["name"]: part for part in predicate.build_definition.get("resolvedDependencies", [])}
-    metadata = predicate.run_details.get("metadata", {})
-    finished = _milliseconds(metadata.get("finishedOn"))
-    asked, run = _asked(config), config.get("run", {})
-    title = run.get("name") or " ".join(asked.values()) or predicate.status
-    own = {key: text for key, text in run.get("tags", {}).items() if not key.startswith("mlflow.")}
+    config, figures = (
+        msgspec.json.decode(contents.get(name, b"{}"), type=dict[str, Any])
+        for name in ("config_snapshot.json", "stats.json")
+    )
+    origin = {part["name"]: part for part in predicate.build_definition.get("resolvedDependencies", [])}
+    metadata, run = predicate.run_details.get("metadata", {}), config.get("run", {})
+    started, finished = (_milliseconds(metadata.get(name)) for name in ("startedOn", "finishedOn"))
+    subject = _subject(config)
+    title = run.get("name") or " ".join(subject.values()) or predicate.status
+    custom = {key: text for key, text in run.get("tags", {}).items() if not key.startswith("mlflow.")}
     reasons = figures.pop("reasons", {})
-    numbers = [(key, float(value), finished or 0, 0) for key, value in figures.items() if _is_number(value)]
-    parent = own.pop("parent_run_id", "") or parent
-    told = asked | {
+    numbers = {key: value for key, value in figures.items() if type(value) in (int, float)}
+    parent = custom.pop("parent_run_id", "") or parent
+    tags = subject | {
         "run_id": sealed.run_id,
         "status": predicate.status,
         "error": (predicate.error or {}).get("message", ""),
@@ -96,37 +98,33 @@ def _content(run_dir: Path, sealed: manifest.Manifest, contents: dict[str, bytes
         "parent_run_id": parent if parent and parent != sealed.run_id else "",
         "mlflow.source.name": SOURCE,
         "mlflow.source.type": "LOCAL",
-        **_git(made),
+        **_git(origin),
     }
-    if "bars" in made:
-        told["data_sha256"] = made["bars"]["digest"]["sha256"]
-        told["mlflow.note.content"] = _note(title, asked, config, made["bars"]["annotations"])[:_NOTE]
+    bars = origin.get("bars")
+    if bars:
+        tags["data_sha256"] = bars["digest"]["sha256"]
+        tags["mlflow.note.content"] = _note(title, subject, config, bars["annotations"])[:_NOTE]
     return Content(
         name=f"{sealed.run_id[:8]} {title}",  # the id first, as MLflow's lists cut off the end
         status="FINISHED" if predicate.status == "sealed" else "FAILED",
-        started=_milliseconds(metadata.get("startedOn")),
+        started=started,
         finished=finished,
-        tags=_fitting(own, _TAG) | {key: _cut(text, _TAG) for key, text in told.items() if text},
+        tags=_fitting(custom, _TAG) | {key: _cut(text, _TAG) for key, text in tags.items() if text},
         params=_fitting(dict(_params(config)), _PARAM),
-        metrics=numbers + (_curves(contents["equity.csv"]) if "equity.csv" in contents else []),
-        dataset=_dataset(config["data"], made["bars"]) if "bars" in made else None,
+        metrics=[
+            *((key, float(value), finished or 0, 0) for key, value in numbers.items()),
+            *(_curves(contents["equity.csv"]) if "equity.csv" in contents else ()),
+        ],
+        dataset=_dataset(config["data"], bars) if bars else None,
         artifacts=[*sealed.files, manifest.NAME, *(["run.log"] if (run_dir / "run.log").is_file() else [])],
     )
-
-
-def _decoded(contents: dict[str, bytes], name: str) -> dict[str, Any]:
-    return msgspec.json.decode(contents[name], type=dict[str, Any]) if name in contents else {}
 
 
 def _milliseconds(time: str | None) -> int | None:
     return int(datetime.fromisoformat(time).timestamp() * 1e3) if time else None
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _asked(config: Mapping[str, Any]) -> dict[str, str]:
+def _subject(config: Mapping[str, Any]) -> dict[str, str]:
     """Return strategy, symbol and timeframe; nothing for a run that died before its config was written."""
     if not config:
         return {}
@@ -135,34 +133,29 @@ def _asked(config: Mapping[str, Any]) -> dict[str, str]:
     return {"strategy": name, "symbol": data["symbol"], "timeframe": data["timeframe"]}
 
 
-def _git(made: Mapping[str, Any]) -> dict[str, str]:
-    state = made.get("git", {}).get("annotations") or {}
+def _git(origin: Mapping[str, Any]) -> dict[str, str]:
+    state = origin.get("git", {}).get("annotations") or {}
     if not (commit := state.get("commit")):
         return {}
     return {"git_commit": commit, "git_dirty": _text(bool(state.get("dirty"))), "mlflow.source.git.commit": commit}
 
 
-def _note(title: str, asked: Mapping[str, str], config: Mapping[str, Any], bars: Mapping[str, Any]) -> str:
+def _note(title: str, subject: Mapping[str, str], config: Mapping[str, Any], bars: Mapping[str, Any]) -> str:
     params = ", ".join(f"{key}={_text(value)}" for key, value in config["strategy"]["params"].items())
     span = f"{bars['rows']:,} bars from {bars['start'][:10]} to {bars['end'][:10]}"
-    return f"**{title}**: `{asked['strategy']}({params})` on {asked['symbol']} {asked['timeframe']}, {span}"
+    return f"**{title}**: `{subject['strategy']}({params})` on {subject['symbol']} {subject['timeframe']}, {span}"
 
 
-def _params(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _params(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield the resolved config, flat; what is null is left out, and what MLflow shows as name and tags anyway."""
-    for section, values in config.items():
-        if section == "run":
-            yield from _flat({key: value for key, value in values.items() if key not in ("name", "tags")}, "run.")
-        elif section not in ("overrides", "tracking"):
-            yield from _flat(values, f"{section}.")
-
-
-def _flat(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    for key, value in tree.items():
+    for name, value in tree.items():
+        key = prefix + name
+        if key in ("overrides", "tracking", "run.name", "run.tags") or value is None:
+            continue
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif value is not None:
-            yield prefix + key, _text(value)
+            yield from _params(value, f"{key}.")
+        else:
+            yield key, _text(value)
 
 
 def _text(value: Any) -> str:
@@ -171,13 +164,13 @@ def _text(value: Any) -> str:
 
 def _fitting(pairs: Mapping[str, str], longest: int) -> dict[str, str]:
     """Return pairs whose keys MLflow takes: in other marks than its own, or too long, they are rewritten."""
-    found: dict[str, str] = {}
+    fitting: dict[str, str] = {}
     for key, text in pairs.items():
         fit = _UNFIT.sub("_", key).lstrip(".")[:_KEY] or "_"
-        if fit in found:
-            fit = f"{fit[: _KEY - 10]} {len(found)}"
-        found[fit] = _cut(text, longest)
-    return found
+        if fit in fitting:
+            fit = f"{fit[: _KEY - 10]} {len(fitting)}"
+        fitting[fit] = _cut(text, longest)
+    return fitting
 
 
 def _cut(text: str, longest: int) -> str:

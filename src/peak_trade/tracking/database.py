@@ -22,7 +22,7 @@ from typing import Any
 from peak_trade.errors import RunError
 from peak_trade.tracking.store import Store
 
-__all__ = ["StoreError", "opened"]
+__all__ = ["StoreError", "has_tables", "opened"]
 
 _CONTENTS = ("runs", "trace_info", "registered_models", "logged_models")  # the tables with what people made
 _CUT_OFF = ("already exists", "duplicate column", "no such table", "no such column", "out-of-date", "locate revision")
@@ -55,6 +55,15 @@ def opened(store: Store) -> Any:
             raise trouble from None
         raise
     return client
+
+
+def has_tables(path: Path) -> bool:
+    """Say whether a file is a database with tables, whosever they are."""
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            return bool(_tables(database))
+    except sqlite3.Error:
+        return False
 
 
 def _make(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO
+from typing import IO, Any
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.tracking import database
@@ -20,11 +21,12 @@ from peak_trade.tracking.content import SOURCE
 from peak_trade.tracking.store import Store, redactor
 from peak_trade.tracking.worker import failure
 
-__all__ = ["experiment_of_last_run", "free_port", "served"]
+__all__ = ["ask", "free_port", "runs_page", "served", "wait"]
 
 _HOST, _TRIED = "127.0.0.1", 100
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING"}
 _PATIENCE_S, _FAREWELL_S = 120.0, 5.0  # until it answers; until it is killed
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @contextmanager
@@ -35,11 +37,13 @@ def served(store: Store, first_port: int) -> Iterator[tuple[str, subprocess.Pope
     """
     with tempfile.TemporaryFile() as log:
         try:
+            store.folder.mkdir(parents=True, exist_ok=True)
             with store.turn(store.folder):  # a database is made by one process at a time
-                _open(store)
+                if store.database and not database.has_tables(store.database):
+                    _open(store)
                 url, server = _start(store, free_port(first_port), log)
                 try:
-                    _wait_for(f"{url}/health", server, log)
+                    _wait_for(f"{url}/health", server, log, store)
                 except BaseException:
                     _end(server)
                     raise
@@ -51,6 +55,22 @@ def served(store: Store, first_port: int) -> Iterator[tuple[str, subprocess.Pope
             _end(server)
 
 
+def ask(url: str, method: str, **question: Any) -> dict[str, Any]:
+    """Return what MLflow's server answers to a method of its REST interface, as `experiments/search`."""
+    body, headers = json.dumps(question).encode(), {"Content-Type": "application/json"}
+    with _DIRECT.open(urllib.request.Request(f"{url}/api/2.0/mlflow/{method}", body, headers), timeout=60) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def runs_page(url: str) -> str | None:
+    """Return the address that shows the runs beside the last one that was logged from here; None before the first."""
+    experiments = [one["experiment_id"] for one in ask(url, "experiments/search", max_results=1_000)["experiments"]]
+    ours = {"filter": f"tags.`mlflow.source.name` = '{SOURCE}'", "order_by": ["attribute.start_time DESC"]}
+    runs = ask(url, "runs/search", experiment_ids=experiments, max_results=1, **ours).get("runs")
+    return f"{url}/#/experiments/{runs[0]['info']['experiment_id']}/runs" if runs else None
+
+
 def _open(store: Store) -> None:
     os.environ |= _QUIET
     try:
@@ -58,17 +78,6 @@ def _open(store: Store) -> None:
     except Exception as error:  # noqa: BLE001 - MLflow may raise anything
         reason, hint, _ = failure(error)
         raise RunError(f"mlflow cannot open the store: {reason}", hint=hint or "check its folder") from None
-
-
-def experiment_of_last_run(url: str) -> str | None:
-    """Return the id of the experiment that the last run of ours was logged to; None where there is none yet."""
-    from mlflow import MlflowClient
-
-    client = MlflowClient(url)
-    experiments = [experiment.experiment_id for experiment in client.search_experiments(max_results=1_000)]
-    ours = f"tags.`mlflow.source.name` = '{SOURCE}'"
-    runs = client.search_runs(experiments, ours, max_results=1, order_by=["attribute.start_time DESC"])
-    return runs[0].info.experiment_id if runs else None
 
 
 def _start(store: Store, port: int, log: IO[bytes]) -> tuple[str, subprocess.Popen[bytes]]:
@@ -89,19 +98,26 @@ def _start(store: Store, port: int, log: IO[bytes]) -> tuple[str, subprocess.Pop
     return f"http://{_HOST}:{port}", server
 
 
-def _wait_for(url: str, server: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: IO[bytes], store: Store) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
+            _open(store)  # where that is why, it says so in words
             log.seek(0)
             lines = log.read().decode("utf-8", "replace").split("\n")
             last = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {server.returncode}")
             raise RunError(f"mlflow's server has ended: {redactor().text(last)[:300]}")
-        with suppress(OSError), direct.open(url, timeout=5):
+        with suppress(OSError), _DIRECT.open(url, timeout=5):
             return
         time.sleep(0.1)
     raise RunError(f"mlflow's server did not answer within {_PATIENCE_S:g} s")
+
+
+def wait(server: subprocess.Popen[bytes]) -> int:
+    """Return the server's exit code once it has ended; a signal is heard, also where another thread has caught it."""
+    while (code := server.poll()) is None:
+        time.sleep(0.1)
+    return code
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

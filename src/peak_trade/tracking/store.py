@@ -56,7 +56,6 @@ class Store(NamedTuple):
         as the file system does, so for a server, what another machine does is not seen.
         Raises OSError where the lock cannot be made.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.database.with_name(f"{self.database.name}.lock") if self.database else run_dir
         handle = os.open(path, os.O_RDONLY | (os.O_CREAT if self.database else 0), 0o644)
         try:

@@ -73,6 +73,7 @@ class Logger:
     def log(self, job: Job) -> Receipt | None:
         """Log one run, unless the store has all of it (None); what it has of it otherwise is deleted."""
         run_dir, receipt = Path(job.run_dir), job.receipt
+        self.store.folder.mkdir(parents=True, exist_ok=True)
         self.tell("importing mlflow")
         import mlflow  # noqa: F401 - heavy: before it is our turn
 
