@@ -29,7 +29,7 @@ from peak_trade.obs.pipes import Pipe
 from peak_trade.obs.session import Session
 from peak_trade.obs.settings import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.needs("observability")]
 
 ENDPOINT = "PEAK_OTEL_EXPORTER_OTLP_ENDPOINT"
 REFUSED = "(connection refused|no answer in time)"  # the latter on a machine that has no time for us

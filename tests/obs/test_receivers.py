@@ -23,7 +23,7 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.needs("observability")]
 
 ENDPOINT = "PEAK_OTEL_EXPORTER_OTLP_ENDPOINT"
 PATIENT = {"PEAK_OTEL_TIMEOUT_S": "60"}  # what is asked is what arrives, not when
