@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from peak_trade.tracking import worker
+from peak_trade.tracking.receipt import Job
 from peak_trade.tracking.store import Store
 
 CALLS = (
@@ -59,7 +60,7 @@ def log(request: dict[str, Any]) -> list[dict[str, Any]]:
     for job in request["jobs"]:
         start = time.perf_counter()
         try:
-            receipt = logger.log(msgspec.convert(job, worker.Job))
+            receipt = logger.log(msgspec.convert(job, Job))
             answer = msgspec.to_builtins(receipt) if receipt else {"known": True}
         except Exception as error:  # noqa: BLE001 - what it is, is the answer
             answer = dict(zip(("reason", "hint", "unreachable"), worker.failure(error), strict=True))

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,9 +23,8 @@ from peak_trade.config import Tracking
 from peak_trade.errors import RunError
 from peak_trade.evidence.results import Results
 from peak_trade.tracking import receipt as receipts
-from peak_trade.tracking.receipt import Receipt
+from peak_trade.tracking.receipt import Answer, Job, Receipt
 from peak_trade.tracking.store import Store, redactor
-from peak_trade.tracking.worker import Answer, Job
 
 __all__ = ["ABSENT", "INSTALL", "MlflowTracker", "installed", "pending", "track"]
 
@@ -194,6 +192,8 @@ class Worker:
         return Answer(job.receipt.failed(reason), unreachable=True)
 
     def _start(self, limit: float) -> subprocess.Popen[bytes]:
+        import tempfile  # brings every compressor, and a run that is tracked has no need of it
+
         defaults = {
             "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, int(limit))),
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # retries that come to nothing shall end before the limit does

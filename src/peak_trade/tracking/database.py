@@ -13,7 +13,6 @@ import sqlite3
 import sys
 import tempfile
 from contextlib import closing
-from importlib import metadata
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -103,6 +102,8 @@ def _trouble(path: Path, error: Exception) -> StoreError | None:
 
     What a hint names loses nothing: a file without runs is moved to a name that is free, one with runs stays.
     """
+    from importlib import metadata  # heavy, and seldom needed
+
     aside = f"`{shlex.join(['mv', str(path), str(_free(path, path.name))])}`, then `just track --pending`"
     uri = shlex.quote(f"sqlite:///{_free(path, path.stem, path.suffix)}")
     another = f"`MLFLOW_TRACKING_URI={uri} just track --pending` logs what is in results/ to a new one"

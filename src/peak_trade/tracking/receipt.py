@@ -1,4 +1,7 @@
-"""The receipt of tracking: `tracking.json` in the run's directory, and a line in its `run.log`. Neither is sealed."""
+"""The receipt of tracking: `tracking.json` in the run's directory, and a line in its `run.log`. Neither is sealed.
+
+A `Job` takes it to the process that logs, and an `Answer` brings it back.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from msgspec import Struct, field
 from peak_trade.evidence.files import encode_json
 from peak_trade.evidence.ledger import now
 
-__all__ = ["NAME", "Receipt", "read", "write"]
+__all__ = ["NAME", "Answer", "Job", "Receipt", "read", "write"]
 
 NAME = "tracking.json"
 
@@ -57,6 +60,26 @@ class Receipt(Struct, kw_only=True):
         if self.status == "logged":
             return f"logged to {self.store} as {self.mlflow_run_id} in {self.ms:.0f} ms"
         return f"tracking {self.status}" + (f": {self.reason}" if self.reason else "")
+
+
+class Job(Struct):
+    """One run to log, with its receipt to fill in.
+
+    `epoch` is set where an earlier receipt says that the store has it already, `report` as that receipt has it.
+    """
+
+    run_dir: str
+    limit_s: float
+    receipt: Receipt
+    epoch: str | None = None
+    report: str | None = None
+
+
+class Answer(Struct):
+    """The receipt of a job, None where the store had the run already; and whether the store is at fault."""
+
+    receipt: Receipt | None = None
+    unreachable: bool = False
 
 
 def read(run_dir: Path) -> Receipt | None:

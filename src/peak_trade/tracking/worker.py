@@ -24,41 +24,20 @@ from queue import SimpleQueue
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from peak_trade.errors import PeakError, RunError
 from peak_trade.text import one_line
 from peak_trade.tracking import database
 from peak_trade.tracking.content import SOURCE, Content, report_files, report_state, run_content
-from peak_trade.tracking.receipt import Receipt
+from peak_trade.tracking.receipt import Answer, Job, Receipt
 from peak_trade.tracking.store import Store, redactor
 
-__all__ = ["Answer", "Job", "Logger", "failure", "main"]
+__all__ = ["Logger", "failure", "main"]
 
 _PARAMS = 100  # MLflow's most in one call; of metrics there are fewer than it takes
 _WHOLE = ("FINISHED", "FAILED")
 _LONGEST = 300  # characters of a reason
 _FAREWELL_S = 2.0  # to close what is open
-
-
-class Job(Struct):
-    """One run to log, with its receipt to fill in.
-
-    `epoch` is set where an earlier receipt says that the store has it already, `report` as that receipt has it.
-    """
-
-    run_dir: str
-    limit_s: float
-    receipt: Receipt
-    epoch: str | None = None
-    report: str | None = None
-
-
-class Answer(Struct):
-    """The receipt of a job, None where the store had the run already; and whether the store is at fault."""
-
-    receipt: Receipt | None = None
-    unreachable: bool = False
 
 
 class Logger:
