@@ -47,13 +47,25 @@ class Seen:
 
 
 def killed_everywhere(
-    forge: Any, look: Any, fresh: Callable[[], Path], do: str, allowed: Callable[[Any], bool], **request: Any
+    forge: Any,
+    look: Any,
+    fresh: Callable[[], Path],
+    do: str,
+    allowed: Callable[[Any], bool],
+    until: str = "",
+    first: int = 1,
+    **request: Any,
 ) -> tuple[list[str], list[str]]:
-    """Kill at the first, second, … call until it completes; return where it died, and what was wrong after."""
+    """Kill at the `first`, next, … call until it completes; return where it died, and what was wrong after.
+
+    A control looks no further than the first fault that has `until` in it.
+    """
     places: list[str] = []
     wrong: list[str] = []
     see = Seen(look)
-    for n in range(1, 400):
+    for n in range(first, 400):
+        if until and any(until in fault for fault in wrong):
+            return places, wrong
         lake = fresh()
         code, calls = forge.ask(do, lake, n=n, **request)
         wrong += [call for call in calls if call.startswith("uncounted")]
@@ -209,8 +221,11 @@ def test_control_a_writer_with_a_gap_is_found_out(
     whole = state(look, lake)
     if do == "build":
         look.run(place / "config.toml", place / "results")
+    again, request = fresh(lake), {"results": place / "results", "root": place, "sabotage": how}
+    _, calls = forge.ask(do, again(), **request)
+    gap = next(n for n, call in enumerate(calls, 1) if call.startswith(("link ", "unlink ohlcv/")))
     _, wrong = killed_everywhere(
-        forge, look, fresh(lake), do, lambda found: found == whole, results=place / "results", root=place, sabotage=how
+        forge, look, again, do, lambda found: found == whole, until="parquet", first=gap, **request
     )
     assert any("parquet" in fault for fault in wrong)
 

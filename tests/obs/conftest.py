@@ -170,6 +170,11 @@ class Case:
         return self.run(*argv, python=python, **{"PEAK_OTEL_ENABLED": "0", **settings})
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _extra(need: Callable[[str], None]) -> None:
+    need("observability")
+
+
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
     return Case(tmp_path)

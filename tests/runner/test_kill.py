@@ -27,12 +27,18 @@ def killed_everywhere(
     first: int = 1,
     half: bool = False,
     code: int = 0,
+    until: str = "",
     **request: Any,
 ) -> tuple[list[str], list[str]]:
-    """Kill a run at its `first`, next, … call until it completes; return where it died, and what was wrong after."""
+    """Kill a run at its `first`, next, … call until it completes; return where it died, and what was wrong after.
+
+    A control looks no further than the first fault that has `until` in it.
+    """
     places: list[str] = []
     wrong: list[str] = []
     for n in range(first, 500):
+        if until and any(until in fault for fault in wrong):
+            return places, wrong
         results = copies()
         before = look.photograph(results)
         outcome = forge.cli(config, results, fault={"n": n, "half": half}, **request)
@@ -204,5 +210,5 @@ def test_control_a_program_with_a_gap_is_found_out(
 ) -> None:
     complete = forge.cli(config, copies(), sabotage=sabotage, fault={"n": 0, "half": half}).calls
     first = 1 if half else len(complete) - 12
-    _, wrong = killed_everywhere(forge, config, copies, look, first=first, half=half, sabotage=sabotage)
+    _, wrong = killed_everywhere(forge, config, copies, look, first=first, half=half, until=found, sabotage=sabotage)
     assert any(found in problem for problem in wrong), wrong
