@@ -13,7 +13,7 @@ import msgspec
 
 from peak_trade.errors import RunError
 
-__all__ = ["Written", "digest", "disk_errors", "encode_json", "opened", "size", "sync_folder", "write"]
+__all__ = ["Written", "digest", "disk_errors", "encode_json", "opened", "sync_folder", "write"]
 
 _READ_ONLY = 0o444
 
@@ -80,19 +80,6 @@ def digest(path: Path) -> str:
     """Return the sha256 of a file, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def size(number: float) -> str:
-    """Return a number of bytes for people.
-
-    >>> size(999), size(1_234_567)
-    ('999 B', '1 MB')
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
 
 
 def encode_json(value: Any) -> bytes:

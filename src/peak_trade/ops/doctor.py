@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from peak_trade.evidence import run_dir
-from peak_trade.evidence.files import size
 from peak_trade.evidence.results import Results
 from peak_trade.ops import removal
+from peak_trade.shown.listing import readable_size
 
 __all__ = ["Finding", "examine", "extras", "pins"]
 
@@ -140,7 +140,7 @@ def _disk(results: Path) -> Finding:
     files = [path.lstat().st_size for path in results.rglob("*") if not path.is_dir()] if results.is_dir() else []
     there = next(path for path in (results, *results.resolve().parents) if path.exists())
     free = shutil.disk_usage(there).free
-    detail = f"{size(sum(files))} in {len(files)} files under {results}, {size(free)} free"
+    detail = f"{readable_size(sum(files))} in {len(files)} files under {results}, {readable_size(free)} free"
     return Finding("disk", "ok" if free > 1e9 else "stale", detail, "make room: less than 1 GB is free")
 
 

@@ -19,6 +19,7 @@ from peak_trade.evidence import files, manifest
 from peak_trade.evidence.ledger import ENDED, REMOVED, History
 from peak_trade.evidence.results import REMOVING, Results, run_ids
 from peak_trade.evidence.run_dir import Unfinished, unfinished
+from peak_trade.shown.listing import readable_size
 from peak_trade.shown.telemetry import OPERATIONS
 
 __all__ = ["Item", "Plan", "Policy", "plan"]
@@ -68,7 +69,7 @@ class Plan(Struct):
         """Return the plan as rows of text, with a head; `width` is that of a run_id."""
         head = ("run_id", "age", "status", "size", "action", "why")
         body = (
-            (item.run_id[:width], _age(item.age_s), item.status, files.size(item.bytes), item.action, item.why)
+            (item.run_id[:width], _age(item.age_s), item.status, readable_size(item.bytes), item.action, item.why)
             for item in self.items
         )
         return [head, *body]
@@ -79,7 +80,7 @@ class Plan(Struct):
         for action, verb in (("remove", "to remove"), ("removed", "removed"), ("failed", "failed"), ("keep", "kept")):
             items = self.of(action)
             if items or action == "keep":
-                parts.append(f"{len(items):,} {verb} ({files.size(sum(item.bytes for item in items))})")
+                parts.append(f"{len(items):,} {verb} ({readable_size(sum(item.bytes for item in items))})")
         return ", ".join(parts)
 
     def to_json_object(self) -> dict[str, Any]:

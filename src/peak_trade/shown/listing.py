@@ -16,7 +16,7 @@ from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import read_manifest, unfinished
 from peak_trade.text import printable
 
-__all__ = ["Row", "aligned", "as_table", "describe", "distinct", "rows", "summary"]
+__all__ = ["Row", "aligned", "as_table", "describe", "distinct", "readable_size", "rows", "summary"]
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -156,6 +156,19 @@ def number(value: Any) -> str:
     ('1,234.57', '–')
     """
     return f"{value:,.2f}" if isinstance(value, float | int) else "–"
+
+
+def readable_size(number: float) -> str:
+    """Return a number of bytes for people.
+
+    >>> readable_size(999), readable_size(1_234_567)
+    ('999 B', '1 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
 
 
 def describe(run_dir: Path) -> dict[str, Any]:

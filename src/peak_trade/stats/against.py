@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from peak_trade.stats.sample import Sample, rate_per_period, sample_of
-from peak_trade.stats.values import NOISE, Floats, NoValueError, total
+from peak_trade.stats.values import NOISE, Floats, NoValueError, or_undefined
 
 __all__ = ["alpha", "beta", "information_ratio"]
 
@@ -19,7 +19,7 @@ def _beta(returns: Sample, benchmark: Sample) -> float:
     return float(covariance) / benchmark.deviation**2
 
 
-@total
+@or_undefined
 def beta(returns: Floats | Sample, benchmark: Floats | Sample) -> float:
     """Slope of the returns on the benchmark's.
 
@@ -33,7 +33,7 @@ def beta(returns: Floats | Sample, benchmark: Floats | Sample) -> float:
     return _beta(sample_of(returns), sample_of(benchmark))
 
 
-@total
+@or_undefined
 def alpha(
     returns: Floats | Sample, benchmark: Floats | Sample, periods_per_year: float, risk_free_rate: float = 0.0
 ) -> float:
@@ -52,7 +52,7 @@ def alpha(
     return (ours.mean - rate - _beta(ours, theirs) * (theirs.mean - rate)) * periods_per_year
 
 
-@total
+@or_undefined
 def information_ratio(returns: Floats | Sample, benchmark: Floats | Sample, periods_per_year: float) -> float:
     """Sharpe ratio of the difference from the benchmark, annualised.
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from peak_trade.market.trades import Trades
 from peak_trade.stats.equity import years_to_annualise
-from peak_trade.stats.values import Floats, NoValueError, Times, finite, total
+from peak_trade.stats.values import Floats, NoValueError, Times, finite, or_undefined
 
 __all__ = [
     "average_bars_held",
@@ -54,7 +54,7 @@ def _losses(pnl: Floats) -> Floats:
     return losses
 
 
-@total
+@or_undefined
 def win_rate(pnl: Floats) -> float:
     """Share of the trades that win.
 
@@ -64,7 +64,7 @@ def win_rate(pnl: Floats) -> float:
     return int(np.count_nonzero(_some(pnl) > 0.0)) / len(pnl)
 
 
-@total
+@or_undefined
 def profit_factor(pnl: Floats) -> float:
     """What the winners earned for each unit that the losers lost: sum(wins) / |sum(losses)|; 0 without winners.
 
@@ -76,7 +76,7 @@ def profit_factor(pnl: Floats) -> float:
     return float(pnl[pnl > 0.0].sum()) / finite(-_losses(pnl).sum())
 
 
-@total
+@or_undefined
 def payoff_ratio(pnl: Floats) -> float:
     """Average win for each unit of the average loss: mean(wins) / |mean(losses)|.
 
@@ -86,7 +86,7 @@ def payoff_ratio(pnl: Floats) -> float:
     return float(_wins(pnl).mean()) / finite(-_losses(pnl).mean())
 
 
-@total
+@or_undefined
 def expectancy(pnl: Floats) -> float:
     """Mean net profit of a trade.
 
@@ -96,7 +96,7 @@ def expectancy(pnl: Floats) -> float:
     return float(_some(pnl).mean())
 
 
-@total
+@or_undefined
 def average_win(pnl: Floats) -> float:
     """Mean net profit of the winning trades.
 
@@ -106,7 +106,7 @@ def average_win(pnl: Floats) -> float:
     return float(_wins(pnl).mean())
 
 
-@total
+@or_undefined
 def average_loss(pnl: Floats) -> float:
     """Mean net profit of the losing trades, a negative number.
 
@@ -116,7 +116,7 @@ def average_loss(pnl: Floats) -> float:
     return float(_losses(pnl).mean())
 
 
-@total
+@or_undefined
 def best_trade(trade_return: Floats) -> float:
     """Highest net return of a trade, as a fraction of its entry notional.
 
@@ -126,7 +126,7 @@ def best_trade(trade_return: Floats) -> float:
     return float(_some(trade_return).max())
 
 
-@total
+@or_undefined
 def worst_trade(trade_return: Floats) -> float:
     """Lowest net return of a trade, as a fraction of its entry notional.
 
@@ -136,7 +136,7 @@ def worst_trade(trade_return: Floats) -> float:
     return float(_some(trade_return).min())
 
 
-@total
+@or_undefined
 def average_bars_held(bars_held: npt.NDArray[np.int64]) -> float:
     """Mean number of bars from entry to exit; 0 for a trade that a stop ends in its entry bar.
 
@@ -146,7 +146,7 @@ def average_bars_held(bars_held: npt.NDArray[np.int64]) -> float:
     return float(_some(bars_held).mean())
 
 
-@total
+@or_undefined
 def turnover(trades: Trades, equity: Floats, timestamp: Times) -> float:
     """How often a year the account is traded: the notional of every entry and exit over mean equity and years.
 
@@ -161,19 +161,19 @@ def turnover(trades: Trades, equity: Floats, timestamp: Times) -> float:
     return float(notional) / mean / elapsed
 
 
-@total
+@or_undefined
 def fees_paid(trades: Trades) -> float:
     """Sum of the entry and exit fees."""
     return float((trades.entry_fee + trades.exit_fee).sum())
 
 
-@total
+@or_undefined
 def slippage_paid(trades: Trades) -> float:
     """Sum of the slippage, which the fill prices already hold: it is a part of pnl, not one more cost."""
     return float(trades.slippage.sum())
 
 
-@total
+@or_undefined
 def borrow_paid(trades: Trades) -> float:
     """Sum of what was paid to borrow for the shorts: what neither prices nor fees explain of each trade's pnl.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from peak_trade.stats.values import Floats, NoValueError, Times, need, total
+from peak_trade.stats.values import Floats, NoValueError, Times, need, or_undefined
 
 __all__ = [
     "DAY",
@@ -31,7 +31,7 @@ SECONDS_PER_YEAR = 31_557_600  # 365.25 days, the Julian year
 DAY = np.timedelta64(1, "D")
 
 
-@total
+@or_undefined
 def returns(equity: Floats) -> Floats:
     """Simple return of each bar over the one before, shape (N - 1,).
 
@@ -52,7 +52,7 @@ def returns(equity: Floats) -> Floats:
     return change
 
 
-@total
+@or_undefined
 def total_return(equity: Floats) -> float:
     """Change of equity as a fraction of the first value.
 
@@ -68,7 +68,7 @@ def total_return(equity: Floats) -> float:
     return float(equity[-1] / equity[0] - 1.0)
 
 
-@total
+@or_undefined
 def years(timestamp: Times) -> float:
     """Time from the first bar to the last, in years of 365.25 days; 0 for one bar.
 
@@ -88,7 +88,7 @@ def years_to_annualise(timestamp: Times) -> float:
     return elapsed
 
 
-@total
+@or_undefined
 def cagr(equity: Floats, timestamp: Times) -> float:
     """Compound annual growth rate: the constant yearly rate that leads from the first equity to the last.
 
@@ -108,7 +108,7 @@ def cagr(equity: Floats, timestamp: Times) -> float:
     return growth - 1.0
 
 
-@total
+@or_undefined
 def drawdown(equity: Floats) -> Floats:
     """Distance below the highest equity so far, as a fraction of it, shape (N,): 0 at a peak, else negative.
 
@@ -128,7 +128,7 @@ def drawdown(equity: Floats) -> Floats:
     return depth
 
 
-@total
+@or_undefined
 def max_drawdown(depth: Floats) -> float:
     """Return the lowest value of a `drawdown`: a negative fraction, or 0.
 
@@ -138,7 +138,7 @@ def max_drawdown(depth: Floats) -> float:
     return float(depth.min())
 
 
-@total
+@or_undefined
 def max_drawdown_days(depth: Floats, timestamp: Times) -> float:
     """Longest time under water, in days: from a peak to the first bar that reaches it again, or to the last bar.
 
@@ -156,7 +156,7 @@ def max_drawdown_days(depth: Floats, timestamp: Times) -> float:
     return float((timestamp[end] - timestamp[start]).max() / DAY)
 
 
-@total
+@or_undefined
 def calmar(growth: float, deepest: float) -> float:
     """Growth per unit of the worst loss: `cagr` / |`max_drawdown`|.
 
@@ -170,7 +170,7 @@ def calmar(growth: float, deepest: float) -> float:
     return growth / abs(deepest)
 
 
-@total
+@or_undefined
 def exposure(position: npt.NDArray[np.generic]) -> float:
     """Time in the market: the share of bars after whose close a position is held.
 

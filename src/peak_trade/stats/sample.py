@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from peak_trade.errors import InputError
-from peak_trade.stats.values import NOISE, Floats, NoValueError, finite, total
+from peak_trade.stats.values import NOISE, Floats, NoValueError, finite, or_undefined
 
 __all__ = [
     "Sample",
@@ -110,7 +110,7 @@ def rate_per_period(risk_free_rate: float, periods_per_year: float) -> float:
     return math.expm1(math.log1p(risk_free_rate) / periods_per_year)
 
 
-@total
+@or_undefined
 def volatility(returns: Floats | Sample, periods_per_year: float) -> float:
     """Annualised standard deviation of the returns.
 
@@ -122,7 +122,7 @@ def volatility(returns: Floats | Sample, periods_per_year: float) -> float:
     return sample_of(returns).deviation * math.sqrt(periods_per_year)
 
 
-@total
+@or_undefined
 def sharpe(returns: Floats | Sample, periods_per_year: float, risk_free_rate: float = 0.0) -> float:
     """Sharpe ratio, annualised.
 
@@ -145,7 +145,7 @@ def _ratio(sample: Sample, rate: float) -> float:
     return (sample.mean - rate) / sample.deviation
 
 
-@total
+@or_undefined
 def sortino(returns: Floats | Sample, periods_per_year: float, risk_free_rate: float = 0.0) -> float:
     """Sortino ratio, annualised: the Sharpe ratio with the downside deviation, over all bars, as its divisor.
 
@@ -167,7 +167,7 @@ def sortino(returns: Floats | Sample, periods_per_year: float, risk_free_rate: f
     return excess / downside * math.sqrt(periods_per_year)
 
 
-@total
+@or_undefined
 def skew(returns: Floats | Sample) -> float:
     """Skewness of the returns, as of a population (g1): negative where the losses have the longer tail.
 
@@ -181,7 +181,7 @@ def skew(returns: Floats | Sample) -> float:
     return sample_of(returns).shape[0]
 
 
-@total
+@or_undefined
 def kurtosis(returns: Floats | Sample) -> float:
     """Excess kurtosis of the returns, as of a population (g2): 0 for normal returns, above it for fat tails.
 
@@ -194,7 +194,7 @@ def kurtosis(returns: Floats | Sample) -> float:
     return sample_of(returns).shape[1]
 
 
-@total
+@or_undefined
 def value_at_risk(returns: Floats | Sample) -> float:
     """Value at risk at 95 %, historical: the return that one bar in twenty falls below; a loss is negative.
 
@@ -212,7 +212,7 @@ def value_at_risk(returns: Floats | Sample) -> float:
     return float(below + (above - below) * (place - int(place)))
 
 
-@total
+@or_undefined
 def expected_shortfall(returns: Floats | Sample) -> float:
     """Expected shortfall at 95 %, historical: the mean of the worst twentieth of the returns; a loss is negative.
 
@@ -227,7 +227,7 @@ def expected_shortfall(returns: Floats | Sample) -> float:
     return float(sample.tail[: int(TAIL * (len(sample.returns) - 1)) + 1].mean())
 
 
-@total
+@or_undefined
 def probabilistic_sharpe(returns: Floats | Sample, periods_per_year: float, risk_free_rate: float = 0.0) -> float:
     """Probability that the true Sharpe ratio is above 0, given this many returns with this skew and kurtosis.
 

@@ -13,7 +13,7 @@ from peak_trade.market.trades import Trades
 from peak_trade.stats import against, closed
 from peak_trade.stats import equity as curve
 from peak_trade.stats import sample as spread
-from peak_trade.stats.values import REASONS, Floats, NoValueError, Times, Undefined, need, total
+from peak_trade.stats.values import REASONS, Floats, NoValueError, Times, Undefined, need, or_undefined
 
 __all__ = ["STATS", "Stat", "Stats", "Unit", "compute", "editions", "reasons_as_markdown", "stats_as_markdown"]
 
@@ -51,7 +51,7 @@ class Curve:
         return float(self.equity[bar])
 
 
-class Run(NamedTuple):
+class Inputs(NamedTuple):
     """What the statistics of one run are worked out from; `rates` are periods_per_year and risk_free_rate."""
 
     own: Curve
@@ -82,7 +82,7 @@ class Stat(NamedTuple):
     key: str
     unit: Unit
     definition: str
-    of: Callable[[Run], float | Undefined]
+    of: Callable[[Inputs], float | Undefined]
     edition: int = 1
 
 
@@ -333,7 +333,7 @@ def compute(
         if column is not None and not np.isfinite(column).all():
             raise InputError(f"{name} is not finite at bar {int(np.argmin(np.isfinite(column)))}")
     spread.check_rates(risk_free_rate, periods_per_year)
-    run = Run(
+    run = Inputs(
         own=Curve(equity, timestamp),
         position=position,
         trades=trades,
@@ -347,8 +347,8 @@ def compute(
     )
 
 
-@total
-def _work_out(stat: Stat, run: Run) -> float | int:
+@or_undefined
+def _work_out(stat: Stat, run: Inputs) -> float | int:
     return need(stat.of(run)) + 0  # -0.0 becomes 0.0: nobody wants to read that nothing was lost, negatively
 
 

@@ -1,6 +1,6 @@
 """What a statistic may be: a finite number, or `Undefined` with the reason.
 
-Functions marked `@total` always return; inside, they raise `NoValueError(reason)` where there is no answer.
+Functions marked `@or_undefined` always return; inside, they raise `NoValueError(reason)` where there is no answer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-__all__ = ["NOISE", "REASONS", "Floats", "NoValueError", "Times", "Undefined", "finite", "need", "total"]
+__all__ = ["NOISE", "REASONS", "Floats", "NoValueError", "Times", "Undefined", "finite", "need", "or_undefined"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Undefined(Struct, frozen=True):
 
 
 class NoValueError(Exception):
-    """Raised inside a `@total` function, which then returns `Undefined(reason)`."""
+    """Raised inside a `@or_undefined` function, which then returns `Undefined(reason)`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -75,8 +75,8 @@ def finite(value: float) -> float:
     return float(value)
 
 
-def total(function: Callable[P, T]) -> Callable[P, T | Undefined]:
-    """Make `function` total: it returns finite numbers or `Undefined`, and warns of nothing."""
+def or_undefined(function: Callable[P, T]) -> Callable[P, T | Undefined]:
+    """Make `function` answer always: it returns finite numbers or `Undefined`, and warns of nothing."""
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T | Undefined:
