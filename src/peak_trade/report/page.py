@@ -8,7 +8,7 @@ from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.evidence.ledger import now
 from peak_trade.evidence.results import Results
 from peak_trade.report.markup import Markdown, raw, text
-from peak_trade.report.run import Run, find
+from peak_trade.report.run import RunFiles, find
 from peak_trade.report.sections import SECTIONS, Section
 from peak_trade.report.verdict import verdict
 
@@ -27,7 +27,7 @@ class Page:
     """The report of one run directory; everything it shows is read from the files there."""
 
     def __init__(self, path: Path) -> None:
-        self.run = Run(path)
+        self.run = RunFiles(path)
         self.checked = now()[:19].replace("T", " ") + " UTC"
 
     def head(self) -> Markdown:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from peak_trade.report.origin import configuration, failure, provenance
 from peak_trade.report.performance import equity, returns, rolling_ratios
-from peak_trade.report.run import Run
+from peak_trade.report.run import RunFiles
 from peak_trade.report.timing import there, timing
 from peak_trade.report.trading import costs, exposure, extremes, price, trade_returns
 from peak_trade.report.verdict import statistics
@@ -19,9 +19,9 @@ class Section(NamedTuple):
     """A section: its title, what makes its HTML, and which runs have it: by their status, and where it is `there`."""
 
     title: str
-    body: Callable[[Run], str]
+    body: Callable[[RunFiles], str]
     of: tuple[str, ...] = ("sealed",)
-    there: Callable[[Run], bool] = lambda run: True
+    there: Callable[[RunFiles], bool] = lambda run: True
 
 
 _ANY = ("sealed", "failed", "unreadable")
