@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from peak_trade.report.head import statistics
 from peak_trade.report.origin import configuration, failure, provenance
 from peak_trade.report.performance import equity, returns, rolling_ratios
 from peak_trade.report.run import RunFiles
 from peak_trade.report.timing import there, timing
 from peak_trade.report.trading import costs, exposure, extremes, price, trade_returns
-from peak_trade.report.verdict import statistics
 
 __all__ = ["SECTIONS", "Section"]
 

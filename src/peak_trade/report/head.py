@@ -9,7 +9,7 @@ from peak_trade.report.markup import counted, figure_of, in_toml, text
 from peak_trade.report.run import RunFiles
 from peak_trade.stats import STATS
 
-__all__ = ["GROUPS", "statistics", "verdict"]
+__all__ = ["GROUPS", "head", "statistics"]
 
 _UNITS = {stat.key: stat.unit for stat in STATS}
 _LABELS = {
@@ -36,7 +36,7 @@ GROUPS = (
 """How the table groups the keys of stats.json; a key that stands in none comes last, under `More`."""
 
 
-def verdict(run: RunFiles, checked: str) -> str:
+def head(run: RunFiles, checked: str) -> str:
     """Return the head of the page: what ran, how it ended, whether the seal holds, and the few figures to remember."""
     seal = run.seal.state
     facts = []
@@ -100,7 +100,7 @@ def _tiles(run: RunFiles) -> str:
             _tile(stats, "trades", "win_rate", "won"),
             _tile(stats, "final_equity", "initial_equity", "from"),
         ]
-    except Exception as error:  # as in `verdict`
+    except Exception as error:  # as in `head`
         if run.seal.state == "intact":
             raise
         return f'<p class="note">not shown: {text(error)}</p>'
