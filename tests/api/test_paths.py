@@ -55,7 +55,7 @@ TAKES: dict[str, Callable[[Any, Callable[[str], Any]], Any]] = {
     "runs": lambda at, kind: peak_trade.runs(kind(str(at.results))),
     "verify": lambda at, kind: verify.verify(kind(str(at.path("own"))), root=kind(str(at.root))).state,
     "report.run.find": lambda at, kind: run.find("last", Results(kind(str(at.results)))),
-    "report.run.Run": lambda at, kind: run.Run(kind(str(at.path("own")))).stats,
+    "report.run.RunFiles": lambda at, kind: run.RunFiles(kind(str(at.path("own")))).stats,
     "the lake": check_lake,
 }
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from peak_trade.evidence import tables
+from peak_trade.report.head import GROUPS
 from peak_trade.report.markup import FENCE, figure_of, money, number, percent
 from peak_trade.report.sections import SECTIONS
-from peak_trade.report.verdict import GROUPS
 from peak_trade.stats import STATS
 
 SEALED = [name for name, section in SECTIONS.items() if "sealed" in section.of and name != "timing"]  # no telemetry

@@ -36,7 +36,7 @@ class Run:
     def __init__(self, path: PathLike, *, root: PathLike | None = None) -> None:
         self.path = Path(path).absolute()
         self._root = Path(root) if root is not None else places.root()
-        self._files = files.Run(self.path)
+        self._files = files.RunFiles(self.path)
 
     @property
     def run_id(self) -> str:

@@ -7,7 +7,7 @@ In reading order:
 - `numbers`: what the page works out beyond stats.json, such as returns by month;
 - `svg` and `markup`: figures and tables as text;
 - `run`: a run directory's files, typed;
-- `verdict`, `performance`, `trading`, `origin` and `timing`: what the report says, on `figures` that are framed alike;
+- `head`, `performance`, `trading`, `origin` and `timing`: what the report says, on `figures` that are framed alike;
 - `sections` and `page`: the order of it, for `reports/quarto/backtest_report.qmd` to call;
 - `renderer`, `builtin` and `quarto`: what executes the qmd, and how each says what went wrong;
 - `render`: the qmd to one HTML file, by one of them;

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from peak_trade.report import svg
 from peak_trade.report.markup import number, text
-from peak_trade.report.run import Run
+from peak_trade.report.run import RunFiles
 
 __all__ = ["LOG_FROM", "amount_label", "figure", "number_label", "percent_label", "times_of"]
 
 LOG_FROM = 3.0  # times the lowest value: from here on a linear axis hides what happened at the bottom
 
 
-def times_of(run: Run) -> list[svg.Tick]:
+def times_of(run: RunFiles) -> list[svg.Tick]:
     """Return the ticks of a run's time axis."""
     stamps = run.equity["timestamp"]
     return svg.time_ticks(stamps[0], stamps[-1])

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from peak_trade.report.markup import counted, in_toml, number, table, text
-from peak_trade.report.run import Run, flat
+from peak_trade.report.run import RunFiles, flat
 
 __all__ = ["configuration", "failure", "provenance"]
 
 
-def configuration(run: Run) -> str:
+def configuration(run: RunFiles) -> str:
     """Every key of the config as it ran: what was overridden, what the file set, what is a default."""
     overridden = sorted(map(str, run.config.get("overrides", {})))
     groups = []
@@ -32,7 +32,7 @@ def configuration(run: Run) -> str:
     )
 
 
-def _key(run: Run, prefix: str, key: str, value: object, overridden: Sequence[str]) -> str:
+def _key(run: RunFiles, prefix: str, key: str, value: object, overridden: Sequence[str]) -> str:
     name, mark, origin = prefix + key, "", "given" if prefix + key in run.given else "default"
     if any(name == other or name.startswith(f"{other}.") for other in overridden):
         origin, mark = "override", " <small>override</small>"
@@ -40,7 +40,7 @@ def _key(run: Run, prefix: str, key: str, value: object, overridden: Sequence[st
     return f'<tr class="{origin}"><th scope="row"><code>{text(key)}</code></th><td>{shown}{mark}</td></tr>'
 
 
-def provenance(run: Run) -> str:
+def provenance(run: RunFiles) -> str:
     """What the run was made from, where, when, and what was skipped."""
     if run.manifest is None:
         return "<p>There is no readable manifest: nothing is known of where this comes from.</p>"
@@ -82,7 +82,7 @@ def _commit(git: Mapping[str, Any]) -> str:
     return f"{commit}, with local changes (digest {git.get('diff_sha256')})"
 
 
-def _data(run: Run) -> Iterable[tuple[str, str]]:
+def _data(run: RunFiles) -> Iterable[tuple[str, str]]:
     bars = run.annotations("bars")
     if not bars:
         return
@@ -108,7 +108,7 @@ def _tracked(receipt: Mapping[str, Any]) -> str:
     return f"logged to {receipt.get('store')} as {receipt.get('mlflow_run_id')}"
 
 
-def _receipts(run: Run, receipts: Sequence[Mapping[str, Any]]) -> str:
+def _receipts(run: RunFiles, receipts: Sequence[Mapping[str, Any]]) -> str:
     skipped = [receipt for receipt in receipts if receipt.get("outcome") != "done"]
     if run.tracking.get("status") in ("failed", "skipped"):
         skipped.append({"part": "tracking", "outcome": run.tracking["status"], "reason": run.tracking.get("reason")})
@@ -120,7 +120,7 @@ def _receipts(run: Run, receipts: Sequence[Mapping[str, Any]]) -> str:
     return table(["Part", "Outcome", "Reason"], rows, label="Receipts", name="receipts") + f"<p>{words}</p>"
 
 
-def failure(run: Run) -> str:
+def failure(run: RunFiles) -> str:
     """The error that ended a run, and the last lines of its log."""
     error = run.error
     stage = f" in stage <code>{text(error['stage'])}</code>" if error.get("stage") else ""

@@ -7,10 +7,10 @@ from pathlib import Path
 from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.evidence.ledger import now
 from peak_trade.evidence.results import Results
+from peak_trade.report.head import head
 from peak_trade.report.markup import Markdown, raw, text
-from peak_trade.report.run import Run, find
+from peak_trade.report.run import RunFiles, find
 from peak_trade.report.sections import SECTIONS, Section
-from peak_trade.report.verdict import verdict
 
 __all__ = ["Page", "open_page"]
 
@@ -27,7 +27,7 @@ class Page:
     """The report of one run directory; everything it shows is read from the files there."""
 
     def __init__(self, path: Path) -> None:
-        self.run = Run(path)
+        self.run = RunFiles(path)
         self.checked = now()[:19].replace("T", " ") + " UTC"
 
     def head(self) -> Markdown:
@@ -35,7 +35,7 @@ class Page:
         links = "".join(
             f'<li><a href="#{name}">{text(s.title)}</a></li>' for name, s in SECTIONS.items() if self._has(s)
         )
-        return raw(f'{verdict(self.run, self.checked)}<nav aria-label="Sections"><ul>{links}</ul></nav>')
+        return raw(f'{head(self.run, self.checked)}<nav aria-label="Sections"><ul>{links}</ul></nav>')
 
     def section(self, name: str) -> Markdown | None:
         """Return a section; None where the run has none.

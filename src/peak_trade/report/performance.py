@@ -10,14 +10,14 @@ from peak_trade.report import svg
 from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, percent_label, times_of
 from peak_trade.report.markup import cell, counted, money, number, percent, table
 from peak_trade.report.numbers import period_returns, rolling, window_for
-from peak_trade.report.run import Run
+from peak_trade.report.run import RunFiles
 
 __all__ = ["equity", "returns", "rolling_ratios"]
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def equity(run: Run) -> str:
+def equity(run: RunFiles) -> str:
     """Equity against the benchmark, and the drawdown under it, on one time axis."""
     own, market = run.equity, run.benchmark
     x = svg.x_of(own["timestamp"])
@@ -54,7 +54,7 @@ def equity(run: Run) -> str:
     )  # fmt: skip
 
 
-def returns(run: Run) -> str:
+def returns(run: RunFiles) -> str:
     """Returns by calendar month and year, coloured by size."""
     stamps, marked, market = run.equity["timestamp"], run.equity["equity"], run.benchmark
     monthly = period_returns(stamps, marked, "M")
@@ -99,7 +99,7 @@ def _heat(value: float | None, full: float, *, there: bool = True, name: str = "
     return cell(number(value * 100), name=f"{sign} {name}".strip(), attributes=f' style="--heat:{strength:.2f}"')
 
 
-def rolling_ratios(run: Run) -> str:
+def rolling_ratios(run: RunFiles) -> str:
     """Sharpe ratio and volatility over a moving window."""
     per_year = run.stats["periods_per_year"]
     changes = run.returns

@@ -19,7 +19,7 @@ from peak_trade.shown import telemetry
 from peak_trade.stats.values import Floats
 from peak_trade.trust import verify
 
-__all__ = ["Run", "find"]
+__all__ = ["RunFiles", "find"]
 
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _BENCHMARK = ("timestamp", "close", "equity")
@@ -34,7 +34,7 @@ def find(which: str, results: Results) -> Path:
     return results.find(which)
 
 
-class Run:
+class RunFiles:
     """A run's files, typed. A property raises RunError where its file is missing or is not what it should be."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from peak_trade.report.head import statistics
 from peak_trade.report.origin import configuration, failure, provenance
 from peak_trade.report.performance import equity, returns, rolling_ratios
-from peak_trade.report.run import Run
+from peak_trade.report.run import RunFiles
 from peak_trade.report.timing import there, timing
 from peak_trade.report.trading import costs, exposure, extremes, price, trade_returns
-from peak_trade.report.verdict import statistics
 
 __all__ = ["SECTIONS", "Section"]
 
@@ -19,9 +19,9 @@ class Section(NamedTuple):
     """A section: its title, what makes its HTML, and which runs have it: by their status, and where it is `there`."""
 
     title: str
-    body: Callable[[Run], str]
+    body: Callable[[RunFiles], str]
     of: tuple[str, ...] = ("sealed",)
-    there: Callable[[Run], bool] = lambda run: True
+    there: Callable[[RunFiles], bool] = lambda run: True
 
 
 _ANY = ("sealed", "failed", "unreadable")

@@ -6,7 +6,7 @@ Telemetry is not sealed, and a run may have none: then the report says nothing o
 from __future__ import annotations
 
 from peak_trade.report.markup import cell, counted, table, text
-from peak_trade.report.run import Run
+from peak_trade.report.run import RunFiles
 from peak_trade.shown import waterfall
 from peak_trade.shown.otlp import LEVELS
 from peak_trade.shown.waterfall import Block, Row
@@ -17,12 +17,12 @@ _SHOWN = 500  # rows; a run makes some twenty
 _LEAST = 0.25  # percent of the axis: a bar that is thinner would not be seen
 
 
-def there(run: Run) -> bool:
+def there(run: RunFiles) -> bool:
     """Tell whether a run has telemetry that can be read."""
     return bool(run.telemetry.spans or run.telemetry.logs)
 
 
-def timing(run: Run) -> str:
+def timing(run: RunFiles) -> str:
     """Every span on a time axis, how long it took, and how long without those that it started."""
     blocks = waterfall.blocks(run.telemetry)
     rows = [row for block in blocks for row in block.rows]

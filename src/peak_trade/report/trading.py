@@ -12,7 +12,7 @@ from peak_trade.report import svg
 from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, percent_label, times_of
 from peak_trade.report.markup import counted, figure_of, money, number, percent, table
 from peak_trade.report.numbers import drawdowns, histogram
-from peak_trade.report.run import Run
+from peak_trade.report.run import RunFiles
 from peak_trade.stats.values import Floats
 
 __all__ = ["costs", "exposure", "extremes", "price", "trade_returns"]
@@ -22,7 +22,7 @@ _SPANS = 120
 _DEEPEST, _EXTREMES = 5, 5  # rows
 
 
-def price(run: Run) -> str:
+def price(run: RunFiles) -> str:
     """The price with every entry and exit."""
     market, trades = run.benchmark, run.trades
     if market is None:
@@ -65,7 +65,7 @@ def price(run: Run) -> str:
     return figure("Price with entries and exits", about, panels, times_of(run), key, caption)
 
 
-def trade_returns(run: Run) -> str:
+def trade_returns(run: RunFiles) -> str:
     """The distribution of the trades' net returns."""
     values = run.trades.return_
     if not len(values):
@@ -101,7 +101,7 @@ def trade_returns(run: Run) -> str:
     )  # fmt: skip
 
 
-def extremes(run: Run) -> str:
+def extremes(run: RunFiles) -> str:
     """The worst drawdowns, and the best and the worst trades."""
     parts = []
     found = drawdowns(run.equity["timestamp"], run.equity["drawdown"], _DEEPEST)
@@ -162,7 +162,7 @@ def _moment(moment: np.datetime64) -> str:
 # --- exposure and costs -------------------------------------------------------------------------------------------
 
 
-def exposure(run: Run) -> str:
+def exposure(run: RunFiles) -> str:
     """How much of equity was at work, and how often it moved."""
     own, market, stats = run.equity, run.benchmark, run.stats
     bars = len(own["position"])
@@ -192,7 +192,7 @@ def _facts(facts: Iterable[tuple[str, str]]) -> str:
     return '<dl class="facts">' + "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in facts) + "</dl>"
 
 
-def costs(run: Run) -> str:
+def costs(run: RunFiles) -> str:
     """What fees, slippage and borrowing took, in money and beside what was earned."""
     stats, trades = run.stats, run.trades
     taken = {name: float(stats[f"{name}_paid"] or 0.0) for name in ("fees", "slippage", "borrow")}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from peak_trade.report.markup import counted, figure_of, in_toml, text
-from peak_trade.report.run import Run
+from peak_trade.report.run import RunFiles
 from peak_trade.stats import STATS
 
-__all__ = ["GROUPS", "statistics", "verdict"]
+__all__ = ["GROUPS", "head", "statistics"]
 
 _UNITS = {stat.key: stat.unit for stat in STATS}
 _LABELS = {
@@ -36,7 +36,7 @@ GROUPS = (
 """How the table groups the keys of stats.json; a key that stands in none comes last, under `More`."""
 
 
-def verdict(run: Run, checked: str) -> str:
+def head(run: RunFiles, checked: str) -> str:
     """Return the head of the page: what ran, how it ended, whether the seal holds, and the few figures to remember."""
     seal = run.seal.state
     facts = []
@@ -63,7 +63,7 @@ def verdict(run: Run, checked: str) -> str:
     )
 
 
-def _alarm(run: Run) -> str:
+def _alarm(run: RunFiles) -> str:
     findings = "".join(f"<li>{text(finding)}</li>" for finding in run.seal.findings[:10])
     more = len(run.seal.findings) - 10
     return (
@@ -73,12 +73,12 @@ def _alarm(run: Run) -> str:
     )
 
 
-def _status(run: Run) -> str:
+def _status(run: RunFiles) -> str:
     mark = {"sealed": "✓ Run completed", "failed": "✗ Run failed"}.get(run.status, "? Run unreadable")
     return f'<span class="badge {"good" if run.status == "sealed" else "bad"}">{mark}</span>'
 
 
-def _seal(run: Run, checked: str) -> str:
+def _seal(run: RunFiles, checked: str) -> str:
     left = f" Not checked: {text('; '.join(run.seal.unchecked))}." if run.seal.unchecked else ""
     if run.seal.state == "intact":
         files = len(run.manifest.files) if run.manifest else 0
@@ -89,7 +89,7 @@ def _seal(run: Run, checked: str) -> str:
     return f'<span class="badge bad">✗ Seal {run.seal.state}</span> <span class="note">checked {text(checked)}</span>'
 
 
-def _tiles(run: Run) -> str:
+def _tiles(run: RunFiles) -> str:
     try:
         stats = run.stats
         tiles = [
@@ -100,7 +100,7 @@ def _tiles(run: Run) -> str:
             _tile(stats, "trades", "win_rate", "won"),
             _tile(stats, "final_equity", "initial_equity", "from"),
         ]
-    except Exception as error:  # as in `verdict`
+    except Exception as error:  # as in `head`
         if run.seal.state == "intact":
             raise
         return f'<p class="note">not shown: {text(error)}</p>'
@@ -125,7 +125,7 @@ def label_of(key: str) -> str:
 # --- statistics ---------------------------------------------------------------------------------------------------
 
 
-def statistics(run: Run) -> str:
+def statistics(run: RunFiles) -> str:
     """Every key of stats.json, grouped, each with its definition."""
     known = [(title, keys.split()) for title, keys in GROUPS]
     grouped = {key for _, keys in known for key in keys}
@@ -149,7 +149,7 @@ def statistics(run: Run) -> str:
     )
 
 
-def _statistic(run: Run, key: str, definition: str) -> str:
+def _statistic(run: RunFiles, key: str, definition: str) -> str:
     value = run.stats[key]
     shown = figure_of(value, _UNITS[key]) if value is not None else f"– <small>{text(run.reasons.get(key, ''))}</small>"
     return (
