@@ -21,7 +21,7 @@ from peak_trade.trust import verify
 ARCHIVE = Path(__file__).resolve().parents[1] / "archive"
 HEADS = {
     "0.1.0": "ecccf801414b6f4d29d5f93c8a24eaf7787fcf820a361880fc529136d1012a01",
-    "0.2.0-pre": "cab1c0811bfa68caad34ee9805d60fdee740a63a8864c649ea2a269982957144",
+    "0.2.0": "a8935311db7037825c6eebecda09151dbec04b3a7a788b66f85913227950f296",
 }
 """The last line of each ledger; every byte that was sealed follows from it."""
 LATER = Stat("later", "ratio", "a statistic of a version to come", lambda run: 7.0)
