@@ -96,5 +96,5 @@ def test_without_the_tools_the_report_is_refused_or_skipped(
     assert done.stdout == ""
     first, second = done.stderr.splitlines()
     assert first.startswith(f"{label}: ")
-    assert "the report's tools are missing: No module named" in first
+    assert "the report's tools are missing: " in first
     assert second == "hint: just setup experiments"
