@@ -185,6 +185,7 @@ def test_a_store_that_is_read_only(case: Case, empty_store: Path) -> None:
     case.holds(r"attempt to write a readonly database", timeout_s=40)
 
 
+@pytest.mark.needs("experiments")
 def test_a_folder_in_which_no_store_can_be_made(case: Case) -> None:
     case.settings["MLFLOW_TRACKING_URI"] = "sqlite:////proc/none/mlflow.db"
     hint = "check the folder, and MLFLOW_TRACKING_URI"
