@@ -30,8 +30,8 @@ EXTRAS = {
 # What starts processes by the dozen, waits for clocks, or fails at every call: `just test-fast` leaves it out unread.
 # By what `just test --durations=40` says; a single slow test elsewhere bears the marker itself.
 SLOW = (
-    "backtest/test_parity.py",
-    "backtest/test_reference.py",
+    "engine/test_parity.py",
+    "engine/test_reference.py",
     "lake",
     "obs",
     "ops/test_doctor.py",
@@ -40,8 +40,10 @@ SLOW = (
     "ops/test_post_merge.py",
     "ops/test_pull_request.py",
     "report/test_browser.py",
+    "report/test_index.py",
     "report/test_render.py",
     "report/test_scripts.py",
+    "report/test_timing.py",
     "repo/test_audit.py",
     "repo/test_console.py",
     "repo/test_left_alone.py",
@@ -60,11 +62,15 @@ SLOW = (
     "runner/test_removal.py",
     "runner/test_signals.py",
     "tracking",
+    "trust/test_archive.py",
 )
 
 
 def is_slow(path: Path) -> bool:
     return any(path.is_relative_to(ROOT / "tests" / name) for name in SLOW)
+
+
+assert all((ROOT / "tests" / name).exists() for name in SLOW), "a name in SLOW is of no test"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -166,7 +166,11 @@ def refusals() -> dict[str, tuple[Callable[[], Any], str, str]]:
             "the time 2024-03-04T00:00:00Z occurs twice, in rows 3 and 9",
             "keep one row",
         ),
-        "no time": (lambda: pandas_column(**changed(2, timestamp=np.datetime64("NaT"))), "row 2 has no time", "drop"),
+        "no time": (
+            lambda: pandas_column(**changed(2, timestamp=np.datetime64("NaT", "ns"))),
+            "row 2 has no time",
+            "drop",
+        ),
         "NaN": (
             lambda: (
                 shuffled(pandas_column()).reset_index(drop=True).assign(close=lambda f: f["close"].where(f.index != 7))

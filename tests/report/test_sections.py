@@ -240,6 +240,7 @@ def test_every_element_that_is_opened_is_closed(kind: str, runs: Any, page: Any)
     ElementTree.fromstring(f"<page>{html}</page>")
 
 
+@pytest.mark.slow
 def test_a_long_run_is_thinned_for_drawing_and_never_for_numbers(runs: Any, page: Any) -> None:
     shown = page(runs["long"])
     stats = stats_of(runs["long"])

@@ -411,6 +411,7 @@ def test_garbage_is_found_and_stops_no_other_check(evidence: Evidence, kind: str
 WEIRD: list[Any] = [None, [], {"a": None}, "text", -1.5]
 
 
+@pytest.mark.slow
 def test_a_manifest_of_any_shape_is_judged_without_an_error(evidence: Evidence) -> None:
     whole, reading = evidence.manifest("own"), Ledger(evidence.results).read()
     for path, before in nodes(whole):
