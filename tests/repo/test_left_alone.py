@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -125,3 +126,11 @@ def test_where_every_extra_is_asked_for_a_missing_one_fails(suite: Suite) -> Non
     code, said = suite.run("test_skipped.py", "test_imports.py", *asked, program=("-c", WITHOUT_LAKE))
     assert code == 1, said
     assert "2 errors" in said
+
+
+def test_what_the_everyday_loop_leaves_out_exists(root: Path) -> None:
+    tree = ast.parse((root / "conftest.py").read_text(encoding="utf-8"))
+    lists = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}  # type: ignore[attr-defined] # names
+    names = ast.literal_eval(lists["SLOW"])
+    assert "lake" in names
+    assert [name for name in names if not (root / "tests" / name).exists()] == []
