@@ -67,7 +67,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def folder(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty folder with a config and its bars."""
     path = tmp_path_factory.mktemp("a person's folder")
@@ -77,7 +77,7 @@ def folder(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def call(installed: Path, folder: Path) -> Call:
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("PEAK_", "PYTHON", "VIRTUAL_ENV"))}
 
