@@ -14,9 +14,10 @@ def main() -> int:
     parser.add_argument("--symbol", required=True, help="what is traded, such as BTCUSDT")
     parser.add_argument("--timeframe", required=True, help="time from bar to bar: 30s, 5m, 1h, 1d, 1w, 1M")
     parser.add_argument("--source", required=True, help="where the bars come from, in your words")
-    parser.add_argument("--calendar", default="24/7", help="24/7 (the default) or an exchange, to count gaps against")
+    parser.add_argument("--calendar", help="24/7, 24/5 or an exchange, to count gaps against")
     parser.add_argument("--on-violation", default="reject", help="reject (the default), or drop-rows")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+    script.reading_options(parser)
     args = parser.parse_args()
 
     from peak_trade.data.lake import query
@@ -24,6 +25,7 @@ def main() -> int:
     query.require()
     import msgspec
 
+    from peak_trade import config
     from peak_trade.data.lake import ingest
 
     done = ingest.ingest_files(
@@ -34,6 +36,7 @@ def main() -> int:
         source=args.source,
         calendar=args.calendar,
         on_violation=args.on_violation,
+        reading=config.reading(script.reading_keys(args)),
         waiting=lambda: script.note("another process is writing to the lake: waiting for it"),
     )
     for assumption in done.assumptions:

@@ -64,9 +64,19 @@ DEFAULTS: dict[str, Any] = {
         "path": "bars.csv",
         "symbol": "TEST",
         "timeframe": "1h",
-        "calendar": "24/7",
+        "calendar": None,
         "source": "",
+        "format": None,
         "columns": {},
+        "date_format": None,
+        "timezone": None,
+        "delimiter": None,
+        "decimal": None,
+        "thousands": None,
+        "sort": False,
+        "start": None,
+        "end": None,
+        "adjust": None,
         "on_violation": "reject",
     },
     "strategy": {"name": "sma_crossover", "entrypoint": None, "params": {}},
@@ -121,7 +131,17 @@ ALLOWED = {
     "data.timeframe": TEXT,
     "data.calendar": TEXT,
     "data.source": "text",
-    "data.columns": "a table of text",
+    "data.columns": "a table of names or positions",
+    "data.format": TEXT,
+    "data.date_format": TEXT,
+    "data.timezone": TEXT,
+    "data.delimiter": TEXT,
+    "data.decimal": "',' or '.'",
+    "data.thousands": TEXT,
+    "data.sort": "true or false",
+    "data.start": TEXT,
+    "data.end": TEXT,
+    "data.adjust": TEXT,
     "data.on_violation": "'drop-rows' or 'reject' or 'warn'",
     "strategy.name": TEXT,
     "strategy.entrypoint": TEXT,
@@ -224,9 +244,10 @@ def test_a_whole_number_is_taken_for_a_number() -> None:
     assert (value, type(value)) == (5.0, float)
 
 
-@pytest.mark.parametrize("key", ["run.tags", "data.columns"])
-def test_a_table_of_text_takes_text_only(key: str) -> None:
-    assert str(refused(LEAST, f"{key}={{a = 1}}")) == f"{key} is {{'a': 1}}, allowed: a table of text"
+def test_a_table_of_text_takes_text_only() -> None:
+    assert str(refused(LEAST, "run.tags={a = 1}")) == "run.tags is {'a': 1}, allowed: a table of text"
+    message = "data.columns is {'a': 1.5}, allowed: a table of names or positions"
+    assert str(refused(LEAST, "data.columns={a = 1.5}")) == message
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ They are imported when they are first asked for: `import peak_trade` alone costs
 An import only points down the rooms: `[tool.importlinter]` in pyproject.toml has their order, `just lint` holds it.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 TYPE_CHECKING = False  # typing's own costs more than all of this module
 if TYPE_CHECKING:

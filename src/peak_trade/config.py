@@ -25,9 +25,11 @@ from peak_trade.errors import InputError, did_you_mean
 from peak_trade.places import looked
 
 __all__ = [
+    "DETECTED",
     "Config",
     "Data",
     "Execution",
+    "Reading",
     "Run",
     "Sizing",
     "Source",
@@ -39,6 +41,7 @@ __all__ = [
     "load",
     "locate",
     "parse",
+    "reading",
 ]
 _DOTTED = re.compile(r"[\w-]+(\.[\w-]+)+")
 _DEEPEST = 16  # tables and lists within each other
@@ -60,15 +63,38 @@ class Run(_Section, frozen=True):
     tags: dict[str, str] = {}
 
 
-class Data(_Section, frozen=True):
-    """Where the bars come from and how they are checked."""
+class Reading(_Section, frozen=True, kw_only=True):
+    """How files of bars are read where they do not say it themselves; all of it detected by default.
+
+    `format` names a dialect; `columns` maps our names (also `date` and `time`) to a file's, by name or by position from
+    1; `timezone` is of times without one; `start` and `end` bound the bars that are used, `end` not included; `adjust`
+    names the column of adjusted closes by which the prices are scaled.
+    """
+
+    format: Name | None = None
+    columns: dict[str, str | int] = {}
+    date_format: Name | None = None
+    timezone: Name | None = None
+    delimiter: Name | None = None
+    decimal: Literal[".", ","] | None = None
+    thousands: Name | None = None
+    sort: bool = False
+    start: Name | None = None
+    end: Name | None = None
+    adjust: Name | None = None
+
+
+DETECTED = Reading()
+
+
+class Data(Reading, frozen=True, kw_only=True):
+    """Where the bars come from and how they are read and checked."""
 
     path: Name
     symbol: Name
     timeframe: Name
-    calendar: Name = "24/7"
+    calendar: Name | None = None
     source: str = ""
-    columns: dict[str, str] = {}
     on_violation: Literal["reject", "drop-rows", "warn"] = "reject"
 
 
@@ -185,6 +211,14 @@ def load(path: str | os.PathLike[str], overrides: Sequence[str] | Mapping[str, A
         raise InputError(f"config {path} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
     except (ValueError, RecursionError) as error:  # TOML's own error, or a number of thousands of digits
         raise InputError(f"config {path} is not valid TOML: {error}", hint="see config/my_strategy.toml") from None
+
+
+def reading(keys: Mapping[str, Any]) -> Reading:
+    """Return how files are read, from keys of `[data]`; InputError for one that is unknown or of another type."""
+    try:
+        return msgspec.convert(dict(keys), Reading)
+    except msgspec.ValidationError as error:
+        raise InputError(f"the data options are wrong: {error}") from None
 
 
 def compose(
@@ -354,6 +388,8 @@ def _allowed(kind: Any) -> str:
     if isinstance(part, msgspec.inspect.BoolType):
         return "true or false"
     if isinstance(part, msgspec.inspect.DictType):
+        if isinstance(part.value_type, msgspec.inspect.UnionType):
+            return "a table of names or positions"
         return "a table of text" if isinstance(part.value_type, msgspec.inspect.StrType) else "a table"
     return ""
 

@@ -33,6 +33,8 @@ __all__ = [
     "parser",
     "print_json",
     "progress",
+    "reading_keys",
+    "reading_options",
     "repo_root",
     "results_dir",
     "run",
@@ -106,6 +108,38 @@ def parser(doc: str | None, *, results: bool = False, lake: bool = False, **opti
             "--lake-dir", metavar="DIR", help="where the lake is (default: $PEAK_LAKE_DIR, else data/lake/)"
         )
     return made
+
+
+def reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how files of bars are read: the keys of `[data]` that `config.Reading` has."""
+    group = parser.add_argument_group("how the files are read (detected by default)")
+    for name, metavar, text in (
+        ("format", "NAME", "the dialect of the files"),
+        ("date-format", "FORMAT", "how dates are written, as %%d.%%m.%%Y"),
+        ("timezone", "ZONE", "the zone of times without one, as America/New_York (default: UTC)"),
+        ("delimiter", "MARK", "what separates the fields"),
+        ("decimal", "MARK", "the decimal mark, `.` or `,`"),
+        ("thousands", "MARK", "what groups the digits"),
+        ("start", "TIME", "leave out the bars before it"),
+        ("end", "TIME", "leave out the bars from it on"),
+        ("adjust", "COLUMN", "scale the prices by this column of adjusted closes"),
+    ):
+        group.add_argument(f"--{name}", metavar=metavar, help=text)
+    group.add_argument("--columns", metavar="OURS=THEIRS", action="append", help="a column by its name or position")
+    group.add_argument("--sort", action="store_true", default=None, help="sort the rows by time")
+
+
+def reading_keys(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keys of `[data]` that `reading_options` were given for."""
+    names = ("format", "date_format", "timezone", "delimiter", "decimal", "thousands", "start", "end", "adjust", "sort")
+    keys = {name: value for name in names if (value := getattr(args, name)) is not None}
+    columns: dict[str, str | int] = {}
+    for pair in (pair for given in args.columns or () for pair in given.split(",")):
+        ours, equals, theirs = pair.partition("=")
+        if not (ours and equals and theirs):
+            raise InputError(f"--columns takes OURS=THEIRS, not `{pair}`", hint="--columns timestamp=Date")
+        columns[ours.strip()] = int(theirs) if theirs.strip().isdigit() else theirs.strip()
+    return keys | {"columns": columns} if columns else keys
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:

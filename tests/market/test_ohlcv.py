@@ -18,6 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from peak_trade.config import Reading
 from peak_trade.errors import InputError
 from peak_trade.market.ohlcv import COLUMNS, Loaded, load_bars
 
@@ -120,12 +121,14 @@ def test_columns_may_stand_in_any_order(write: Write) -> None:
 
 def test_a_mapping_names_columns_that_are_spelled_like_nothing(write: Write, good: str) -> None:
     path = write(table("When,open,high,low,Settle,volume", *good.splitlines()[1:]))
-    assert is_the_good_table(load(path, columns={"timestamp": "When", "close": "settle"}))
+    assert is_the_good_table(load(path, reading=Reading(columns={"timestamp": "When", "close": "settle"})))
 
 
 def test_a_mapping_outranks_the_usual_spelling(write: Write) -> None:
     text = table("date,open,high,low,close,Adj Close,volume", "2024-01-01,10,12,9,11,10.5,1")
-    assert load(write(text), timeframe="1d", columns={"close": "Adj Close"}).bars.close.tolist() == [10.5]
+    assert load(write(text), timeframe="1d", reading=Reading(columns={"close": "Adj Close"})).bars.close.tolist() == [
+        10.5
+    ]
 
 
 def test_the_adjusted_close_is_left_alone_and_that_is_recorded(write: Write) -> None:
@@ -295,13 +298,13 @@ def test_an_ambiguous_header_is_refused(write: Write, header: str, says: str) ->
 
 
 def test_a_mapping_to_a_column_that_is_not_there_is_refused(write: Write, good: str) -> None:
-    error = refusal(write(good), columns={"close": "Closs"})
+    error = refusal(write(good), reading=Reading(columns={"close": "Closs"}))
     assert "has no column `Closs` for close" in error.message
     assert error.hint == "did you mean `close`?"
 
 
 def test_a_mapping_of_a_column_we_do_not_have_is_refused(write: Write, good: str) -> None:
-    error = refusal(write(good), columns={"closs": "close"})
+    error = refusal(write(good), reading=Reading(columns={"closs": "close"}))
     assert (error.message, error.hint) == ("unknown column `closs` in columns", "did you mean `close`?")
 
 

@@ -73,7 +73,7 @@ def backtest(
     symbol: str = "",
     timeframe: str | None = None,
     columns: Mapping[str, str] | None = None,
-    calendar: str = "24/7",
+    calendar: str | None = None,
     initial_cash: float = 10_000.0,
     fee_bps: float = 0.0,
     slippage_bps: float = 0.0,

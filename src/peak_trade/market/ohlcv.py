@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
 
+from peak_trade.config import DETECTED, Reading
 from peak_trade.errors import InputError, did_you_mean
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.calendar import Gaps, count_gaps, find_calendar, gap_assumptions, parse_timeframe
 from peak_trade.market.contract import FATAL, Violations, check_ohlcv
 from peak_trade.market.files import File, SourceFile, read_file
+from peak_trade.market.findings import Finding
 
 __all__ = ["MODES", "Loaded", "load_bars"]
 
@@ -23,7 +25,8 @@ class Loaded(msgspec.Struct, frozen=True):
     """Bars and how they came to be.
 
     `assumptions` are sentences; `violations` counts breaches of the contract, `problems` shows the first of them;
-    `dropped` counts the rows left out; `gaps` are bars missing against timeframe and calendar.
+    `dropped` counts the rows left out; `gaps` are bars missing against timeframe and calendar; `findings` are what a
+    reader of the figures must be told.
     """
 
     bars: Bars
@@ -33,6 +36,7 @@ class Loaded(msgspec.Struct, frozen=True):
     dropped: int
     problems: list[str]
     gaps: Gaps
+    findings: list[Finding] = []
 
 
 def load_bars(
@@ -40,15 +44,15 @@ def load_bars(
     *,
     symbol: str,
     timeframe: str,
-    columns: Mapping[str, str] | None = None,
-    calendar: str = "24/7",
+    calendar: str | None = None,
     on_violation: str = "reject",
+    reading: Reading = DETECTED,
 ) -> Loaded:
     """Load bars from CSV (also gzipped) or Parquet files and check them against the OHLCV contract.
 
     `paths` is a file, a pattern such as `data/*.csv` or several of both; the files are put in the order of their
-    first bars, and where they overlap the contract is broken. `columns` maps our names to a file's where they are not
-    spelled as usual. Rows are numbered as lines of the file (a header is row 1), in Parquet from 1.
+    first bars, and where they overlap the contract is broken. `reading` says how the files are read
+    where they do not say it themselves. Rows are numbered as lines of the file (a header is row 1), in Parquet from 1.
 
     A cell that cannot be read is refused. A missing cell, and all else that breaks the contract, is up to
     `on_violation`: `reject` refuses the data, `drop-rows` leaves out the rows at fault (a row out of order is one that
@@ -58,10 +62,11 @@ def load_bars(
     Errors: `InputError` for whatever is wrong with the arguments, the files or what they hold.
     """
     parse_timeframe(timeframe)
-    find_calendar(calendar)
+    known = calendar or "24/7"
+    find_calendar(known)
     if on_violation not in MODES:
         raise InputError(f"unknown on_violation `{on_violation}`", hint=did_you_mean(on_violation, MODES))
-    mapping = dict(columns or {})
+    mapping = {name: str(column) for name, column in reading.columns.items()}
     for name in mapping:
         if name not in COLUMNS:
             raise InputError(f"unknown column `{name}` in columns", hint=did_you_mean(name, COLUMNS))
@@ -79,11 +84,11 @@ def load_bars(
     return Loaded(
         bars=kept,
         files=[file.source for file in files],
-        assumptions=_merge_assumptions(files) + gap_assumptions(kept.timestamp, timeframe, calendar),
+        assumptions=_merge_assumptions(files) + gap_assumptions(kept.timestamp, timeframe, known),
         violations=len(found),
         dropped=len(bars) - len(kept),
         problems=problems,
-        gaps=count_gaps(kept.timestamp, timeframe, calendar),
+        gaps=count_gaps(kept.timestamp, timeframe, known),
     )
 
 

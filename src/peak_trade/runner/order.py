@@ -90,9 +90,9 @@ def _load_bars(source: Source, root: Path) -> ohlcv.Loaded:
         locate(data.path, source.bases(root)),
         symbol=data.symbol,
         timeframe=data.timeframe,
-        columns=data.columns or None,
         calendar=data.calendar,
         on_violation=data.on_violation,
+        reading=data,
     )
     bars = loaded.bars
     for column in (bars.timestamp, bars.open, bars.high, bars.low, bars.close, bars.volume):

@@ -19,7 +19,7 @@ import numpy as np
 
 import peak_trade
 from peak_trade import stats
-from peak_trade.config import Config, locate, parse
+from peak_trade.config import Config, Data, locate, parse
 from peak_trade.errors import InputError
 from peak_trade.evidence import manifest, tables
 from peak_trade.evidence.ledger import Entry, History
@@ -145,7 +145,7 @@ def _keys(file: bytes) -> set[str]:
 def _figures(config: Config, equity: dict[str, Any], benchmark: dict[str, Any] | None, trades: Trades) -> stats.Stats:
     """Work every statistic out again, as the run did."""
     per_year = config.stats.periods_per_year or calendar.periods_per_year(
-        equity["timestamp"], config.data.timeframe, config.data.calendar
+        equity["timestamp"], config.data.timeframe, config.data.calendar or "24/7"
     )
     return stats.compute(
         equity["timestamp"],
@@ -187,11 +187,8 @@ def _check_data(
     except InputError as error:
         verdict.skip("the data", error.message)
         return None
-    columns = tuple(sorted(data.columns.items()))
     try:
-        found, stamps, close = _fingerprint(
-            where, data.symbol, data.timeframe, columns, data.calendar, data.on_violation, _stamps(where)
-        )
+        found, stamps, close = _fingerprint(where, msgspec.json.encode(data), _stamps(where))
     except InputError as error:
         verdict.add(data.path, f"bars with the fingerprint {bars['digest']['sha256']}", error.message.splitlines()[0])
         return None
@@ -213,24 +210,19 @@ def _stamps(where: str) -> tuple[tuple[str, int, int], ...]:
 
 @lru_cache(maxsize=8)
 def _fingerprint(
-    where: str,
-    symbol: str,
-    timeframe: str,
-    columns: tuple[tuple[str, str], ...],
-    calendar_name: str,
-    on_violation: Any,
-    stamps: tuple[tuple[str, int, int], ...],
+    where: str, section: bytes, stamps: tuple[tuple[str, int, int], ...]
 ) -> tuple[dict[str, Any], Any, Any]:
     """Return fingerprint, timestamps and closes of a data section's bars; many runs share one.
 
-    `stamps` tell when a file has changed.
+    `section` is the data section as JSON; `stamps` tell when a file has changed.
     """
+    data = msgspec.json.decode(section, type=Data)
     loaded = ohlcv.load_bars(
         where,
-        symbol=symbol,
-        timeframe=timeframe,
-        columns=dict(columns) or None,
-        calendar=calendar_name,
-        on_violation=on_violation,
+        symbol=data.symbol,
+        timeframe=data.timeframe,
+        calendar=data.calendar,
+        on_violation=data.on_violation,
+        reading=data,
     )
     return fingerprint.fingerprint(loaded.bars), loaded.bars.timestamp, loaded.bars.close

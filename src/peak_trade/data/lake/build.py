@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
+from peak_trade import config
 from peak_trade.config import locate
 from peak_trade.data.lake import ingest, parts, schema, traces
 from peak_trade.data.lake.commit import Live
@@ -349,14 +350,14 @@ class _Build:
             path,
             symbol=data["symbol"],
             timeframe=data["timeframe"],
-            columns=data["columns"] or None,
             calendar=data["calendar"],
             on_violation=data["on_violation"],
+            reading=config.reading({key: data[key] for key in config.Reading.__struct_fields__ if key in data}),
         )
         if fingerprint(loaded.bars)["digest"] != digest:
             raise RunError(f"{data['path']} has changed since the run")
         tables, ingested = ingest.merge(
-            self.writer, self.tables, loaded.bars, source=data["source"], calendar=data["calendar"]
+            self.writer, self.tables, loaded.bars, source=data["source"], calendar=data["calendar"] or "24/7"
         )
         self.tables = tables
         return ingested

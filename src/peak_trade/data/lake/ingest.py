@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from msgspec import Struct
 
+from peak_trade.config import DETECTED, Reading
 from peak_trade.data.lake import parts, schema
 from peak_trade.data.lake.commit import Live
 from peak_trade.data.lake.writer import GRACE_S, Writer, writing
@@ -65,9 +66,9 @@ def ingest_files(
     symbol: str,
     timeframe: str,
     source: str,
-    calendar: str = "24/7",
-    columns: Mapping[str, str] | None = None,
+    calendar: str | None = None,
     on_violation: str = "reject",
+    reading: Reading = DETECTED,
     waiting: Callable[[], None] = lambda: None,
 ) -> Ingested:
     """Bring files of bars (CSV or Parquet) into the lake; they are read and checked as `load_bars` does for a run.
@@ -75,9 +76,9 @@ def ingest_files(
     Raises InputError where the files or what they hold are wrong.
     """
     loaded = load_bars(
-        paths, symbol=symbol, timeframe=timeframe, columns=columns, calendar=calendar, on_violation=on_violation
+        paths, symbol=symbol, timeframe=timeframe, calendar=calendar, on_violation=on_violation, reading=reading
     )
-    done = ingest_bars(lake, loaded.bars, source=source, calendar=calendar, waiting=waiting)
+    done = ingest_bars(lake, loaded.bars, source=source, calendar=calendar or "24/7", waiting=waiting)
     done.assumptions = loaded.assumptions
     return done
 
