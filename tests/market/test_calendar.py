@@ -9,18 +9,11 @@ import numpy as np
 import pytest
 
 from peak_trade.errors import InputError
-from peak_trade.market.calendar import (
-    CALENDARS,
-    count_gaps,
-    find_calendar,
-    gap_assumptions,
-    nyse_holidays,
-    parse_timeframe,
-    periods_per_year,
-    spacing,
-    spacing_fits,
-    timeframe_seconds,
-)
+from peak_trade.market.calendar import CALENDARS, find_calendar
+from peak_trade.market.gaps import count_gaps, gap_assumptions
+from peak_trade.market.holidays import nyse_holidays
+from peak_trade.market.rate import periods_per_year
+from peak_trade.market.timeframe import parse_timeframe, spacing, spacing_fits, timeframe_seconds
 
 EXCHANGES = [
     pytest.param(name, marks=pytest.mark.slow) if name == "XKRX" else name  # its holidays follow the moon

@@ -11,10 +11,12 @@ import numpy as np
 from peak_trade.config import DETECTED, Reading
 from peak_trade.errors import InputError, did_you_mean
 from peak_trade.market.bars import COLUMNS, Bars
-from peak_trade.market.calendar import Gaps, count_gaps, find_calendar, gap_assumptions, parse_timeframe
+from peak_trade.market.calendar import find_calendar
 from peak_trade.market.contract import FATAL, Violations, check_ohlcv
 from peak_trade.market.files import File, SourceFile, read_file
 from peak_trade.market.findings import Finding
+from peak_trade.market.gaps import Gaps, count_gaps, gap_assumptions
+from peak_trade.market.timeframe import parse_timeframe
 
 __all__ = ["MODES", "Loaded", "load_bars"]
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from peak_trade import engine, stats
 from peak_trade.config import Config
-from peak_trade.market import calendar
+from peak_trade.market import rate
 from peak_trade.market.bars import Bars, Floats
 
 __all__ = ["figures", "trade"]
@@ -27,7 +27,7 @@ def trade(bars: Bars, target: npt.NDArray[np.float64], config: Config) -> tuple[
 
 def figures(bars: Bars, result: engine.Result, benchmark: Floats | None, config: Config) -> stats.Stats:
     """Return every statistic, annualised as config and calendar say."""
-    per_year = config.stats.periods_per_year or calendar.periods_per_year(
+    per_year = config.stats.periods_per_year or rate.periods_per_year(
         bars.timestamp, config.data.timeframe, config.data.calendar or "24/7"
     )
     return stats.compute(

@@ -24,7 +24,7 @@ from peak_trade.errors import InputError
 from peak_trade.evidence import manifest, tables
 from peak_trade.evidence.ledger import Entry, History
 from peak_trade.evidence.run_dir import ERROR
-from peak_trade.market import calendar, fingerprint, ohlcv
+from peak_trade.market import fingerprint, ohlcv, rate
 from peak_trade.market.trades import Trades
 from peak_trade.trust import money, statistics
 from peak_trade.trust.verdict import Verdict
@@ -144,7 +144,7 @@ def _keys(file: bytes) -> set[str]:
 
 def _figures(config: Config, equity: dict[str, Any], benchmark: dict[str, Any] | None, trades: Trades) -> stats.Stats:
     """Work every statistic out again, as the run did."""
-    per_year = config.stats.periods_per_year or calendar.periods_per_year(
+    per_year = config.stats.periods_per_year or rate.periods_per_year(
         equity["timestamp"], config.data.timeframe, config.data.calendar or "24/7"
     )
     return stats.compute(

@@ -24,8 +24,8 @@ from peak_trade.errors import PeakError
 from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED
 from peak_trade.evidence.results import Results
 from peak_trade.market.bars import Bars
-from peak_trade.market.calendar import count_gaps
 from peak_trade.market.contract import Violations, check_ohlcv, check_trades
+from peak_trade.market.gaps import count_gaps
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
 __all__ = ["Checked", "Finding", "check"]

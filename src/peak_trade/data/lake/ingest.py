@@ -25,9 +25,10 @@ from peak_trade.data.lake.commit import Live
 from peak_trade.data.lake.writer import GRACE_S, Writer, writing
 from peak_trade.errors import InputError
 from peak_trade.market.bars import Bars
-from peak_trade.market.calendar import find_calendar, parse_timeframe
+from peak_trade.market.calendar import find_calendar
 from peak_trade.market.contract import check_ohlcv
 from peak_trade.market.ohlcv import load_bars
+from peak_trade.market.timeframe import parse_timeframe
 from peak_trade.market.timestamps import iso
 
 __all__ = ["Ingested", "ingest_bars", "ingest_files", "merge"]

@@ -1,0 +1,65 @@
+"""Timeframes: how long a bar is, by its name and by the bars."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from peak_trade.errors import InputError
+
+__all__ = ["DAY", "UNIT_SECONDS", "Times", "parse_timeframe", "spacing", "spacing_fits", "timeframe_seconds"]
+
+DAY = 86_400
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": DAY, "w": 7 * DAY, "M": 365 * DAY // 12}
+
+Times = npt.NDArray[np.datetime64]
+
+
+def parse_timeframe(text: str) -> tuple[int, str]:
+    """Split a timeframe into its count and unit: s, m (minute), h, d, w or M (month).
+
+    >>> parse_timeframe("15m")
+    (15, 'm')
+    """
+    count, unit = text[:-1], text[-1:]
+    if unit not in UNIT_SECONDS or not (count.isascii() and count.isdigit()) or count[0] == "0" or len(count) > 4:
+        raise InputError(
+            f"`{text}` is not a timeframe",
+            hint="write a number and one of s, m, h, d, w, M (month), such as 1m, 15m, 1h, 4h, 1d, 1w or 1M",
+        )
+    return int(count), unit
+
+
+def timeframe_seconds(timeframe: str) -> int:
+    """Return a timeframe's length in seconds; a month is a twelfth of 365 days.
+
+    >>> timeframe_seconds("4h")
+    14400
+    """
+    count, unit = parse_timeframe(timeframe)
+    return count * UNIT_SECONDS[unit]
+
+
+def spacing(timestamp: Times) -> float | None:
+    """Return the lower median of the seconds between bars, None for fewer than two.
+
+    The lower median, because two bars a day are as many steps within the day as over night.
+    """
+    if len(timestamp) < 2:
+        return None
+    steps = np.diff(timestamp.view(np.int64))
+    middle = (len(steps) - 1) // 2
+    return float(np.partition(steps, middle)[middle]) / 1e9
+
+
+def spacing_fits(timeframe: str, seconds: float) -> bool:
+    """Tell whether bars that many seconds apart can be of this timeframe.
+
+    Months may be 28 to 31 days long; of several days, some may be a weekend.
+    """
+    count, unit = parse_timeframe(timeframe)
+    if unit == "M":
+        return 28 * count * DAY <= seconds <= 31 * count * DAY
+    if unit == "d" and count > 1:
+        return count * DAY <= seconds <= (count + 2 * -(-count // 5)) * DAY
+    return seconds == count * UNIT_SECONDS[unit]
