@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -75,6 +77,45 @@ def test_the_whole_run_as_window_is_the_sharpe_ratio_of_stats() -> None:
 
     returns = np.random.default_rng(6).normal(0.001, 0.01, 400)
     assert rolling(returns, 400, 365.0, 0.02)[0][0] == pytest.approx(sharpe(returns, 365.0, 0.02))
+
+
+@pytest.mark.parametrize("window", [10, 11, 16, 37, 63, 64])
+def test_each_window_is_worked_out_as_if_it_were_alone(window: int) -> None:
+    """Against the standard library, in exact fractions: no window knows what was before it."""
+    returns = np.random.default_rng(window).normal(0.001, 0.01, 64 + window)
+    sharpe, volatility = rolling(returns, window, 365.0)
+    for place in range(len(returns) - window + 1):
+        alone = [Fraction(value) for value in returns[place : place + window].tolist()]
+        spread = statistics.stdev(alone)
+        assert volatility[place] == pytest.approx(spread * math.sqrt(365.0), rel=1e-13)
+        assert sharpe[place] == pytest.approx(float(statistics.fmean(alone)) / spread * math.sqrt(365.0), rel=1e-10)
+    assert len(sharpe) == len(volatility) == 65
+
+
+def test_a_crash_leaves_nothing_behind_in_the_windows_after_it() -> None:
+    """+-1e-6 in turn: mean 0, deviation 1e-6 * sqrt(10 / 9). Running sums hold 1e12 by then, and 1e-4 of rounding."""
+    returns = np.concatenate([[1e6, -0.5, 1e3], np.tile([1e-6, -1e-6], 200)])
+    _, volatility = rolling(returns, 10, 1.0)
+    np.testing.assert_allclose(volatility[3:], 1e-6 * math.sqrt(10 / 9), rtol=1e-12)
+    squares = np.cumsum(returns * returns)  # what the windows would be made of: the control that shows they fail
+    by_sums = np.sqrt(np.maximum(squares[20:] - squares[10:-10], 0.0) / 9)
+    assert not np.allclose(by_sums, 1e-6 * math.sqrt(10 / 9), rtol=0.5)
+
+
+def test_a_large_offset_does_not_hide_a_small_spread() -> None:
+    """4096 and 4096 + 2 ** -20 in turn, all exact in binary: the deviation is 2 ** -21 * sqrt(10 / 9)."""
+    returns = np.tile([4096.0, 4096.0 + 2.0**-20], 50)
+    sharpe, volatility = rolling(np.concatenate([np.full(100, 1e-3), returns]), 10, 1.0)
+    np.testing.assert_allclose(volatility[100:], 2.0**-21 * math.sqrt(10 / 9), rtol=1e-12)
+    np.testing.assert_allclose(sharpe[100:], (4096.0 + 2.0**-21) / (2.0**-21 * math.sqrt(10 / 9)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, 1 / 3, -0.7, 1e5])
+def test_a_constant_window_has_no_value_after_whatever_came_before(level: float) -> None:
+    noise = np.random.default_rng(8).normal(0.0, 1.0, 50) * 1e3
+    sharpe, volatility = rolling(np.concatenate([noise, np.full(40, level)]), 13, 252.0)
+    assert np.isnan(sharpe[50:]).all() and (volatility[50:] == 0.0).all()
+    assert np.isfinite(sharpe[:50]).all()
 
 
 @pytest.mark.parametrize(("bars", "window"), [(2_000, 252), (1_009, 252), (401, 100), (41, 10), (40, None), (1, None)])

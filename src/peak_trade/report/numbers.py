@@ -58,29 +58,51 @@ def rolling(
     """Return Sharpe ratio and volatility of the last `window` returns, at each of N - window + 1 places.
 
     Formulas as in `peak_trade.stats`: ddof = 1, annualised, the risk-free rate per bar geometric.
-    NaN is the Sharpe ratio of returns that do not vary.
+    NaN is the Sharpe ratio of returns that do not vary, by the same measure as there.
 
     >>> sharpe, volatility = rolling(np.array([0.01, -0.01, 0.03, 0.01]), 4, 6)
     >>> sharpe.round(12), volatility.round(12)
     (array([1.5]), array([0.04]))
     """
-    centre = returns.mean()  # sums of what is near zero lose the fewest digits
-    change = returns - centre
-    total = _moving_sum(change, window)
-    squares = _moving_sum(change * change, window)
-    variance = np.maximum(squares - total * total / window, 0.0) / (window - 1)
-    mean = centre + total / window
-    steps = np.concatenate(([0], np.cumsum(np.abs(np.diff(returns)) > NOISE)))
-    varies = steps[window - 1 :] > steps[: len(steps) - window + 1]  # by comparison: the variance has rounding in it
-    deviation = np.where(varies, np.sqrt(variance), 0.0)
+    mean, squares = _moving_moments(returns, window)
+    deviation = np.sqrt(squares / (window - 1))
+    deviation[deviation <= NOISE * (1.0 + np.abs(mean))] = 0.0
     excess = mean - rate_per_period(risk_free_rate, periods_per_year)
     sharpe = np.divide(excess, deviation, out=np.full(len(mean), np.nan), where=deviation > 0.0)
     return sharpe * math.sqrt(periods_per_year), deviation * math.sqrt(periods_per_year)
 
 
-def _moving_sum(values: Floats, window: int) -> Floats:
-    total = np.concatenate(([0.0], np.cumsum(values)))
-    return total[window:] - total[:-window]
+def _moving_moments(values: Floats, window: int) -> tuple[Floats, Floats]:
+    """Return mean and sum of squared deviations from it of each `window` values in a row.
+
+    No value outside a window has any part in its moments: a running sum would keep the rounding of all that ever went
+    through it. Windows of 1, 2, 4, … values are made of pairs of the ones before; those of them that add up to `window`
+    are joined. Both sums are of terms that are not negative, so nothing cancels out; N log window steps in all.
+    Source: T. Chan, G. Golub, R. LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances",
+    COMPSTAT 1982.
+    """
+    places = len(values) - window + 1
+    part, size = (values, np.zeros(len(values))), 1
+    whole, length = part, 0
+    while True:
+        if window & size:
+            piece = part[0][length : length + places], part[1][length : length + places]
+            whole = _joined(whole, length, piece, size) if length else piece
+            length += size
+        if length == window:
+            return whole
+        part = _joined((part[0][:-size], part[1][:-size]), size, (part[0][size:], part[1][size:]), size)
+        size *= 2
+
+
+def _joined(one: tuple[Floats, Floats], size: int, other: tuple[Floats, Floats], more: int) -> tuple[Floats, Floats]:
+    """Return mean and squares of `size` values and `more` values together, from those of each."""
+    apart = other[0] - one[0]
+    squares = one[1] + other[1]
+    squares += apart * apart * (size * more / (size + more))
+    apart *= more / (size + more)
+    apart += one[0]
+    return apart, squares
 
 
 class Drawdown(NamedTuple):
