@@ -64,6 +64,7 @@ def make_trades(
         return_=net / (quantity * entry_price),
         bars_held=np.array(bars_held if bars_held is not None else [1] * count, dtype=np.int64),
         exit_reason=np.zeros(count, dtype=np.int8),
+        **({} if count else {"mae": net, "mfe": net}),
     )
 
 
@@ -213,7 +214,7 @@ def test_value_at_risk_lies_between_the_neighbours_of_its_quantile() -> None:
 
 
 def test_expected_shortfall_is_the_mean_of_the_worst_twentieth() -> None:
-    # 100 returns: floor(0.05 * 99) + 1 = 5 are in the tail
+    # of 100 returns, 5 are in the tail
     shuffled = np.random.default_rng(3).permutation(np.arange(1, 101) / 100)
     assert stats.expected_shortfall(shuffled) == pytest.approx(0.03, rel=1e-12)
 
@@ -446,7 +447,9 @@ def test_no_trades_leave_the_trade_figures_null_and_the_costs_zero() -> None:
     assert {key for key, reason in result.reasons.items() if reason == "no trades"} == {
         *("win_rate", "profit_factor", "payoff_ratio", "expectancy", "average_win", "average_loss"),
         *("best_trade", "worst_trade", "average_bars_held"),
+        *("longest_winning_streak", "longest_losing_streak", "average_mae", "average_mfe"),
     }
+    assert all(result[stat.key] == 0 for stat in STATS if stat.key.startswith(("exits_", "pnl_")))
     assert [result[key] for key in ("trades", "turnover", "fees_paid", "slippage_paid", "borrow_paid")] == [0] * 5
 
 
@@ -456,6 +459,8 @@ def test_a_ruined_short_has_no_figure_that_compounds() -> None:
     assert compounding == {
         *("cagr", "volatility", "sharpe", "sortino", "calmar", "skew", "kurtosis"),
         *("value_at_risk_95", "expected_shortfall_95", "probabilistic_sharpe"),
+        *("omega", "tail_ratio", "common_sense_ratio", "ulcer_performance_index"),
+        *("best_bar", "worst_bar", "best_day", "worst_day", "best_month", "worst_month"),
     }
     assert (result["total_return"], result["max_drawdown"]) == (-0.9, -1.2)
 
@@ -486,10 +491,14 @@ def test_without_a_benchmark_its_figures_are_null() -> None:
 def test_the_keys_are_these_in_this_order() -> None:
     expected = """
         bars years periods_per_year initial_equity final_equity net_profit total_return cagr volatility sharpe sortino
-        calmar max_drawdown max_drawdown_days skew kurtosis value_at_risk_95 expected_shortfall_95 probabilistic_sharpe
-        exposure turnover trades win_rate profit_factor payoff_ratio expectancy average_win average_loss best_trade
-        worst_trade average_bars_held fees_paid slippage_paid borrow_paid benchmark_total_return benchmark_cagr
-        benchmark_sharpe benchmark_max_drawdown excess_return beta alpha information_ratio
+        calmar max_drawdown max_drawdown_days time_under_water ulcer_index ulcer_performance_index skew kurtosis
+        value_at_risk_95 expected_shortfall_95 omega tail_ratio common_sense_ratio best_bar worst_bar best_day worst_day
+        best_month worst_month probabilistic_sharpe exposure turnover trades win_rate profit_factor payoff_ratio
+        expectancy average_win average_loss best_trade worst_trade average_bars_held longest_winning_streak
+        longest_losing_streak average_mae average_mfe exits_signal pnl_signal exits_stop_loss pnl_stop_loss
+        exits_take_profit pnl_take_profit exits_trailing_stop pnl_trailing_stop exits_end_of_data pnl_end_of_data
+        fees_paid slippage_paid borrow_paid benchmark_total_return benchmark_cagr benchmark_sharpe
+        benchmark_max_drawdown excess_return beta alpha information_ratio
     """.split()
     assert list(compute(up_down_up)) == expected
 
@@ -513,6 +522,15 @@ def test_compute_agrees_with_the_functions_it_is_made_of() -> None:
     assert result["calmar"] == stats.calmar(result["cagr"], result["max_drawdown"])
     assert (result["exposure"], result["periods_per_year"]) == (0.5, 252.0)
     assert result["turnover"] == stats.turnover(mixed_trades, up_down_up, daily(4))
+    assert result["omega"] == stats.omega(growth, 252.0, 0.03)
+    ulcer = stats.ulcer_index(stats.drawdown(up_down_up))
+    assert (result["ulcer_index"], result["time_under_water"]) == (ulcer, 0.5)
+    assert result["ulcer_performance_index"] == stats.ulcer_performance_index(result["cagr"], ulcer, 0.03)
+    assert result["tail_ratio"] == stats.tail_ratio(growth)
+    assert result["common_sense_ratio"] == stats.common_sense_ratio(growth)
+    assert (result["longest_winning_streak"], result["longest_losing_streak"]) == (1, 1)
+    assert (result["exits_signal"], result["pnl_signal"], result["exits_stop_loss"]) == (4, 40.0, 0)
+    assert (result["average_mae"], result.reasons["average_mae"]) == (None, "no excursions")
 
 
 def test_arrays_of_different_lengths_are_refused() -> None:

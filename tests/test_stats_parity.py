@@ -168,11 +168,19 @@ def test_value_at_risk_and_expected_shortfall_are_empyricals(case: Case) -> None
 
 
 @pytest.mark.parametrize("name", [name for name in SERIES if name != "mostly flat"])
-def test_expected_shortfall_is_the_historical_one_of_quantstats(name: str) -> None:
-    """quantstats takes every return that equals the quantile into the tail, we only its share: unlike on a flat one."""
+def test_expected_shortfall_is_the_historical_one_of_quantstats_where_no_returns_tie(name: str) -> None:
     case = Case(SERIES[name])
     theirs = quantstats.conditional_value_at_risk(case.series, method="historical")
     assert stats.expected_shortfall(case.returns) == close(theirs)
+
+
+def test_of_returns_that_tie_at_the_quantile_quantstats_counts_all_and_we_as_empyrical_a_twentieth() -> None:
+    """40 returns: the lowest two are -10 % and -2 %, of which there are five: -6 %. All six at or below it: -3.33 %."""
+    returns = pd.Series(np.repeat([-0.10, -0.02, 0.01], [1, 5, 34]), index=pd.date_range("2024-01-01", periods=40))
+    ours = stats.expected_shortfall(returns.to_numpy())
+    assert ours == close(empyrical.conditional_value_at_risk(returns))
+    assert ours == close(-0.06)
+    assert quantstats.conditional_value_at_risk(returns, method="historical") == close(-0.2 / 6)
 
 
 @pytest.mark.parametrize("name", [name for name in SERIES if name not in ("short", "tiny")])
@@ -221,6 +229,103 @@ def test_the_information_ratio_per_bar_is_that_of_all_three(case: Case) -> None:
     assert ours == close(empyrical.excess_sharpe(case.returns, case.market))
     assert ours == close(quantstats.information_ratio(case.series, case.market_series))
     assert ours == close(ffn.calc_information_ratio(case.series, case.market_series))
+
+
+GAINING_AND_LOSING = [name for name in SERIES if name != "only losses"]
+
+
+def test_omega_is_empyricals_and_quantstats(case: Case) -> None:
+    """Both have a rate and a threshold, and take off the sum of the two; the rate that we take off may be either."""
+    ours = stats.omega(case.returns, PERIODS, RATE)
+    assert ours == close(empyrical.omega_ratio(case.returns, risk_free=RATE_PER_BAR, annualization=PERIODS))
+    assert ours == close(empyrical.omega_ratio(case.returns, required_return=RATE, annualization=PERIODS))
+    assert ours == close(quantstats.omega(case.series, rf=RATE, periods=PERIODS))
+    assert ours == close(quantstats.omega(case.series, required_return=RATE, periods=PERIODS))
+    assert stats.omega(case.returns) == close(empyrical.omega_ratio(case.returns))
+
+
+@pytest.mark.parametrize("name", GAINING_AND_LOSING)
+def test_the_tail_ratio_is_empyricals_and_quantstats(name: str) -> None:
+    case = Case(SERIES[name])
+    ours = stats.tail_ratio(case.returns)
+    assert ours == close(empyrical.tail_ratio(case.returns))
+    assert ours == close(quantstats.tail_ratio(case.series, prepare_returns=False))
+
+
+def test_the_tail_ratio_of_losses_alone_is_theirs_but_for_its_sign() -> None:
+    """They take the absolute value of both quantiles: the least of the losses would pass for a gain."""
+    case = Case(SERIES["only losses"])
+    assert -stats.tail_ratio(case.returns) == close(empyrical.tail_ratio(case.returns))
+
+
+@pytest.mark.parametrize("name", GAINING_AND_LOSING)
+def test_the_common_sense_ratio_is_quantstats(name: str) -> None:
+    case = Case(SERIES[name])
+    theirs = quantstats.common_sense_ratio(case.series, prepare_returns=False)
+    assert stats.common_sense_ratio(case.returns) == close(theirs)
+
+
+def test_the_ulcer_index_is_ffns_in_percent(case: Case) -> None:
+    assert 100.0 * stats.ulcer_index(stats.drawdown(case.equity)) == close(ffn.to_ulcer_index(case.prices))
+
+
+def test_the_ulcer_index_is_quantstats_but_for_the_divisor(case: Case) -> None:
+    """quantstats divides by the number of returns less one, which is two less than that of the closes."""
+    count = len(case.equity)
+    theirs = quantstats.ulcer_index(case.series)
+    assert stats.ulcer_index(stats.drawdown(case.equity)) * (count / (count - 2)) ** 0.5 == close(theirs)
+
+
+def test_the_ulcer_performance_index_is_ffns(case: Case) -> None:
+    ulcer = stats.ulcer_index(stats.drawdown(case.equity))
+    growth = stats.cagr(case.equity, case.timestamp)
+    theirs = ffn.to_ulcer_performance_index(case.prices, rf=RATE)
+    assert stats.ulcer_performance_index(growth, ulcer, RATE) == close(theirs)
+
+
+def test_the_best_and_worst_bar_day_and_month_are_quantstats(case: Case) -> None:
+    """Of daily bars: quantstats takes every bar for a day. By `M`, unlike `eom`, it does not aggregate at all."""
+    for function, bar, period in (
+        (quantstats.best, stats.best_bar, stats.best_period),
+        (quantstats.worst, stats.worst_bar, stats.worst_period),
+    ):
+        assert bar(case.returns) == close(function(case.series))
+        for unit, name in (("D", "day"), ("M", "eom")):
+            ours = period(stats.period_returns(case.timestamp, case.equity, unit))
+            assert ours == close(function(case.series, aggregate=name))
+
+
+def test_the_days_and_months_of_hourly_bars_are_those_that_pandas_resamples() -> None:
+    random = np.random.default_rng(9)
+    stamps = np.datetime64("2023-11-05T09", "ns") + np.cumsum(random.integers(1, 9, 4_000)) * np.timedelta64(1, "h")
+    equity = 1e4 * np.cumprod(1 + random.normal(0, 0.01, 4_000))
+    for unit, letter in (("D", "D"), ("M", "ME")):
+        last = np.append(equity[0], pd.Series(equity, index=stamps).resample(letter).last().dropna())
+        expected = np.diff(last) / last[:-1]
+        np.testing.assert_allclose(stats.period_returns(stamps, equity, unit), expected, rtol=1e-9, atol=1e-15)
+
+
+def test_time_under_water_is_the_share_that_ffn_has_below_the_peak(case: Case) -> None:
+    theirs = (ffn.to_drawdown_series(case.prices) < 0).mean()
+    assert stats.time_under_water(stats.drawdown(case.equity)) == theirs
+
+
+def test_streaks_are_quantstats_over_a_series_of_trades() -> None:
+    """quantstats counts bars in a row; given one number a trade, it must agree."""
+    for seed in range(20):
+        pnl = np.random.default_rng(seed).choice([0.02, 0.01, 0.0, -0.01, -0.03], 60)
+        series = pd.Series(pnl, index=pd.date_range("2024-01-01", periods=60))
+        assert stats.longest_winning_streak(pnl) == quantstats.consecutive_wins(series, prepare_returns=False)
+        assert stats.longest_losing_streak(pnl) == quantstats.consecutive_losses(series, prepare_returns=False)
+
+
+def test_exits_are_those_that_pandas_groups() -> None:
+    random = np.random.default_rng(3)
+    pnl, reason = random.normal(0, 10, 300), random.integers(0, 5, 300).astype(np.int8)
+    groups = pd.Series(pnl).groupby(reason)
+    for code in range(5):
+        assert stats.exits(reason, code) == groups.count()[code]
+        assert stats.pnl_of_exits(pnl, reason, code) == close(groups.sum()[code])
 
 
 FIGURES: dict[str, tuple[Callable[[np.ndarray], object], Callable[..., float]]] = {

@@ -35,6 +35,7 @@ from msgspec import Struct
 from peak_trade.config import Execution, Sizing, Stops
 from peak_trade.errors import RunError
 from peak_trade.market.bars import Bars
+from peak_trade.market.excursions import excursions
 from peak_trade.market.trades import EXIT_REASONS, Trades
 
 __all__ = ["Result", "run"]
@@ -407,6 +408,8 @@ def _trades(bars: Bars, fills: _Fills, units: Floats, borrow: Floats | None, exe
     pnl = quantity * (exit_price - entry_price) * side - entry_fee - exit_fee
     if borrow is not None:
         pnl -= np.where(side < 0, quantity * (borrow[exit_bar] - borrow[entry_bar]), 0.0)
+    at_close = fills.reason[exit_] == END_OF_DATA
+    mae, mfe = excursions(bars.high, bars.low, side, entry_bar, entry_price, exit_bar, exit_price, at_close)
     return Trades(
         symbol=bars.symbol,
         side=side,
@@ -422,4 +425,6 @@ def _trades(bars: Bars, fills: _Fills, units: Floats, borrow: Floats | None, exe
         return_=pnl / (quantity * entry_price),
         bars_held=exit_bar - entry_bar,
         exit_reason=fills.reason[exit_].astype(np.int8),
+        mae=mae,
+        mfe=mfe,
     )

@@ -208,9 +208,13 @@ def outcome(read: Callable[[], Any]) -> Any:
 
 
 def trades_of(rows: list[tuple[Any, ...]], symbol: str = "TEST") -> Trades:
-    """Return trades from rows of side, two instants, eight numbers, bars held and the number of the exit reason."""
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 13
-    side, entry, exit_, *money, held, reason = columns
+    """Return trades from rows of side, two instants, eight numbers, bars held, exit reason, and the two excursions.
+
+    Rows without the last two are as versions before 0.3 kept them.
+    """
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 15
+    side, entry, exit_, *money, held, reason = columns[:13]
+    excursions = {name: column(list(values)) for name, values in zip(("mae", "mfe"), columns[13:], strict=False)}
     names = ("entry_price", "exit_price", "quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return_")
     return Trades(
         symbol=symbol,
@@ -220,24 +224,25 @@ def trades_of(rows: list[tuple[Any, ...]], symbol: str = "TEST") -> Trades:
         bars_held=np.array(held, np.int64),
         exit_reason=np.array(reason, np.int8),
         **{name: column(list(values)) for name, values in zip(names, money, strict=True)},
+        **excursions,
     )
 
 
-trade_rows = st.lists(
-    st.tuples(
-        st.sampled_from([1, -1]), instants, instants, *[numbers] * 8, st.integers(0, 2**63 - 1), st.integers(0, 4)
-    ),
-    max_size=6,
+older_row = (st.sampled_from([1, -1]), instants, instants, *[numbers] * 8, st.integers(0, 2**63 - 1), st.integers(0, 4))
+trade_rows = st.lists(st.tuples(*older_row, numbers, numbers), max_size=6) | st.lists(
+    st.tuples(*older_row), min_size=1, max_size=6
 )
 HOUR = 3600 * 10**9
 TWO = [
-    (1, 0, 5 * HOUR, 100.0, 110.0, 2.0, 0.1, 0.11, 0.05, 19.79, 0.09895, 5, 0),
-    (-1, 5 * HOUR, 6 * HOUR, 110.0, 112.5, 1 / 3, 0.0, -0.0, 0.0, -2.5 / 3, -0.022727, 1, 4),
+    (1, 0, 5 * HOUR, 100.0, 110.0, 2.0, 0.1, 0.11, 0.05, 19.79, 0.09895, 5, 0, -0.05, 0.125),
+    (-1, 5 * HOUR, 6 * HOUR, 110.0, 112.5, 1 / 3, 0.0, -0.0, 0.0, -2.5 / 3, -0.022727, 1, 4, -0.03, 0.0),
 ]
-HEADER = (
+OLDER_HEADER = (
     "trade_id,symbol,side,entry_time,entry_price,exit_time,exit_price,quantity,entry_fee,exit_fee,slippage,pnl,return,"
     "bars_held,exit_reason\n"
 )
+HEADER = OLDER_HEADER.replace("\n", ",mae,mfe\n")
+OLDER_TWO = [row[:13] for row in TWO]
 FIELDS = tuple(name for name in Trades.__annotations__ if name != "symbol")
 
 
@@ -256,18 +261,46 @@ def from_parquet(written: bytes) -> Trades:
 def equal(one: Trades, other: Trades) -> bool:
     """Tell whether two sets of trades hold the same bits; without trades there is no symbol either."""
     return (not len(one) or one.symbol == other.symbol) and all(
-        getattr(one, name).dtype == getattr(other, name).dtype
-        and getattr(one, name).tobytes() == getattr(other, name).tobytes()
-        for name in FIELDS
+        bits(getattr(one, name)) == bits(getattr(other, name)) for name in FIELDS
     )
+
+
+def bits(values: Any) -> Any:
+    return values if values is None else (values.dtype, values.tobytes())
 
 
 def test_trades_are_written_as_a_person_would() -> None:
     assert as_csv(trades_of(TWO)).decode() == HEADER + (
+        "1,TEST,long,1970-01-01T00:00:00Z,100.0,1970-01-01T05:00:00Z,110.0,2.0,0.1,0.11,0.05,19.79,0.09895,5,signal,"
+        "-0.05,0.125\n"
+        "2,TEST,short,1970-01-01T05:00:00Z,110.0,1970-01-01T06:00:00Z,112.5,0.3333333333333333,0.0,-0.0,0.0,"
+        "-0.8333333333333334,-0.022727,1,end_of_data,-0.03,0.0\n"
+    )
+
+
+def test_trades_that_were_kept_without_excursions_are_read_and_written_without() -> None:
+    older = trades_of(OLDER_TWO)
+    assert as_csv(older).decode() == OLDER_HEADER + (
         "1,TEST,long,1970-01-01T00:00:00Z,100.0,1970-01-01T05:00:00Z,110.0,2.0,0.1,0.11,0.05,19.79,0.09895,5,signal\n"
         "2,TEST,short,1970-01-01T05:00:00Z,110.0,1970-01-01T06:00:00Z,112.5,0.3333333333333333,0.0,-0.0,0.0,"
         "-0.8333333333333334,-0.022727,1,end_of_data\n"
     )
+    for again in (from_csv(as_csv(older)), from_parquet(tables.trades_parquet(older))):
+        assert again.mae is again.mfe is None
+        assert equal(again, older) and not equal(again, trades_of(TWO))
+
+
+def test_one_excursion_without_the_other_is_refused() -> None:
+    import pyarrow.parquet as pq
+
+    half = "".join(line.rpartition(",")[0] + "\n" for line in as_csv(trades_of(TWO)).decode().splitlines())
+    assert half.splitlines()[0].endswith(",exit_reason,mae")
+    with pytest.raises(RunError, match="its header is not"):
+        from_csv(half.encode())
+    table, sink = pq.read_table(io.BytesIO(tables.trades_parquet(trades_of(TWO)))), io.BytesIO()
+    pq.write_table(table.drop_columns(["mfe"]), sink)
+    with pytest.raises(RunError, match="its columns are not"):
+        from_parquet(sink.getvalue())
 
 
 @settings(deadline=None)
@@ -339,7 +372,7 @@ def test_a_plain_parquet_reader_reads_the_trades() -> None:
         "trade_id": "int64", "symbol": "string", "side": "string", "entry_time": "timestamp[ns, tz=UTC]",
         "entry_price": "double", "exit_time": "timestamp[ns, tz=UTC]", "exit_price": "double", "quantity": "double",
         "entry_fee": "double", "exit_fee": "double", "slippage": "double", "pnl": "double", "return": "double",
-        "bars_held": "int64", "exit_reason": "string",
+        "bars_held": "int64", "exit_reason": "string", "mae": "double", "mfe": "double",
     }  # fmt: skip
     assert table["trade_id"].to_pylist() == [1, 2]
     assert table["side"].to_pylist() == ["long", "short"]
@@ -378,6 +411,10 @@ GOOD_TRADES = as_csv(trades_of(TWO))
         GOOD_TRADES.replace(b"1970-01-01T00:00:00Z", b"todayZ"),
         GOOD_TRADES.replace(b",5,signal", b",5"),
         GOOD_TRADES.replace(b",5,signal", b",5,signal,more"),
+        GOOD_TRADES.replace(b",mae,mfe", b""),
+        GOOD_TRADES.replace(b"mae,mfe", b"mfe,mae"),
+        GOOD_TRADES.replace(b"0.125", b""),
+        as_csv(trades_of(OLDER_TWO)).replace(b"exit_reason", b"exit_reason,mae,mfe"),
         GOOD_TRADES.replace(b"TEST", b'"TEST'),
         GOOD_TRADES.replace(b"TEST", b"\xff"),
         GOOD_TRADES + b"\n",
@@ -429,7 +466,7 @@ def test_trades_with_a_changed_byte_are_read_or_a_sentence(data: st.DataObject, 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_trades_that_are_not_finite_are_refused(kind: str) -> None:
-    rows = [(1, 0, 1, *[1.0] * 7, float("inf"), 1, 0)]
+    rows = [(1, 0, 1, *[1.0] * 8, 1, 0, 0.0, float("inf"))]
     written = tables.trades_parquet(trades_of(rows)) if kind == "parquet" else as_csv(trades_of(rows))
     with pytest.raises(RunError):
         tables.read_trades(Path(f"trades.{kind}"), written)
@@ -499,8 +536,8 @@ def test_the_digest_of_a_series_is_that_of_its_packed_values(rows: list[tuple[in
 @settings(deadline=None)
 @given(rows=trade_rows, symbol=symbols)
 def test_the_digest_of_trades_is_that_of_their_packed_values(rows: list[Any], symbol: str) -> None:
-    side, entry, exit_, ep, xp, quantity, ef, xf, slippage, pnl, gain, held, reason = (
-        [list(values) for values in zip(*rows, strict=True)] if rows else [[] for _ in range(13)]
+    side, entry, exit_, ep, xp, quantity, ef, xf, slippage, pnl, gain, held, reason, *excursions = (
+        [list(values) for values in zip(*rows, strict=True)] if rows else [[] for _ in range(15)]
     )
     parts = [
         ("side", "|i1", "b", side), ("entry_time", "<i8", "q", entry), ("entry_price", "<f8", "d", ep),
@@ -508,6 +545,7 @@ def test_the_digest_of_trades_is_that_of_their_packed_values(rows: list[Any], sy
         ("entry_fee", "<f8", "d", ef), ("exit_fee", "<f8", "d", xf), ("slippage", "<f8", "d", slippage),
         ("pnl", "<f8", "d", pnl), ("return", "<f8", "d", gain), ("bars_held", "<i8", "q", held),
         ("exit_reason", "|i1", "b", reason),
+        *((name, "<f8", "d", values) for name, values in zip(("mae", "mfe"), excursions, strict=False)),
     ]  # fmt: skip
     by_hand = hashlib.sha256(f"peak_trade trades v1 {len(rows)} {symbol if rows else ''}\n".encode())
     for name, kind, code, values in parts:
@@ -525,11 +563,12 @@ def test_a_digest_does_not_depend_on_the_byte_order_of_the_machine() -> None:
 def test_every_change_of_a_trade_changes_the_digest() -> None:
     whole = tables.trades_digest(trades_of(TWO))
     changed = {tables.trades_digest(trades_of(TWO, "OTHER")), tables.trades_digest(trades_of(TWO[:1]))}
-    for at in range(13):
+    for at in range(15):
         row = list(TWO[0])
         row[at] = -row[at] if at == 0 else row[at] + 1
         changed.add(tables.trades_digest(trades_of([tuple(row), TWO[1]])))
-    assert len(changed) == 15 and whole not in changed
+    changed.add(tables.trades_digest(trades_of(OLDER_TWO)))
+    assert len(changed) == 18 and whole not in changed
 
 
 def test_the_words_of_sides_and_reasons_are_those_of_the_design() -> None:

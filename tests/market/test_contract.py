@@ -223,6 +223,8 @@ def trades(**columns: list[Any]) -> Trades:
         "return_": np.array([0.1, -0.055]),
         "bars_held": np.array([1, 0], np.int64),
         "exit_reason": np.array([0, 4], np.int8),
+        "mae": np.array([-0.1, 0.0]),
+        "mfe": np.array([0.15, 0.0]),
     }
     for name, column in columns.items():
         values[name] = np.array(column, values[name].dtype)
@@ -248,6 +250,8 @@ BROKEN_TRADES: dict[str, tuple[dict[str, list[Any]], int, str]] = {
     "return_finite": ({"return_": [INF, 0]}, 0, "inf"),
     "bars_held_not_negative": ({"bars_held": [1, -1]}, 1, "-1"),
     "exit_reason_known": ({"exit_reason": [0, len(EXIT_REASONS)]}, 1, "5"),
+    "mae_not_positive": ({"mae": [0.01, 0]}, 0, "0.01"),
+    "mfe_not_negative": ({"mfe": [0, -0.01]}, 1, "-0.01"),
 }
 
 
@@ -266,6 +270,17 @@ def test_a_broken_rule_of_trades_is_found_and_named(rule: str) -> None:
 
 def test_trades_that_keep_the_rules_have_no_violation() -> None:
     assert len(check_trades(trades())) == 0
+
+
+def test_excursions_that_are_not_there_break_no_rule() -> None:
+    assert len(check_trades(trades(mae=[NAN, -0.1], mfe=[NAN, 0.1]))) == 0
+    older = {field.name: getattr(trades(), field.name) for field in msgspec.structs.fields(Trades)[1:-2]}
+    assert len(check_trades(Trades(symbol="TEST", **older))) == 0
+
+
+@pytest.mark.parametrize("column", ["mae", "mfe"])
+def test_an_endless_excursion_is_found(column: str) -> None:
+    assert len(check_trades(trades(**{column: [-INF if column == "mae" else INF, 0]}))) == 1
 
 
 def test_a_missing_exit_time_is_found() -> None:

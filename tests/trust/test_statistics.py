@@ -10,6 +10,7 @@ import pytest
 from peak_trade import stats
 from peak_trade.stats import Stat, table
 from peak_trade.stats.values import Undefined
+from peak_trade.trust import statistics
 
 
 def have(monkeypatch: pytest.MonkeyPatch, *rows: Stat, without: str = "") -> None:
@@ -26,8 +27,15 @@ def otherwise(key: str, edition: int) -> Stat:
 
 
 def as_of_0_1(evidence: Any) -> None:
-    """Take the statistics' keys out of the manifests: runs of version 0.1 have none there."""
+    """Leave the statistics of version 0.1, and take their keys out of the manifests: its runs have none there."""
+
+    def leave_those_of_0_1(written: dict[str, Any]) -> None:
+        for figures in (written, written["reasons"]):
+            for key in figures.keys() - statistics._OF_0_1.keys() - {"reasons"}:
+                del figures[key]
+
     for name in ("builtin", "own", "plain", "bare"):
+        evidence.edit_json(name, "stats.json", leave_those_of_0_1)
         evidence.forge(name, lambda statement: statement["predicate"]["results"].pop("statistics"))
 
 

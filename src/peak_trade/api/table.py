@@ -97,7 +97,10 @@ def _cell(value: Any) -> str:
 
 
 def trades_table(trades: Trades) -> Table:
-    """Return closed trades as the trades contract names their columns, side and exit_reason in words."""
+    """Return closed trades as the trades contract names their columns, side and exit_reason in words.
+
+    Where they were kept without excursions, `mae` and `mfe` are NaN.
+    """
     words: dict[str, npt.NDArray[Any]] = {
         "trade_id": np.arange(1, len(trades) + 1),
         "symbol": np.full(len(trades), trades.symbol, object),
@@ -105,4 +108,6 @@ def trades_table(trades: Trades) -> Table:
         "return": trades.return_,
         "exit_reason": np.array([EXIT_REASONS[code] for code in trades.exit_reason.tolist()], object),
     }
+    if trades.mae is None or trades.mfe is None:
+        words |= dict.fromkeys(tables.EXCURSIONS, np.full(len(trades), np.nan))
     return Table({name: words[name] if name in words else getattr(trades, name) for name in tables.TRADE_COLUMNS})

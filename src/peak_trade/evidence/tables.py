@@ -24,16 +24,28 @@ import numpy.typing as npt
 from peak_trade.errors import RunError
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
-__all__ = ["TRADE_COLUMNS", "read_series", "read_trades", "series_csv", "series_digest", "trades_csv", "trades_digest"]
+__all__ = [
+    "EXCURSIONS",
+    "TRADE_COLUMNS",
+    "read_series",
+    "read_trades",
+    "series_csv",
+    "series_digest",
+    "trades_csv",
+    "trades_digest",
+]
 
 _BLOCK = 1 << 16  # rows
 TRADE_COLUMNS = (
     "trade_id", "symbol", "side", "entry_time", "entry_price", "exit_time", "exit_price", "quantity",
-    "entry_fee", "exit_fee", "slippage", "pnl", "return", "bars_held", "exit_reason",
+    "entry_fee", "exit_fee", "slippage", "pnl", "return", "bars_held", "exit_reason", "mae", "mfe",
 )  # fmt: skip
-_TRADE_FLOATS = (
-    "entry_price", "exit_price", "quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return",
-)  # fmt: skip
+EXCURSIONS = ("mae", "mfe")
+"""The columns that trades of versions before 0.3 don't have; all others are always there."""
+_OLDER = tuple(name for name in TRADE_COLUMNS if name not in EXCURSIONS)
+_TRADE_FLOATS = frozenset(
+    ("entry_price", "exit_price", "quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return", *EXCURSIONS)
+)
 _INTEGERS = ("trade_id", "bars_held")
 _TIMES = ("entry_time", "exit_time")
 _ISO = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{9})?\n)*+")
@@ -114,6 +126,16 @@ def _parse_iso(texts: Sequence[str]) -> npt.NDArray[np.datetime64]:
     return np.array(texts, "U29").astype("M8[ns]")
 
 
+def _columns_of(trades: Trades) -> tuple[str, ...]:
+    """Return the names of the columns that the trades have."""
+    return _OLDER if trades.mae is None or trades.mfe is None else TRADE_COLUMNS
+
+
+def _values(trades: Trades, name: str) -> npt.NDArray[Any]:
+    values: npt.NDArray[Any] = getattr(trades, "return_" if name == "return" else name)
+    return values
+
+
 def trade_columns(trades: Trades) -> dict[str, list[Any]]:
     """Return the trades as plain Python columns, named and typed as in the trades contract."""
     columns: dict[str, list[Any]] = {
@@ -125,17 +147,19 @@ def trade_columns(trades: Trades) -> dict[str, list[Any]]:
         "bars_held": trades.bars_held.tolist(),
         "exit_reason": [EXIT_REASONS[code] for code in trades.exit_reason.tolist()],
     }
-    columns |= {name: getattr(trades, "return_" if name == "return" else name).tolist() for name in _TRADE_FLOATS}
-    return {name: columns[name] for name in TRADE_COLUMNS}
+    return {
+        name: _values(trades, name).tolist() if name in _TRADE_FLOATS else columns[name] for name in _columns_of(trades)
+    }
 
 
 def trades_csv(trades: Trades) -> Iterator[bytes]:
     """Yield the CSV of the trades; only the symbol can need quoting."""
     columns = trade_columns(trades)
-    columns |= {name: msgspec.json.encode(columns[name])[1:-1].decode().split(",") for name in _TRADE_FLOATS}
+    for name in columns.keys() & _TRADE_FLOATS:
+        columns[name] = msgspec.json.encode(columns[name])[1:-1].decode().split(",")
     columns |= {name: list(map(str, columns[name])) for name in _INTEGERS}
     columns["symbol"] = [_quoted(trades.symbol)] * len(trades)
-    yield ",".join(TRADE_COLUMNS).encode() + b"\n"
+    yield ",".join(columns).encode() + b"\n"
     rows = zip(*columns.values(), strict=True) if len(trades) else iter(())
     while block := list(islice(rows, _BLOCK)):
         yield "".join(",".join(row) + "\n" for row in block).encode()
@@ -154,7 +178,7 @@ def trades_parquet(trades: Trades) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema, columns = _schema(), trade_columns(trades)
+    schema, columns = _schema(_columns_of(trades)), trade_columns(trades)
     columns |= {name: getattr(trades, name).astype("M8[ns]").astype(np.int64) for name in _TIMES}
     arrays = []
     for field in schema:  # from buffers: pyarrow's conversions of lists and of NumPy's arrays import pandas
@@ -172,12 +196,12 @@ def trades_parquet(trades: Trades) -> bytes:
 
 
 @cache
-def _schema() -> Any:
+def _schema(names: tuple[str, ...]) -> Any:
     import pyarrow as pa
 
     kinds = dict.fromkeys(_TRADE_FLOATS, pa.float64())
     kinds |= dict.fromkeys(_INTEGERS, pa.int64()) | dict.fromkeys(_TIMES, pa.timestamp("ns", "UTC"))
-    return pa.schema([(name, kinds.get(name, pa.string())) for name in TRADE_COLUMNS])
+    return pa.schema([(name, kinds.get(name, pa.string())) for name in names])
 
 
 def read_trades(path: Path, content: bytes | None = None) -> Trades:
@@ -192,7 +216,7 @@ def read_trades(path: Path, content: bytes | None = None) -> Trades:
         symbols = set(columns["symbol"])
         if len(symbols) > 1 or list(columns["trade_id"]) != list(range(1, len(columns["trade_id"]) + 1)):
             raise ValueError("trade_id is not 1, 2, 3, … or there is more than one symbol")
-        floats = {name: np.array(columns[name], np.float64) for name in _TRADE_FLOATS}
+        floats = {name: np.array(columns[name], np.float64) for name in columns if name in _TRADE_FLOATS}
         if not all(np.isfinite(column).all() for column in floats.values()):
             raise ValueError("a price or an amount is not a finite number")
         return Trades(
@@ -210,15 +234,15 @@ def read_trades(path: Path, content: bytes | None = None) -> Trades:
 
 def _csv_columns(content: bytes) -> dict[str, Any]:
     header, *rows = list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True)) or [[]]
-    if tuple(header) != TRADE_COLUMNS:
+    if tuple(header) not in (TRADE_COLUMNS, _OLDER):
         raise ValueError(f"its header is not {','.join(TRADE_COLUMNS)}")
     cells = zip(*rows, strict=True) if rows else [()] * len(header)
-    columns: dict[str, Any] = dict(zip(TRADE_COLUMNS, cells, strict=True))
+    columns: dict[str, Any] = dict(zip(header, cells, strict=True))
     for name in _TIMES:
         if not all(text.endswith("Z") for text in columns[name]):
             raise ValueError("a timestamp does not end in Z")
         columns[name] = _parse_iso([text[:-1] for text in columns[name]])
-    for name in _INTEGERS + _TRADE_FLOATS:
+    for name in [name for name in header if name in _TRADE_FLOATS or name in _INTEGERS]:
         numbers: list[Any] = msgspec.json.decode(
             f"[{','.join(columns[name])}]", type=list[int] if name in _INTEGERS else list[float]
         )
@@ -237,10 +261,11 @@ def _parquet_columns(content: bytes) -> dict[str, Any]:
             table = file.read(use_threads=False)  # threads cost more than they save on a few kB
     except (pa.ArrowException, OSError) as error:
         raise ValueError(str(error).splitlines()[0]) from None
-    if not table.schema.equals(_schema()) or any(column.null_count for column in table.columns):
+    known = any(table.schema.equals(_schema(names)) for names in (TRADE_COLUMNS, _OLDER))
+    if not known or any(column.null_count for column in table.columns):
         raise ValueError("its columns are not those of a run's trades")
     columns: dict[str, Any] = {}
-    for name, column in zip(TRADE_COLUMNS, table.columns, strict=True):
+    for name, column in zip(table.column_names, table.columns, strict=True):
         if column.type == pa.string():
             columns[name] = column.to_pylist()
         else:
@@ -261,10 +286,13 @@ def series_digest(kind: str, columns: Columns) -> str:
 
 
 def trades_digest(trades: Trades) -> str:
-    """Return the sha256 over the typed values of the trades, whatever file they came from."""
+    """Return the sha256 over the typed values of the trades, whatever file they came from.
+
+    It names the columns that it is over, so that trades without excursions have the digest that they always had.
+    """
     sha256 = hashlib.sha256(f"peak_trade trades v1 {len(trades)} {trades.symbol if len(trades) else ''}\n".encode())
-    for name in TRADE_COLUMNS[2:]:
-        column = getattr(trades, "return_" if name == "return" else name)
+    for name in _columns_of(trades)[2:]:
+        column = _values(trades, name)
         kind = {"side": "<i1", "exit_reason": "<i1", "bars_held": "<i8"}.get(name)
         plain = column.astype("M8[ns]").astype("<i8") if name.endswith("_time") else column.astype(kind or "<f8")
         sha256.update(f"{name} {plain.dtype.str}\n".encode())

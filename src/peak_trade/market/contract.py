@@ -78,6 +78,8 @@ TRADES_RULES = {
     "return_finite": Rule("return", "must be finite"),
     "bars_held_not_negative": Rule("bars_held", "must not be negative"),
     "exit_reason_known": Rule("exit_reason", f"must be one of {', '.join(EXIT_REASONS)}"),
+    "mae_not_positive": Rule("mae", "must be finite and not above 0, where it is there"),
+    "mfe_not_negative": Rule("mfe", "must be finite and not below 0, where it is there"),
 }
 
 
@@ -168,7 +170,7 @@ def check_ohlcv(bars: Bars) -> Violations:
 
 
 def check_trades(trades: Trades) -> Violations:
-    """Check closed trades against the trades contract, each rule over whole columns."""
+    """Check closed trades against the trades contract, each rule over whole columns; NaN is an excursion not there."""
     found = Violations(np.zeros(len(trades), bool))
 
     def add(name: str, broken: Mask, values: npt.NDArray[Any]) -> None:
@@ -190,6 +192,10 @@ def check_trades(trades: Trades) -> Violations:
     add("bars_held_not_negative", trades.bars_held < 0, trades.bars_held)
     known = (trades.exit_reason >= 0) & (trades.exit_reason < len(EXIT_REASONS))
     add("exit_reason_known", ~known, trades.exit_reason)
+    if trades.mae is not None:
+        add("mae_not_positive", (trades.mae > 0) | np.isinf(trades.mae), trades.mae)
+    if trades.mfe is not None:
+        add("mfe_not_negative", (trades.mfe < 0) | np.isinf(trades.mfe), trades.mfe)
     return found._finish()
 
 

@@ -16,7 +16,9 @@ class Trades(Struct, frozen=True, eq=False):
     """N closed trades, ordered by exit, then entry. Prices are fill prices; money is in quote currency.
 
     `side` holds +1 (long) or -1 (short); `exit_reason` an index into `EXIT_REASONS`;
-    `return_` is the net pnl as a fraction of the entry notional; `bars_held` the exit bar's index less the entry bar's.
+    `return_` is the net pnl as a fraction of the entry notional; `bars_held` the exit bar's index less the entry bar's;
+    `mae` and `mfe` are how far the price went against the holder and for him, as fractions of the entry price
+    (`excursions` says which prices count), both None where trades were kept without.
     """
 
     symbol: str
@@ -33,6 +35,8 @@ class Trades(Struct, frozen=True, eq=False):
     return_: npt.NDArray[np.float64]
     bars_held: npt.NDArray[np.int64]
     exit_reason: npt.NDArray[np.int8]
+    mae: npt.NDArray[np.float64] | None = None
+    mfe: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.pnl)

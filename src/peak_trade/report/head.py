@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from peak_trade.market.trades import EXIT_REASONS
 from peak_trade.report.markup import counted, figure_of, in_toml, text
 from peak_trade.report.run import RunFiles
 from peak_trade.stats import STATS
@@ -17,19 +18,27 @@ _LABELS = {
     "sharpe": "Sharpe ratio",
     "sortino": "Sortino ratio",
     "calmar": "Calmar ratio",
+    "omega": "Omega ratio",
     "probabilistic_sharpe": "Probabilistic Sharpe",
     "benchmark_cagr": "Benchmark CAGR",
     "benchmark_sharpe": "Benchmark Sharpe",
     "value_at_risk_95": "Value at risk 95 %",
     "expected_shortfall_95": "Expected shortfall 95 %",
+    "average_mae": "Average MAE",
+    "average_mfe": "Average MFE",
 }
 GROUPS = (
     ("Growth", "initial_equity final_equity net_profit total_return cagr"),
-    ("Risk", "volatility max_drawdown max_drawdown_days value_at_risk_95 expected_shortfall_95 skew kurtosis"),
-    ("Return for risk", "sharpe sortino calmar probabilistic_sharpe"),
+    ("Risk", "volatility max_drawdown max_drawdown_days time_under_water ulcer_index value_at_risk_95"
+     " expected_shortfall_95 skew kurtosis"),
+    ("Return for risk", "sharpe sortino calmar ulcer_performance_index omega tail_ratio common_sense_ratio"
+     " probabilistic_sharpe"),
+    ("Best and worst", "best_bar worst_bar best_day worst_day best_month worst_month"),
     ("Against buy and hold", "benchmark_total_return benchmark_cagr benchmark_sharpe benchmark_max_drawdown"
      " excess_return alpha beta information_ratio"),
-    ("Trades", "trades win_rate profit_factor payoff_ratio expectancy average_win average_loss best_trade worst_trade"),
+    ("Trades", "trades win_rate profit_factor payoff_ratio expectancy average_win average_loss best_trade worst_trade"
+     " longest_winning_streak longest_losing_streak average_mae average_mfe"),
+    ("Exits", " ".join(f"exits_{reason} pnl_{reason}" for reason in EXIT_REASONS)),
     ("Market and costs", "exposure turnover average_bars_held fees_paid slippage_paid borrow_paid"),
     ("Sample", "bars years periods_per_year"),
 )  # fmt: skip

@@ -79,12 +79,26 @@ class Sample:
         return skew, float(squared.mean()) - 3.0
 
     @cached_property
-    def tail(self) -> Floats:
-        """The worst returns in order: all at or below the 5 % quantile, and the one above it, if any."""
-        if len(self.returns) == 0:
+    def tails(self) -> tuple[Floats, Floats]:
+        """The worst returns from the worst on, and the best ones from the best on.
+
+        Each are the ceil(M / 20) at its end, and the next one to them, if any, which the quantile may lie short of.
+        """
+        last = len(self.returns) - 1
+        if last < 0:
             raise NoValueError("fewer than two bars")
-        above = min(int(TAIL * (len(self.returns) - 1)) + 1, len(self.returns) - 1)
-        return np.sort(np.partition(self.returns, above)[: above + 1])
+        next_one = min(int(TAIL * last) + 1, last)
+        parted = np.partition(self.returns, sorted({next_one, last - next_one}))
+        return np.sort(parted[: next_one + 1]), np.sort(parted[last - next_one :])[::-1]
+
+    @cached_property
+    def quantiles(self) -> tuple[float, float]:
+        """The 5 % and the 95 % quantile, linear between neighbours; see `value_at_risk`."""
+        place = TAIL * (len(self.returns) - 1)
+        low, high = (
+            float(tail[int(place)] + (tail[-1] - tail[int(place)]) * (place - int(place))) for tail in self.tails
+        )
+        return low, high
 
 
 def sample_of(returns: Floats | Sample) -> Sample:
@@ -206,25 +220,29 @@ def value_at_risk(returns: Floats | Sample) -> float:
     >>> value_at_risk(np.arange(-20, 21) / 64)
     -0.28125
     """
-    sample = sample_of(returns)
-    place = TAIL * (len(sample.returns) - 1)
-    below, above = sample.tail[int(place)], sample.tail[-1]
-    return float(below + (above - below) * (place - int(place)))
+    return sample_of(returns).quantiles[0]
 
 
 @or_undefined
 def expected_shortfall(returns: Floats | Sample) -> float:
     """Expected shortfall at 95 %, historical: the mean of the worst twentieth of the returns; a loss is negative.
 
-    Formula: mean of the floor(0.05 (m-1)) + 1 lowest returns, which are those at or below the value at risk;
-    empyrical and quantstats (method "historical") take the same.
-    Source: C. Acerbi, D. Tasche, "On the coherence of expected shortfall", Journal of Banking & Finance 26(7), 2002.
+    Formula: mean of the ceil(m / 20) lowest of m returns. They are counted, not compared with a quantile: of several
+    that tie at the end only as many are in as the count has room for. So it is the estimator by order statistics of
+    Acerbi and Tasche, whose point it is that the mean of all returns at or below the value at risk, as quantstats takes
+    (method "historical"), is another number where returns tie. They round the count down, which leaves none of fewer
+    than 20; we round it up, as empyrical does. Rockafellar and Uryasev weigh the last return by the part of it that
+    fills the twentieth. Where m / 20 is whole, all of them but quantstats agree.
+    Source: C. Acerbi, D. Tasche, "On the coherence of expected shortfall", Journal of Banking & Finance 26(7), 2002;
+    R. Rockafellar, S. Uryasev, "Conditional value-at-risk for general loss distributions", in the same issue.
 
     >>> expected_shortfall(np.arange(-20, 21) / 64)
     -0.296875
+    >>> expected_shortfall(np.repeat([-0.5, -0.25, 0.125], [1, 5, 34]))  # of 40: the lowest and one of the five
+    -0.375
     """
     sample = sample_of(returns)
-    return float(sample.tail[: int(TAIL * (len(sample.returns) - 1)) + 1].mean())
+    return float(sample.tails[0][: int(TAIL * (len(sample.returns) - 1)) + 1].mean())
 
 
 @or_undefined

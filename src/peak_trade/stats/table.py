@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from peak_trade.errors import InputError
-from peak_trade.market.trades import Trades
-from peak_trade.stats import against, closed
+from peak_trade.market.trades import EXIT_REASONS, Trades
+from peak_trade.stats import against, closed, periods, shape, streaks, water
 from peak_trade.stats import equity as curve
 from peak_trade.stats import sample as spread
 from peak_trade.stats.values import REASONS, Floats, NoValueError, Times, Undefined, need, or_undefined
@@ -35,6 +35,22 @@ class Curve:
     @cached_property
     def depth(self) -> Floats:
         return need(curve.drawdown(self.equity))
+
+    @cached_property
+    def day_ends(self) -> periods.Ints:
+        return periods.period_ends(self.timestamp, "D")
+
+    @cached_property
+    def days(self) -> Floats:
+        return need(periods.period_returns(self.timestamp, self.equity, "D", self.day_ends))
+
+    @cached_property
+    def months(self) -> Floats:
+        return need(periods.period_returns(self.timestamp, self.equity, "M", self.day_ends))
+
+    @cached_property
+    def ulcer(self) -> float:
+        return need(water.ulcer_index(self.depth))
 
     def total_return(self) -> float:
         return need(curve.total_return(self.equity))
@@ -84,6 +100,24 @@ class Stat(NamedTuple):
     definition: str
     of: Callable[[Inputs], float | Undefined]
     edition: int = 1
+
+
+def _exits(index: int, reason: str) -> tuple[Stat, Stat]:
+    """Return the two rows of an exit reason."""
+    return (
+        Stat(
+            f"exits_{reason}",
+            "count",
+            f"trades that ended by {reason}",
+            lambda run: streaks.exits(run.trades.exit_reason, index),
+        ),
+        Stat(
+            f"pnl_{reason}",
+            "quote",
+            f"sum of the pnl of the trades that ended by {reason}",
+            lambda run: streaks.pnl_of_exits(run.trades.pnl, run.trades.exit_reason, index),
+        ),
+    )
 
 
 STATS = (
@@ -147,6 +181,24 @@ STATS = (
         lambda run: curve.max_drawdown_days(run.own.depth, run.own.timestamp),
     ),
     Stat(
+        "time_under_water",
+        "fraction",
+        "bars at whose close equity is below its highest so far / bars",
+        lambda run: water.time_under_water(run.own.depth),
+    ),
+    Stat(
+        "ulcer_index",
+        "fraction",
+        "square root of the mean of the squared drawdown at each close",
+        lambda run: run.own.ulcer,
+    ),
+    Stat(
+        "ulcer_performance_index",
+        "ratio",
+        "(cagr - risk-free rate a year) / ulcer_index; also called the Martin ratio",
+        lambda run: water.ulcer_performance_index(run.own.cagr(), run.own.ulcer, run.rates[1]),
+    ),
+    Stat(
         "skew",
         "ratio",
         "skewness of the returns, as of a population (g1)",
@@ -167,9 +219,43 @@ STATS = (
     Stat(
         "expected_shortfall_95",
         "fraction",
-        "mean of the returns per bar at or below that quantile; a loss is negative",
+        "mean of the lowest twentieth of the returns per bar, its count rounded up; a loss is negative",
         lambda run: spread.expected_shortfall(run.own.returns),
     ),
+    Stat(
+        "omega",
+        "ratio",
+        "sum of the excess returns above 0 / |sum of those below 0|, over the risk-free rate per bar",
+        lambda run: shape.omega(run.own.returns, *run.rates),
+    ),
+    Stat(
+        "tail_ratio",
+        "ratio",
+        "95 % quantile / |5 % quantile| of the returns per bar",
+        lambda run: shape.tail_ratio(run.own.returns),
+    ),
+    Stat(
+        "common_sense_ratio",
+        "ratio",
+        "tail_ratio * sum of the returns per bar above 0 / |sum of those below 0|",
+        lambda run: shape.common_sense_ratio(run.own.returns),
+    ),
+    Stat("best_bar", "fraction", "highest return of a bar", lambda run: shape.best_bar(run.own.returns)),
+    Stat("worst_bar", "fraction", "lowest return of a bar", lambda run: shape.worst_bar(run.own.returns)),
+    Stat(
+        "best_day",
+        "fraction",
+        "highest change of equity from the last close of a day (UTC) to that of the next; the first day from its first",
+        lambda run: periods.best_period(run.own.days),
+    ),
+    Stat("worst_day", "fraction", "lowest of the same", lambda run: periods.worst_period(run.own.days)),
+    Stat(
+        "best_month",
+        "fraction",
+        "highest change of equity over a calendar month (UTC), as best_day",
+        lambda run: periods.best_period(run.own.months),
+    ),
+    Stat("worst_month", "fraction", "lowest of the same", lambda run: periods.worst_period(run.own.months)),
     Stat(
         "probabilistic_sharpe",
         "probability",
@@ -228,6 +314,31 @@ STATS = (
         "mean number of bars from entry to exit",
         lambda run: closed.average_bars_held(run.trades.bars_held),
     ),
+    Stat(
+        "longest_winning_streak",
+        "count",
+        "most trades in a row, in the order of their exits, with pnl > 0",
+        lambda run: streaks.longest_winning_streak(run.trades.pnl),
+    ),
+    Stat(
+        "longest_losing_streak",
+        "count",
+        "most trades in a row, in the order of their exits, with pnl < 0",
+        lambda run: streaks.longest_losing_streak(run.trades.pnl),
+    ),
+    Stat(
+        "average_mae",
+        "fraction",
+        "mean maximum adverse excursion of a trade, on its entry price; negative or 0",
+        lambda run: streaks.average_mae(run.trades.mae),
+    ),
+    Stat(
+        "average_mfe",
+        "fraction",
+        "mean maximum favourable excursion of a trade, on its entry price; positive or 0",
+        lambda run: streaks.average_mfe(run.trades.mfe),
+    ),
+    *(row for index, reason in enumerate(EXIT_REASONS) for row in _exits(index, reason)),
     Stat("fees_paid", "quote", "sum of entry and exit fees", lambda run: closed.fees_paid(run.trades)),
     Stat(
         "slippage_paid",

@@ -25,8 +25,9 @@ from peak_trade.evidence import manifest, tables
 from peak_trade.evidence.ledger import Entry, History
 from peak_trade.evidence.run_dir import ERROR
 from peak_trade.market import fingerprint, ohlcv, rate
+from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
-from peak_trade.trust import money, statistics
+from peak_trade.trust import excursions, money, statistics
 from peak_trade.trust.verdict import Verdict
 
 __all__ = ["TRADES", "check"]
@@ -66,7 +67,8 @@ def _check_sealed(
     elif "benchmark.csv" in contents:
         benchmark = _series(contents, "benchmark.csv", _BENCHMARK)
         _check_benchmark(verdict, config, equity, benchmark)
-    close = _check_data(verdict, sealed, config, equity, root)
+    bars = _check_data(verdict, sealed, config, equity, root)
+    close = None if bars is None else bars.close
     if benchmark:
         if close is not None:
             verdict.agree("benchmark.csv", "close", close, benchmark["close"], 0.0)
@@ -84,6 +86,7 @@ def _check_sealed(
     verdict.compare(name, results["trades_digest"], tables.trades_digest(trades), "values digest ")
     statistics.check(verdict, contents["stats.json"], results, _figures(config, equity, benchmark, trades))
     money.check(verdict, name, config, equity, trades, close)
+    excursions.check(verdict, name, trades, equity["timestamp"], bars, close)
 
 
 def _series(contents: dict[str, bytes], name: str, columns: Sequence[str]) -> dict[str, Any]:
@@ -175,8 +178,8 @@ def _check_benchmark(verdict: Verdict, config: Config, equity: dict[str, Any], b
 
 def _check_data(
     verdict: Verdict, sealed: manifest.Manifest, config: Config, equity: dict[str, Any], root: Path | None
-) -> Any:
-    """Load the bars again, where their file still is, compare the fingerprints, and return the closes if they agree."""
+) -> Bars | None:
+    """Load the bars again, where their file still is, compare the fingerprints, and return them if they agree."""
     bars = sealed.predicate.build_definition["resolvedDependencies"][0]
     folder = str(sealed.predicate.run_details.get("folder") or ".")
     if root is None:
@@ -188,7 +191,7 @@ def _check_data(
         verdict.skip("the data", error.message)
         return None
     try:
-        found, stamps, close = _fingerprint(where, msgspec.json.encode(data), _stamps(where))
+        found, loaded = _fingerprint(where, msgspec.json.encode(data), _stamps(where))
     except InputError as error:
         verdict.add(data.path, f"bars with the fingerprint {bars['digest']['sha256']}", error.message.splitlines()[0])
         return None
@@ -197,10 +200,10 @@ def _check_data(
         what = f", changed in {', '.join(changed[:6])}{' …' if len(changed) > 6 else ''}" if changed else ""
         verdict.add(data.path, f"fingerprint {bars['digest']['sha256']}", f"fingerprint {found['digest']}{what}")
         return None
-    if not np.array_equal(stamps, equity["timestamp"]):
+    if not np.array_equal(loaded.timestamp, equity["timestamp"]):
         verdict.add("equity.csv", "the timestamps of the data", "others")
         return None
-    return close
+    return loaded
 
 
 def _stamps(where: str) -> tuple[tuple[str, int, int], ...]:
@@ -209,10 +212,8 @@ def _stamps(where: str) -> tuple[tuple[str, int, int], ...]:
 
 
 @lru_cache(maxsize=8)
-def _fingerprint(
-    where: str, section: bytes, stamps: tuple[tuple[str, int, int], ...]
-) -> tuple[dict[str, Any], Any, Any]:
-    """Return fingerprint, timestamps and closes of a data section's bars; many runs share one.
+def _fingerprint(where: str, section: bytes, stamps: tuple[tuple[str, int, int], ...]) -> tuple[dict[str, Any], Bars]:
+    """Return a data section's bars and their fingerprint; many runs share one.
 
     `section` is the data section as JSON; `stamps` tell when a file has changed.
     """
@@ -225,4 +226,4 @@ def _fingerprint(
         on_violation=data.on_violation,
         reading=data,
     )
-    return fingerprint.fingerprint(loaded.bars), loaded.bars.timestamp, loaded.bars.close
+    return fingerprint.fingerprint(loaded.bars), loaded.bars

@@ -23,6 +23,7 @@ from peak_trade.data.lake.commit import Commit, Part
 from peak_trade.errors import PeakError
 from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED
 from peak_trade.evidence.results import Results
+from peak_trade.evidence.tables import EXCURSIONS
 from peak_trade.market.bars import Bars
 from peak_trade.market.contract import Violations, check_ohlcv, check_trades
 from peak_trade.market.gaps import count_gaps
@@ -240,6 +241,9 @@ def _trades(table: Any) -> Trades:
     """Return the trades of a file as the contract looks at them; a word that is unknown becomes a code that is."""
     floats = ("entry_price", "exit_price", "quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return")
     columns = {f"{name}_" if name == "return" else name: parts.to_numpy(table[name], "f8") for name in floats}
+    for name in EXCURSIONS:  # null, or in a lake of an older version not there, for trades that were kept without
+        if name in table.column_names:
+            columns[name] = parts.to_numpy(pc.fill_null(table[name], np.nan), "f8")
     sides = {word: code for code, word in SIDES.items()}
     reasons = {word: code for code, word in enumerate(EXIT_REASONS)}
     return Trades(
@@ -255,8 +259,9 @@ def _trades(table: Any) -> Trades:
 
 def _slice(trades: Trades, start: int, length: int) -> Trades:
     """Return some of the trades."""
-    names = [name for name in Trades.__struct_fields__ if name != "symbol"]
-    return Trades(symbol="", **{name: getattr(trades, name)[start : start + length] for name in names})
+    columns = {name: getattr(trades, name) for name in Trades.__struct_fields__ if name != "symbol"}
+    there = {name: column[start : start + length] for name, column in columns.items() if column is not None}
+    return Trades(symbol="", **there)
 
 
 def _time(micros: int) -> str:

@@ -22,6 +22,7 @@ from peak_trade.data.lake import parts, schema
 from peak_trade.errors import InputError, PeakError, RunError
 from peak_trade.evidence import manifest
 from peak_trade.evidence.ledger import History
+from peak_trade.evidence.tables import EXCURSIONS
 from peak_trade.text import one_line
 
 __all__ = ["RunRows", "equity_table", "ledger_row", "long_table", "moment", "read_run", "rows_table", "trades_table"]
@@ -238,17 +239,19 @@ def _with_run_ids(name: str, found: Sequence[RunRows], lengths: Sequence[int], t
 
 
 def _parse_trades(name: str, content: bytes) -> Any:
-    """Return the trades of one run as they stand in its file."""
+    """Return the trades of one run as they stand in its file; excursions that it hasn't got are null."""
+    kinds = {field.name: field.type for field in schema.arrow_schema("trades") if field.name != "run_id"}
     if name.endswith(".parquet"):
         with pq.ParquetFile(pa.BufferReader(content)) as file:
             table = file.read(use_threads=False)
     else:
-        kinds = {field.name: field.type for field in schema.arrow_schema("trades") if field.name != "run_id"}
         table = pyarrow.csv.read_csv(
             pa.BufferReader(content),
             convert_options=pyarrow.csv.ConvertOptions(column_types=kinds, null_values=[], strings_can_be_null=False),
         )
-    expected = [field.name for field in schema.arrow_schema("trades") if field.name != "run_id"]
-    if table.column_names != expected:
-        raise RunError(f"{name} does not hold {', '.join(expected)}")
+    if table.column_names == [column for column in kinds if column not in EXCURSIONS]:
+        for column in EXCURSIONS:
+            table = table.append_column(column, pa.nulls(table.num_rows, kinds[column]))
+    if table.column_names != list(kinds):
+        raise RunError(f"{name} does not hold {', '.join(kinds)}")
     return table

@@ -170,6 +170,8 @@ _ALL = (
             Column("return", "float", "pnl as a fraction of the entry notional"),
             Column("bars_held", "integer", "the exit bar's index less the entry bar's"),
             Column("exit_reason", "text", "signal, stop_loss, take_profit, trailing_stop or end_of_data"),
+            Column("mae", "float", "maximum adverse excursion on the entry price, negative or 0; null before 0.3"),
+            Column("mfe", "float", "maximum favourable excursion on the entry price, positive or 0; null before 0.3"),
         ),
         sort=("run_id",),
     ),
