@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from peak_trade.data.lake import build, check, commit, parts, schema
+from peak_trade.data.lake import build, check, commit, compact, parts, schema
 from peak_trade.data.lake.writer import writing
 from peak_trade.evidence import run_dir, tables
 from peak_trade.evidence.ledger import Ledger
@@ -329,6 +329,48 @@ def test_a_lake_of_other_columns_is_built_anew(place: Path, lake: Path, look: An
         made.publish("test", made.commit.tables | {"runs": older})
     assert build.build(Results(place / "results"), lake, root=place).anew
     assert look.contents(lake) == whole
+
+
+def without_excursions(lake: Path) -> None:
+    """Make the trades of a lake those of a version before 0.3, in several files."""
+    with writing(lake) as made:
+        live = made.commit.tables["trades"]
+        rows = parts.read_rows(lake, "trades", live.parts).drop_columns(["mae", "mfe"])
+        pieces = [({}, rows.slice(start, length)) for _, start, length in parts.run_slices(rows)]
+        columns = {name: kind for name, kind in live.columns.items() if name not in ("mae", "mfe")}
+        older = commit.Live(columns, [], sorted(parts.write_parts(made, "trades", pieces), key=lambda part: part.first))
+        made.publish("test", made.commit.tables | {"trades": older})
+
+
+def test_a_lake_whose_trades_have_no_excursions_is_read_checked_and_compacted_as_it_is(lake: Path, look: Any) -> None:
+    asked = "SELECT trade_id, pnl FROM trades ORDER BY ALL"
+    whole = look.rows(lake, asked)
+    without_excursions(lake)
+    compact.compact(lake)
+    assert (look.rows(lake, asked), check.check(lake).findings) == (whole, [])
+
+
+def test_it_takes_new_trades_in_with_theirs(place: Path, lake: Path, look: Any) -> None:
+    whole = look.contents(lake)
+    without_excursions(lake)
+    compact.compact(lake)
+    assert build.build(Results(place / "results"), lake, root=place).anew
+    assert look.contents(lake) == whole
+    count, there = look.rows(lake, "SELECT count(*), count(mae + mfe) FROM trades")[0]
+    assert count == there > 0
+
+
+def test_a_removed_run_keeps_its_trades_without_excursions(place: Path, lake: Path, look: Any) -> None:
+    without_excursions(lake)
+    asked = "SELECT run_id, trade_id, pnl FROM trades ORDER BY ALL"
+    whole = look.rows(lake, asked)
+    gone = remove(place, keep=2)
+    assert build.build(Results(place / "results"), lake, root=place).skipped == []
+    assert look.rows(lake, asked) == whole
+    there = dict(look.rows(lake, "SELECT run_id, count(mae) FROM trades GROUP BY run_id"))
+    assert {run_id: count > 0 for run_id, count in there.items()} == {run_id: run_id not in gone for run_id in there}
+    assert gone and set(there) - set(gone)
+    assert check.check(lake).findings == []
 
 
 def test_an_empty_results_folder_makes_no_marker(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import peak_trade
 from peak_trade import script
 from peak_trade.evidence.results import Results
 from peak_trade.report import render
@@ -80,6 +82,18 @@ def test_the_data_is_held_against_them(archived: Archived) -> None:
     assert [["2024-01-01" in str(finding) for finding in verdict.findings] for verdict in broken] == [[True]] * 3
 
 
+def test_their_trades_are_read_without_excursions(archived: Archived) -> None:
+    pytest.importorskip("pyarrow", reason="trades.parquet is read by the extra lake")
+    read = 0
+    for path in archived[1].runs():
+        run = peak_trade.open_run(path)
+        if run.status == "sealed":
+            assert list(run.trades)[-2:] == ["mae", "mfe"] and run.trades.rows > 0
+            assert np.isnan(run.trades["mae"]).all() and np.isnan(run.trades["mfe"]).all()
+            read += 1
+    assert read == 3
+
+
 def test_they_are_listed_with_their_figures(archived: Archived) -> None:
     listed = listing.rows(archived[1])
     found = {(row.strategy.rpartition("/")[2], row.status): row.total_return for row in listed}
@@ -123,6 +137,9 @@ def test_they_come_into_the_lake(archived: Archived, tmp_path: Path) -> None:
     assert check.check(tmp_path / "lake", results).findings == []
     with query.connect(tmp_path / "lake") as connection:
         rows = connection.execute("SELECT run_id, sharpe, trades FROM runs WHERE status = 'sealed'").fetchall()
+        told = connection.execute("SELECT count(*), count(pnl), count(mae), count(mfe) FROM trades").fetchall()
+    count = sum(row[2] for row in rows)
+    assert told == [(count, count, 0, 0)]  # their trades were kept without excursions
     for run_id, sharpe, trades in rows:
         stats = json.loads((results.path / run_id / "stats.json").read_bytes())
         assert (sharpe, trades) == (stats["sharpe"], stats["trades"])

@@ -481,6 +481,10 @@ def test_a_forger_who_changes_nothing_is_not_found(evidence: Evidence) -> None:
         ({"exit_reason": "stop_loss"}, "trades.csv exit_reason: expected signal, or end_of_data at the last bar"),
         ({"exit_reason": "end_of_data"}, "trades.csv exit_reason: expected signal, or end_of_data at the last bar"),
         ({"exit_reason": "luck"}, "trades.csv: "),
+        ({"mae": "-0.5"}, "trades.csv row 3 mae: expected "),
+        ({"mae": "0.0"}, "trades.csv row 3 mae: expected "),
+        ({"mfe": "0.5"}, "trades.csv row 3 mfe: expected "),
+        ({"mae": ""}, "trades.csv: "),
     ],
 )
 def test_a_forged_trade_is_found(evidence: Evidence, cells: dict[str, str], expected: str) -> None:
@@ -497,6 +501,8 @@ def test_a_forged_trade_is_found(evidence: Evidence, cells: dict[str, str], expe
         ({"return_": 0.5}, "trades.parquet row 1 return: expected "),
         ({"quantity": 1.0}, "equity.csv row "),
         ({"symbol": "OTHER"}, "trades.parquet symbol: expected TEST, found OTHER"),
+        ({"mae": -0.5}, "trades.parquet row 1 mae: expected "),
+        ({"mfe": 0.5}, "trades.parquet row 1 mfe: expected "),
     ],
 )
 @pytest.mark.parametrize("name", ["builtin", "bare"])
@@ -513,6 +519,30 @@ def test_a_forged_parquet_trade_is_found(evidence: Evidence, name: str, change: 
     evidence.forge(name)
     assert expected in "\n".join(evidence.findings(name))
     assert evidence.broken() == {name}
+
+
+@pytest.mark.parametrize("name", ["own", "bare"])
+def test_excursions_are_held_against_what_is_left_where_the_data_is_gone(evidence: Evidence, name: str) -> None:
+    """`own` has the closes in its benchmark, and `bare` its exits alone: less than those show can't be, more can."""
+    (evidence.root / "data" / "bars.csv").unlink()
+    file, first = ("trades.csv", 2) if name == "own" else ("trades.parquet", 1)
+    trades = tables.read_trades(evidence.path(name) / file)
+
+    def found(mae: Any, mfe: Any) -> list[str]:
+        changed = replaced(trades, mae=mae, mfe=mfe)
+        written = b"".join(tables.trades_csv(changed)) if name == "own" else tables.trades_parquet(changed)
+        evidence.rewrite(name, file, written)
+        evidence.forge(name)
+        return [line for line in evidence.findings(name) if " mae: " in line or " mfe: " in line]
+
+    assert found(trades.mae - 0.25, trades.mfe + 0.25) == []
+    gross = trades.side * (trades.exit_price / trades.entry_price - 1)
+    row, mfe = int((gross > 0).argmax()), trades.mfe.copy()
+    mfe[row] = 0.0
+    (line,) = found(trades.mae, mfe)
+    assert line.startswith(f"{file} row {row + first} mfe: expected ") and line.endswith(", found 0.0")
+    least = float(line.split()[5].rstrip(","))
+    assert least == gross[row] if name == "bare" else gross[row] <= least <= trades.mfe[row]
 
 
 def replaced(trades: Any, **changes: Any) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from peak_trade.data.lake import parts
+from peak_trade.data.lake import parts, schema
 from peak_trade.data.lake.commit import Live, Part
 from peak_trade.data.lake.writer import GRACE_S, Writer, writing
 from peak_trade.errors import InputError
@@ -43,7 +43,8 @@ def compact(
     with writing(lake, waiting=waiting) as writer:
         tables = dict(writer.commit.tables)
         for name, live in tables.items():
-            tables[name] = _merge(writer, name, live, done)
+            if live.columns == schema.duckdb_types(schema.TABLES[name]):  # else the next build makes it anew, as it is
+                tables[name] = _merge(writer, name, live, done)
         if done.before:
             writer.publish("compact", tables)
         done.removed = writer.expire(grace_s) + writer.sweep()

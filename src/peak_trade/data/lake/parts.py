@@ -189,7 +189,8 @@ def sort_rows(name: str, tables: Sequence[Any]) -> Any:
         for run_id, start, length in run_slices(table):
             pieces.append((run_id, table.slice(start, length)))
     pieces.sort(key=lambda piece: piece[0])
-    return pa.concat_tables([piece for _, piece in pieces]).unify_dictionaries().combine_chunks()
+    together = [piece for _, piece in pieces] or tables  # tables without a row have no pieces
+    return pa.concat_tables(together).unify_dictionaries().combine_chunks()
 
 
 def _uniform(name: str, table: Any) -> Any:
