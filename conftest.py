@@ -31,7 +31,7 @@ EXTRAS = {
 # By what `just test --durations=40` says; a single slow test elsewhere bears the marker itself.
 SLOW = (
     "engine/test_parity.py",
-    "engine/test_reference.py",
+    "engine/test_decimal.py",
     "lake",
     "obs",
     "ops/test_doctor.py",

@@ -118,7 +118,7 @@ class Execution(_Section, frozen=True):
 
 
 class Sizing(_Section, frozen=True):
-    """What is done to the target before it is traded."""
+    """What is done to the target before it is traded; `min_trade_value` (quote) is measured from the position held."""
 
     scale: Annotated[float, Meta(gt=0, le=100)] = 1.0
     max_exposure: Annotated[float, Meta(gt=0, le=1)] = 1.0
@@ -126,7 +126,7 @@ class Sizing(_Section, frozen=True):
 
 
 class Stops(_Section, frozen=True):
-    """Distances as fractions of the entry price; absent means none."""
+    """Distances as fractions: of the entry price, `trailing_stop` of the peak price since; absent means none."""
 
     stop_loss: Fraction | None = None
     take_profit: Annotated[float, Meta(gt=0, le=100)] | None = None

@@ -9,7 +9,9 @@ a table of trades says that nothing is traded. Where not said otherwise the acco
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -621,40 +623,72 @@ def test_a_short_s_take_profit_that_is_gapped_through_fills_at_the_open(play: Pl
 
 
 def test_a_trailing_stop_hangs_below_the_highest_high_of_the_bars_before(play: Play) -> None:
-    """10 % of the entry price of 100 is a distance of 10, whatever the high.
+    """A tenth below the peak. Bar 1: the peak is the entry, 100, so 90.
 
-    Bar 1: 100 - 10 = 90. Bar 2: 108 - 10 = 98; its own high of 120 does not count yet, so a low of 100 is no hit.
-    Bar 3: 120 - 10 = 110, which the low of 109 crosses: 10 * 110 = 1100.
+    Bar 2: 108 * 0.9 = 97.20; its own high of 120 does not count yet, so a low of 100 is no hit.
+    Bar 3: 120 * 0.9 = 108, which the low of 107 crosses: 10 * 108 = 1080.
 
     bar  open  high   low  close  target | equity  units
     0     100   100   100    100       1 |   1000      0
     1     100   108    95    105       1 |   1050     10
     2     105   120   100    118       1 |   1180     10
-    3     118   119   109    112       1 |   1100      0
+    3     118   119   107    112       1 |   1080      0
 
     side  exit_time  exit_price  pnl  bars_held  exit_reason
-    long          3         110  100          2  trailing_stop
+    long          3         108   80          2  trailing_stop
     """
     play(Stops(trailing_stop=0.1))
 
 
 def test_a_short_s_trailing_stop_hangs_above_the_lowest_low_of_the_bars_before(play: Play) -> None:
-    """Bar 1: 100 + 10 = 110. Bar 2: 92 + 10 = 102. Bar 3: 80 + 10 = 90, crossed by 91: 2000 - 900 = 1100.
+    """Bar 1: 100 * 1.1 = 110. Bar 2: 92 * 1.1 = 101.20. Bar 3: 80 * 1.1 = 88, crossed by 91: 2000 - 880 = 1120.
 
     bar  open  high   low  close  target | equity  units
     0     100   100   100    100      -1 |   1000      0
     1     100   105    92     95      -1 |   1050    -10
     2      95   100    80     82      -1 |   1180    -10
-    3      82    91    81     88      -1 |   1100      0
+    3      82    91    81     88      -1 |   1120      0
 
     side   exit_time  exit_price  pnl  bars_held  exit_reason
-    short          3          90  100          2  trailing_stop
+    short          3          88  120          2  trailing_stop
     """
     play(Stops(trailing_stop=0.1), allow_short=True)
 
 
+def test_a_trailing_stop_is_a_part_of_the_peak_and_not_of_the_entry(play: Play) -> None:
+    """Bought at 100, up to 1000: the level is 900. A tenth of the entry would be 990, and the lows would touch it.
+
+    bar  open  high   low  close  target | equity  units
+    0     100   100   100    100       1 |   1000      0
+    1     100  1000   100   1000       1 |  10000     10
+    2    1000  1000   985    990       1 |   9900     10
+    3     990   995   980    990       1 |   9900     10
+    4     990   990   990    990       1 |   9900      0
+
+    side  exit_time  exit_price   pnl  exit_reason
+    long          4         990  8900  end_of_data
+    """
+    play(Stops(trailing_stop=0.1))
+
+
+def test_a_trailing_stop_begins_at_the_entry_s_own_slipped_price(play: Play) -> None:
+    """Slippage 1 %. Bought at 101, above the high of 100.50: the level of bar 2 is 101 * 0.9 = 90.90, touched at 90.80.
+
+    1010 buy 10; 90.90 * 0.99 = 89.991 each: 899.91.
+
+    bar  open   high   low  close  target | equity  units
+    0     100    100   100    100       1 |   1010      0
+    1     100  100.5    99    100       1 |   1000     10
+    2     100    100  90.8     95       1 | 899.91      0
+
+    side  entry_price  exit_price  pnl      exit_reason
+    long          101      89.991  -110.09  trailing_stop
+    """
+    play(Stops(trailing_stop=0.1), initial_cash=1010.0, slippage_bps=100.0)
+
+
 def test_a_trailing_stop_that_is_gapped_through_fills_at_the_open(play: Play) -> None:
-    """The level is 120 - 10 = 110, bar 2 opens at 104: 1040.
+    """The level is 120 * 0.9 = 108, bar 2 opens at 104: 1040.
 
     bar  open  high   low  close  target | equity  units
     0     100   100   100    100       1 |   1000      0
@@ -670,20 +704,36 @@ def test_a_trailing_stop_that_is_gapped_through_fills_at_the_open(play: Play) ->
 def test_of_stop_loss_and_trailing_stop_the_nearer_one_fills(play: Play) -> None:
     """Stop loss 5 %: 95. Trailing stop 10 %: 90 at first, so the first position goes at 95.
 
-    950 buy 9.5 at 100 again; the high of 110 lifts the trailing stop to 100, past the 95: 950 back.
+    950 buy 9.5 at 100 again; the high of 110 lifts the trailing stop to 99, past the 95: 9.5 * 99 = 940.50.
 
     bar  open  high   low  close  target | equity  units
     0     100   100   100    100       1 |   1000      0
     1     100   100    94     96       0 |    950      0
     2     100   100   100    100       1 |    950      0
     3     100   110   100    108       1 |   1026    9.5
-    4     108   108    90     92       1 |    950      0
+    4     108   108    90     92       1 |  940.5      0
 
-    side  entry_time  exit_time  exit_price  quantity  pnl  exit_reason
-    long           1          1          95        10  -50  stop_loss
-    long           3          4         100       9.5    0  trailing_stop
+    side  entry_time  exit_time  exit_price  quantity   pnl  exit_reason
+    long           1          1          95        10   -50  stop_loss
+    long           3          4          99       9.5  -9.5  trailing_stop
     """
     play(Stops(stop_loss=0.05, trailing_stop=0.1))
+
+
+def test_where_stop_loss_and_trailing_stop_are_one_level_the_reason_is_the_stop_loss(play: Play) -> None:
+    """112 * 0.95 = 106.40 and 140 * 0.76 = 106.40: no binary number is any of these, and both are the same price.
+
+    1120 buy 10; they bring 1064.
+
+    bar  open  high   low  close  target | equity  units
+    0     112   112   112    112       1 |   1120      0
+    1     112   140   112    112       1 |   1120     10
+    2     112   112   100    112       1 |   1064      0
+
+    side  exit_time  exit_price  pnl  exit_reason
+    long          2       106.4  -56  stop_loss
+    """
+    play(Stops(stop_loss=0.05, trailing_stop=0.24), initial_cash=1120.0)
 
 
 def test_where_one_bar_touches_stop_and_target_the_stop_wins(play: Play) -> None:
@@ -698,6 +748,35 @@ def test_where_one_bar_touches_stop_and_target_the_stop_wins(play: Play) -> None
     long          2          90  -100  stop_loss
     """
     play(Stops(stop_loss=0.1, take_profit=0.1))
+
+
+def test_a_stop_that_is_gapped_through_at_the_open_of_a_signal_is_the_signal_s(play: Play) -> None:
+    """The stop is at 90. Bar 2 opens at 80, where the signal sells: one exit, and the reason is the signal.
+
+    bar  open  high   low  close  target | equity  units
+    0     100   100   100    100       1 |   1000      0
+    1     100   100   100    100       0 |   1000     10
+    2      80    80    80     80       0 |    800      0
+
+    side  exit_time  exit_price   pnl  exit_reason
+    long          2          80  -200  signal
+    """
+    play(Stops(stop_loss=0.1))
+
+
+def test_what_a_signal_leaves_at_an_open_beyond_the_stop_is_stopped_there(play: Play) -> None:
+    """The stop is at 90. At the open of 80 the signal halves the position, 5 of 10, and the stop takes the rest.
+
+    bar  open  high   low  close  target | equity  units
+    0     100   100   100    100       1 |   1000      0
+    1     100   100   100    100     0.5 |   1000     10
+    2      80    80    80     80     0.5 |    800      0
+
+    side  exit_time  exit_price  quantity   pnl  exit_reason
+    long          2          80         5  -100  signal
+    long          2          80         5  -100  stop_loss
+    """
+    play(Stops(stop_loss=0.1))
 
 
 def test_the_stop_wins_even_where_the_bar_opens_beyond_the_goal(play: Play) -> None:
@@ -857,9 +936,9 @@ def test_a_short_stopped_in_a_bar_pays_borrow_up_to_its_open_only(play: Play) ->
 
 
 def test_a_trailing_stop_is_found_in_whichever_bar_it_is_hit() -> None:
-    """Bought at 100; a high of 120 on the entry bar puts the stop at 110 for good, above a price of 115 ever after.
+    """Bought at 100; a high of 120 on the entry bar puts the stop at 108 for good, below a price of 115 ever after.
 
-    One later bar dips to 109, and each bar in turn is that bar: 10 units bring 1100 there, however long they were held.
+    One later bar dips to 107, and each bar in turn is that bar: 10 units bring 1080 there, however long they were held.
     """
     size = 1_200
     price = np.full(size, 115.0)
@@ -868,13 +947,73 @@ def test_a_trailing_stop_is_found_in_whichever_bar_it_is_hit() -> None:
     high[1] = 120.0
     time = np.datetime64("2024-01-01", "ns") + np.arange(size) * np.timedelta64(1, "D")
     for bar in range(2, size):
-        low[bar] = 109.0
+        low[bar] = 107.0
         bars = Bars(time, price, high, low, price, np.ones(size), "TEST", "1d")
         trades = run(
             bars, np.ones(size), execution=Execution(initial_cash=1000.0), stops=Stops(trailing_stop=0.1)
         ).trades
-        assert (trades.bars_held.tolist(), trades.exit_price.tolist()) == ([bar - 1], [110.0])
+        assert (trades.bars_held.tolist(), trades.exit_price.tolist()) == ([bar - 1], [108.0])
         low[bar] = 115.0
+
+
+# --- touches on decimal ticks ---------------------------------------------------------------------------------------
+
+
+def touched(entry: float, price: float, *, side: int, at: float | None = None, **options: Any) -> tuple[str, float]:
+    """Open at `entry`, have the next bar reach `price`, and return reason and price of the exit."""
+    at = entry if at is None else at
+    opened, high, low = np.array([entry] * 3), np.array([entry] * 3), np.array([entry] * 3)
+    high[2], low[2] = max(price, at), min(price, at)
+    opened[2] = at
+    time = np.datetime64("2024-01-01", "ns") + np.arange(3) * np.timedelta64(1, "D")
+    bars = Bars(time, opened, high, low, opened, np.ones(3), "TEST", "1d")
+    execution = Execution(initial_cash=1000.0, allow_short=True, slippage_bps=options.pop("slippage_bps", 0.0))
+    trades = run(bars, np.full(3, float(side)), execution=execution, stops=Stops(**options)).trades
+    return EXIT_REASONS[trades.exit_reason[0]], float(trades.exit_price[0])
+
+
+@pytest.mark.parametrize("stop", ["stop_loss", "trailing_stop", "take_profit"])
+@pytest.mark.parametrize("side", [1, -1], ids=["long", "short"])
+@pytest.mark.parametrize("distance", ["0.05", "0.013", "0.1", "0.3", "0.99"])
+def test_a_price_at_the_level_s_decimal_is_a_touch_and_one_tick_away_is_none(
+    stop: str, side: int, distance: str
+) -> None:
+    """Every entry from 0.20 to 100 in 20-cent ticks, at the level to the last digit, and 10^-5 short of it.
+
+    The exit is at the decimal itself: 11.20 less 5 % is 10.64, not 10.639999999999999.
+    """
+    away = -side if stop != "take_profit" else side
+    for ticks in range(1, 501):
+        entry = Decimal("0.2") * ticks
+        level = entry * (1 + away * Decimal(distance))
+        found = touched(float(entry), float(level), side=side, **{stop: float(distance)})
+        assert found == (stop, float(level)), entry
+        near = level - away * Decimal("0.00001")
+        assert touched(float(entry), float(near), side=side, **{stop: float(distance)})[0] == "end_of_data", entry
+
+
+def test_a_touch_of_a_slipped_entry_s_level_is_one() -> None:
+    """Slippage 7 basis points. 11.20 is bought at 11.20784, 5 % below is 10.647448, for all ticks as above."""
+    for ticks in range(1, 501):
+        entry = Decimal("0.2") * ticks
+        level = entry * Decimal("1.0007") * Decimal("0.95")
+        for price, reason in ((level, "stop_loss"), (level + Decimal("1e-7"), "end_of_data")):
+            found = touched(float(entry), float(price), side=1, slippage_bps=7.0, stop_loss=0.05)
+            assert found[0] == reason, (entry, price)
+
+
+def test_touches_are_told_apart_to_the_fourteenth_digit() -> None:
+    """Bitcoin in Satoshi: 100,000 less 5 % is 95,000, and 95,000.00000001 is not touched, 10^-13 of it away."""
+    assert touched(100_000.0, 95_000.0, side=1, stop_loss=0.05) == ("stop_loss", 95_000.0)
+    assert touched(100_000.0, 95_000.00000001, side=1, stop_loss=0.05)[0] == "end_of_data"
+    assert touched(1.2e-9, 1.14e-9, side=1, stop_loss=0.05) == ("stop_loss", 1.14e-9)
+    assert touched(1.2e17, 1.14e17, side=1, stop_loss=0.05) == ("stop_loss", 1.14e17)
+
+
+def test_a_bar_that_opens_at_the_level_fills_there() -> None:
+    """10.64 is the level and the open: no price but that one, of either."""
+    assert touched(11.2, 10.5, side=1, at=10.64, stop_loss=0.05) == ("stop_loss", 10.64)
+    assert touched(11.2, 10.5, side=1, at=10.63, stop_loss=0.05) == ("stop_loss", 10.63)
 
 
 # --- the ends of the data -------------------------------------------------------------------------------------------
@@ -957,56 +1096,131 @@ def test_two_bars_hold_one_trade(play: Play) -> None:
 # --- ruin -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_short_squeeze_ends_below_zero_and_nothing_is_traded_after_it(play: Play) -> None:
-    """10 sold at 100: cash 2000. At 250 they are worth 2500: equity -500. The change of target fills at 300: -1000.
+def test_a_short_squeeze_ends_at_the_first_close_below_zero(play: Play) -> None:
+    """10 sold at 100: cash 2000. At 250 they are worth 2500, so they are bought back there: -500, for good.
 
-    What was to be halved is closed, as there is no equity to hold a half of; the long decided at bar 3 never fills.
+    What the target asks for later is not traded, nor does a price of 50 bring anything back.
 
     bar  price  target | equity  units
     0      100      -1 |   1000      0
     1      100      -1 |   1000    -10
-    2      250    -0.5 |   -500    -10
-    3      300       1 |  -1000      0
-    4      100       1 |  -1000      0
-    5      200       1 |  -1000      0
+    2      250    -0.5 |   -500      0
+    3      300       1 |   -500      0
+    4      100       1 |   -500      0
+    5       50       1 |   -500      0
 
     side   entry_time  exit_time  exit_price  quantity    pnl  return  exit_reason
-    short           1          3         300        10  -2000      -2  signal
+    short           1          2         250        10  -1500    -1.5  end_of_data
     """
-    play(allow_short=True)
+    assert play(allow_short=True).ruined == 2
 
 
 def test_in_ruin_the_closing_fill_still_pays_its_costs(play: Play) -> None:
     """Both 1 %. 10 sold at 99, fee 9.90: cash 1019.90 + 980.10 = 2000, and 1000 of equity at a price of 100.
 
-    At the open of 300 they are bought at 303, fee 30.30: 2000 - 3060.30.
+    At the close of 250 they are bought at 252.50, fee 25.25: 2000 - 2550.25.
 
     bar  price  target |  equity  units
     0      100      -1 |  1019.9      0
     1      100      -1 |    1000    -10
-    2      250    -0.5 |    -500    -10
-    3      300    -0.5 | -1060.3      0
+    2      250      -1 | -550.25      0
+    3       50      -1 | -550.25      0
 
-    side   exit_time  exit_price  quantity  entry_fee  exit_fee  slippage      pnl  exit_reason
-    short          3         303        10        9.9      30.3        40  -2080.2  signal
+    side   exit_time  exit_price  quantity  entry_fee  exit_fee  slippage       pnl  exit_reason
+    short          2       252.5        10        9.9     25.25        35  -1570.15  end_of_data
     """
     play(initial_cash=1019.9, fee_bps=100.0, slippage_bps=100.0, allow_short=True)
 
 
-def test_a_short_held_through_a_squeeze_comes_back(play: Play) -> None:
-    """Equity is marked, not called: -500 at 250, then 1500 when the price falls to 50.
+def test_equity_of_exactly_zero_is_ruin(play: Play) -> None:
+    """1000 / 11.20 units sold at 11.20, cash 2000. At 22.40 they are worth 2000, though not in binary: 0 is left.
+
+    bar  price  target | equity      units
+    0     11.2      -1 |   1000          0
+    1     11.2      -1 |   1000  -625/7
+    2     22.4      -1 |      0          0
+    3       11      -1 |      0          0
+
+    side   exit_time  exit_price    pnl  exit_reason
+    short          2        22.4  -1000  end_of_data
+    """
+    result = play(allow_short=True)
+    assert (result.ruined, result.equity[2], result.equity[3]) == (2, 0.0, 0.0)
+
+
+def test_equity_just_above_zero_is_no_ruin(play: Play) -> None:
+    """10 sold at 100, cash 2000. At 199.99 they are worth 1999.90: a dime is left, and grows again.
+
+    bar   price  target | equity  units
+    0       100      -1 |   1000      0
+    1       100      -1 |   1000    -10
+    2    199.99       0 |    0.1    -10
+    3       150       0 |    500      0
+
+    side   exit_time  exit_price   pnl  exit_reason
+    short          3         150  -500  signal
+    """
+    assert play(allow_short=True).ruined is None
+
+
+def test_ruin_within_a_bar_is_none_if_the_close_is_not(play: Play) -> None:
+    """10 sold at 100; the high of 300 would have been ruin, the close of 120 is not: marked at closes, not called.
+
+    bar  open  high  low  close  target | equity  units
+    0     100   100  100    100      -1 |   1000      0
+    1     100   300  100    120       0 |    800    -10
+    2     120   120  120    120       0 |    800      0
+
+    side   exit_time  exit_price   pnl  exit_reason
+    short          2         120  -200  signal
+    """
+    assert play(allow_short=True).ruined is None
+
+
+def test_a_stop_that_is_gapped_through_can_be_ruin(play: Play) -> None:
+    """10 sold at 100, stop at 110. Bar 2 opens at 230: bought back there, 2000 - 2300 = -300. A new target is too late.
 
     bar  price  target | equity  units
     0      100      -1 |   1000      0
     1      100      -1 |   1000    -10
-    2      250      -1 |   -500    -10
-    3       50       0 |   1500    -10
-    4       50       0 |   1500      0
+    2      230       1 |   -300      0
+    3      230       1 |   -300      0
 
-    side   exit_time  exit_price  quantity  pnl  exit_reason
-    short          4          50        10  500  signal
+    side   exit_time  exit_price    pnl  exit_reason
+    short          2         230  -1300  stop_loss
     """
-    play(allow_short=True)
+    assert play(Stops(stop_loss=0.1), allow_short=True).ruined == 2
+
+
+def test_ruin_at_the_last_close_is_ruin(play: Play) -> None:
+    """10 sold at 100, bought back at the last close of 210: 2000 - 2100.
+
+    bar  price  target | equity  units
+    0      100      -1 |   1000      0
+    1      100      -1 |   1000    -10
+    2      210      -1 |   -100      0
+
+    side   exit_time  exit_price    pnl  exit_reason
+    short          2         210  -1100  end_of_data
+    """
+    assert play(allow_short=True).ruined == 2
+
+
+def test_what_borrow_takes_can_be_ruin(play: Play) -> None:
+    """730 % a year are 2 % a day. 10 sold at 100 and 80 days without a bar: 10 * 100 * 1.6 = 1600 are owed.
+
+    2000 - 1600 - 1000 = -600 at the close of bar 2, where they are bought back at 100.
+
+    bar  day  price  target | equity  units
+    0      0    100      -1 |   1000      0
+    1      1    100      -1 |   1000    -10
+    2     81    100      -1 |   -600      0
+    3     82     10      -1 |   -600      0
+
+    side   exit_time  exit_price    pnl  exit_reason
+    short          2         100  -1600  end_of_data
+    """
+    play(borrow_rate=7.3, allow_short=True)
 
 
 def test_a_reversal_in_ruin_only_closes(play: Play) -> None:
@@ -1150,24 +1364,130 @@ def test_closing_trades_however_small(play: Play) -> None:
     play(sizing=Sizing(min_trade_value=600.0))
 
 
-def test_a_position_too_small_to_open_waits_until_the_target_goes_flat(play: Play) -> None:
-    """Minimum 600. 500 is too small; 0.8 is the same position, so it waits; after the 0 at bar 2, 0.8 opens 8 units.
+def test_a_position_too_small_to_open_waits_for_a_target_that_is_large_enough(play: Play) -> None:
+    """Minimum 600. 500 is too small. 0.8 is 800 from flat: 8 units.
 
     bar  price  target | equity  units
     0      100     0.5 |   1000      0
     1      100     0.8 |   1000      0
-    2      100       0 |   1000      0
+    2      100     0.8 |   1000      8
     3      100     0.8 |   1000      0
-    4      100     0.8 |   1000      8
-    5      100     0.8 |   1000      0
 
     side  entry_time  exit_time  quantity  exit_reason
-    long           4          5         8  end_of_data
+    long           2          3         8  end_of_data
     """
     play(sizing=Sizing(min_trade_value=600.0))
 
 
-def test_a_position_too_small_to_open_waits_until_the_target_turns(play: Play) -> None:
+def test_small_steps_add_up_to_one_that_is_traded(play: Play) -> None:
+    """Minimum 150, steps of 100: 5 units stay until the target is 0.7, 200 from what is held, and then 0.9, 200 again.
+
+    bar  price  target | equity  units
+    0      100     0.5 |   1000      0
+    1      100     0.6 |   1000      5
+    2      100     0.7 |   1000      5
+    3      100     0.8 |   1000      7
+    4      100     0.9 |   1000      7
+    5      100     0.9 |   1000      9
+    6      100     0.9 |   1000      0
+
+    side  entry_time  exit_time  quantity  exit_reason
+    long           1          6         5  end_of_data
+    long           3          6         2  end_of_data
+    long           5          6         2  end_of_data
+    """
+    play(sizing=Sizing(min_trade_value=150.0))
+
+
+def test_a_change_that_was_left_out_is_not_made_up_for_without_a_change(play: Play) -> None:
+    """Minimum 100. 5 units at 100; the 0.55 of bar 1 is 50 away. At 300 it would trade 400, but nobody asks.
+
+    Equity is 500 + 1500 = 2000 there. The 0.5 of bar 4 asks for 1000: 5/3 of the units, worth 500, are sold.
+
+    bar  price  target | equity  units
+    0      100     0.5 |   1000      0
+    1      100    0.55 |   1000      5
+    2      100    0.55 |   1000      5
+    3      300    0.55 |   2000      5
+    4      300     0.5 |   2000      5
+    5      300     0.5 |   2000   10/3
+    6      300     0.5 |   2000      0
+
+    side  entry_time  exit_time  quantity  exit_reason
+    long           1          5       5/3  signal
+    long           1          6      10/3  end_of_data
+    """
+    play(sizing=Sizing(min_trade_value=100.0))
+
+
+def test_the_second_half_of_a_reversal_can_be_too_small(play: Play) -> None:
+    """Minimum 600. The long of 1000 is closed, the short of 500 is too small: flat, until 0.7 asks for 700.
+
+    bar  price  target | equity  units
+    0      100       1 |   1000      0
+    1      100    -0.5 |   1000     10
+    2      100     0.7 |   1000      0
+    3      100     0.7 |   1000      7
+    4      100     0.7 |   1000      0
+
+    side  entry_time  exit_time  quantity  exit_reason
+    long           1          2        10  signal
+    long           3          4         7  end_of_data
+    """
+    play(sizing=Sizing(min_trade_value=600.0), allow_short=True)
+
+
+def test_stops_hang_from_the_fill_that_was_made(play: Play) -> None:
+    """Minimum 600, stop 10 %. The 500 at 100 are left out. 800 at 80 are not: 10 units, cash 200, the stop at 72.
+
+    The low of 75 is no hit (from 100 the stop would have been at 90), that of 70 is: 200 + 720 = 920.
+
+    bar  open  high  low  close  target | equity  units
+    0     100   100  100    100     0.5 |   1000      0
+    1     100   100   80     80     0.8 |   1000      0
+    2      80    80   75     80     0.8 |   1000     10
+    3      80    80   70     70     0.8 |    920      0
+    4      70    70   70     70     0.8 |    920      0
+
+    side  entry_time  exit_time  exit_price  quantity  pnl  exit_reason
+    long           2          3          72        10  -80  stop_loss
+    """
+    play(Stops(stop_loss=0.1), Sizing(min_trade_value=600.0))
+
+
+def test_after_a_stop_a_small_change_is_measured_from_flat(play: Play) -> None:
+    """Minimum 600, stop 10 %. 10 at 100, stopped at 90: 900. The change to 0.5 asks for 450: too small. 0.8: 720 at 90.
+
+    bar  open  high  low  close  target | equity  units
+    0     100   100  100    100       1 |   1000      0
+    1     100   100   90     90     0.5 |    900      0
+    2      90    90   90     90     0.8 |    900      0
+    3      90    90   90     90     0.8 |    900      8
+    4      90    90   90     90     0.8 |    900      0
+
+    side  entry_time  exit_time  exit_price  quantity   pnl  exit_reason
+    long           1          1          90        10  -100  stop_loss
+    long           3          4          90         8     0  end_of_data
+    """
+    play(Stops(stop_loss=0.1), Sizing(min_trade_value=600.0))
+
+
+def test_a_value_of_the_minimum_counts_as_it_in_binary_too(play: Play) -> None:
+    """0.57 of 100 is 57, and 56.99999999999999 in binary: 5.7 units at 10.
+
+    bar  price  target | equity  units
+    0       10    0.57 |    100      0
+    1       10    0.57 |    100    5.7
+    2       10    0.57 |    100      0
+
+    side  quantity  exit_reason
+    long       5.7  end_of_data
+    """
+    assert 0.57 * 100 < 57
+    play(sizing=Sizing(min_trade_value=57.0), initial_cash=100.0)
+
+
+def test_a_short_that_is_large_enough_opens_after_a_long_that_was_not(play: Play) -> None:
     """Minimum 600. A long of 500 is too small; a short of 800 is not: 8 units.
 
     bar  price  target | equity  units
@@ -1185,7 +1505,7 @@ def test_a_position_too_small_to_open_waits_until_the_target_turns(play: Play) -
 def test_a_position_that_was_never_opened_has_no_stop(play: Play) -> None:
     """Minimum 600, stop 10 %. The long of 500 never opens, so the low of 85 stops nothing.
 
-    The target goes flat at bar 2, which ends the wait: 1000 open 10 units at the open of bar 4.
+    The 1 at bar 3 is large enough: 10 units at the open of bar 4.
 
     bar  open  high   low  close  target | equity  units
     0     100   100   100    100     0.5 |   1000      0

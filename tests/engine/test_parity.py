@@ -93,7 +93,7 @@ def in_backtesting(bars: Bars, target: Floats, commission: float = 0.0, stops: S
                 towards = float(self.data.High[-1] if trade.is_long else self.data.Low[-1])
                 best = self.best.get(trade.entry_bar, trade.entry_price)
                 self.best[trade.entry_bar] = best = side * max(side * best, side * towards)
-                level = best - side * trade.entry_price * rules.trailing_stop
+                level = best * (1 - side * rules.trailing_stop)
                 if side * level > side * trade.sl:
                     trade.sl = level
             now, was = target[bar], target[bar - 1]
