@@ -210,7 +210,8 @@ def test_equity_below_zero_is_drawn_on_a_linear_axis(runs: Any, page: Any) -> No
     run_dir = runs["sold"]
     assert stats_of(run_dir)["max_drawdown"] < -1
     shown = page(run_dir)
-    assert shown.sections == SEALED
+    assert shown.sections == ["ruin", *SEALED]
+    assert "Account ruined on 2023-11-20" in shown.html
     assert "linear axis" in shown.section("equity").words
     assert "equity fell to zero or below" in shown.section("statistics").words
 

@@ -26,6 +26,7 @@ import msgspec
 from msgspec import Struct
 
 from peak_trade.evidence.files import sync_folder, write_all
+from peak_trade.evidence.manifest import RUINED
 
 __all__ = ["ENDED", "EVENTS", "GENESIS", "Entry", "Event", "History", "Ledger", "Reading", "now"]
 
@@ -107,6 +108,11 @@ class History(Struct):
         self.state, self.since = event.state, entry
         if event.state in ENDED:
             self.end = entry
+
+    @property
+    def status(self) -> str:
+        """The state as people are told it: what the seal says of a ruined account too."""
+        return RUINED if self.state == SEALED and self.fields.get(RUINED) else self.state
 
     @property
     def began(self) -> str:

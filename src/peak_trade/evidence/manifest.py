@@ -14,12 +14,15 @@ from msgspec import Struct
 
 from peak_trade.errors import RunError
 
-__all__ = ["NAME", "Manifest", "Predicate", "Subject", "decode", "encode"]
+__all__ = ["COMPLETED", "NAME", "RUINED", "Manifest", "Predicate", "Subject", "decode", "encode"]
 
 NAME = "manifest.json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:peak-trade:run-evidence:v1"
 BUILD = "urn:peak-trade:backtest:v1"
+RUINED = "ruined"
+COMPLETED = ("sealed", RUINED)
+"""The statuses of a run that came to its end, with equity, trades and statistics: whatever became of the account."""
 
 
 class Subject(Struct, frozen=True):
@@ -32,9 +35,11 @@ class Subject(Struct, frozen=True):
 class Predicate(Struct, frozen=True, rename="camel"):
     """What was asked, what it was made from, what came out, and the circumstances.
 
-    `status` is `sealed` or `failed`; `results` holds the digests over typed values, `summary`, the few statistics that
-    lists show, and `statistics`, the keys of stats.json with the edition of each one's definition (which manifests of
-    version 0.1 have not); `receipts` every optional part that was skipped, with the reason, and what the evidence cost;
+    `status` is `sealed`, `ruined` (as sealed, of an account that lost all it had) or `failed`. `results` holds the
+    digests over typed values, `summary`, the few statistics that lists show, `ruined`, the time of the bar at which
+    such an account was closed, and `statistics`, the keys of stats.json with the edition of each one's definition
+    (which manifests of version 0.1 have not). `receipts` holds what a reader of the run has to know: every optional
+    part that was skipped, with the reason, and what the evidence cost;
     `ledger` names the sha256 of the ledger line that this run's START record is.
     """
 
@@ -45,6 +50,16 @@ class Predicate(Struct, frozen=True, rename="camel"):
     receipts: list[dict[str, Any]]
     ledger: dict[str, str]
     error: dict[str, str] | None = None
+
+    @property
+    def completed(self) -> bool:
+        """Whether the run came to its end, with equity, trades and statistics."""
+        return self.status in COMPLETED
+
+    @property
+    def rules(self) -> int:
+        """The edition of the engine's rules that the run was traded by."""
+        return int(self.build_definition.get("internalParameters", {}).get("rules", 1))
 
 
 class Manifest(Struct, frozen=True):

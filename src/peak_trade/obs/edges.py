@@ -85,9 +85,9 @@ def _loaded(session: Session, given: Given, loaded: Any) -> Told:
 def _sealing(session: Session, given: Given) -> Told:
     run, receipts = given["self"], given["predicate"].receipts
     session.facts["skipped"] = [f"{r['part']}: {r['reason']}" for r in receipts if r.get("outcome") == "skipped"]
-    session.facts["status"] = given["event"]
+    session.facts["status"] = given["predicate"].status
     session.facts["evidence_ms"] = next((r["ms"] for r in receipts if r.get("part") == "evidence"), None)
-    return {"run_id": run.run_id, "status": given["event"], "files": len(run.sealed), "bytes": run.bytes}
+    return {"run_id": run.run_id, "status": given["predicate"].status, "files": len(run.sealed), "bytes": run.bytes}
 
 
 def _sent_off(session: Session, given: Given, result: None) -> Told:
@@ -118,7 +118,8 @@ def _reported(session: Session, given: Given, made: Any) -> Told:
 
 
 EDGES = (
-    Edge("run", "peak_trade.runner.order", "run", _run_begins, lambda session, given, run_dir: {"status": "sealed"}),
+    Edge("run", "peak_trade.runner.order", "run", _run_begins,
+         lambda session, given, run_dir: {"status": session.facts.get("status", "sealed")}),
     Edge("load_bars", "peak_trade.market.ohlcv", "load_bars",
          lambda session, given: {"symbol": given["symbol"], "timeframe": given["timeframe"]}, _loaded),
     Edge("contract", "peak_trade.market.ohlcv", "check_ohlcv",
@@ -273,7 +274,7 @@ def _run_ends(session: Session, status: str) -> Told:
         names = {name: str(facts.get(name)) for name in ("strategy", "symbol")}
         meter = session.meters.get_meter(_SCOPE)
         meter.create_counter("peak_trade.runs", "{run}", "Runs that came to an end").add(1, {**names, "status": status})
-        if status == "sealed":
+        if status != "failed":
             seconds = time.perf_counter() - facts["began"]
             speed = meter.create_histogram("peak_trade.bars_per_second", "{bar}/s", "Bars of a run by its duration")
             speed.record(facts.get("rows", 0) / seconds, names)

@@ -215,7 +215,7 @@ def _ended(survey: _Survey, policy: Policy, histories: dict[str, History], now: 
         folder = survey.path / run_id
         size, _, obstacle = survey.of_run(folder)
         age_s = _since(history.since.time, now) if history.since else None
-        item = Item(run_id=run_id, status=history.state, age_s=age_s, bytes=size, why="", manifest=history.manifest)
+        item = Item(run_id=run_id, status=history.status, age_s=age_s, bytes=size, why="", manifest=history.manifest)
         counts = policy.status in (None, history.state)
         if history.state not in ENDED:
             item.status = "unknown"

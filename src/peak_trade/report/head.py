@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from peak_trade.evidence.manifest import COMPLETED, RUINED
 from peak_trade.market.trades import EXIT_REASONS
 from peak_trade.report.markup import counted, figure_of, in_toml, text
 from peak_trade.report.run import RunFiles
@@ -68,7 +69,7 @@ def head(run: RunFiles, checked: str) -> str:
         f'<h1>{text(run.title)}</h1><p class="facts">{" · ".join(facts)}</p>'
         f'<p class="facts"><code>{text(run.run_id)}</code></p>'
         f'<p class="badges">{_status(run)} {_seal(run, checked)}</p>'
-        f"{_tiles(run) if run.status == 'sealed' else ''}</header>"
+        f"{_tiles(run) if run.status in COMPLETED else ''}</header>"
     )
 
 
@@ -83,7 +84,11 @@ def _alarm(run: RunFiles) -> str:
 
 
 def _status(run: RunFiles) -> str:
-    mark = {"sealed": "✓ Run completed", "failed": "✗ Run failed"}.get(run.status, "? Run unreadable")
+    mark = {
+        "sealed": "✓ Run completed",
+        RUINED: f"✗ Account ruined on {run.ruined[:10]}",
+        "failed": "✗ Run failed",
+    }.get(run.status, "? Run unreadable")
     return f'<span class="badge {"good" if run.status == "sealed" else "bad"}">{mark}</span>'
 
 

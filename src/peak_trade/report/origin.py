@@ -8,7 +8,7 @@ from typing import Any
 from peak_trade.report.markup import counted, in_toml, number, table, text
 from peak_trade.report.run import RunFiles, flat
 
-__all__ = ["configuration", "failure", "provenance"]
+__all__ = ["configuration", "failure", "provenance", "ruin"]
 
 
 def configuration(run: RunFiles) -> str:
@@ -136,3 +136,11 @@ def failure(run: RunFiles) -> str:
         )
         parts.append(f"<h3>End of the log</h3><pre>{lines}</pre>")
     return "".join(parts)
+
+
+def ruin(run: RunFiles) -> str:
+    """When the account of a run was ruined, and what that means for the figures below."""
+    return (
+        f'<p class="error">At the bar of {text(run.ruined)} equity was at or below zero. What was open was closed '
+        "there, and nothing was traded after it: equity stays where it is to the end of the data.</p>"
+    )

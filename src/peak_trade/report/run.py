@@ -56,8 +56,13 @@ class RunFiles:
 
     @property
     def status(self) -> str:
-        """`sealed`, `failed`, or `unreadable`."""
+        """`sealed`, `ruined`, `failed`, or `unreadable`."""
         return self.manifest.predicate.status if self.manifest else "unreadable"
+
+    @property
+    def ruined(self) -> str:
+        """The time of the bar at which the account was closed in ruin; empty where it was not."""
+        return str(self.manifest.predicate.results.get("ruined") or "") if self.manifest else ""
 
     @cached_property
     def config(self) -> dict[str, Any]:

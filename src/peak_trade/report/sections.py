@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from peak_trade.evidence.manifest import COMPLETED, RUINED
 from peak_trade.report.head import statistics
-from peak_trade.report.origin import configuration, failure, provenance
+from peak_trade.report.origin import configuration, failure, provenance, ruin
 from peak_trade.report.performance import equity, returns, rolling_ratios
 from peak_trade.report.run import RunFiles
 from peak_trade.report.timing import there, timing
@@ -20,13 +21,14 @@ class Section(NamedTuple):
 
     title: str
     body: Callable[[RunFiles], str]
-    of: tuple[str, ...] = ("sealed",)
+    of: tuple[str, ...] = COMPLETED
     there: Callable[[RunFiles], bool] = lambda run: True
 
 
-_ANY = ("sealed", "failed", "unreadable")
+_ANY = (*COMPLETED, "failed", "unreadable")
 SECTIONS = {
     "failure": Section("What happened", failure, ("failed",)),
+    "ruin": Section("What happened", ruin, (RUINED,)),
     "statistics": Section("Key statistics", statistics),
     "equity": Section("Equity and drawdown", equity),
     "returns": Section("Returns by month and year", returns),

@@ -82,6 +82,11 @@ class Attempt(Struct):
         _LOG.warning("%s skipped: %s%s", part, reason, f"; hint: {hint}" if hint else "")
         self.receipts.append({"part": part, "outcome": "skipped", "reason": reason})
 
+    def warn(self, part: str, outcome: str, reason: str) -> None:
+        """Warn of something that a reader of the run has to know, and note it."""
+        _LOG.warning("%s %s: %s", part, outcome, reason)
+        self.receipts.append({"part": part, "outcome": outcome, "reason": reason})
+
     def skip_what_could_not_start(self) -> None:
         """Take over what was skipped before this program began, as `part: reason; hint: …` in the environment says."""
         if text := os.environ.pop("PEAK_SKIPPED", ""):

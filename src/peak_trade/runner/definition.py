@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from peak_trade import strategies
+from peak_trade.engine import RULES
 from peak_trade.evidence import manifest, provenance
 from peak_trade.evidence.ledger import now
 from peak_trade.market import fingerprint, ohlcv
@@ -52,7 +53,7 @@ def definition(
                 "overrides": plain(attempt.source.overrides),
             }
         ),
-        "internalParameters": {"seed": config.run.seed, "environment": provenance.environment()},
+        "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": provenance.environment()},
         "resolvedDependencies": [
             bars,
             {"name": "strategy", "digest": _known(sha256=code.get("sha256")), "annotations": code},

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from peak_trade import stats, strategies
 from peak_trade.config import Config, Source, locate
+from peak_trade.engine import RULES
 from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import files, manifest, provenance, tables
 from peak_trade.evidence.run_dir import ERROR, new_run_id
@@ -34,6 +35,7 @@ from peak_trade.redact import Redactor
 from peak_trade.runner import outcome
 from peak_trade.runner.attempt import Attempt, Stages, asked
 from peak_trade.runner.definition import definition, git_state, predicate
+from peak_trade.runner.edition import check_edition
 from peak_trade.runner.limits import TimeOut, termination_raised, uninterrupted, within
 from peak_trade.runner.log import logging_to
 from peak_trade.runner.snapshot import plain, write_config
@@ -62,6 +64,7 @@ def run(
     """
     run_id = new_run_id(run_id) if run_id else None
     root, results = Path(root), Path(results).absolute()  # a strategy may change the current directory
+    of_old = check_edition(source, root)
     redactor = Redactor(msgspec.to_builtins(source.config), source.overrides)
     stages = Stages()
     git = provenance.GitQuestion(root)  # it answers while the bars are loaded
@@ -77,6 +80,8 @@ def run(
     try:
         with logging_to(attempt.log), termination_raised():
             try:
+                if of_old:
+                    attempt.warn("rules", "changed", of_old)
                 return _make(attempt, git, loaded, function)
             except BaseException as error:  # noqa: BLE001 - the one guard: whatever a strategy does, evidence is left
                 _fail(attempt, git, error)
@@ -148,14 +153,20 @@ def _make(
             "summary": summary,
             "statistics": stats.editions(),
         }
+        if result.ruined is not None:
+            (when,) = tables.iso(bars.timestamp[result.ruined : result.ruined + 1])
+            came_out[manifest.RUINED] = when
+            attempt.warn("account", manifest.RUINED, f"equity was at or below zero at {when}: closed there, for good")
         origin = definition(attempt, git, loaded, function, params)
         sha256 = origin["resolvedDependencies"][0]["digest"]["sha256"]
     took = attempt.stages.milliseconds.items()
     _LOG.info("sealing, after %s", ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in took))
     start = time.perf_counter()
     with uninterrupted():
-        statement = predicate(attempt, "sealed", origin, came_out)
-        path = directory.seal(statement, "sealed", **asked(config), data=sha256, bars=len(bars), **summary)
+        ruined = {name: time for name, time in came_out.items() if name == manifest.RUINED}
+        statement = predicate(attempt, manifest.RUINED if ruined else "sealed", origin, came_out)
+        told = asked(config) | ruined
+        path = directory.seal(statement, "sealed", **told, data=sha256, bars=len(bars), **summary)
     _LOG.info("sealed in %.1f ms", (time.perf_counter() - start) * 1e3)
     return path
 
@@ -216,7 +227,11 @@ def _fail(attempt: Attempt, git: provenance.GitQuestion, error: BaseException) -
             origin = {
                 "buildType": manifest.BUILD,
                 "externalParameters": attempt.redactor.tree({"overrides": plain(attempt.source.overrides)}),
-                "internalParameters": {"seed": attempt.source.config.run.seed, "environment": provenance.environment()},
+                "internalParameters": {
+                    "seed": attempt.source.config.run.seed,
+                    "rules": RULES,
+                    "environment": provenance.environment(),
+                },
                 "resolvedDependencies": [git_state(git)],
             }
             statement = predicate(attempt, "failed", origin, {}, told)

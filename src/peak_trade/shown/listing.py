@@ -53,7 +53,7 @@ def rows(results: Results) -> list[Row]:
     there = {path.name: path for path in results.runs()}
     known: dict[str, dict[str, Any]] = {}
     for run_id, history in histories.items():
-        status = "unfinished" if history.state == STARTED else history.state
+        status = "unfinished" if history.state == STARTED else history.status
         if run_id in left and run_id not in there:
             status = "running" if left[run_id] else "unfinished"
         elif history.state in ENDED and run_id not in there:
@@ -189,6 +189,7 @@ def describe(run_dir: Path) -> dict[str, Any]:
         "run_id": sealed.run_id,
         "status": predicate.status,
         "pinned": sealed.run_id in Results(run_dir.parent).pinned(),
+        "ruined": predicate.results.get("ruined"),
         "error": predicate.error,
         "config": loaded.get("config_snapshot", {}),
         "stats": loaded.get("stats", {}),
@@ -226,6 +227,8 @@ def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("bars", f"{data['symbol']} {data['timeframe']}, {span}"))
     if overrides := config.get("overrides"):
         lines.append(("overrides", ", ".join(f"{key}={value}" for key, value in overrides.items())))
+    if run["ruined"]:
+        lines.append(("ruined", f"{run['ruined']}: equity at or below zero, closed there, and nothing traded after it"))
     if run["error"]:
         lines.append(("error", f"{run['error'].get('message')}"))
     if figures:

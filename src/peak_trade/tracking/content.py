@@ -91,6 +91,7 @@ def _content(run_dir: Path, sealed: manifest.Manifest, contents: dict[str, bytes
     tags = subject | {
         "run_id": sealed.run_id,
         "status": predicate.status,
+        "ruined": predicate.results.get("ruined", ""),
         "error": (predicate.error or {}).get("message", ""),
         "overrides": ", ".join(f"{key}={_text(value)}" for key, value in config.get("overrides", {}).items()),
         "undefined": "; ".join(f"{key}: {reason}" for key, reason in reasons.items()),
@@ -106,7 +107,7 @@ def _content(run_dir: Path, sealed: manifest.Manifest, contents: dict[str, bytes
         tags["mlflow.note.content"] = _note(title, subject, config, bars["annotations"])[:_NOTE]
     return Content(
         name=f"{sealed.run_id[:8]} {title}",  # the id first, as MLflow's lists cut off the end
-        status="FINISHED" if predicate.status == "sealed" else "FAILED",
+        status="FINISHED" if predicate.completed else "FAILED",
         started=started,
         finished=finished,
         tags=_fitting(custom, _TAG) | {key: _cut(text, _TAG) for key, text in tags.items() if text},

@@ -45,7 +45,7 @@ def check(
 
     The data is looked for below `root`; without one it is left alone.
     """
-    if sealed.predicate.status == "sealed":
+    if sealed.predicate.completed:
         _check_sealed(verdict, sealed, contents, history, root)
     else:
         _check_failed(verdict, sealed, contents, history)
@@ -76,7 +76,9 @@ def _check_sealed(
     called = _called(config)
     _check_history(verdict, history.start, called)
     data = {"data": definition["resolvedDependencies"][0]["digest"]["sha256"], "bars": len(equity["timestamp"])}
-    _check_history(verdict, history.end, called | data | results["summary"])
+    ruined = {manifest.RUINED: results.get(manifest.RUINED)}
+    _check_history(verdict, history.end, called | data | results["summary"] | ruined)
+    _check_ruin(verdict, sealed.predicate, equity)
     name = next(name for name in TRADES if name in contents)
     try:
         trades = tables.read_trades(Path(name), contents[name])
@@ -87,6 +89,17 @@ def _check_sealed(
     statistics.check(verdict, contents["stats.json"], results, _figures(config, equity, benchmark, trades))
     money.check(verdict, name, config, equity, trades, close)
     excursions.check(verdict, name, trades, equity["timestamp"], bars, close)
+
+
+def _check_ruin(verdict: Verdict, predicate: manifest.Predicate, equity: dict[str, Any]) -> None:
+    """Check that a run is ruined from the first close at or below zero on, and no other: since there is such a rule."""
+    money, expected = equity["equity"], None
+    if predicate.rules > 1 and money.min() <= 0:
+        ruined = int(np.argmax(money <= 0))
+        (expected,) = tables.iso(equity["timestamp"][ruined : ruined + 1])
+        if not (money[ruined:] == money[ruined]).all():
+            verdict.add("equity.csv", f"equity that stays as it is from {expected} on, the account's ruin", "other")
+    verdict.compare(f"{manifest.NAME} {manifest.RUINED}", expected, predicate.results.get(manifest.RUINED))
 
 
 def _series(contents: dict[str, bytes], name: str, columns: Sequence[str]) -> dict[str, Any]:

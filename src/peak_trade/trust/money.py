@@ -102,13 +102,14 @@ class _Books:
         self.verdict.agree(self.file, "bars_held", self.exit - self.entry, self.trades.bars_held, 0.0)
 
     def check_exit_reasons(self) -> None:
-        """A trade ends by a signal, by a stop that the config has, or at the last bar."""
+        """A trade ends by a signal, by a stop that the config has, or where the data or the account ends."""
         stops = self.config.stops
         possible = ["signal", *(name for name in stops.__struct_fields__ if getattr(stops, name))]
         reason = np.array(EXIT_REASONS)[self.trades.exit_reason]
-        at_the_end = (reason == "end_of_data") & (self.exit == len(self.stamps) - 1)
+        last = int(np.argmax(self.equity <= 0)) if (self.equity <= 0).any() else len(self.stamps) - 1
+        at_the_end = (reason == "end_of_data") & ((self.exit == len(self.stamps) - 1) | (self.exit == last))
         if not (np.isin(reason, possible) | at_the_end).all():
-            expected = f"{', '.join(possible)}, or end_of_data at the last bar"
+            expected = f"{', '.join(possible)}, or end_of_data at the last bar or in ruin"
             self.verdict.add(f"{self.file} exit_reason", expected, "others")
 
     def check_position(self) -> None:

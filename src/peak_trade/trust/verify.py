@@ -17,7 +17,7 @@ from pathlib import Path
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import manifest
-from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, Reading
+from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, SEALED, Reading
 from peak_trade.evidence.results import WORKING, Results
 from peak_trade.evidence.run_dir import ERROR
 from peak_trade.trust import content
@@ -153,8 +153,10 @@ def _check_place(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest, rea
         verdict.add("ledger.jsonl", f"a start of {run_dir.name}", "none")
     elif start.sha256 != follows:
         verdict.add("ledger.jsonl", f"sha256 {follows} of the line that starts the run", f"sha256 {start.sha256}")
-    if end and EVENTS[end.event].state != sealed.predicate.status:
-        verdict.add(manifest.NAME, f"status {EVENTS[end.event].state}", f"status {sealed.predicate.status}")
+    if end:
+        state = EVENTS[end.event].state
+        expected = manifest.RUINED if state == SEALED and end.fields.get(manifest.RUINED) else state
+        verdict.compare(manifest.NAME, expected, sealed.predicate.status, "status ")
     finished = sealed.predicate.run_details.get("metadata", {}).get("finishedOn")
     if end and end.time != finished:
         verdict.add("ledger.jsonl", f"the run's end at {finished}", f"at {end.time}")
@@ -165,11 +167,11 @@ def _check_place(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest, rea
 def _check_files(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest) -> dict[str, bytes] | None:
     """Check that the sealed files are all there, nothing else is, and each has its digest; return their bytes if so."""
     before = len(verdict.findings)
-    status, expected = sealed.predicate.status, sealed.files
-    for name in _SEALED if status == "sealed" else (ERROR,):
+    completed, expected = sealed.predicate.completed, sealed.files
+    for name in _SEALED if completed else (ERROR,):
         if name not in expected:
             verdict.add(manifest.NAME, f"{name} among the sealed files", "it is not listed")
-    if status == "sealed" and len(set(content.TRADES) & expected.keys()) != 1:
+    if completed and len(set(content.TRADES) & expected.keys()) != 1:
         verdict.add(manifest.NAME, "one of trades.csv and trades.parquet", "none or both")
     there = set(os.listdir(run_dir))
     for name in sorted(there - expected.keys() - DERIVED - {manifest.NAME}):

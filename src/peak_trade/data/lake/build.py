@@ -35,6 +35,7 @@ from peak_trade.data.lake.runs import (
 from peak_trade.data.lake.writer import GRACE_S, Writer, writing
 from peak_trade.errors import InputError, PeakError, RunError
 from peak_trade.evidence.ledger import ENDED, REMOVED, Entry, Reading
+from peak_trade.evidence.manifest import COMPLETED
 from peak_trade.evidence.results import WORKING, Results
 from peak_trade.market.fingerprint import fingerprint
 from peak_trade.market.ohlcv import load_bars
@@ -168,7 +169,7 @@ class _Build:
             wanted = self.gone
         else:
             names = ["runs"]
-            wanted = {run_id for run_id in self.gone if known.get(run_id) in ("sealed", "failed")}
+            wanted = {run_id for run_id in self.gone if known.get(run_id) in (*COMPLETED, "failed")}
         if not wanted:
             return wanted
         try:
@@ -332,7 +333,7 @@ class _Build:
             return
         for run in found:
             digest = run.row["data_digest"]
-            if run.row["status"] != "sealed" or not digest or digest in self.bars:
+            if run.row["status"] not in COMPLETED or not digest or digest in self.bars:
                 continue
             try:
                 self.built.bars.append(self._bars_of(run, digest))

@@ -22,6 +22,7 @@ from peak_trade.data.lake import commit, parts, query, schema
 from peak_trade.data.lake.commit import Commit, Part
 from peak_trade.errors import PeakError
 from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED
+from peak_trade.evidence.manifest import COMPLETED
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.tables import EXCURSIONS
 from peak_trade.market.bars import Bars
@@ -198,7 +199,7 @@ class _Check:
                 wrong = count(
                     f"""SELECT count(*) FROM runs r LEFT JOIN
                         (SELECT run_id, count(*) AS counted FROM {name} GROUP BY run_id) c USING (run_id)
-                        WHERE r.status = 'sealed' AND coalesce(c.counted, 0) IS DISTINCT FROM r.{own}"""
+                        WHERE r.status IN {COMPLETED} AND coalesce(c.counted, 0) IS DISTINCT FROM r.{own}"""
                 )
                 if wrong:
                     self.add(name, "", None, f"{wrong:,} runs have another number of rows than `runs.{own}` says")

@@ -78,7 +78,7 @@ def _read_run(path: Path, seal: str | None) -> RunRows:
     run.folder = predicate.run_details.get("folder") or predicate.build_definition["externalParameters"].get(
         "folder", ""
     )
-    if predicate.status == "sealed":
+    if predicate.completed:
         run.equity = read.bytes("equity.csv")
         name = "trades.parquet" if "trades.parquet" in sealed.files else "trades.csv"
         run.trades = _parse_trades(name, read.bytes(name))

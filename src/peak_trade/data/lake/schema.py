@@ -84,11 +84,14 @@ _ALL = (
     ),
     Table(
         "runs",
-        "One row for each run that has ended: sealed, failed, removed or missing.",
+        "One row for each run that has ended: sealed, ruined, failed, removed or missing.",
         (
             _RUN_ID,
             Column(
-                "status", "text", "sealed, failed, removed (by retention), or missing (in the ledger, its folder gone)"
+                "status",
+                "text",
+                "sealed, ruined (as sealed, of an account that lost all it had), failed, removed (by retention), "
+                "or missing (in the ledger, its folder gone)",
             ),
             Column("name", "text", "run.name of the config"),
             Column("started_at", "time", "start of the run"),

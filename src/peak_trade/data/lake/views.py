@@ -37,10 +37,10 @@ class Question(NamedTuple):
 _ALL = (
     Question(
         "best_runs",
-        "the three best sealed runs of each strategy, by Sharpe ratio",
+        "the three best completed runs of each strategy, by Sharpe ratio",
         """
         SELECT strategy, symbol, timeframe, run_id, sharpe, total_return, max_drawdown, trades
-        FROM runs WHERE status = 'sealed' AND sharpe IS NOT NULL
+        FROM runs WHERE status IN ('sealed', 'ruined') AND sharpe IS NOT NULL
         QUALIFY row_number() OVER (PARTITION BY strategy ORDER BY sharpe DESC, run_id) <= 3
         ORDER BY sharpe DESC, run_id""",
     ),
@@ -51,7 +51,7 @@ _ALL = (
         SELECT r.strategy, p.key, p.value, count(*) AS runs, median(r.sharpe) AS median_sharpe,
                min(r.sharpe) AS least_sharpe, max(r.sharpe) AS most_sharpe
         FROM params p JOIN runs r USING (run_id)
-        WHERE r.status = 'sealed' AND NOT contains(p.key, '.')
+        WHERE r.status IN ('sealed', 'ruined') AND NOT contains(p.key, '.')
         GROUP BY r.strategy, p.key, p.value, p.number ORDER BY r.strategy, p.key, p.number, p.value""",
     ),
     Question(

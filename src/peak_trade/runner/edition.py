@@ -1,0 +1,70 @@
+"""The config that is sealed in a run of an older edition of the engine's rules: what it meant then is what it means."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from peak_trade.config import Config, Source
+from peak_trade.engine import RULES
+from peak_trade.errors import InputError, RunError
+from peak_trade.evidence.manifest import NAME, Predicate, decode
+
+__all__ = ["check_edition"]
+
+
+class _Change(NamedTuple):
+    """What an edition changed: whether a config makes use of it, and what it was before."""
+
+    edition: int
+    used: Callable[[Config], object]
+    was: str
+
+
+_REFUSED = (  # the same file would ask for something else
+    _Change(2, lambda config: config.stops.trailing_stop, "stops.trailing_stop was a fraction of the entry price"),
+    _Change(2, lambda config: config.sizing.min_trade_value,
+            "a position below sizing.min_trade_value was not opened before the target went flat or turned"),
+)  # fmt: skip
+_SAID = (  # it asks for the same, which the engine of then did not always give
+    _Change(2, lambda config: config.stops.stop_loss or config.stops.take_profit,
+            "a price at a stop's own decimal was not always a touch of it"),
+    _Change(2, lambda config: config.execution.allow_short, "an account below zero went on"),
+)  # fmt: skip
+
+
+def check_edition(source: Source, root: Path) -> str:
+    """Return what to say of a config that lies sealed in a run of an older edition; empty for any other.
+
+    Raises InputError where a key of it meant something else then.
+    """
+    if source.path.name != "config_snapshot.toml":
+        return ""
+    try:
+        sealed = decode((source.path.parent / NAME).read_bytes()).predicate
+    except (OSError, RunError):
+        return ""
+    changes = [change for change in (*_REFUSED, *_SAID) if change.edition > sealed.rules and change.used(source.config)]
+    if not changes:
+        return ""
+    told = f"this config was sealed under edition {sealed.rules} of the engine's rules (today's is {RULES})"
+    for change in changes:
+        if change in _REFUSED:
+            raise InputError(f"{told}, where {change.was}", hint=_as_its_own(source.path, sealed, root))
+    return f"{told}, where {', and '.join(change.was for change in changes)}"
+
+
+def _as_its_own(path: Path, sealed: Predicate, root: Path) -> str:
+    """Return the commands that run the config by today's rules: from where it came, so that its data is found."""
+    folder = root / str(sealed.run_details.get("folder") or ".")
+    own = (folder if folder.is_dir() else root) / f"{path.parent.name[:8]}.toml"
+    source, copy = (shlex.quote(_from_here(file)) for file in (path, own))
+    return f"to run it by today's rules: cp {source} {copy} && just run {copy}"
+
+
+def _from_here(path: Path) -> str:
+    here = Path.cwd()
+    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
