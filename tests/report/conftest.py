@@ -99,6 +99,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "unpriced": (toml("steps", bars=300, more='[stats]\nbenchmark = "none"'), ()),
     "long": (toml("steps", bars=100_000), ()),
     "sold": (toml("sold", bars=8), ()),
+    "stopped": (toml("steps", bars=1500, more="[stops]\nstop_loss = 0.02\ntake_profit = 0.03"), ()),
     "failed": (toml("broken", bars=300, more=f"[strategy.params]\nwords = {json.dumps(HOSTILE)}"), ()),
 }
 

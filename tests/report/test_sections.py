@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -27,8 +28,8 @@ def stats_of(run_dir: Path) -> dict[str, Any]:
 
 def test_the_sections_stand_in_the_order_of_a_sceptical_reader(runs: Any, page: Any) -> None:
     assert page(runs["usual"]).sections == [
-        "statistics", "equity", "returns", "rolling", "price", "trade-returns", "extremes", "exposure", "costs",
-        "configuration", "provenance",
+        "statistics", "equity", "returns", "rolling", "price", "trade-returns", "exits", "excursions", "extremes",
+        "exposure", "costs", "configuration", "provenance",
     ]  # fmt: skip
 
 
@@ -106,6 +107,51 @@ def test_the_best_and_the_worst_trades_are_those_of_the_trades_file(runs: Any, p
         assert [int(row[0]) for row in rows] == [index + 1 for index in chosen]
         assert [row[2] for row in rows] == [percent(trades.return_[index]) for index in chosen]
         assert [row[3] for row in rows] == [number(trades.pnl[index]) for index in chosen]
+        assert [row[10] for row in rows] == [percent(trades.mae[index]) for index in chosen]
+        assert [row[11] for row in rows] == [percent(trades.mfe[index]) for index in chosen]
+
+
+def test_exits_are_told_by_reason_with_the_figures_of_stats(runs: Any, page: Any) -> None:
+    run_dir = runs["stopped"]
+    stats, shown = stats_of(run_dir), page(run_dir).section("exits")
+    head, *rows, whole = shown.rows("Exits by reason")
+    assert head == ["Ended by", "Trades", "Share", "Won", "Pnl", "Average return", "Average bars"]
+    told = {row[0].lower().replace(" ", "_"): (row[1], row[4]) for row in rows}
+    keys = [key.removeprefix("exits_") for key, value in stats.items() if key.startswith("exits_") and value]
+    assert {"signal", "stop_loss", "take_profit"} <= set(keys)
+    assert told == {key: (f"{stats[f'exits_{key}']:,}", number(stats[f"pnl_{key}"])) for key in keys}
+    assert whole[:5] == [
+        "All", f"{stats['trades']:,}", "100.0 %", percent(stats["win_rate"], 1), number(stats["net_profit"]),
+    ]  # fmt: skip
+    assert whole[6] == number(stats["average_bars_held"], 1)
+    assert {row[0]: row[3] for row in rows}["Take profit"] == "100.0 %"
+
+
+def test_excursions_are_drawn_with_what_winners_bore_and_losers_had(runs: Any, page: Any) -> None:
+    run_dir = runs["usual"]
+    trades, stats = tables.read_trades(next(run_dir.glob("trades.*"))), stats_of(run_dir)
+    shown = page(run_dir).section("excursions")
+    won, lost = trades.pnl > 0, trades.pnl < 0
+    assert (
+        f"{len(trades):,} trades: at the worst {percent(stats['average_mae'])} on average, "
+        f"at the best {percent(stats['average_mfe'])}."
+    ) in shown.words
+    assert f"the average was {percent(trades.mae[won].mean())} at its worst" in shown.words
+    assert f"the average had been {percent(trades.mfe[lost].mean())} at its best" in shown.words
+    for name in ("mae", "mfe"):
+        (path,) = re.findall(rf'<path class="{name}" d="([^"]*)"/>', shown.html)
+        assert 0 < path.count("M") <= len(trades)
+
+
+def test_trades_without_excursions_are_shown_without(copy_of: Callable[[str], Path], page: Any) -> None:
+    run_dir = copy_of("usual")
+    file = next(run_dir.glob("trades.*"))
+    trades = msgspec.structs.replace(tables.read_trades(file), mae=None, mfe=None)
+    file.unlink()
+    (run_dir / "trades.csv").write_bytes(b"".join(tables.trades_csv(trades)))
+    shown = page(run_dir)
+    assert "kept without excursions" in shown.section("excursions").words
+    assert shown.section("extremes").rows("Best trades")[0][-1] == "Exit reason"
 
 
 def test_the_worst_drawdown_is_that_of_stats(runs: Any, page: Any) -> None:
@@ -186,7 +232,7 @@ def test_the_receipt_of_tracking_is_shown(
 def test_a_run_without_trades_says_so(runs: Any, page: Any) -> None:
     shown = page(runs["idle"])
     assert shown.sections == SEALED
-    for name in ("trade-returns", "extremes", "price"):
+    for name in ("trade-returns", "exits", "excursions", "extremes", "price"):
         assert "The run closed no trade." in shown.section(name).words
     assert "Costs took 0.00 in all" in shown.section("costs").words
 

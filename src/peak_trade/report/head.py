@@ -27,6 +27,9 @@ _LABELS = {
     "expected_shortfall_95": "Expected shortfall 95 %",
     "average_mae": "Average MAE",
     "average_mfe": "Average MFE",
+    "common_sense_ratio": "Common-sense ratio",
+    **{f"exits_{reason}": f"Exits by {reason.replace('_', ' ')}" for reason in EXIT_REASONS},
+    **{f"pnl_{reason}": f"Pnl of those by {reason.replace('_', ' ')}" for reason in EXIT_REASONS},
 }
 GROUPS = (
     ("Growth", "initial_equity final_equity net_profit total_return cagr"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from peak_trade.evidence.manifest import COMPLETED, RUINED
+from peak_trade.report.exits import excursions, exits
 from peak_trade.report.head import statistics
 from peak_trade.report.origin import configuration, failure, provenance, ruin
 from peak_trade.report.performance import equity, returns, rolling_ratios
@@ -35,6 +36,8 @@ SECTIONS = {
     "rolling": Section("Rolling Sharpe ratio and volatility", rolling_ratios),
     "price": Section("Price, entries and exits", price),
     "trade-returns": Section("Distribution of trade returns", trade_returns),
+    "exits": Section("How trades ended", exits),
+    "excursions": Section("How far trades went", excursions),
     "extremes": Section("Drawdowns and trades at the extremes", extremes),
     "exposure": Section("Exposure and turnover", exposure),
     "costs": Section("Costs", costs),

@@ -126,6 +126,8 @@ def extremes(run: RunFiles) -> str:
 
 def _trade_table(trades: Trades, chosen: Sequence[int], label: str) -> str:
     head = ["Trade", "Side", "Return", "Pnl", "Entry", "Exit", "Bars", "Entry price", "Exit price", "Exit reason"]
+    excursions = [column for column in (trades.mae, trades.mfe) if column is not None]
+    head += ["MAE", "MFE"][: len(excursions)]
     rows = [
         [
             str(i + 1),
@@ -138,6 +140,7 @@ def _trade_table(trades: Trades, chosen: Sequence[int], label: str) -> str:
             _price(float(trades.entry_price[i])),
             _price(float(trades.exit_price[i])),
             EXIT_REASONS[trades.exit_reason[i]].replace("_", " "),
+            *(percent(float(column[i])) for column in excursions),
         ]
         for i in chosen
     ]

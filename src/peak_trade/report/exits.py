@@ -1,0 +1,84 @@
+"""How trades ended, and how far they went before: exits by reason, and excursions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from peak_trade.market.trades import EXIT_REASONS
+from peak_trade.report import svg
+from peak_trade.report.figures import figure, percent_label
+from peak_trade.report.markup import counted, number, percent, table
+from peak_trade.report.run import RunFiles
+from peak_trade.stats.values import Floats
+
+__all__ = ["excursions", "exits"]
+
+_MANY = 400  # trades: from here on marks are smaller
+
+
+def exits(run: RunFiles) -> str:
+    """What ended the trades, with what they came to."""
+    trades = run.trades
+    if not len(trades):
+        return "<p>The run closed no trade.</p>"
+    groups = [(reason.replace("_", " "), trades.exit_reason == code) for code, reason in enumerate(EXIT_REASONS)]
+    groups.append(("all", np.ones(len(trades), bool)))
+    rows = [
+        [
+            name.capitalize(),
+            f"{np.count_nonzero(chosen):,}",
+            percent(np.count_nonzero(chosen) / len(trades), 1),
+            percent(np.count_nonzero(trades.pnl[chosen] > 0.0) / np.count_nonzero(chosen), 1),
+            number(float(trades.pnl[chosen].sum())),
+            percent(float(trades.return_[chosen].mean())),
+            number(float(trades.bars_held[chosen].mean()), 1),
+        ]
+        for name, chosen in groups
+        if chosen.any()
+    ]
+    head = ["Ended by", "Trades", "Share", "Won", "Pnl", "Average return", "Average bars"]
+    return table(head, rows, label="Exits by reason", name="exits") + (
+        '<p class="note">Pnl is net, in quote currency; the return of a trade is on its entry notional.</p>'
+    )
+
+
+def excursions(run: RunFiles) -> str:
+    """How far each trade was down at its worst and up at its best, beside what came of it."""
+    trades = run.trades
+    if not len(trades):
+        return "<p>The run closed no trade.</p>"
+    if trades.mae is None or trades.mfe is None:
+        return "<p>The trades of this run were kept without excursions, as by versions before 0.3.</p>"
+    across, up = svg.Scale.around(trades.mae, trades.mfe, zero=True), svg.Scale.around(trades.return_, zero=True)
+    size = " many" if len(trades) > _MANY else ""
+    heights = up.place(trades.return_)
+    marks = [
+        svg.dots(across.place(values), heights, f"{name}{size}")
+        for name, values in (("mae", trades.mae), ("mfe", trades.mfe))
+    ]
+    about = (
+        f"{counted(len(trades), 'trade')}: at the worst {percent(float(trades.mae.mean()))} on average, "
+        f"at the best {percent(float(trades.mfe.mean()))}."
+    )
+    told = [about, *_told(trades.pnl, trades.mae, trades.mfe)]
+    panel = svg.Panel(240, up.ticks(percent_label), marks, float(up.place(0.0)))
+    return f"<p>{' '.join(told)}</p>" + figure(
+        "Excursions of the trades", about, [panel], across.ticks(percent_label, 8),
+        [("mae", "Worst (MAE)"), ("mfe", "Best (MFE)")],
+        "Each trade twice: across, how far the price was against it and for it, on its entry price and before costs; "
+        "up, its net return.",
+    )  # fmt: skip
+
+
+def _told(pnl: Floats, mae: Floats, mfe: Floats) -> list[str]:
+    """Return what winners had to bear, and what losers had in hand."""
+    won, lost = pnl > 0.0, pnl < 0.0
+    told = []
+    if won.any():
+        told.append(
+            f"Of those that won, the average was {percent(float(mae[won].mean()))} at its worst, and one in twenty "
+            f"{percent(float(np.quantile(mae[won], 0.05)))} or lower."
+        )
+    if lost.any():
+        told.append(f"Of those that lost, the average had been {percent(float(mfe[lost].mean()))} at its best.")
+    return told
