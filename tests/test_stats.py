@@ -121,7 +121,7 @@ def test_a_growth_rate_needs_a_twelfth_of_a_year() -> None:
 def test_what_is_told_for_a_year_needs_a_twelfth_of_it() -> None:
     result = compute(up_down_up, mixed_trades, timestamp=daily(4), benchmark_equity=only_gains)
     short = {key for key, reason in result.reasons.items() if reason == "less than a twelfth of a year of bars"}
-    assert short == {"cagr", "calmar", "turnover", "benchmark_cagr"}
+    assert short == {"cagr", "calmar", "ulcer_performance_index", "turnover", "benchmark_cagr"}
 
 
 def test_a_growth_rate_that_no_float_can_hold_is_undefined() -> None:

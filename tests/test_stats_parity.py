@@ -280,6 +280,7 @@ def test_the_ulcer_index_is_quantstats_but_for_the_divisor(case: Case) -> None:
     assert stats.ulcer_index(stats.drawdown(case.equity)) * (count / (count - 2)) ** 0.5 == close(theirs)
 
 
+@pytest.mark.parametrize("name", OF_MONTHS)
 def test_the_ulcer_performance_index_is_ffns(case: Case) -> None:
     ulcer = stats.ulcer_index(stats.drawdown(case.equity))
     growth = stats.cagr(case.equity, case.timestamp)

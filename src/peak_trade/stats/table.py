@@ -212,7 +212,7 @@ STATS = (
         "ulcer_performance_index",
         "ratio",
         "(cagr - risk-free rate a year) / ulcer_index; also called the Martin ratio",
-        lambda run: water.ulcer_performance_index(run.own.cagr(), run.own.ulcer, run.rates[1]),
+        lambda run: water.ulcer_performance_index(run.own.cagr(), run.own.ulcer, run.given[1]),
     ),
     Stat(
         "skew",
@@ -242,7 +242,7 @@ STATS = (
         "omega",
         "ratio",
         "sum of the excess returns above 0 / |sum of those below 0|, over the risk-free rate per bar",
-        lambda run: shape.omega(run.own.returns, *run.rates),
+        lambda run: shape.omega(run.own.returns, *run.rates_of_bar),
     ),
     Stat(
         "tail_ratio",
