@@ -61,6 +61,7 @@ CONFIGS = {
         path = "data/bars.csv"
         symbol = "TEST"
         timeframe = "1h"
+        calendar = "24/7"
         [strategy]
         name = "sma_crossover"
         params = { fast = 3, slow = 8 }
@@ -75,6 +76,7 @@ CONFIGS = {
         path = "data/bars.csv"
         symbol = "TEST"
         timeframe = "1h"
+        calendar = "24/7"
         [strategy]
         entrypoint = "strategies/own.py:steps"
         [execution]
@@ -88,6 +90,7 @@ CONFIGS = {
         path = "data/bars.csv"
         symbol = "TEST"
         timeframe = "1h"
+        calendar = "24/7"
         [strategy]
         name = "buy_and_hold"
         [stats]
@@ -98,6 +101,7 @@ CONFIGS = {
         path = "data/bars.csv"
         symbol = "TEST"
         timeframe = "1h"
+        calendar = "24/7"
         [strategy]
         entrypoint = "strategies/own.py:broken"
     """,

@@ -35,6 +35,11 @@ def daily(bars: int) -> np.ndarray:
     return np.datetime64("2024-01-01", "ns") + np.arange(bars) * np.timedelta64(1, "D")
 
 
+def fortnightly(bars: int) -> np.ndarray:
+    """As many bars over a time that bears a figure a year, from four bars on: 42 days."""
+    return np.datetime64("2024-01-01", "ns") + np.arange(bars) * np.timedelta64(14, "D")
+
+
 def make_trades(
     pnl: list[float] | np.ndarray,
     *,
@@ -73,7 +78,7 @@ no_trades = make_trades([])
 
 
 def compute(equity: np.ndarray, trades: Trades = no_trades, **more: object) -> stats.Stats:
-    arguments = {"timestamp": daily(len(equity)), "position": np.zeros(len(equity)), **more}
+    arguments = {"timestamp": fortnightly(len(equity)), "position": np.zeros(len(equity)), **more}
     rates = {"risk_free_rate": 0.0, "periods_per_year": 365.25}
     return stats.compute(equity=equity, trades=trades, **{**rates, **arguments})
 
@@ -104,13 +109,35 @@ def test_the_unit_of_the_timestamps_does_not_matter() -> None:
     assert stats.years(by_day) == stats.years(by_day.astype("datetime64[ns]")) == 365 / 365.25
 
 
-def test_a_growth_rate_needs_a_day() -> None:
-    minutes = np.datetime64("2024-01-01", "ns") + np.arange(4) * np.timedelta64(1, "m")
-    assert stats.cagr(up_down_up, minutes) == Undefined("less than one day of bars")
+def test_a_growth_rate_needs_a_twelfth_of_a_year() -> None:
+    # 30.4375 days: 10 hours and a half into the 31st day
+    def ends(stamp: str) -> np.ndarray:
+        return np.array(["2024-01-01T00:00", stamp], "M8[ns]")
+
+    assert stats.cagr(up_down_up[:2], ends("2024-01-31T10:29")) == Undefined("less than a twelfth of a year of bars")
+    assert stats.cagr(up_down_up[:2], ends("2024-01-31T10:30")) == pytest.approx(1.1**12 - 1, rel=1e-12)
+
+
+def test_what_is_told_for_a_year_needs_a_twelfth_of_it() -> None:
+    result = compute(up_down_up, mixed_trades, timestamp=daily(4), benchmark_equity=only_gains)
+    short = {key for key, reason in result.reasons.items() if reason == "less than a twelfth of a year of bars"}
+    assert short == {"cagr", "calmar", "ulcer_performance_index", "turnover", "benchmark_cagr"}
 
 
 def test_a_growth_rate_that_no_float_can_hold_is_undefined() -> None:
-    assert stats.cagr(np.array([1e-10, 1e10]), daily(2)) == Undefined("not a finite number")
+    month = np.array(["2024-01-01", "2024-02-01"], "M8[ns]")
+    assert stats.cagr(np.array([1e-15, 1e15]), month) == Undefined("not a finite number")
+
+
+def test_without_a_rate_nothing_is_annualised_by_bars() -> None:
+    result = compute(up_down_up, mixed_trades, periods_per_year=None, benchmark_equity=only_gains)
+    why = "no calendar, and less than a twelfth of a year of bars"
+    assert {key for key, reason in result.reasons.items() if reason == why} == {
+        *("periods_per_year", "volatility", "sharpe", "sortino", "benchmark_sharpe", "alpha", "information_ratio"),
+    }
+    # it is per bar: a risk-free rate of zero is zero for any bar, another needs to know how many make a year
+    assert result["probabilistic_sharpe"] == stats.probabilistic_sharpe(stats.returns(up_down_up), 1.0)
+    assert compute(up_down_up, periods_per_year=None, risk_free_rate=0.01).reasons["probabilistic_sharpe"] == why
 
 
 def test_drawdown_is_measured_from_the_running_peak() -> None:
@@ -470,7 +497,7 @@ def test_a_sum_that_no_float_can_hold_is_no_ratio_of_zero() -> None:
     assert stats.profit_factor(huge) == Undefined("not a finite number")
     assert stats.sharpe(huge, 1) == stats.sortino(huge, 1) == Undefined("not a finite number")
     trade = make_trades([1.0])
-    assert stats.turnover(trade, np.array([1.7e308, 1.7e308]), daily(2)) == Undefined("not a finite number")
+    assert stats.turnover(trade, np.array([1.7e308, 1.7e308]), fortnightly(4)[::3]) == Undefined("not a finite number")
 
 
 def test_nothing_is_ever_minus_zero() -> None:
@@ -518,10 +545,10 @@ def test_compute_agrees_with_the_functions_it_is_made_of() -> None:
     assert result["sortino"] == stats.sortino(growth, 252.0, 0.03)
     assert result["probabilistic_sharpe"] == stats.probabilistic_sharpe(growth, 252.0, 0.03)
     assert result["volatility"] == stats.volatility(growth, 252.0)
-    assert result["cagr"] == stats.cagr(up_down_up, daily(4))
+    assert result["cagr"] == stats.cagr(up_down_up, fortnightly(4))
     assert result["calmar"] == stats.calmar(result["cagr"], result["max_drawdown"])
     assert (result["exposure"], result["periods_per_year"]) == (0.5, 252.0)
-    assert result["turnover"] == stats.turnover(mixed_trades, up_down_up, daily(4))
+    assert result["turnover"] == stats.turnover(mixed_trades, up_down_up, fortnightly(4))
     assert result["omega"] == stats.omega(growth, 252.0, 0.03)
     ulcer = stats.ulcer_index(stats.drawdown(up_down_up))
     assert (result["ulcer_index"], result["time_under_water"]) == (ulcer, 0.5)

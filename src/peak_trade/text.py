@@ -1,11 +1,13 @@
-"""Text that others wrote (names, messages, cells), made fit for a line, a terminal or a file.
+"""Text that others wrote (names, messages, cells), and figures, made fit for a line, a terminal or a file.
 
 Here and nowhere else; what a format needs beyond that (HTML, Markdown, a shell) stands with the format.
 """
 
 from __future__ import annotations
 
-__all__ = ["as_utf8", "escaped", "one_line", "printable"]
+import math
+
+__all__ = ["as_utf8", "escaped", "figure", "one_line", "percentage", "printable"]
 
 
 def escaped(text: str, limit: int | None = None) -> str:
@@ -43,3 +45,27 @@ def as_utf8(text: str) -> str:
     caf\udce9
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def figure(value: float, digits: int = 2, largest: float = 1e15) -> str:
+    """Return a number with thousands set apart; in powers of ten from `largest` on, where no digit says anything.
+
+    >>> figure(1234.567), figure(-1234.567, 0), figure(6.94e180), figure(-2e15)
+    ('1,234.57', '-1,235', '6.9e+180', '-2.0e+15')
+    """
+    if abs(value) < largest or not math.isfinite(value):
+        return f"{value:,.{digits}f}"
+    mantissa, power = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(power):+d}"
+
+
+def percentage(value: float, digits: int = 2) -> str:
+    """Return a fraction as a percentage, in powers of ten from a thousand million on.
+
+    >>> percentage(-0.12345), percentage(1.2e7), percentage(6.94e180), percentage(1e307)
+    ('-12.35 %', '1.2e+9 %', '6.9e+182 %', '1.0e+309 %')
+    """
+    if abs(value) < 1e7:
+        return f"{figure(value * 100, digits)} %"
+    mantissa, power = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(power) + 2:+d} %"

@@ -263,7 +263,7 @@ def test_a_backtest_has_the_numbers_of_a_run_to_the_bit(changed: dict[str, Any],
     tree["strategy"]["params"] = {"fast": 3, "slow": 8} | changed.get("strategy", {}).get("params", {})
     run = make(evidence, tree)
     keywords = {key: value for name in tree if name not in ("data", "strategy") for key, value in tree[name].items()}
-    keywords |= {"calendar": tree["data"].get("calendar", "24/7")}
+    keywords |= {"calendar": tree["data"].get("calendar")}
     made = peak_trade.backtest(bars_of(evidence.root), "sma_crossover", tree["strategy"]["params"], **keywords)
     assert made.stats == run.stats
     assert made.reasons == run.reasons
@@ -290,7 +290,7 @@ def test_a_frame_gives_the_numbers_of_its_file(evidence: Any) -> None:
 def test_a_function_and_an_entrypoint_give_the_numbers_of_the_run(evidence: Any, monkeypatch: Any) -> None:
     monkeypatch.chdir(evidence.root)
     run = peak_trade.open_run(evidence.path("own"))
-    costs = {"fee_bps": 10, "slippage_bps": 5, "allow_short": True, "borrow_rate": 0.5}
+    costs = {"fee_bps": 10, "slippage_bps": 5, "allow_short": True, "borrow_rate": 0.5, "calendar": "24/7"}
     for strategy in (steps, "strategies/own.py:steps"):
         made = peak_trade.backtest(bars_of(evidence.root), strategy, **costs)  # type: ignore[arg-type]
         assert made.stats == run.stats

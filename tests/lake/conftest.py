@@ -34,6 +34,7 @@ CONFIG = """\
 path = "bars.csv"
 symbol = "TEST"
 timeframe = "1d"
+calendar = "24/7"
 source = "made up"
 
 [strategy]

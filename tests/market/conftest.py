@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from peak_trade.market import exchanges
 from peak_trade.market.bars import Bars
 
 Write = Callable[..., Path]
@@ -56,3 +58,15 @@ def hours() -> Callable[..., Bars]:
         return Bars(**values, symbol="TEST", timeframe=timeframe)
 
     return make
+
+
+@pytest.fixture
+def without_exchanges(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let Python find no exchange_calendars, as where the extra `calendars` is not installed."""
+    caches = (exchanges._library, exchanges.facts, exchanges.schedule, exchanges._known)
+    for cached in caches:
+        cached.cache_clear()
+    monkeypatch.setitem(sys.modules, "exchange_calendars", None)
+    yield
+    for cached in caches:
+        cached.cache_clear()

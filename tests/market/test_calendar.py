@@ -10,8 +10,8 @@ import pytest
 
 from peak_trade.errors import InputError
 from peak_trade.market.calendar import CALENDARS, find_calendar
-from peak_trade.market.gaps import count_gaps, gap_assumptions
-from peak_trade.market.holidays import nyse_holidays
+from peak_trade.market.gaps import count_gaps
+from peak_trade.market.holidays import nyse_half_days, nyse_holidays
 from peak_trade.market.rate import periods_per_year
 from peak_trade.market.timeframe import parse_timeframe, spacing, spacing_fits, timeframe_seconds
 
@@ -123,6 +123,15 @@ def test_weekdays_less_holidays_are_the_sessions_of_1999_to_2025() -> None:
     holidays = np.array(nyse_holidays(1999, 2025), "datetime64[D]")
     expected = sessions("XNYS", "1999-01-01", "2025-12-31").astype("datetime64[D]")
     assert (days[np.is_busday(days, holidays=holidays)] == expected).all()
+
+
+def test_new_york_closes_early_on_the_days_of_1999_to_2026() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import exchange_calendars
+
+        calendar = exchange_calendars.get_calendar("XNYS", start="1999-01-01", end="2026-12-31")
+    assert [str(day) for day in nyse_half_days(1999, 2026)] == [str(day.date()) for day in calendar.early_closes]
 
 
 def test_holidays_on_a_weekend_are_observed_as_the_exchange_does() -> None:
@@ -320,18 +329,3 @@ def test_missing_weeks_and_months_are_counted() -> None:
     assert count_gaps(np.delete(every("1w", 10), 4), "1w", "XNYS").missing == 1
     months = (np.datetime64("2020-01") + np.array([0, 1, 2, 5, 6])).astype("datetime64[ns]")
     assert count_gaps(months, "1M", "24/7") == (2, ["2 bars missing after 2020-03-01T00:00:00Z"])
-
-
-@pytest.mark.parametrize(
-    ("calendar", "timeframe", "start", "says"),
-    [
-        ("24/7", "1d", "2024-01-01", []),
-        ("24/5", "1d", "2024-01-01", []),
-        ("XNYS", "1d", "2024-01-01", []),
-        ("XLON", "1h", "2024-01-01", []),
-        ("XLON", "1d", "2024-01-01", ["gaps on XLON are counted by weekdays: its holidays count as gaps"]),
-        ("XNYS", "1d", "1998-12-31", ["gaps on XNYS before 1999 are counted by today's rules for holidays"]),
-    ],
-)
-def test_what_the_count_takes_for_granted_is_said(calendar: str, timeframe: str, start: str, says: list[str]) -> None:
-    assert gap_assumptions(times(start), timeframe, calendar) == says

@@ -28,7 +28,7 @@ HOURS = ["2024-01-01T00", "2024-01-01T01", "2024-01-01T02", "2024-01-01T03"]
 
 
 def load(paths: Any, **options: Any) -> Loaded:
-    return load_bars(paths, **{"symbol": "TEST", "timeframe": "1h", **options})
+    return load_bars(paths, **{"symbol": "TEST", "timeframe": "1h", "calendar": "24/7", **options})
 
 
 def refusal(paths: Any, **options: Any) -> InputError:
@@ -518,11 +518,40 @@ def test_warn_refuses_what_the_engine_cannot_survive(write: Write, good: str, ol
     assert f"in ways that `warn` cannot keep ({rule})" in message
 
 
-def test_gaps_on_an_exchange_whose_holidays_are_unknown_say_how_they_are_counted(write: Write) -> None:
+def test_gaps_on_an_exchange_whose_holidays_are_unknown_say_how_they_are_counted(
+    write: Write, without_exchanges: None
+) -> None:
     text = stamped("2024-01-04", "2024-01-05", "2024-01-09")
     loaded = load(write(text), timeframe="1d", calendar="XLON")
     assert loaded.gaps == (1, ["no bar on 2024-01-08"])
     assert "gaps on XLON are counted by weekdays: its holidays count as gaps" in loaded.assumptions
+
+
+def test_the_holidays_of_an_exchange_are_no_gaps_where_they_are_known(write: Write) -> None:
+    # Good Friday and Easter Monday of 2024; the Wednesday after is missing
+    text = stamped("2024-03-26", "2024-03-27", "2024-03-28", "2024-04-02", "2024-04-04", "2024-04-05")
+    loaded = load(write(text), timeframe="1d", calendar="XLON")
+    assert loaded.gaps == (1, ["no bar on 2024-04-03"])
+    assert loaded.assumptions == ["timestamps carry no zone: read as UTC"]
+
+
+def test_without_a_calendar_the_bars_own_rate_is_assumed_and_said(write: Write) -> None:
+    days = np.arange("2024-01-01", "2024-03-01", dtype="M8[D]")  # 60 bars over 59 days
+    loaded = load(write(stamped(*map(str, days))), timeframe="1d", calendar=None)
+    assert "no calendar is given: a year has 365.25 bars, as many as these bars show" in loaded.assumptions
+    assert (loaded.findings, loaded.gaps.missing) == ([], 0)
+    few = load(write(stamped(*map(str, days[:20]))), timeframe="1d", calendar=None)
+    assert [line for line in few.assumptions if "less than a twelfth of a year of bars can't tell" in line]
+
+
+def test_a_calendar_that_does_not_fit_the_bars_is_a_finding_with_both_rates(write: Write) -> None:
+    days = np.arange("2024-01-01", "2024-07-01", dtype="M8[D]")
+    loaded = load(write(stamped(*map(str, days))), timeframe="1d", calendar="XNYS")
+    [finding] = loaded.findings
+    assert (finding.kind, finding.count) == ("rate", 182)
+    assert "XNYS says 252 bars a year, and the bars show 365.25" in finding.text
+    forced = load(write(stamped(*map(str, days))), timeframe="1d", calendar="24/7", periods_per_year=250.0)
+    assert "stats.periods_per_year says 250 bars a year, and the bars show 365.25" in forced.findings[0].text
 
 
 # Parquet

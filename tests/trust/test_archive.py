@@ -48,7 +48,11 @@ def test_every_run_is_intact_beside_its_data(archived: Archived) -> None:
     pytest.importorskip("pyarrow", reason="trades.parquet is read by the extra lake")
     root, results = archived
     verdicts = list(verify.verify_all(results, None, root=root))
-    assert [(verdict.state, verdict.findings, verdict.unchecked) for verdict in verdicts] == [("intact", [], [])] * 5
+    assert [(verdict.state, verdict.findings) for verdict in verdicts] == [("intact", [])] * 5
+    redefined = {
+        f"stats.json {stat.key}: this version defines it otherwise" for stat in table.STATS if stat.edition > 1
+    }
+    assert {line for verdict in verdicts for line in verdict.unchecked} <= redefined
 
 
 def test_a_later_statistic_changes_nothing_for_them(archived: Archived, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
 
 from peak_trade import stats
+from peak_trade.market import exchanges
 from peak_trade.stats import Stat, table
 from peak_trade.stats.values import Undefined
 from peak_trade.trust import statistics
@@ -42,7 +44,7 @@ def as_of_0_1(evidence: Any) -> None:
 def test_a_manifest_names_the_statistics_and_the_editions_that_it_was_sealed_with(evidence: Any) -> None:
     named = evidence.manifest("own")["predicate"]["results"]["statistics"]
     keys = json.loads((evidence.path("own") / "stats.json").read_bytes()).keys() - {"reasons"}
-    assert named.keys() == keys and set(named.values()) == {1}
+    assert named.keys() == keys and named == {stat.key: stat.edition for stat in stats.STATS}
     assert list(named) == [stat.key for stat in stats.STATS]
 
 
@@ -53,7 +55,12 @@ def test_a_key_more_in_this_version_breaks_no_older_run(
     if older:
         as_of_0_1(evidence)
     have(monkeypatch, LUCK)
-    assert {name: verdict.unchecked for name, verdict in evidence.verdicts().items() if verdict.unchecked} == {}
+    changed = sorted(stat.key for stat in stats.STATS if stat.edition > 1) if older else []
+    unchecked = [f"stats.json {key}: this version defines it otherwise" for key in changed]
+    verdicts = evidence.verdicts()
+    assert {name: verdicts[name].unchecked for name in ("builtin", "own", "plain", "bare")} == dict.fromkeys(
+        ("builtin", "own", "plain", "bare"), unchecked
+    )
     assert evidence.broken() == set()
 
 
@@ -94,9 +101,9 @@ def test_a_key_that_this_version_defines_otherwise_is_named_and_no_pass(
 
 
 def test_another_value_by_the_same_edition_is_found(evidence: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    have(monkeypatch, otherwise("calmar", edition=1))
+    have(monkeypatch, otherwise("profit_factor", edition=1))
     [line] = evidence.findings("own")
-    assert line.startswith("stats.json calmar: expected -1.0, found ")
+    assert line.startswith("stats.json profit_factor: expected -1.0, found ")
 
 
 def test_a_reason_in_words_that_this_version_does_not_know_is_named(evidence: Any) -> None:
@@ -111,10 +118,10 @@ def test_a_reason_in_words_that_this_version_does_not_know_is_named(evidence: An
 
 
 def test_a_reason_for_what_has_a_value_is_found(evidence: Any) -> None:
-    evidence.edit_json("own", "stats.json", lambda written: written["reasons"].update(cagr="there is none"))
+    evidence.edit_json("own", "stats.json", lambda written: written["reasons"].update(total_return="there is none"))
     evidence.forge("own")
     [line] = evidence.findings("own")
-    assert line.startswith("stats.json reasons: expected {") and line.endswith("'cagr': 'there is none'}")
+    assert line.startswith("stats.json reasons: expected {")
 
 
 @pytest.mark.parametrize("older", [False, True])
@@ -135,3 +142,30 @@ def test_what_is_not_what_was_sealed_is_found_all_the_same(
     evidence.edit_json("own", "stats.json", edit)
     evidence.forge("own")
     assert [line for line in evidence.findings("own") if line.startswith(expected)]
+
+
+def test_what_is_annualised_is_held_against_the_rate_that_an_older_run_was_sealed_with(evidence: Any) -> None:
+    as_of_0_1(evidence)
+    evidence.edit_json("own", "stats.json", lambda written: written.update(periods_per_year=252.0))
+    evidence.forge("own")
+    found = {line.partition(":")[0] for line in evidence.findings("own")}
+    assert found == {
+        *(f"stats.json {key}" for key in ("volatility", "sharpe", "sortino", "benchmark_sharpe")),
+        *(f"stats.json {key}" for key in ("alpha", "information_ratio")),
+    }
+
+
+def test_an_exchange_that_is_not_known_here_breaks_no_run(evidence: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (evidence.root / "config" / "own.toml").read_text().replace('"24/7"', '"XWBO"')
+    evidence.run("vienna", text)
+    assert evidence.verdicts()["vienna"].unchecked == []
+    exchanges._library.cache_clear()
+    exchanges.facts.cache_clear()
+    monkeypatch.setitem(sys.modules, "exchange_calendars", None)  # as where the extra `calendars` is not installed
+    verdict = evidence.verdicts()["vienna"]
+    exchanges._library.cache_clear()
+    exchanges.facts.cache_clear()
+    assert verdict.state == "intact"
+    [line] = verdict.unchecked
+    assert line.startswith("stats.json periods_per_year: unknown calendar `XWBO`")
+    assert "just setup calendars" in line

@@ -1,4 +1,4 @@
-"""Which bars are missing."""
+"""Which bars are missing, by a calendar's sessions, or by the days and hours that the bars usually keep."""
 
 from __future__ import annotations
 
@@ -7,15 +7,28 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from peak_trade.market.calendar import NYSE_CALENDARS, Calendar, find_calendar
-from peak_trade.market.holidays import RULES_SINCE, nyse_holidays
+from peak_trade.market import exchanges
+from peak_trade.market.calendar import AROUND, NYSE_CALENDARS, Calendar, find_calendar
+from peak_trade.market.holidays import RULES_SINCE
+from peak_trade.market.sessions import (
+    Sessions,
+    expected_bars,
+    grid_of,
+    has_bar,
+    is_built_in,
+    pauses,
+    rules_suffice,
+    sessions_between,
+    trading_days,
+)
 from peak_trade.market.timeframe import DAY, UNIT_SECONDS, Times, parse_timeframe
 from peak_trade.market.timestamps import iso
+from peak_trade.market.usual import is_around, usual_days, usual_gaps
 
-__all__ = ["Gaps", "count_gaps", "gap_assumptions"]
+__all__ = ["Gaps", "count_gaps", "find_gaps"]
 
 GAPS_SHOWN = 5
-_DAY = np.timedelta64(1, "D")
+_WEEK = np.timedelta64(7, "D")
 
 
 class Gaps(NamedTuple):
@@ -25,65 +38,107 @@ class Gaps(NamedTuple):
     first: list[str]
 
 
-def count_gaps(timestamp: Times, timeframe: str, calendar: str) -> Gaps:
+def count_gaps(timestamp: Times, timeframe: str, calendar: str | None = None) -> Gaps:
     """Count the bars missing between the first and the last (shape (N,), strictly increasing).
 
-    24/7, weeks and months: steps longer than the timeframe. Days on a calendar with sessions: the sessions without a
-    bar, by New York's holidays for XNYS and XNAS and by weekdays elsewhere. Intraday there: long steps within one UTC
-    day, so that nights, weekends and holidays are none, and a lunch break is one.
+    24/7, weeks and months: steps longer than the timeframe. Elsewhere what a session should have and has not: days
+    without a bar, and intraday each bar of its hours, whole sessions included. A bar that no session of at least three
+    has is no gap, where such are a tenth of the session at most: an instrument's own pause.
+    Without a calendar: the bars of the days and hours that are usual among these; see `usual`.
     """
-    found = find_calendar(calendar)
+    return find_gaps(timestamp, timeframe, calendar)[0]
+
+
+def find_gaps(timestamp: Times, timeframe: str, calendar: str | None = None) -> tuple[Gaps, list[str]]:
+    """Return the gaps, as `count_gaps` does, and sentences that say what the count takes for granted."""
     count, unit = parse_timeframe(timeframe)
+    found = find_calendar(calendar) if calendar else None
     if len(timestamp) < 2:
-        return Gaps(0, [])
-    times = timestamp.view(np.int64)
+        return Gaps(0, []), []
     if unit == "M":
-        months = timestamp.astype("datetime64[M]").view(np.int64)
-        return _gaps_of_steps(timestamp, np.diff(months), count)
-    if unit == "d" and found.name != "24/7":
-        return _gaps_of_sessions(timestamp, count, found)
-    steps = np.diff(times)
-    if unit in "smh" and found.name != "24/7":
-        days = times // (DAY * 10**9)
-        steps = np.where(days[1:] == days[:-1], steps, 0)
-    return _gaps_of_steps(timestamp, steps, count * UNIT_SECONDS[unit] * 10**9)
+        months = timestamp.astype("M8[M]").view(np.int64)
+        return _gaps_of_steps(timestamp, np.diff(months), count), []
+    step = count * UNIT_SECONDS[unit]
+    if unit == "w" or (found and found.name == AROUND):
+        return _gaps_of_steps(timestamp, np.diff(timestamp.view(np.int64)), step * 10**9), []
+    if found is None:
+        return _usual(timestamp, step)
+    gaps = _of_calendar(timestamp, step, found, asked=not is_built_in(found))
+    if rules_suffice(found, timestamp[0]):
+        return gaps, []
+    if not exchanges.installed():
+        return gaps, _assumed(found, step)
+    if gaps.missing and is_built_in(found):
+        gaps = _of_calendar(timestamp, step, found, asked=True)
+    return gaps, _beyond(timestamp, found) if gaps.missing else []
 
 
-def gap_assumptions(timestamp: Times, timeframe: str, calendar: str) -> list[str]:
-    """Return what `count_gaps` takes for granted where the calendar's holidays are not known to it."""
-    found = find_calendar(calendar)
-    if parse_timeframe(timeframe)[1] != "d" or found.name in ("24/7", "24/5") or not len(timestamp):
+def _assumed(calendar: Calendar, step: int) -> list[str]:
+    if calendar.name in NYSE_CALENDARS:
+        return [f"gaps on {calendar.name} before {RULES_SINCE} are counted by today's rules for holidays"]
+    half_days = " and half days" if step < DAY else ""
+    return [f"gaps on {calendar.name} are counted by weekdays: its holidays{half_days} count as gaps"]
+
+
+def _beyond(timestamp: Times, calendar: Calendar) -> list[str]:
+    first, last = timestamp[0].astype("M8[D]") - _WEEK, timestamp[-1].astype("M8[D]") + _WEEK
+    known = exchanges.schedule(calendar.name, first, last)
+    if known is None or (known.first <= first + _WEEK and last - _WEEK <= known.last):
         return []
-    if found.name not in NYSE_CALENDARS:
-        return [f"gaps on {found.name} are counted by weekdays: its holidays count as gaps"]
-    if timestamp[0] < np.datetime64(f"{RULES_SINCE}-01-01"):
-        return [f"gaps on {found.name} before {RULES_SINCE} are counted by today's rules for holidays"]
-    return []
+    return [f"holidays of {calendar.name} are known from {known.first} to {known.last}: beyond, they count as gaps"]
 
 
-def _gaps_of_steps(timestamp: Times, steps: npt.NDArray[np.int64], step: int) -> Gaps:
+def _of_calendar(timestamp: Times, step: int, calendar: Calendar, *, asked: bool) -> Gaps:
+    first, last = timestamp[0].astype("M8[D]"), timestamp[-1].astype("M8[D]")
+    sessions = sessions_between(calendar, first - _WEEK, last + _WEEK, asked=asked)
+    if step >= DAY:
+        return _gaps_of_days(timestamp, trading_days(timestamp, calendar.zone, sessions.days), sessions.days, step)
+    return _gaps_in_sessions(timestamp, step, sessions)
+
+
+def _gaps_of_days(timestamp: Times, days: Times, sessions: Times, step: int) -> Gaps:
+    """Count the sessions without a bar, or, of bars of several days, the steps that are longer."""
+    if step > DAY:
+        return _gaps_of_steps(timestamp, np.diff(np.searchsorted(sessions, days)), step // DAY)
+    within = sessions[(days.min() <= sessions) & (sessions <= days.max())]
+    absent = within[~np.isin(within, days)]
+    return Gaps(len(absent), [f"no bar on {day}" for day in absent[:GAPS_SHOWN]])
+
+
+def _gaps_in_sessions(timestamp: Times, step: int, sessions: Sessions) -> Gaps:
+    seconds = timestamp.astype("M8[s]").view(np.int64)
+    grid = grid_of(seconds, sessions, step)
+    expected, places = expected_bars(sessions, grid, seconds[0], seconds[-1])
+    seen = has_bar(expected, seconds, step)
+    paused = pauses(seconds, sessions, grid)
+    return gaps_at(timestamp, expected[~seen & ~np.isin(places, paused)])
+
+
+def _usual(timestamp: Times, step: int) -> tuple[Gaps, list[str]]:
+    how = "no calendar is given: gaps are counted "
+    if is_around(timestamp):
+        gaps = _gaps_of_steps(timestamp, np.diff(timestamp.view(np.int64)), step * 10**9)
+        return gaps, [f"{how}around the clock, as there are bars at weekends"]
+    if step >= DAY:
+        days, expected = usual_days(timestamp)
+        gaps = _gaps_of_days(timestamp, days, expected, step)
+        return gaps, [f"{how}by the days of the week that usually have bars: an exchange's holidays count as gaps"]
+    gaps = gaps_at(timestamp, usual_gaps(timestamp, step))
+    return gaps, [f"{how}by the hours of the week that usually have bars: an exchange's holidays count as gaps"]
+
+
+def gaps_at(timestamp: Times, missing: npt.NDArray[np.int64]) -> Gaps:
+    """Return gaps from the starts of the bars that are missing, in seconds."""
+    after = np.searchsorted(timestamp.astype("M8[s]").view(np.int64), missing) - 1
+    rows, counts = np.unique(after, return_counts=True)
+    first = [f"{_bars(int(count))} after {iso(timestamp[row])}" for row, count in zip(rows, counts, strict=True)]
+    return Gaps(len(missing), first[:GAPS_SHOWN])
+
+
+def _gaps_of_steps(timestamp: Times, steps: npt.NDArray[Any], step: int) -> Gaps:
     missing = np.maximum((steps + step // 2) // step - 1, 0)
     rows = np.flatnonzero(missing)[:GAPS_SHOWN]
     return Gaps(int(missing.sum()), [f"{_bars(missing[row])} after {iso(timestamp[row])}" for row in rows])
-
-
-def _gaps_of_sessions(timestamp: Times, count: int, calendar: Calendar) -> Gaps:
-    days = timestamp.astype("datetime64[D]")
-    weekdays = (days.view(np.int64) + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
-    if (weekdays == 6).any() and not (weekdays == 4).any():
-        # East of Greenwich a session's midnight is the evening before in UTC: Monday's bar is stamped Sunday.
-        days = days + _DAY
-    holidays: npt.NDArray[Any] = np.array([], "datetime64[D]")
-    if calendar.name in NYSE_CALENDARS:
-        first_year, last_year = (int(str(day)[:4]) for day in (days[0], days[-1]))
-        holidays = np.array(nyse_holidays(first_year, last_year), "datetime64[D]")
-    if count > 1:
-        return _gaps_of_steps(timestamp, np.busday_count(days[:-1], days[1:], holidays=holidays), count)
-    span = np.arange(days[0], days[-1] + _DAY)
-    missing = np.is_busday(span, holidays=holidays)
-    missing[(days - days[0]).view(np.int64)] = False
-    absent = span[missing]
-    return Gaps(len(absent), [f"no bar on {day}" for day in absent[:GAPS_SHOWN]])
 
 
 def _bars(count: int) -> str:

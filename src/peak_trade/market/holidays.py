@@ -1,10 +1,10 @@
-"""The holidays of New York, by rule."""
+"""The holidays and half days of New York, by rule."""
 
 from __future__ import annotations
 
 import datetime as dt
 
-__all__ = ["RULES_SINCE", "nyse_holidays"]
+__all__ = ["RULES_SINCE", "nyse_half_days", "nyse_holidays"]
 
 RULES_SINCE = 1999
 
@@ -21,6 +21,7 @@ _SPECIAL_CLOSURES = (
     dt.date(2018, 12, 5),
     dt.date(2025, 1, 9),
 )
+_SPECIAL_HALF_DAYS = (dt.date(1999, 12, 31), dt.date(2002, 7, 5), dt.date(2003, 12, 26))
 
 
 def nyse_holidays(first_year: int, last_year: int) -> list[dt.date]:
@@ -47,6 +48,19 @@ def nyse_holidays(first_year: int, last_year: int) -> list[dt.date]:
         if year >= 2022:
             days.append(_observed(dt.date(year, 6, 19)))
     return sorted(days)
+
+
+def nyse_half_days(first_year: int, last_year: int) -> list[dt.date]:
+    """Return the days on which New York closes at 13:00, from 1999 on as they were.
+
+    The day after Thanksgiving, and a Monday to Thursday that is the 24th of December or the 3rd of July; with three
+    that followed no rule, and one in 2002 that was moved to the Friday after.
+    """
+    days = [day for day in _SPECIAL_HALF_DAYS if first_year <= day.year <= last_year]
+    for year in range(first_year, last_year + 1):
+        days.append(_nth_weekday(year, 11, 3, 4) + dt.timedelta(days=1))
+        days += [day for day in (dt.date(year, 7, 3), dt.date(year, 12, 24)) if day.weekday() < 4]
+    return sorted(set(days) - {dt.date(2002, 7, 3)})
 
 
 def _nth_weekday(year: int, month: int, weekday: int, nth: int) -> dt.date:

@@ -15,7 +15,8 @@ from peak_trade.market.calendar import find_calendar
 from peak_trade.market.contract import FATAL, Violations, check_ohlcv
 from peak_trade.market.files import File, SourceFile, read_file
 from peak_trade.market.findings import Finding
-from peak_trade.market.gaps import Gaps, count_gaps, gap_assumptions
+from peak_trade.market.gaps import Gaps, find_gaps
+from peak_trade.market.rate import rate_assumption, rate_finding
 from peak_trade.market.timeframe import parse_timeframe
 
 __all__ = ["MODES", "Loaded", "load_bars"]
@@ -49,6 +50,7 @@ def load_bars(
     calendar: str | None = None,
     on_violation: str = "reject",
     reading: Reading = DETECTED,
+    periods_per_year: float | None = None,
 ) -> Loaded:
     """Load bars from CSV (also gzipped) or Parquet files and check them against the OHLCV contract.
 
@@ -61,11 +63,13 @@ def load_bars(
     is not later than every row kept before it), and `warn` keeps them, except for time that does not advance and
     prices that are no positive number.
 
+    `periods_per_year` is the rate that is forced where it is, and is held against the bars in place of the calendar's.
+
     Errors: `InputError` for whatever is wrong with the arguments, the files or what they hold.
     """
     parse_timeframe(timeframe)
-    known = calendar or "24/7"
-    find_calendar(known)
+    if calendar is not None:
+        find_calendar(calendar)
     if on_violation not in MODES:
         raise InputError(f"unknown on_violation `{on_violation}`", hint=did_you_mean(on_violation, MODES))
     mapping = {name: str(column) for name, column in reading.columns.items()}
@@ -83,14 +87,16 @@ def load_bars(
     found = check_ohlcv(bars)
     problems = found.lines(_locator(files)) if found else []
     kept = _settle(bars, found, problems, on_violation, files) if found else bars
+    gaps, taken = find_gaps(kept.timestamp, timeframe, calendar)
     return Loaded(
         bars=kept,
         files=[file.source for file in files],
-        assumptions=_merge_assumptions(files) + gap_assumptions(kept.timestamp, timeframe, known),
+        assumptions=[*_merge_assumptions(files), *rate_assumption(kept.timestamp, calendar, periods_per_year), *taken],
         violations=len(found),
         dropped=len(bars) - len(kept),
         problems=problems,
-        gaps=count_gaps(kept.timestamp, timeframe, known),
+        gaps=gaps,
+        findings=rate_finding(kept.timestamp, timeframe, calendar, periods_per_year),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from peak_trade.stats.table import Unit
-from peak_trade.text import printable
+from peak_trade.text import figure, percentage, printable
 
 __all__ = [
     "FENCE",
@@ -80,7 +80,7 @@ def figure_of(value: float | None, unit: Unit) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """Return a number with thousands set apart and a real minus sign."""
-    return _NONE if value is None else _signed(f"{value:,.{digits}f}")
+    return _NONE if value is None else _signed(figure(value, digits))
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -89,7 +89,7 @@ def percent(value: float | None, digits: int = 2) -> str:
     >>> percent(-0.5), percent(0.031, 1)
     ('−50.00 %', '3.1 %')
     """
-    return _NONE if value is None else _signed(f"{value * 100:,.{digits}f}") + " %"
+    return _NONE if value is None else _signed(percentage(value, digits))
 
 
 def money(value: float | None) -> str:
@@ -107,7 +107,7 @@ def counted(count: int, what: str) -> str:
 
 
 def _signed(digits: str) -> str:
-    if not digits.strip("-0.,"):
+    if not digits.strip("-0., %"):
         return digits.lstrip("-")  # what rounds to zero has no sign
     return digits.replace("-", "−")
 

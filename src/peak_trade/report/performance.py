@@ -103,9 +103,11 @@ def rolling_ratios(run: RunFiles) -> str:
     """Sharpe ratio and volatility over a moving window."""
     per_year = run.stats["periods_per_year"]
     changes = run.returns
-    window = window_for(len(run.equity["equity"]), per_year) if len(changes) else None
+    window = window_for(len(run.equity["equity"]), per_year or len(changes)) if len(changes) else None
     if window is None:
         return "<p>There are too few returns for a moving window.</p>"
+    if per_year is None:
+        return "<p>Nothing tells how many bars make a year, so nothing is annualised.</p>"
     rate = run.config.get("stats", {}).get("risk_free_rate", 0.0)
     sharpe, volatility = rolling(changes, window, per_year, rate)
     x = svg.x_of(run.equity["timestamp"])[window:]

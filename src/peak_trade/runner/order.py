@@ -98,6 +98,7 @@ def _load_bars(source: Source, root: Path) -> ohlcv.Loaded:
         calendar=data.calendar,
         on_violation=data.on_violation,
         reading=data,
+        periods_per_year=source.config.stats.periods_per_year,
     )
     bars = loaded.bars
     for column in (bars.timestamp, bars.open, bars.high, bars.low, bars.close, bars.volume):

@@ -28,7 +28,7 @@ def trade(bars: Bars, target: npt.NDArray[np.float64], config: Config) -> tuple[
 def figures(bars: Bars, result: engine.Result, benchmark: Floats | None, config: Config) -> stats.Stats:
     """Return every statistic, annualised as config and calendar say."""
     per_year = config.stats.periods_per_year or rate.periods_per_year(
-        bars.timestamp, config.data.timeframe, config.data.calendar or "24/7"
+        bars.timestamp, config.data.timeframe, config.data.calendar
     )
     return stats.compute(
         bars.timestamp,

@@ -14,7 +14,7 @@ from peak_trade.errors import RunError
 from peak_trade.evidence.ledger import ENDED, REMOVED, STARTED
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import read_manifest, unfinished
-from peak_trade.text import printable
+from peak_trade.text import figure, percentage, printable
 
 __all__ = ["Row", "aligned", "as_table", "describe", "distinct", "readable_size", "rows", "summary"]
 
@@ -146,7 +146,7 @@ def percent(value: Any) -> str:
     >>> percent(0.12345), percent(None)
     ('12.35 %', '–')
     """
-    return f"{value * 100:,.2f} %" if isinstance(value, float | int) else "–"
+    return percentage(value) if isinstance(value, float | int) else "–"
 
 
 def number(value: Any) -> str:
@@ -155,7 +155,7 @@ def number(value: Any) -> str:
     >>> number(1234.567), number(None)
     ('1,234.57', '–')
     """
-    return f"{value:,.2f}" if isinstance(value, float | int) else "–"
+    return figure(value) if isinstance(value, float | int) else "–"
 
 
 def readable_size(number: float) -> str:

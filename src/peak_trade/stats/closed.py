@@ -151,7 +151,7 @@ def turnover(trades: Trades, equity: Floats, timestamp: Times) -> float:
     """How often a year the account is traded: the notional of every entry and exit over mean equity and years.
 
     Formula: sum(quantity (entry_price + exit_price)) / mean(equity) / years. Both sides count: a round trip
-    of the whole account is about 2. Undefined under one day.
+    of the whole account is about 2. Undefined under a twelfth of a year.
     """
     elapsed = years_to_annualise(timestamp)
     mean = finite(equity.mean())

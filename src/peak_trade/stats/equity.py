@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from peak_trade.market.rate import SHORTEST_YEARS
 from peak_trade.stats.values import Floats, NoValueError, Times, need, or_undefined
 
 __all__ = [
@@ -83,8 +84,8 @@ def years(timestamp: Times) -> float:
 def years_to_annualise(timestamp: Times) -> float:
     """Return `years`, or raise `NoValueError` where they are too short to say anything about a year."""
     elapsed = need(years(timestamp))
-    if timestamp[-1] - timestamp[0] < DAY:
-        raise NoValueError("less than one day of bars")
+    if elapsed < SHORTEST_YEARS:
+        raise NoValueError("less than a twelfth of a year of bars")
     return elapsed
 
 
@@ -92,7 +93,7 @@ def years_to_annualise(timestamp: Times) -> float:
 def cagr(equity: Floats, timestamp: Times) -> float:
     """Compound annual growth rate: the constant yearly rate that leads from the first equity to the last.
 
-    Formula: (equity[-1] / equity[0]) ** (1 / years) - 1, with `years` as elapsed. Undefined under one day.
+    Formula: (equity[-1] / equity[0]) ** (1 / years) - 1, with `years` as elapsed. Undefined under a twelfth of a year.
     Libraries that count bars instead (empyrical, quantstats: number of returns / periods per year) agree
     only where no bar is missing and the year has as many bars as they assume; ffn takes elapsed time, as here.
 

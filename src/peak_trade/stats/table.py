@@ -68,13 +68,26 @@ class Curve:
 
 
 class Inputs(NamedTuple):
-    """What the statistics of one run are worked out from; `rates` are periods_per_year and risk_free_rate."""
+    """What the statistics of one run are worked out from; `given` are periods_per_year and risk_free_rate."""
 
     own: Curve
     position: Floats
     trades: Trades
-    rates: tuple[float, float]
+    given: tuple[float | None, float]
     market: Curve | None
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """What annualises: bars a year, and the risk-free rate."""
+        bars, rate = self.given
+        if bars is None:
+            raise NoValueError("no calendar, and less than a twelfth of a year of bars")
+        return bars, rate
+
+    @property
+    def rates_of_bar(self) -> tuple[float, float]:
+        """The same, for what needs them for a rate per bar only: none needs bars a year to be none."""
+        return self.rates if self.given[1] else (self.given[0] or 1.0, 0.0)
 
     @property
     def benchmark(self) -> Curve:
@@ -131,8 +144,9 @@ STATS = (
     Stat(
         "periods_per_year",
         "per year",
-        "bars in a year, by the bars' frequency and the declared calendar; what is annualised uses it",
+        "bars in a year, by the calendar, or as the bars show it where none is given; what is annualised uses it",
         lambda run: run.rates[0],
+        edition=2,
     ),
     Stat("initial_equity", "quote", "equity at the first close", lambda run: run.own.at(0)),
     Stat("final_equity", "quote", "equity at the last close", lambda run: run.own.at(-1)),
@@ -143,6 +157,7 @@ STATS = (
         "fraction",
         "compound annual growth rate: (final_equity / initial_equity) ** (1 / years) - 1",
         lambda run: run.own.cagr(),
+        edition=2,
     ),
     Stat(
         "volatility",
@@ -167,6 +182,7 @@ STATS = (
         "ratio",
         "cagr / |max_drawdown|",
         lambda run: curve.calmar(run.own.cagr(), run.own.max_drawdown()),
+        edition=2,
     ),
     Stat(
         "max_drawdown",
@@ -196,7 +212,7 @@ STATS = (
         "ulcer_performance_index",
         "ratio",
         "(cagr - risk-free rate a year) / ulcer_index; also called the Martin ratio",
-        lambda run: water.ulcer_performance_index(run.own.cagr(), run.own.ulcer, run.rates[1]),
+        lambda run: water.ulcer_performance_index(run.own.cagr(), run.own.ulcer, run.given[1]),
     ),
     Stat(
         "skew",
@@ -226,7 +242,7 @@ STATS = (
         "omega",
         "ratio",
         "sum of the excess returns above 0 / |sum of those below 0|, over the risk-free rate per bar",
-        lambda run: shape.omega(run.own.returns, *run.rates),
+        lambda run: shape.omega(run.own.returns, *run.rates_of_bar),
     ),
     Stat(
         "tail_ratio",
@@ -260,7 +276,7 @@ STATS = (
         "probabilistic_sharpe",
         "probability",
         "probability that the true Sharpe ratio is above 0, given the count, skew and kurtosis of the returns",
-        lambda run: spread.probabilistic_sharpe(run.own.returns, *run.rates),
+        lambda run: spread.probabilistic_sharpe(run.own.returns, *run.rates_of_bar),
     ),
     Stat(
         "exposure",
@@ -273,6 +289,7 @@ STATS = (
         "per year",
         "notional of all entries and exits / mean equity / years",
         lambda run: closed.turnover(run.trades, run.own.equity, run.own.timestamp),
+        edition=2,
     ),
     Stat("trades", "count", "closed trades", lambda run: len(run.trades)),
     Stat("win_rate", "fraction", "trades with pnl > 0 / trades", lambda run: closed.win_rate(run.trades.pnl)),
@@ -358,7 +375,13 @@ STATS = (
         "total_return of the benchmark's equity",
         lambda run: run.benchmark.total_return(),
     ),
-    Stat("benchmark_cagr", "fraction", "cagr of the benchmark's equity", lambda run: run.benchmark.cagr()),
+    Stat(
+        "benchmark_cagr",
+        "fraction",
+        "cagr of the benchmark's equity",
+        lambda run: run.benchmark.cagr(),
+        edition=2,
+    ),
     Stat(
         "benchmark_sharpe",
         "ratio",
@@ -429,13 +452,14 @@ def compute(
     trades: Trades,
     *,
     risk_free_rate: float,
-    periods_per_year: float,
+    periods_per_year: float | None,
     benchmark_equity: Floats | None = None,
 ) -> Stats:
     """Work out every statistic of `STATS`: a finite number each, or None with a reason.
 
     `timestamp` (datetime64, increasing), `equity` (quote currency, at each close), `position` (0 when flat)
-    and `benchmark_equity` have shape (N,); `risk_free_rate` is a fraction per year.
+    and `benchmark_equity` have shape (N,); `risk_free_rate` is a fraction per year, `periods_per_year` None where
+    nothing tells it: what is annualised by bars is None then.
     Raises `InputError` where the shapes differ, equity is not finite, or a rate is out of its range.
     """
     for name, column in (("equity", equity), ("position", position), ("benchmark equity", benchmark_equity)):
@@ -443,12 +467,12 @@ def compute(
             raise InputError(f"{name} has shape {column.shape}, and timestamp {timestamp.shape}")
         if column is not None and not np.isfinite(column).all():
             raise InputError(f"{name} is not finite at bar {int(np.argmin(np.isfinite(column)))}")
-    spread.check_rates(risk_free_rate, periods_per_year)
+    spread.check_rates(risk_free_rate, 1.0 if periods_per_year is None else periods_per_year)
     run = Inputs(
         own=Curve(equity, timestamp),
         position=position,
         trades=trades,
-        rates=(float(periods_per_year), float(risk_free_rate)),
+        given=(None if periods_per_year is None else float(periods_per_year), float(risk_free_rate)),
         market=None if benchmark_equity is None else Curve(benchmark_equity, timestamp),
     )
     results = {stat.key: _work_out(stat, run) for stat in STATS}

@@ -24,7 +24,8 @@ from peak_trade.errors import InputError
 from peak_trade.evidence import manifest, tables
 from peak_trade.evidence.ledger import Entry, History
 from peak_trade.evidence.run_dir import ERROR
-from peak_trade.market import fingerprint, ohlcv, rate
+from peak_trade.market import fingerprint, ohlcv
+from peak_trade.market import rate as rates
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
 from peak_trade.trust import excursions, money, statistics
@@ -86,7 +87,8 @@ def _check_sealed(
         verdict.skip(f"{name} and stats.json", f"{error}; hint: just setup lake")
         return
     verdict.compare(name, results["trades_digest"], tables.trades_digest(trades), "values digest ")
-    statistics.check(verdict, contents["stats.json"], results, _figures(config, equity, benchmark, trades))
+    rate = _rate(verdict, contents["stats.json"], results, config, equity)
+    statistics.check(verdict, contents["stats.json"], results, _figures(config, rate, equity, benchmark, trades))
     money.check(verdict, name, config, equity, trades, close)
     excursions.check(verdict, name, trades, equity["timestamp"], bars, close)
 
@@ -158,18 +160,41 @@ def _keys(file: bytes) -> set[str]:
     return {f"{section}.{key}" for section, values in tree.items() if isinstance(values, dict) for key in values}
 
 
-def _figures(config: Config, equity: dict[str, Any], benchmark: dict[str, Any] | None, trades: Trades) -> stats.Stats:
+def _rate(
+    verdict: Verdict, content: bytes, results: dict[str, Any], config: Config, equity: dict[str, Any]
+) -> float | None:
+    """Return how many bars a year annualise: worked out again, or as sealed where it is of another rule.
+
+    What is annualised is held against it either way.
+    """
+    if config.stats.periods_per_year:
+        return config.stats.periods_per_year
+    written = msgspec.json.decode(content).get("periods_per_year")
+    sealed = float(written) if isinstance(written, float | int) and written > 0 else None
+    if not statistics.is_of_this_rule("periods_per_year", results):
+        return sealed
+    try:
+        return rates.periods_per_year(equity["timestamp"], config.data.timeframe, config.data.calendar)
+    except InputError as error:  # an exchange that only an extra knows
+        verdict.skip("stats.json periods_per_year", f"{error.message}; {error.hint}")
+        return sealed
+
+
+def _figures(
+    config: Config,
+    rate: float | None,
+    equity: dict[str, Any],
+    benchmark: dict[str, Any] | None,
+    trades: Trades,
+) -> stats.Stats:
     """Work every statistic out again, as the run did."""
-    per_year = config.stats.periods_per_year or rate.periods_per_year(
-        equity["timestamp"], config.data.timeframe, config.data.calendar or "24/7"
-    )
     return stats.compute(
         equity["timestamp"],
         equity["equity"],
         equity["position"],
         trades,
         risk_free_rate=config.stats.risk_free_rate,
-        periods_per_year=per_year,
+        periods_per_year=rate,
         benchmark_equity=benchmark["equity"] if benchmark else None,
     )
 
@@ -228,14 +253,14 @@ def _stamps(where: str) -> tuple[tuple[str, int, int], ...]:
 def _fingerprint(where: str, section: bytes, stamps: tuple[tuple[str, int, int], ...]) -> tuple[dict[str, Any], Bars]:
     """Return a data section's bars and their fingerprint; many runs share one.
 
-    `section` is the data section as JSON; `stamps` tell when a file has changed.
+    `section` is the data section as JSON; `stamps` tell when a file has changed. No calendar is asked for:
+    it makes no difference to the bars, and the extra that knows it may be absent.
     """
     data = msgspec.json.decode(section, type=Data)
     loaded = ohlcv.load_bars(
         where,
         symbol=data.symbol,
         timeframe=data.timeframe,
-        calendar=data.calendar,
         on_violation=data.on_violation,
         reading=data,
     )

@@ -16,7 +16,7 @@ from peak_trade import stats
 from peak_trade.evidence import manifest
 from peak_trade.trust.verdict import Verdict
 
-__all__ = ["check"]
+__all__ = ["check", "is_of_this_rule"]
 
 _CLOSE = 1e-9  # relative: what another processor's summation may change
 _SMALL = 1e-3  # below this, what is left of a sum that cancels out is rounding
@@ -57,6 +57,11 @@ def check(verdict: Verdict, content: bytes, results: dict[str, Any], figures: st
     _check_reasons(verdict, found, {key: reason for key, reason in figures.reasons.items() if key in confirmed})
     for key, value in results["summary"].items():
         verdict.compare(f"{manifest.NAME} summary {key}", written.get(key), value)
+
+
+def is_of_this_rule(key: str, results: dict[str, Any]) -> bool:
+    """Tell whether a run was sealed with a statistic of the edition that this version works out."""
+    return bool(results.get("statistics", _OF_0_1).get(key) == stats.editions()[key])
 
 
 def _check_reasons(verdict: Verdict, found: dict[str, Any], expected: dict[str, str]) -> None:

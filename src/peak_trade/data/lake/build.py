@@ -358,7 +358,7 @@ class _Build:
         if fingerprint(loaded.bars)["digest"] != digest:
             raise RunError(f"{data['path']} has changed since the run")
         tables, ingested = ingest.merge(
-            self.writer, self.tables, loaded.bars, source=data["source"], calendar=data["calendar"] or "24/7"
+            self.writer, self.tables, loaded.bars, source=data["source"], calendar=data["calendar"]
         )
         self.tables = tables
         return ingested

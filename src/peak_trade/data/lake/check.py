@@ -164,7 +164,7 @@ class _Check:
             gaps = count_gaps(ordered.view("M8[us]").astype("M8[ns]"), timeframe, calendar)
             if gaps.missing:
                 self.checked.gaps.append(
-                    f"{symbol} {timeframe}{f' of {source}' if source else ''} on {calendar}: "
+                    f"{symbol} {timeframe}{f' of {source}' if source else ''}{f' on {calendar}' if calendar else ''}: "
                     f"{gaps.missing:,} bars missing ({', '.join(gaps.first)})"
                 )
 

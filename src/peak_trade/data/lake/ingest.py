@@ -79,7 +79,7 @@ def ingest_files(
     loaded = load_bars(
         paths, symbol=symbol, timeframe=timeframe, calendar=calendar, on_violation=on_violation, reading=reading
     )
-    done = ingest_bars(lake, loaded.bars, source=source, calendar=calendar or "24/7", waiting=waiting)
+    done = ingest_bars(lake, loaded.bars, source=source, calendar=calendar, waiting=waiting)
     done.assumptions = loaded.assumptions
     return done
 
@@ -89,7 +89,7 @@ def ingest_bars(
     bars: Bars,
     *,
     source: str,
-    calendar: str = "24/7",
+    calendar: str | None = None,
     waiting: Callable[[], None] = lambda: None,
     grace_s: float = GRACE_S,
 ) -> Ingested:
@@ -110,7 +110,7 @@ def ingest_bars(
 
 
 def merge(
-    writer: Writer, tables: dict[str, Live], bars: Bars, *, source: str, calendar: str
+    writer: Writer, tables: dict[str, Live], bars: Bars, *, source: str, calendar: str | None
 ) -> tuple[dict[str, Live], Ingested]:
     """Return `tables` with the bars in them, their files written and not yet published, and what came of the bars."""
     _check(bars, calendar)
@@ -138,9 +138,10 @@ def merge(
     return tables, done
 
 
-def _check(bars: Bars, calendar: str) -> None:
+def _check(bars: Bars, calendar: str | None) -> None:
     parse_timeframe(bars.timeframe)
-    find_calendar(calendar)
+    if calendar is not None:
+        find_calendar(calendar)
     if not bars.symbol or bars.symbol in (".", ".."):
         raise InputError(f"the symbol {bars.symbol!r} can't name a partition", hint="--symbol BTCUSDT")
     if found := check_ohlcv(bars):
@@ -235,7 +236,7 @@ def _with(table: Any, name: str, column: Any) -> Any:
 
 
 def _by_year(
-    micros: npt.NDArray[np.int64], bars: Bars, rows: Any, series: Mapping[str, str], calendar: str, now: datetime
+    micros: npt.NDArray[np.int64], bars: Bars, rows: Any, series: Mapping[str, str], calendar: str | None, now: datetime
 ) -> list[tuple[Mapping[str, str], Any]]:
     """Return bars as Arrow tables, one for each year: the bars are in order of time."""
     values = {name: getattr(bars, name)[rows] for name in _VALUES}
@@ -262,7 +263,9 @@ def _by_year(
     return pieces
 
 
-def _constant(text: str, length: int) -> Any:
+def _constant(text: str | None, length: int) -> Any:
+    if text is None:
+        return pa.DictionaryArray.from_arrays(pa.nulls(length, pa.int32()), pa.array([], pa.string()))
     return pa.DictionaryArray.from_arrays(parts.from_numpy(np.zeros(length, np.int32), pa.int32()), pa.array([text]))
 
 

@@ -56,7 +56,7 @@ _BAR = (
     *(Column(name, "float", f"{name} in quote currency") for name in ("open", "high", "low", "close")),
     Column("volume", "float", "volume, as the source counts it"),
     Column("source", "text", "where the bars come from, in the words of who ingested them; part of a bar's identity"),
-    Column("calendar", "text", "24/7 or the exchange against which gaps are counted"),
+    Column("calendar", "text", "24/7 or the exchange against which gaps are counted, null where none was given"),
     Column("revision", "integer", "how often the bar's values have changed: 0 as first seen"),
     Column("recorded_at", "time", "when these values came into the lake"),
 )

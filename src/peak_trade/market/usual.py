@@ -1,0 +1,120 @@
+"""The days and hours that bars usually keep, where no calendar says which."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from peak_trade.errors import InputError
+from peak_trade.market.timeframe import DAY, Times
+from peak_trade.market.zones import local_seconds
+
+__all__ = ["is_around", "usual_days", "usual_gaps"]
+
+Seconds = npt.NDArray[np.int64]
+
+WEEK = 7 * DAY
+CLOCKS = ("UTC", "America/New_York", "Europe/London", "Australia/Sydney")
+"""The ways in which clocks are moved: whose hours are the fewest is the clock that bars keep."""
+_FEW_WEEKS = 3
+_SHORT = 1800  # no market pauses for less than half an hour
+_MONDAY = 4 * DAY  # 1970-01-05
+
+
+def is_around(timestamp: Times) -> bool:
+    """Tell whether bars trade at weekends: on at least half of the Saturdays and of the Sundays between them."""
+    days = np.unique(timestamp.astype("M8[D]"))
+    return all(2 * _share(days, weekday) >= 1 for weekday in (5, 6))
+
+
+def _share(days: Times, weekday: int) -> float:
+    """Return on which share of a weekday there are bars; 0 where no such day is between the first and the last."""
+    span = np.arange(days[0], days[-1] + np.timedelta64(1, "D"))
+    of = int((_weekday(span) == weekday).sum())
+    return int((_weekday(days) == weekday).sum()) / of if of else 0.0
+
+
+def _weekday(days: Times) -> npt.NDArray[np.int64]:
+    return (days.astype("M8[D]").view(np.int64) + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
+
+
+def _clock(timestamp: Times, step: int) -> Seconds:
+    """Return the bars' times on the clock on which they keep the fewest times of the week, in seconds."""
+    seconds = timestamp.astype("M8[s]").view(np.int64)
+    best, fewest = seconds, _times_of_week(seconds, step)
+    for zone in CLOCKS[1:]:
+        try:
+            local = local_seconds(zone, seconds)
+        except InputError:  # a machine without time zones: UTC will do
+            break
+        if (kept := _times_of_week(local, step)) < fewest:
+            best, fewest = local, kept
+    return best
+
+
+def _times_of_week(seconds: Seconds, step: int) -> int:
+    return len(np.unique(seconds % WEEK // step))
+
+
+def usual_days(timestamp: Times) -> tuple[Times, Times]:
+    """Return the day of each daily bar, and the days from first to last that usually have one, as M8[D].
+
+    A weekday is usual where at least half of them have a bar; in less than three weeks, Monday to Friday are.
+    """
+    days = (_clock(timestamp, DAY) // DAY).view("M8[D]")
+    span = np.arange(days[0], days[-1] + np.timedelta64(1, "D"))
+    shares = [_share(np.unique(days), weekday) for weekday in range(7)]
+    usual = [share >= 0.5 for share in shares] if len(span) >= 7 * _FEW_WEEKS else [weekday < 5 for weekday in range(7)]
+    return days, span[np.array(usual)[_weekday(span)]]
+
+
+def usual_gaps(timestamp: Times, step: int) -> Seconds:
+    """Return the starts, in seconds of UTC, of the intraday bars that are usual and missing.
+
+    A time of the week is usual where at least half of the weeks have a bar then. In less than three weeks, a time of
+    the day is, where at least half of the days with bars have one, or where it is less than half an hour from one that
+    is; of each day, from its first bar to its last.
+    """
+    local = _clock(timestamp, step)
+    phase = int(np.bincount(local % step).argmax()) if step <= DAY else 0
+    slots = np.unique((local - phase) // step)
+    span = np.arange(slots[0], slots[-1] + 1)
+    starts = span * step + phase
+    have = np.isin(span, slots)
+    if starts[-1] - starts[0] >= _FEW_WEEKS * WEEK and WEEK % step == 0:
+        time = (starts - _MONDAY) % WEEK // step
+        usual = _often(time, have, WEEK // step, np.bincount(time, minlength=WEEK // step))[time]
+    else:
+        day = starts // DAY
+        filled = np.unique(day[have])
+        time = starts % DAY // step
+        often = _often(time, have, DAY // step + 1, np.full(DAY // step + 1, len(filled)))
+        edges = [np.flatnonzero(have & (day == one))[[0, -1]] for one in filled]
+        within = np.zeros(len(span), bool)
+        for first, last in edges:
+            within[first : last + 1] = True
+        usual = _close_up(often, _SHORT // step)[time] & within
+    missing = np.flatnonzero(usual & ~have)
+    # back to UTC: as far from the bar before it as on the bars' own clock
+    before = np.searchsorted(local, starts[missing], side="right") - 1
+    instants: Seconds = timestamp.astype("M8[s]").view(np.int64)
+    starting: Seconds = instants[before] + starts[missing] - local[before]
+    return starting
+
+
+def _often(
+    time: Seconds, have: npt.NDArray[np.bool_], times: int, possible: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    return 2 * np.bincount(time[have], minlength=times) >= np.maximum(possible, 1)
+
+
+def _close_up(often: npt.NDArray[np.bool_], shortest: int) -> npt.NDArray[np.bool_]:
+    """Return which times are usual, those between included where they are too few for a pause."""
+    places = np.flatnonzero(often)
+    closed = often.copy()
+    for start, end in pairwise(places.tolist()):
+        if end - start - 1 < shortest:
+            closed[start:end] = True
+    return closed
