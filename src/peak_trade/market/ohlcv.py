@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
 from peak_trade.config import DETECTED, Reading
 from peak_trade.errors import InputError, did_you_mean
+from peak_trade.market import findings
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.calendar import find_calendar
 from peak_trade.market.contract import FATAL, Violations, check_ohlcv
 from peak_trade.market.files import File, SourceFile, read_file
-from peak_trade.market.findings import Finding
+from peak_trade.market.findings import Finding, Indices, Place
 from peak_trade.market.gaps import Gaps, count_gaps, gap_assumptions
 from peak_trade.market.timeframe import parse_timeframe
 
@@ -49,6 +50,7 @@ def load_bars(
     calendar: str | None = None,
     on_violation: str = "reject",
     reading: Reading = DETECTED,
+    now: np.datetime64 | None = None,
 ) -> Loaded:
     """Load bars from CSV (also gzipped) or Parquet files and check them against the OHLCV contract.
 
@@ -60,6 +62,8 @@ def load_bars(
     `on_violation`: `reject` refuses the data, `drop-rows` leaves out the rows at fault (a row out of order is one that
     is not later than every row kept before it), and `warn` keeps them, except for time that does not advance and
     prices that are no positive number.
+
+    `now` is the time against which bars are unfinished or lie in the future: the clock's where it is not given.
 
     Errors: `InputError` for whatever is wrong with the arguments, the files or what they hold.
     """
@@ -81,8 +85,17 @@ def load_bars(
     }
     bars = Bars(**table, symbol=symbol, timeframe=timeframe)
     found = check_ohlcv(bars)
-    problems = found.lines(_locator(files)) if found else []
-    kept = _settle(bars, found, problems, on_violation, files) if found else bars
+    place = _placer(files)
+    problems = found.lines(lambda row: "{} row {}".format(*place(row))) if found else []
+    kept, stay, said = bars, None, list[Finding]()
+    if found:
+        stay = _settle(bars, found, problems, on_violation, files)
+        if stay is None:
+            said.append(findings.kept(bars, found, place))
+        else:
+            kept = _only(bars, stay)
+            said.append(findings.dropped(bars, stay, found, place))
+    gaps = count_gaps(kept.timestamp, timeframe, known)
     return Loaded(
         bars=kept,
         files=[file.source for file in files],
@@ -90,7 +103,8 @@ def load_bars(
         violations=len(found),
         dropped=len(bars) - len(kept),
         problems=problems,
-        gaps=count_gaps(kept.timestamp, timeframe, known),
+        gaps=gaps,
+        findings=said + findings.check(kept, gaps, calendar=calendar, at=now, place=_within(place, stay)),
     )
 
 
@@ -113,20 +127,25 @@ def _find_files(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     return found
 
 
-def _locator(files: Sequence[File]) -> Callable[[int], str]:
-    """Return a function that names the file and row of a bar."""
+def _placer(files: Sequence[File]) -> Place:
+    """Return a function that tells the file and the row of a bar."""
     ends = np.cumsum([len(file.rows) for file in files])
 
-    def locate(row: int) -> str:
+    def place(row: int) -> tuple[str, int]:
         at = int(np.searchsorted(ends, row, side="right"))
         file = files[at]
-        return f"{file.source.path} row {file.rows[row - ends[at] + len(file.rows)]}"
+        return file.source.path, int(file.rows[row - ends[at] + len(file.rows)])
 
-    return locate
+    return place
 
 
-def _settle(bars: Bars, found: Violations, problems: list[str], mode: str, files: Sequence[File]) -> Bars:
-    """Return the bars that the mode lets through; errors: `InputError` with the violations."""
+def _within(place: Place, stay: Indices | None) -> Place:
+    """Return where a bar of those that stay is, None being all."""
+    return place if stay is None else lambda row: place(int(stay[row]))
+
+
+def _settle(bars: Bars, found: Violations, problems: list[str], mode: str, files: Sequence[File]) -> Indices | None:
+    """Return which rows the mode lets through, None for all; errors: `InputError` with the violations."""
     shown = "".join(f"\n  {line}" for line in problems)
     count = f"{len(found):,} violation{'s' if len(found) > 1 else ''}"
     if len(bars) > 1 and (np.diff(bars.timestamp.view(np.int64)) < 0).all():
@@ -137,31 +156,35 @@ def _settle(bars: Bars, found: Violations, problems: list[str], mode: str, files
                 f"the bars break the contract in ways that `warn` cannot keep ({', '.join(fatal)}), {count}:{shown}",
                 hint='mend the rows, or set on_violation = "drop-rows"',
             )
-        return bars
+        return None
     if mode == "reject":
         raise InputError(
             f"the bars break the contract, {count}:{shown}",
             hint='mend the rows, or set on_violation = "drop-rows" or "warn" under [data]',
         )
-    kept = _drop_rows(bars, found)
-    if len(bars) > 2 * len(kept):
+    stay = _rows_to_keep(bars, found)
+    if len(bars) > 2 * len(stay):
         raise InputError(
-            f"drop-rows would leave {len(kept):,} of {len(bars):,} rows, {count}:{shown}", hint="mend the file"
+            f"drop-rows would leave {len(stay):,} of {len(bars):,} rows, {count}:{shown}", hint="mend the file"
         )
-    if left := check_ohlcv(kept):
+    if left := check_ohlcv(_only(bars, stay)):
         lines = "".join(f"\n  {line}" for line in left.lines())
         raise InputError(f"dropping rows does not mend the bars:{lines}", hint="declare the timeframe the bars have")
-    return kept
+    return stay
 
 
-def _drop_rows(bars: Bars, found: Violations) -> Bars:
+def _rows_to_keep(bars: Bars, found: Violations) -> Indices:
     """Leave out the rows broken in themselves, then each that is not later than every row kept before it."""
     kept = np.flatnonzero(~found.rows)
     times = bars.timestamp.view(np.int64)[kept]
     if len(kept) > 1:
         latest = np.maximum.accumulate(times)
         kept = kept[np.concatenate(([True], times[1:] > latest[:-1]))]
-    columns = {name: getattr(bars, name)[kept] for name in COLUMNS}
+    return kept
+
+
+def _only(bars: Bars, rows: Indices) -> Bars:
+    columns = {name: getattr(bars, name)[rows] for name in COLUMNS}
     return Bars(**columns, symbol=bars.symbol, timeframe=bars.timeframe)
 
 
