@@ -40,8 +40,9 @@ ROWS = 1000  # rows of a finding that are kept, at most
 SECOND, HOUR = 10**9, 3600 * 10**9
 DAY = 24 * HOUR
 IN_A_ROW, IN_A_ROW_WITHOUT_VOLUME = 3, 10
-PLAUSIBLE = 10  # median true ranges, times the root of the bars' distance
+PLAUSIBLE = 10  # median true ranges, times the root of the bars' distance; a range is some 1.6 standard deviations
 SMALLEST_RANGE = 1e-3  # a median range below this counts as this: prices in few digits
+NEAR = 10
 SAMPLE = 4096  # bars that the median range is taken from, at most
 SPLITS = np.array([1.5, *range(2, 11), 15, 20, 25, 30, 40, 50, 100])
 SPLIT_WITHIN = 0.04  # of a split's ratio, in logarithms: what the price moved besides
@@ -103,7 +104,8 @@ def check(
     found = _Found(bars, place)
     if gaps.missing:
         share = gaps.missing / (gaps.missing + len(bars))
-        text = f"{_count(gaps.missing, 'bar is', 'bars are')} missing, {share:.1%} of those due: {gaps.first[0]}"
+        what = _count(gaps.missing, "bar is", "bars are")
+        text = f"{what} missing, {100 * share:.1f} % of those due: first, {gaps.first[0]}"
         found.add("gaps", gaps.missing, text, rows=[{"why": why} for why in gaps.first])
     times = bars.timestamp.view(np.int64)
     step = timeframe_seconds(bars.timeframe) * SECOND
@@ -297,10 +299,10 @@ def _find_filled(found: _Found) -> None:
     starts, stops = starts[long], stops[long]
     if not len(starts):
         return
-    count = int((stops - starts).sum())
+    count, runs = int((stops - starts).sum()), _count(len(starts), "run", "runs")
     text = (
-        f"{count:,} bars ({count / len(bars):.1%}) look filled in, {_count(len(starts), 'run', 'runs')} of {least} or "
-        f"more with the close before as every price and no volume, the first from {iso(bars.timestamp[starts[0]])}"
+        f"{count:,} bars ({100 * count / len(bars):.1f} %) look filled in, {runs} of {least} or more with the close "
+        f"before as every price and no volume, the first from {iso(bars.timestamp[starts[0]])}"
     )
     at = np.concatenate([np.arange(start, stop) for start, stop in zip(starts[:ROWS], stops[:ROWS], strict=True)])
     found.add("filled", count, text, at, "the close before it as every price, and no volume")
@@ -326,8 +328,9 @@ def _find_jumps(found: _Found, steps: Ints, breaks: Indices, step: int) -> None:
     """Look for price steps that are not plausible.
 
     Across a break of more than a bar and a half: from the close before it to the open or close after it, in logarithms,
-    more than `PLAUSIBLE` times the median true range, times the root of how many timeframes lie between. Between any
-    two bars: beyond that too, within `SPLIT_WITHIN` of a split's ratio, and calm in the bar itself.
+    more than `PLAUSIBLE` times the median true range (of all bars, or of the `NEAR` on either side, if that is more),
+    times the root of how many timeframes lie between. Between any two bars: beyond that too, within `SPLIT_WITHIN` of a
+    split's ratio, and calm in the bar itself.
     """
     bars = found.bars
     before, opened = bars.close[:-1], bars.open[1:]
@@ -336,10 +339,15 @@ def _find_jumps(found: _Found, steps: Ints, breaks: Indices, step: int) -> None:
     broad = breaks[2 * steps[breaks] > 3 * step]
     if not len(steep) + len(broad):
         return
-    typical = _typical_range(bars)
+    typical = max(_true_range(bars, np.arange(1, len(bars), max(1, len(bars) // SAMPLE))), SMALLEST_RANGE)
     ways = np.log(np.stack([opened[broad], bars.close[broad + 1]])) - np.log(before[broad])
     moves = np.where(np.abs(ways[0]) >= np.abs(ways[1]), ways[0], ways[1])
-    far = np.abs(moves) > PLAUSIBLE * typical * np.sqrt(steps[broad] / step)
+    limits = PLAUSIBLE * np.sqrt(steps[broad] / step)
+    far = np.abs(moves) > limits * typical
+    for place in np.flatnonzero(far):  # where it is wilder than usual, a move may be
+        row = int(broad[place]) + 1
+        near = np.r_[max(1, row - NEAR) : row, row + 1 : min(len(bars), row + 1 + NEAR)]
+        far[place] = np.abs(moves[place]) > limits[place] * _true_range(bars, near)
     at, moves = broad[far] + 1, moves[far]
     why = [f"{_percent(move)} across {_length(int(steps[row - 1]))}" for row, move in zip(at, moves, strict=True)]
     if len(steep):
@@ -362,12 +370,13 @@ def _find_jumps(found: _Found, steps: Ints, breaks: Indices, step: int) -> None:
         found.add("jump", len(at), text, at, why)
 
 
-def _typical_range(bars: Bars) -> float:
-    """Return the median true range of a sample of bars in logarithms, at least `SMALLEST_RANGE`."""
-    rows = np.arange(1, len(bars), max(1, len(bars) // SAMPLE))
+def _true_range(bars: Bars, rows: npt.NDArray[np.signedinteger]) -> float:
+    """Return the median true range of these rows in logarithms, 0 of none."""
+    if not len(rows):
+        return 0.0
     before = bars.close[rows - 1]
     ranges = np.log(np.maximum(bars.high[rows], before)) - np.log(np.minimum(bars.low[rows], before))
-    return max(float(np.median(ranges)), SMALLEST_RANGE)
+    return float(np.median(ranges))
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -376,7 +385,7 @@ def _count(number: int, one: str, many: str) -> str:
 
 def _percent(move: float) -> str:
     """Return a logarithm as a change in percent, of what is beyond any scale as a multiple."""
-    return f"{np.expm1(move):+,.0%}" if abs(move) < 10 else f"a factor of e^{move:.0f}"
+    return f"{100 * np.expm1(move):+,.0f} %" if abs(move) < 10 else f"a factor of e^{move:.0f}"
 
 
 def _length(nanoseconds: int) -> str:
