@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from peak_trade.config import DETECTED, Reading
 from peak_trade.errors import InputError, did_you_mean
@@ -19,7 +21,7 @@ from peak_trade.market.findings import Finding, Indices, Place
 from peak_trade.market.gaps import Gaps, count_gaps, gap_assumptions
 from peak_trade.market.timeframe import parse_timeframe
 
-__all__ = ["MODES", "Loaded", "load_bars"]
+__all__ = ["MODES", "Loaded", "Rows", "load_bars", "read_rows"]
 
 MODES = ("reject", "drop-rows", "warn")
 
@@ -72,20 +74,9 @@ def load_bars(
     find_calendar(known)
     if on_violation not in MODES:
         raise InputError(f"unknown on_violation `{on_violation}`", hint=did_you_mean(on_violation, MODES))
-    mapping = {name: str(column) for name, column in reading.columns.items()}
-    for name in mapping:
-        if name not in COLUMNS:
-            raise InputError(f"unknown column `{name}` in columns", hint=did_you_mean(name, COLUMNS))
-
-    files = [read_file(path, mapping) for path in _find_files(paths)]
-    files.sort(key=lambda file: file.columns["timestamp"].view(np.int64)[0])
-    table = {
-        name: files[0].columns[name] if len(files) == 1 else np.concatenate([file.columns[name] for file in files])
-        for name in COLUMNS
-    }
+    files, table, assumptions, place = read_rows(paths, symbol=symbol, reading=reading)
     bars = Bars(**table, symbol=symbol, timeframe=timeframe)
     found = check_ohlcv(bars)
-    place = _placer(files)
     problems = found.lines(lambda row: "{} row {}".format(*place(row))) if found else []
     kept, stay, said = bars, None, list[Finding]()
     if found:
@@ -99,13 +90,39 @@ def load_bars(
     return Loaded(
         bars=kept,
         files=[file.source for file in files],
-        assumptions=_merge_assumptions(files) + gap_assumptions(kept.timestamp, timeframe, known),
+        assumptions=assumptions + gap_assumptions(kept.timestamp, timeframe, known),
         violations=len(found),
         dropped=len(bars) - len(kept),
         problems=problems,
         gaps=gaps,
         findings=said + findings.check(kept, gaps, calendar=calendar, at=now, place=_within(place, stay)),
     )
+
+
+class Rows(NamedTuple):
+    """The rows of files as they are read, before any check: columns by name, and which file and row each came from."""
+
+    files: list[File]
+    table: dict[str, npt.NDArray[Any]]
+    assumptions: list[str]
+    place: Place
+
+
+def read_rows(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, symbol: str, reading: Reading = DETECTED
+) -> Rows:
+    """Read files as `load_bars` does, and check nothing; errors: `InputError` where they can't be read."""
+    mapping = {name: str(column) for name, column in reading.columns.items()}
+    for name in mapping:
+        if name not in COLUMNS:
+            raise InputError(f"unknown column `{name}` in columns", hint=did_you_mean(name, COLUMNS))
+    files = [read_file(path, mapping) for path in _find_files(paths)]
+    files.sort(key=lambda file: file.columns["timestamp"].view(np.int64)[0])
+    table = {
+        name: files[0].columns[name] if len(files) == 1 else np.concatenate([file.columns[name] for file in files])
+        for name in COLUMNS
+    }
+    return Rows(files, table, _merge_assumptions(files), _placer(files))
 
 
 def _find_files(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
