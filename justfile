@@ -49,6 +49,11 @@ p1 config=sp500 *args:
 run config *args:
     {{ env }} {{ traced }} scripts/run_strategy_from_config.py --config "$@"
 
+# What a file of bars is, and the [data] section that reads it
+[group('data')]
+data *args:
+    {{ env }} python scripts/describe_data.py "$@"
+
 # List the runs, newest first
 [group('evidence')]
 runs *args:

@@ -29,6 +29,7 @@ COMMANDS = {
         ("--config",),
         traced=True,
     ),
+    "data": Command("describe_data.py", "What a file of bars is, and the [data] section that reads it"),
     "runs": Command("list_runs.py", "List the runs, newest first"),
     "show": Command("show_run.py", "Show a run, by a prefix of its run_id; alone the last one"),
     "verify": Command("verify_runs.py", "Check that runs are intact: a run_id, `last` or `--all`"),

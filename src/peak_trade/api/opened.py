@@ -90,6 +90,11 @@ class Run:
         except (OSError, msgspec.DecodeError) as error:
             raise RunError(f"{self.run_id}/manifest.json: {error}", hint=f"just verify {self.run_id[:8]}") from None
 
+    @property
+    def findings(self) -> list[str]:
+        """What must be known of the bars, a sentence each: left out, kept, missing or odd; empty where nothing is."""
+        return self._files.findings
+
     def verify(self) -> verify.Verdict:
         """Check the run now, against its seal, the ledger, itself and its data: `.state` is `intact` or what it is not.
 
@@ -114,6 +119,7 @@ class Run:
         try:
             data = self.config.get("data", {})
             lines.append(f"{self._files.strategy} · {data.get('symbol')} {data.get('timeframe')}")
+            lines += self.findings
             if self.status == "failed":
                 return card(self._files.title, [*lines, str(self._files.error.get("message", ""))], [], None)
             return card(self._files.title, lines, figures(self.stats), self.equity["equity"])
@@ -184,12 +190,15 @@ def runs(results: PathLike | None = None) -> Table:
     """Return every run as a row, newest first, also failed and removed ones: `runs()["run_id"][0]` is the newest.
 
     Columns: `run_id`, `started`, `strategy`, `symbol`, `timeframe`, `total_return`, `sharpe`, `max_drawdown`
-    (fractions, NaN where there is none), `status`, `pinned`.
+    (fractions, NaN where there is none), `status`, `pinned`, `findings` (what was found in the bars, in words).
 
     Raises:
         RunError: the ledger can't be read.
     """
-    found = [row.to_json_object() for row in listing.rows(Results(places.results(results)))]
+    found = [
+        row.to_json_object() | {"findings": listing.counts(row.findings)}
+        for row in listing.rows(Results(places.results(results)))
+    ]
     floats = ("total_return", "sharpe", "max_drawdown")
     kinds = dict.fromkeys(floats, np.float64) | {"pinned": np.bool_}
     names = [field.name for field in msgspec.structs.fields(listing.Row)]

@@ -80,6 +80,12 @@ class RunDir:
         self.bytes += written.size
         return written
 
+    def write_beside(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Write a file, below a folder of the directory, that the seal will not cover."""
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True)
+        files.write(path, chunks)
+
     def discard(self) -> None:
         """Remove the files that were to be sealed: a failed run leaves no half result."""
         for entry in list(os.scandir(self.path)):

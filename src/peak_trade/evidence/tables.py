@@ -29,6 +29,7 @@ __all__ = [
     "TRADE_COLUMNS",
     "read_series",
     "read_trades",
+    "rows_csv",
     "series_csv",
     "series_digest",
     "trades_csv",
@@ -163,6 +164,19 @@ def trades_csv(trades: Trades) -> Iterator[bytes]:
     rows = zip(*columns.values(), strict=True) if len(trades) else iter(())
     while block := list(islice(rows, _BLOCK)):
         yield "".join(",".join(row) + "\n" for row in block).encode()
+
+
+def rows_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows that may lack columns as CSV, the columns in the order in which they first come.
+
+    >>> print(rows_csv([{"row": 3, "why": "a, b"}, {"row": 4, "close": 1.5}]), end="")
+    row,why,close
+    3,"a, b",
+    4,,1.5
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
+    return "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
 
 
 def _quoted(text: str) -> str:

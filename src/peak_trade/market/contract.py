@@ -96,12 +96,14 @@ class Violation(NamedTuple):
 class Violations(msgspec.Struct):
     """Every breach counted by rule; the first `SHOWN` of them, by row, in full.
 
-    `rows` marks, with shape (N,), the rows broken in themselves: not those at fault only beside their neighbours.
+    `rows` marks, with shape (N,), the rows broken in themselves: not those at fault only beside their neighbours;
+    `masks` the rows at fault by each rule that is broken.
     """
 
     rows: Mask
     by_rule: dict[str, int] = {}
     first: list[Violation] = []
+    masks: dict[str, Mask] = {}
 
     def __len__(self) -> int:
         return sum(self.by_rule.values())
@@ -122,7 +124,7 @@ class Violations(msgspec.Struct):
             return
         if name not in BETWEEN_ROWS:
             self.rows |= broken
-        self.by_rule[name] = count
+        self.by_rule[name], self.masks[name] = count, broken
         rule = rules[name]
         for row in np.flatnonzero(broken)[:SHOWN]:
             self.first.append(Violation(name, int(row), rule.column, _text(values[row]), rule.must))

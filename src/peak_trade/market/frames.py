@@ -19,7 +19,7 @@ from peak_trade.market.files import SPELLINGS
 from peak_trade.market.timeframe import DAY, spacing
 from peak_trade.market.timestamps import iso
 
-__all__ = ["bars_of", "is_frame"]
+__all__ = ["bars_of", "is_frame", "timeframe_of"]
 
 _EXACT = 2**53  # whole numbers up to here are floats too
 _RANGE = "its times reach beyond the years 1678 to 2261, which nanoseconds can't hold"
@@ -62,7 +62,7 @@ def bars_of(
     arrays |= {name: np.array(values[name][order], np.float64) for name in COLUMNS[1:]}
     _refuse_gaps(arrays["timestamp"], order)
     if timeframe is None:
-        timeframe = _timeframe(arrays["timestamp"])
+        timeframe = timeframe_of(arrays["timestamp"])
         assumed.append(f"timeframe taken from the times: {timeframe}")
     for array in arrays.values():
         array.setflags(write=False)
@@ -89,8 +89,8 @@ def _refuse_gaps(timestamp: Times, order: npt.NDArray[np.int64]) -> None:
         )
 
 
-def _timeframe(timestamp: Times) -> str:
-    """Return the timeframe whose length is the lower median of the steps."""
+def timeframe_of(timestamp: Times) -> str:
+    """Return the timeframe whose length is the lower median of the steps; InputError where they don't tell."""
     seconds = spacing(timestamp) or 0.0
     if 28 * DAY <= seconds <= 31 * DAY:
         return "1M"

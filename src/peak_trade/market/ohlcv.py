@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from peak_trade.config import DETECTED, Reading
 from peak_trade.errors import InputError, did_you_mean
+from peak_trade.market import findings
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.calendar import find_calendar
 from peak_trade.market.contract import FATAL, Violations, check_ohlcv
 from peak_trade.market.files import File, SourceFile, read_file
-from peak_trade.market.findings import Finding
+from peak_trade.market.findings import Finding, Indices, Place
 from peak_trade.market.gaps import Gaps, find_gaps
 from peak_trade.market.rate import rate_assumption, rate_finding
 from peak_trade.market.timeframe import parse_timeframe
 
-__all__ = ["MODES", "Loaded", "load_bars"]
+__all__ = ["MODES", "Loaded", "Rows", "load_bars", "read_rows"]
 
 MODES = ("reject", "drop-rows", "warn")
 
@@ -51,6 +54,7 @@ def load_bars(
     on_violation: str = "reject",
     reading: Reading = DETECTED,
     periods_per_year: float | None = None,
+    now: np.datetime64 | None = None,
 ) -> Loaded:
     """Load bars from CSV (also gzipped) or Parquet files and check them against the OHLCV contract.
 
@@ -64,6 +68,7 @@ def load_bars(
     prices that are no positive number.
 
     `periods_per_year` is the rate that is forced where it is, and is held against the bars in place of the calendar's.
+    `now` is the time against which bars are unfinished or lie in the future: the clock's where it is not given.
 
     Errors: `InputError` for whatever is wrong with the arguments, the files or what they hold.
     """
@@ -72,32 +77,59 @@ def load_bars(
         find_calendar(calendar)
     if on_violation not in MODES:
         raise InputError(f"unknown on_violation `{on_violation}`", hint=did_you_mean(on_violation, MODES))
+    files, table, assumptions, place = read_rows(paths, symbol=symbol, reading=reading)
+    bars = Bars(**table, symbol=symbol, timeframe=timeframe)
+    found = check_ohlcv(bars)
+    problems = found.lines(lambda row: "{} row {}".format(*place(row))) if found else []
+    kept, stay, said = bars, None, list[Finding]()
+    if found:
+        stay = _settle(bars, found, problems, on_violation, files)
+        if stay is None:
+            said.append(findings.kept(bars, found, place))
+        else:
+            kept = _only(bars, stay)
+            said.append(findings.dropped(bars, stay, found, place))
+    gaps, taken = find_gaps(kept.timestamp, timeframe, calendar)
+    return Loaded(
+        bars=kept,
+        files=[file.source for file in files],
+        assumptions=[*assumptions, *rate_assumption(kept.timestamp, calendar, periods_per_year), *taken],
+        violations=len(found),
+        dropped=len(bars) - len(kept),
+        problems=problems,
+        gaps=gaps,
+        findings=[
+            *said,
+            *rate_finding(kept.timestamp, timeframe, calendar, periods_per_year),
+            *findings.check(kept, gaps, calendar=calendar, at=now, place=_within(place, stay)),
+        ],
+    )
+
+
+class Rows(NamedTuple):
+    """The rows of files as they are read, before any check: columns by name, and which file and row each came from."""
+
+    files: list[File]
+    table: dict[str, npt.NDArray[Any]]
+    assumptions: list[str]
+    place: Place
+
+
+def read_rows(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, symbol: str, reading: Reading = DETECTED
+) -> Rows:
+    """Read files as `load_bars` does, and check nothing; errors: `InputError` where they can't be read."""
     mapping = {name: str(column) for name, column in reading.columns.items()}
     for name in mapping:
         if name not in COLUMNS:
             raise InputError(f"unknown column `{name}` in columns", hint=did_you_mean(name, COLUMNS))
-
     files = [read_file(path, mapping) for path in _find_files(paths)]
     files.sort(key=lambda file: file.columns["timestamp"].view(np.int64)[0])
     table = {
         name: files[0].columns[name] if len(files) == 1 else np.concatenate([file.columns[name] for file in files])
         for name in COLUMNS
     }
-    bars = Bars(**table, symbol=symbol, timeframe=timeframe)
-    found = check_ohlcv(bars)
-    problems = found.lines(_locator(files)) if found else []
-    kept = _settle(bars, found, problems, on_violation, files) if found else bars
-    gaps, taken = find_gaps(kept.timestamp, timeframe, calendar)
-    return Loaded(
-        bars=kept,
-        files=[file.source for file in files],
-        assumptions=[*_merge_assumptions(files), *rate_assumption(kept.timestamp, calendar, periods_per_year), *taken],
-        violations=len(found),
-        dropped=len(bars) - len(kept),
-        problems=problems,
-        gaps=gaps,
-        findings=rate_finding(kept.timestamp, timeframe, calendar, periods_per_year),
-    )
+    return Rows(files, table, _merge_assumptions(files), _placer(files))
 
 
 def _find_files(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -119,20 +151,25 @@ def _find_files(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     return found
 
 
-def _locator(files: Sequence[File]) -> Callable[[int], str]:
-    """Return a function that names the file and row of a bar."""
+def _placer(files: Sequence[File]) -> Place:
+    """Return a function that tells the file and the row of a bar."""
     ends = np.cumsum([len(file.rows) for file in files])
 
-    def locate(row: int) -> str:
+    def place(row: int) -> tuple[str, int]:
         at = int(np.searchsorted(ends, row, side="right"))
         file = files[at]
-        return f"{file.source.path} row {file.rows[row - ends[at] + len(file.rows)]}"
+        return file.source.path, int(file.rows[row - ends[at] + len(file.rows)])
 
-    return locate
+    return place
 
 
-def _settle(bars: Bars, found: Violations, problems: list[str], mode: str, files: Sequence[File]) -> Bars:
-    """Return the bars that the mode lets through; errors: `InputError` with the violations."""
+def _within(place: Place, stay: Indices | None) -> Place:
+    """Return where a bar of those that stay is, None being all."""
+    return place if stay is None else lambda row: place(int(stay[row]))
+
+
+def _settle(bars: Bars, found: Violations, problems: list[str], mode: str, files: Sequence[File]) -> Indices | None:
+    """Return which rows the mode lets through, None for all; errors: `InputError` with the violations."""
     shown = "".join(f"\n  {line}" for line in problems)
     count = f"{len(found):,} violation{'s' if len(found) > 1 else ''}"
     if len(bars) > 1 and (np.diff(bars.timestamp.view(np.int64)) < 0).all():
@@ -143,31 +180,35 @@ def _settle(bars: Bars, found: Violations, problems: list[str], mode: str, files
                 f"the bars break the contract in ways that `warn` cannot keep ({', '.join(fatal)}), {count}:{shown}",
                 hint='mend the rows, or set on_violation = "drop-rows"',
             )
-        return bars
+        return None
     if mode == "reject":
         raise InputError(
             f"the bars break the contract, {count}:{shown}",
             hint='mend the rows, or set on_violation = "drop-rows" or "warn" under [data]',
         )
-    kept = _drop_rows(bars, found)
-    if len(bars) > 2 * len(kept):
+    stay = _rows_to_keep(bars, found)
+    if len(bars) > 2 * len(stay):
         raise InputError(
-            f"drop-rows would leave {len(kept):,} of {len(bars):,} rows, {count}:{shown}", hint="mend the file"
+            f"drop-rows would leave {len(stay):,} of {len(bars):,} rows, {count}:{shown}", hint="mend the file"
         )
-    if left := check_ohlcv(kept):
+    if left := check_ohlcv(_only(bars, stay)):
         lines = "".join(f"\n  {line}" for line in left.lines())
         raise InputError(f"dropping rows does not mend the bars:{lines}", hint="declare the timeframe the bars have")
-    return kept
+    return stay
 
 
-def _drop_rows(bars: Bars, found: Violations) -> Bars:
+def _rows_to_keep(bars: Bars, found: Violations) -> Indices:
     """Leave out the rows broken in themselves, then each that is not later than every row kept before it."""
     kept = np.flatnonzero(~found.rows)
     times = bars.timestamp.view(np.int64)[kept]
     if len(kept) > 1:
         latest = np.maximum.accumulate(times)
         kept = kept[np.concatenate(([True], times[1:] > latest[:-1]))]
-    columns = {name: getattr(bars, name)[kept] for name in COLUMNS}
+    return kept
+
+
+def _only(bars: Bars, rows: Indices) -> Bars:
+    columns = {name: getattr(bars, name)[rows] for name in COLUMNS}
     return Bars(**columns, symbol=bars.symbol, timeframe=bars.timeframe)
 
 

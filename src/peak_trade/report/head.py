@@ -72,8 +72,14 @@ def head(run: RunFiles, checked: str) -> str:
         f'<h1>{text(run.title)}</h1><p class="facts">{" · ".join(facts)}</p>'
         f'<p class="facts"><code>{text(run.run_id)}</code></p>'
         f'<p class="badges">{_status(run)} {_seal(run, checked)}</p>'
-        f"{_tiles(run) if run.status in COMPLETED else ''}</header>"
+        f"{_findings(run)}{_tiles(run) if run.status in COMPLETED else ''}</header>"
     )
+
+
+def _findings(run: RunFiles) -> str:
+    """Return what a reader must be told of the bars before the figures."""
+    said = "".join(f"<li>{text(finding)}</li>" for finding in run.findings)
+    return f'<div class="said" role="note"><strong>Of the bars</strong><ul>{said}</ul></div>' if said else ""
 
 
 def _alarm(run: RunFiles) -> str:

@@ -176,6 +176,12 @@ class RunFiles:
                 return dict(made.get("annotations", {}))
         return {}
 
+    @property
+    def findings(self) -> list[str]:
+        """What was found in the bars, a sentence each: empty where there is nothing to be said, and of older runs."""
+        receipts = self.manifest.predicate.receipts if self.manifest else []
+        return [str(one.get("reason", "")) for one in receipts if one.get("part") == "data"]
+
     def digest(self, part: str) -> str:
         """The sha256 that the manifest has for a part, empty where it has none."""
         for made in self.manifest.predicate.build_definition.get("resolvedDependencies", []) if self.manifest else []:

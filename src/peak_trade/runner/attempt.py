@@ -14,11 +14,14 @@ from msgspec import Struct, field
 
 from peak_trade.config import Config, Source
 from peak_trade.errors import RunError
+from peak_trade.evidence import tables
 from peak_trade.evidence.ledger import now
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir, new_run_id, warn_unfinished
+from peak_trade.market.findings import Finding
 from peak_trade.redact import Redactor
 from peak_trade.runner.log import RunLog
+from peak_trade.text import as_utf8
 
 __all__ = ["Attempt", "Stages", "asked"]
 
@@ -86,6 +89,27 @@ class Attempt(Struct):
         """Warn of something that a reader of the run has to know, and note it."""
         _LOG.warning("%s %s: %s", part, outcome, reason)
         self.receipts.append({"part": part, "outcome": outcome, "reason": reason})
+
+    def say(self, finding: Finding) -> None:
+        """Warn of what was found in the bars, note it, and keep the rows that it is about beside the sealed files."""
+        text = self.redactor.text(as_utf8(finding.text))
+        _LOG.warning("data: %s", text)
+        self.receipts.append({"part": "data", "outcome": finding.kind, "count": finding.count, "reason": text})
+        if finding.rows:
+            try:
+                rows = as_utf8(self.redactor.text(tables.rows_csv(finding.rows)))
+                self.directory.write_beside(f"debug/data_{finding.kind}.csv", [rows.encode()])
+            except OSError as error:
+                self.skip("debug", f"the rows of `{finding.kind}` can't be written: {error.strerror}")
+
+    def findings(self) -> dict[str, dict[str, int]]:
+        """Return how often what was found in the bars, for the ledger: nothing where there is nothing to be said."""
+        found = {receipt["outcome"]: receipt["count"] for receipt in self.receipts if receipt["part"] == "data"}
+        return {"findings": found} if found else {}
+
+    def forget(self) -> None:
+        """Forget the receipts that speak of what a run that failed discards: what was found in its bars stands."""
+        self.receipts[:] = [receipt for receipt in self.receipts if receipt["part"] == "data"]
 
     def skip_what_could_not_start(self) -> None:
         """Take over what was skipped before this program began, as `part: reason; hint: …` in the environment says."""

@@ -122,6 +122,8 @@ def _make(
     attempt.skip_what_could_not_start()
     for line in loaded.assumptions:
         _LOG.info("%s", line)
+    for finding in loaded.findings:
+        attempt.say(finding)
     limit = config.run.timeout_s
     if limit and threading.current_thread() is not threading.main_thread():
         attempt.skip("run.timeout_s", "only a run in the main thread can be stopped")
@@ -166,8 +168,8 @@ def _make(
     with uninterrupted():
         ruined = {name: time for name, time in came_out.items() if name == manifest.RUINED}
         statement = predicate(attempt, manifest.RUINED if ruined else "sealed", origin, came_out)
-        told = asked(config) | ruined
-        path = directory.seal(statement, "sealed", **told, data=sha256, bars=len(bars), **summary)
+        facts = asked(config) | ruined | attempt.findings() | {"data": sha256, "bars": len(bars)}
+        path = directory.seal(statement, "sealed", **facts, **summary)
     _LOG.info("sealed in %.1f ms", (time.perf_counter() - start) * 1e3)
     return path
 
@@ -222,7 +224,7 @@ def _fail(attempt: Attempt, git: provenance.GitQuestion, error: BaseException) -
     try:
         with uninterrupted():
             directory.discard()
-            attempt.receipts.clear()  # they spoke of what is discarded
+            attempt.forget()
             write_config(attempt)
             directory.write(ERROR, [files.encode_json(told)])
             origin = {
@@ -236,7 +238,7 @@ def _fail(attempt: Attempt, git: provenance.GitQuestion, error: BaseException) -
                 "resolvedDependencies": [git_state(git)],
             }
             statement = predicate(attempt, "failed", origin, {}, told)
-            directory.seal(statement, "failed", **asked(attempt.source.config), **told)
+            directory.seal(statement, "failed", **asked(attempt.source.config), **attempt.findings(), **told)
     except OSError as second:
         shown.hint = (
             f"its evidence could not be sealed either ({second.strerror}): just doctor will, once there is room"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import read_manifest, unfinished
 from peak_trade.text import figure, percentage, printable
 
-__all__ = ["Row", "aligned", "as_table", "describe", "distinct", "readable_size", "rows", "summary"]
+__all__ = ["Row", "aligned", "as_table", "counts", "describe", "distinct", "readable_size", "rows", "summary"]
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One run as lists show it; fractions, None where there is no such figure."""
+    """One run as lists show it; fractions, None where there is no such figure.
+
+    `findings` counts what was found in its bars, by kind.
+    """
 
     run_id: str
     started: str
@@ -32,6 +35,7 @@ class Row(Struct, frozen=True, kw_only=True):
     max_drawdown: float | None
     status: str
     pinned: bool = False
+    findings: dict[str, int] = {}
 
     def to_json_object(self) -> dict[str, Any]:
         """Return the row as `--json` prints it."""
@@ -88,22 +92,35 @@ def _from_directory(path: Path) -> dict[str, Any]:
             "started": run["runDetails"].get("metadata", {}).get("startedOn"),
             "strategy": strategy.get("name") or strategy.get("entrypoint"),
             "status": run["status"],
+            "findings": {receipt["outcome"]: receipt["count"] for receipt in _found(run["receipts"])},
         }
-    except (RunError, AttributeError, TypeError):
+    except (RunError, AttributeError, LookupError, TypeError):
         return {"status": "unreadable"}
+
+
+def _found(receipts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the receipts of what was found in the bars."""
+    return [receipt for receipt in receipts if receipt["part"] == "data" and "count" in receipt]
 
 
 def _row(run_id: str, run: dict[str, Any], is_pinned: bool) -> Row:
     words = ("started", "strategy", "symbol", "timeframe", "status")
     figures = ("total_return", "sharpe", "max_drawdown")
     cells: dict[str, Any] = {word: str(run.get(word) or "") for word in words} | {f: run.get(f) for f in figures}
-    return Row(run_id=run_id, pinned=is_pinned, **cells)
+    found = run.get("findings")
+    counted = (
+        {kind: count for kind, count in found.items() if isinstance(count, int)} if isinstance(found, dict) else {}
+    )
+    return Row(run_id=run_id, pinned=is_pinned, findings=counted, **cells)
 
 
 def as_table(listed: Sequence[Row], *, full: bool = False) -> str:
-    """Return rows as aligned columns, the run_ids (unless `full`) as short as tells them apart, from 8 characters."""
+    """Return rows as aligned columns, the run_ids (unless `full`) as short as tells them apart, from 8 characters.
+
+    What was found in the bars is a last column, where any run has something there.
+    """
     width = 36 if full else distinct([row.run_id for row in listed])
-    head = ("run_id", "started (UTC)", "strategy", "symbol", "return", "sharpe", "max drawdown", "status")
+    head = ("run_id", "started (UTC)", "strategy", "symbol", "return", "sharpe", "max drawdown", "status", "data")
     body = [
         (
             row.run_id[:width],
@@ -114,10 +131,22 @@ def as_table(listed: Sequence[Row], *, full: bool = False) -> str:
             number(row.sharpe),
             percent(row.max_drawdown),
             row.status + (", pinned" if row.pinned else ""),
+            counts(row.findings),
         )
         for row in listed
     ]
-    return aligned([head, *body], right=(4, 5, 6))
+    columns = len(head) if any(row.findings for row in listed) else -1
+    return aligned([line[:columns] for line in (head, *body)], right=(4, 5, 6))
+
+
+def counts(findings: Mapping[str, int]) -> str:
+    """Return what was found in a run's bars as words, three of them at most.
+
+    >>> counts({"gaps": 1500, "off_grid": 2}), counts({"dropped": 1, "gaps": 2, "filled": 3, "jump": 4})
+    ('gaps 1,500, off grid 2', 'dropped 1, gaps 2, filled 3, …')
+    """
+    said = [f"{kind.replace('_', ' ')} {count:,}" for kind, count in findings.items()]
+    return ", ".join([*said[:3], *("…" for _ in said[3:4])])
 
 
 def distinct(run_ids: Sequence[str]) -> int:
@@ -229,6 +258,7 @@ def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("overrides", ", ".join(f"{key}={value}" for key, value in overrides.items())))
     if run["ruined"]:
         lines.append(("ruined", f"{run['ruined']}: equity at or below zero, closed there, and nothing traded after it"))
+    lines += [("data", receipt["reason"]) for receipt in _found(run["receipts"])]
     if run["error"]:
         lines.append(("error", f"{run['error'].get('message')}"))
     if figures:
