@@ -18,9 +18,11 @@ Seconds = npt.NDArray[np.int64]
 WEEK = 7 * DAY
 CLOCKS = ("UTC", "America/New_York", "Europe/London", "Australia/Sydney")
 """The ways in which clocks are moved: whose hours are the fewest is the clock that bars keep."""
-_FEW_WEEKS = 3
+_FEW_WEEKS, _FEW_DAYS = 3, 3
 _SHORT = 1800  # no market pauses for less than half an hour
 _MONDAY = 4 * DAY  # 1970-01-05
+_ROUND = 20 * 3600  # more than the hours of any exchange's day
+_WEEKEND = 20 * 3600  # of a Friday, from when on markets that trade round the clock may close
 
 
 def is_around(timestamp: Times) -> bool:
@@ -75,7 +77,9 @@ def usual_gaps(timestamp: Times, step: int) -> Seconds:
 
     A time of the week is usual where at least half of the weeks have a bar then. In less than three weeks, a time of
     the day is, where at least half of the days with bars have one, or where it is less than half an hour from one that
-    is; of each day, from its first bar to its last.
+    is; of each day, from its first bar to its last, and where 20 hours of the day are, from Monday to Friday evening.
+    Of up to three days, what any has is usual, if together they have 20 hours; of a single one all, if its bars are 20
+    hours apart.
     """
     local = _clock(timestamp, step)
     phase = int(np.bincount(local % step).argmax()) if step <= DAY else 0
@@ -95,7 +99,15 @@ def usual_gaps(timestamp: Times, step: int) -> Seconds:
         within = np.zeros(len(span), bool)
         for first, last in edges:
             within[first : last + 1] = True
-        usual = _close_up(often, _SHORT // step)[time] & within
+        often = _close_up(often, _SHORT // step)
+        if len(filled) <= _FEW_DAYS:
+            ever = _close_up(np.bincount(time[have], minlength=len(often)) > 0, _SHORT // step)
+            if np.count_nonzero(ever) * step >= _ROUND or (len(filled) == 1 and starts[-1] - starts[0] >= _ROUND):
+                often = ever if len(filled) > 1 else np.ones_like(ever)
+        if np.count_nonzero(often) * step >= _ROUND:  # round the clock: no night is a pause but that of a weekend
+            weekday = (day + 3) % 7
+            within |= (weekday < 4) | ((weekday == 4) & (starts % DAY < _WEEKEND))
+        usual = often[time] & within
     missing = np.flatnonzero(usual & ~have)
     # back to UTC: as far from the bar before it as on the bars' own clock
     before = np.searchsorted(local, starts[missing], side="right") - 1
