@@ -58,3 +58,21 @@ def test_the_defaults_decide_as_plain_arithmetic_does(make_walk):
         expected.append(min(1.0, round(0.15 / volatility / 0.05) * 0.05))
     assert vol_target(bars) == pytest.approx(expected, abs=1e-12)
     assert len(set(expected)) > 5
+
+
+@pytest.mark.parametrize(
+    ("step", "most"),
+    [(0.3, 0.9), (0.4, 0.8), (0.6, 0.6), (0.7, 0.7), (0.15, 0.9), (1 / 3, 1.0), (0.05, 1.0), (1.0, 1.0)],
+)
+def test_a_step_that_does_not_divide_one_holds_its_largest_multiple_at_most(make_bars, step, most):
+    """0.6 is nearest to 1 as 2 * 0.6, which is more than all: 0.6. A market that does not move is held as much."""
+    for closes in (CLOSE, [0.1] * 6):
+        target = vol_target(make_bars(closes, step=HALF_YEAR), window=2, target_vol=5.0, step=step)
+        assert target[2:].tolist() == pytest.approx([most] * 4, abs=1e-14)
+
+
+@pytest.mark.parametrize("step", [0.3, 0.07, 0.15, 0.6, 0.0123])
+def test_every_target_is_a_multiple_of_the_step_and_its_decimal(make_walk, step):
+    target = vol_target(make_walk(400), window=5, target_vol=0.12, step=step)
+    multiples = {round(k * step, 12) for k in range(int(1 / step) + 1)}
+    assert set(target.tolist()) <= multiples and len(set(target.tolist())) > 1

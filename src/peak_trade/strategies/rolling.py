@@ -8,7 +8,9 @@ The first `window - 1` values have no full window and are NaN.
 A running cumulative sum would be shorter, but its rounding error depends on all that came before, so that two averages
 of one flat stretch can cross. Here a window is put together from two windows of half its size (doubling: log2(window)
 passes over the data), each value knows only its own window, and a constant stretch gives exactly that constant, or a
-standard deviation of exactly 0. Only `+ - * /` and `sqrt` are used, which IEEE 754 rounds alike on every machine.
+standard deviation of exactly 0. What rounding can have made of a value has a bound, so that what is equal in decimals
+can be told from what is not: `ROUNDING` for windows, `ema_slack` and `wilder_slack` for what fades. Only `+ - * /` and
+`sqrt` are used, which IEEE 754 rounds alike on every machine.
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ import numpy.typing as npt
 from peak_trade.errors import InputError
 
 __all__ = [
+    "ROUNDING",
     "ema",
     "ema_lag",
+    "ema_slack",
+    "ema_slack_of",
+    "most_slack",
     "lag",
     "rolling_max",
     "rolling_mean",
@@ -31,9 +37,20 @@ __all__ = [
     "rolling_std",
     "rolling_sum",
     "wilder",
+    "wilder_slack",
 ]
 
 Floats = npt.NDArray[np.float64]
+
+ROUNDING = 2.0**-48
+"""Of a mean: as far as it, or a standard deviation beside it, can be from what the decimals give, and six times that.
+
+Measured against integers over windows of 2 to 10,000 bars: 5 * 2**-53. Two means of cents that differ are ten thousand
+times as far apart up to windows of 200 and prices of 100,000.
+"""
+
+_NOISE = 2.0**-50
+"""Of a price: as far as a change between two of them, and what is worked out with it, can be from the decimals'."""
 
 _BLOCK = 16_384
 """Values worked on at a time: a few arrays of this size (128 KB each) stay in the cache of one core."""
@@ -132,6 +149,55 @@ def ema_lag(x: Floats, span: int) -> Floats:
     behind = decay * _decayed(np.diff(x, prepend=x[:1]), decay)  # lag[i] = decay (lag[i-1] + x[i] - x[i-1])
     behind[: span - 1] = np.nan
     return behind
+
+
+def ema_slack(x: Floats, span: int) -> Floats:
+    """Return how far `ema_lag(x, span)` can be from what the decimals of `x` give.
+
+    Each change of x brings the rounding of two prices, which then fades as the lag itself does: after a flat stretch of
+    whatever length the one is still as small a part of the other. A series that has not changed has none.
+
+    >>> ema_slack(np.array([1.0, 1.0, 2.0]), 1).tolist() == [0.0, 0.0, 0.0]
+    True
+    >>> (ema_slack(np.array([1.0, 1.0, 2.0, 2.0]), 3) * 2.0**50).tolist()
+    [nan, nan, 1.0, 0.5]
+    """
+    return ema_slack_of(_noise(x), span)
+
+
+def ema_slack_of(noise: Floats, span: int) -> Floats:
+    """Return how far an `ema_lag` can be off if each change that goes into it is off by `noise`."""
+    _check_window(span)
+    decay = 1.0 - 2.0 / (span + 1.0)
+    slack = decay * _decayed(noise, decay)
+    slack[: span - 1] = np.nan
+    return slack
+
+
+def most_slack(x: Floats, span: int) -> float:
+    """Return what no `ema_slack(x, span)` is above.
+
+    >>> most_slack(np.array([1.0, 2.0]), 3) * 2.0**50
+    4.0
+    """
+    return _NOISE * float(np.abs(x).max(initial=0.0)) * (span + 1.0) / 2.0
+
+
+def wilder_slack(close: Floats, period: int) -> Floats:
+    """Return how far `wilder` of the changes of `close`, or of a part of them, can be from what the decimals give.
+
+    >>> (wilder_slack(np.array([1.0, 1.0, 2.0]), 2) * 2.0**50).tolist()
+    [nan, nan, 1.0]
+    """
+    slack = np.full(len(close), np.nan)
+    slack[1:] = wilder(_noise(close)[1:], period)
+    return slack
+
+
+def _noise(x: Floats) -> Floats:
+    """Return what rounding can have made of each change of `x`; nothing where there was none."""
+    before = np.concatenate([x[:1], x[:-1]])
+    return np.where(x == before, 0.0, _NOISE * np.maximum(np.abs(x), np.abs(before)))
 
 
 def wilder(x: Floats, period: int) -> Floats:
