@@ -15,7 +15,7 @@ from peak_trade.errors import InputError
 from peak_trade.market.hints import under_data
 from peak_trade.market.timestamps import DAY_NS, MISSING, NULLS, TO_SHAPE, YEARS, Unreadable, days_of, digit_table
 
-__all__ = ["CLOCKS", "DATES", "UNITS_BY_NAME", "candidates", "check_format", "fits", "read_dates"]
+__all__ = ["CLOCKS", "DATES", "UNITS_BY_NAME", "candidates", "check_format", "fits", "has_clock", "read_dates"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -63,6 +63,11 @@ def check_format(text: str) -> None:
             f"date_format {text!r} {what}",
             hint=under_data({"date_format": "%d.%m.%Y"}, {"date_format": "%m/%d/%Y %I:%M %p"}, lead="such as"),
         )
+
+
+def has_clock(form: str) -> bool:
+    """Tell whether a format has a time of day in it."""
+    return not {"H", "I", "M", "S"}.isdisjoint(_directives(form))
 
 
 def candidates(text: str) -> list[str]:
