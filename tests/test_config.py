@@ -183,8 +183,27 @@ def wrong_types(allowed: str) -> list[str]:
 @pytest.mark.parametrize("key", ALLOWED)
 def test_a_value_of_the_wrong_type_is_refused_with_key_and_range(key: str) -> None:
     for value in wrong_types(ALLOWED[key]):
+        if key in ("data.start", "data.end") and value == "2024-01-01":
+            continue  # TOML's own dates are what these two are for
         shown = repr(tomllib.loads(f"x = {value}")["x"])
         assert str(refused(LEAST, f"{key}={value}")) == f"{key} is {shown}, allowed: {ALLOWED[key]}"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("2020-01-31", "2020-01-31"),
+        ("'2020-01-31'", "2020-01-31"),
+        ("2020-01-31T10:30:00", "2020-01-31T10:30:00"),
+        ("2020-01-31 10:30:00-05:00", "2020-01-31T10:30:00-05:00"),
+        ("'-5y'", "-5y"),
+    ],
+)
+@pytest.mark.parametrize("key", ["start", "end"])
+def test_a_date_of_toml_is_a_start_or_an_end_as_its_text(key: str, given: str, text: str) -> None:
+    value = tomllib.loads(f"x = {given}")["x"]
+    assert getattr(config.parse(LEAST.encode(), {f"data.{key}": value}).data, key) == text
+    assert getattr(config.reading({key: value}), key) == text
 
 
 def bounds(allowed: str) -> tuple[list[float], list[float]]:

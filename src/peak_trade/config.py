@@ -7,6 +7,7 @@ repository: see `Source.bases`.
 
 from __future__ import annotations
 
+import datetime as dt
 import glob
 import math
 import os
@@ -216,7 +217,7 @@ def load(path: str | os.PathLike[str], overrides: Sequence[str] | Mapping[str, A
 def reading(keys: Mapping[str, Any]) -> Reading:
     """Return how files are read, from keys of `[data]`; InputError for one that is unknown or of another type."""
     try:
-        return msgspec.convert(dict(keys), Reading)
+        return msgspec.convert(_dates_as_text(keys), Reading)
     except msgspec.ValidationError as error:
         raise InputError(f"the data options are wrong: {error}") from None
 
@@ -256,7 +257,17 @@ def parse(content: bytes, overrides: Mapping[str, Any]) -> Config:
     tree = tomllib.loads(content.decode("utf-8-sig"))  # some editors put a byte order mark in front
     for key, value in overrides.items():
         _set(tree, key, value)
+    if isinstance(data := tree.get("data"), dict):
+        tree["data"] = _dates_as_text(data)
     return _decode(tree)
+
+
+def _dates_as_text(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a data section whose `start` and `end` are text, where TOML or Python gave a date or a time."""
+    return {
+        key: value.isoformat() if key in ("start", "end") and isinstance(value, dt.date) else value
+        for key, value in data.items()
+    }
 
 
 def _parse_override(text: str) -> tuple[str, Any]:

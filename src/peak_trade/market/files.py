@@ -1,14 +1,14 @@
-"""One CSV or Parquet file of bars to columns: under which names, what the cells say, and in which row each stands."""
+"""One file of bars to columns: what it is, where our columns stand in it, what the cells say, and in which row.
+
+Which source writes how is declared in `dialects`; here is what all have in common.
+"""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,25 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade import places
-from peak_trade.errors import InputError, did_you_mean
-from peak_trade.market.bars import COLUMNS, Floats
-from peak_trade.market.timestamps import NULLS, TimestampColumn, Unreadable
-from peak_trade.text import escaped, one_line
+from peak_trade.config import DETECTED, Reading
+from peak_trade.errors import InputError
+from peak_trade.market.bars import Floats
+from peak_trade.market.cells import ROWS_AT_ONCE, Table, csv_table, json_table
+from peak_trade.market.dialects import PLAIN, SPELLINGS, Dialect, Layout, layout, show
+from peak_trade.market.hints import under_data
+from peak_trade.market.numbers import Style, Styled, plain_floats
+from peak_trade.market.timestamps import MISSING, NULLS, Ambiguous, TimestampColumn, Unreadable
+from peak_trade.text import escaped
 
 __all__ = ["SPELLINGS", "File", "SourceFile", "read_file"]
 
-# How files spell our columns, once case and everything but letters is gone ("1. Open", "open_time", "<CLOSE>").
-SPELLINGS = {
-    "timestamp": ("timestamp", "time", "date", "datetime", "opentime", "ts", "t", "unix"),
-    "open": ("open", "o", "openprice"),
-    "high": ("high", "h", "highprice"),
-    "low": ("low", "l", "lowprice"),
-    "close": ("close", "c", "closeprice"),
-    "volume": ("volume", "vol", "v"),
-}
-ROWS_AT_ONCE = 512  # rows are read in pieces small enough for the cache: half the time of one big list
-_CELL = 60  # characters of a cell or a name in a sentence
 TIMESTAMPS_AT_ONCE = 16 * ROWS_AT_ONCE
+_FLOATS = ("open", "high", "low", "close", "volume", "adjust")
 
 
 class SourceFile(msgspec.Struct, frozen=True):
@@ -45,27 +40,52 @@ class SourceFile(msgspec.Struct, frozen=True):
     bytes: int
 
 
-_NUMBERS = msgspec.json.Decoder(list[float])
-
-
 class File(msgspec.Struct, frozen=True):
-    """One file's columns, with the number each row goes by in it."""
+    """One file's columns, in order of time where it is newest first, with the number each row goes by in it.
+
+    `columns` also has `adjust` where a column of adjusted closes was asked for; `format` names the dialect.
+    """
 
     source: SourceFile
     columns: dict[str, npt.NDArray[Any]]
     rows: npt.NDArray[np.int64]
     assumptions: list[str]
+    format: str = PLAIN.name
 
 
-def read_file(path: str, mapping: Mapping[str, str]) -> File:
-    """Read a file's columns; `mapping` says which they are where they are not spelled as usual. Raises InputError."""
+def read_file(path: str, reading: Reading = DETECTED, symbol: str = "") -> File:
+    """Read a file's columns as `reading` says, and as the file says for the rest; `symbol` chooses among tickers.
+
+    Raises InputError.
+    """
     data = _read_bytes(path)
     source = SourceFile(path, hashlib.sha256(data).hexdigest(), len(data))
-    if data[:4] == b"PAR1" or path.endswith((".parquet", ".pq")):
-        columns, rows, assumptions = _read_parquet(data, path, mapping)
+    inner = data
+    if data[:2] in (b"\x1f\x8b", b"PK"):
+        from peak_trade.market import archives  # only for files that are packed
+
+        inner = archives.unpack(data, path)
+    if inner[:4] == b"PAR1" or inner[:6] == b"ARROW1" or path.endswith((".parquet", ".pq", ".feather")):
+        from peak_trade.market import arrow
+
+        found, columns, rows, assumed = arrow.read(inner, path, reading, symbol)
     else:
-        columns, rows, assumptions = _read_csv(_unzip(data, path), path, mapping)
-    return File(source, columns, rows, assumptions)
+        table = _text_table(inner, path, reading, symbol)
+        if table.head.names is not None and not table.head.first:
+            layout(table.head.names, (), reading, path, table.head.levels)
+            raise InputError(f"{path} has a header and no rows", hint="name a file that has rows")
+        found = layout(table.head.names, table.head.first, reading, path, table.head.levels)
+        columns, rows, assumed = _read_cells(table, found, reading, path)
+        assumed = table.head.assumptions + assumed
+    assumptions = [*found.assumptions, *assumed]
+    if found.rivals:
+        found.dialect = _settle_order(columns, found.rivals, path)
+        assumptions[assumptions.index(f"read as {found.rivals[0].title}")] = f"read as {found.dialect.title}"
+    if "volume" in found.where and np.isnan(columns["volume"]).all():
+        columns["volume"] = np.zeros(len(rows))
+        assumptions.append("the volume is empty in every row: filled with 0")
+    columns, rows = _in_order(columns, rows, found.dialect, assumptions)
+    return File(source, columns, rows, assumptions, found.dialect.name)
 
 
 def _read_bytes(path: str) -> bytes:
@@ -73,7 +93,7 @@ def _read_bytes(path: str) -> bytes:
         if stat.S_ISDIR(mode := os.stat(path).st_mode):
             raise InputError(f"{path} is a directory", hint=f"name a file or a pattern such as {path}/*.csv")
         if not stat.S_ISREG(mode):
-            raise InputError(f"{path} is not a regular file")
+            raise InputError(f"{path} is not a regular file", hint="copy it into one")
         with open(path, "rb") as file:
             data = file.read()
     except (OSError, ValueError) as error:
@@ -81,67 +101,28 @@ def _read_bytes(path: str) -> bytes:
         where = places.looked(path) if isinstance(error, FileNotFoundError) else ""
         raise InputError(f"cannot read {escaped(path, 300)}: {reason}{where}") from None
     if not data:
-        raise InputError(f"{path} is empty")
+        raise InputError(f"{path} is empty", hint="name a file that has rows")
     return data
 
 
-def _unzip(data: bytes, path: str) -> bytes:
-    if data[:2] != b"\x1f\x8b":
-        return data
-    import gzip
-    import zlib
-
-    try:
-        return gzip.decompress(data)
-    except (EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{path} is not a whole gzip file: {str(error).lower()}") from None
-
-
-def _read_csv(
-    data: bytes, path: str, mapping: Mapping[str, str]
-) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int64], list[str]]:
-    """Return a CSV file's columns, the line number of each row, and what was assumed."""
+def _text_table(data: bytes, path: str, reading: Reading, symbol: str) -> Table:
+    """Return the table of a CSV or JSON file; errors: `InputError` where the bytes are no text."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # MetaTrader and Excel
+        try:
+            data = data.decode("utf-16").encode()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is not whole UTF-16: {error.reason}", hint="save it as UTF-8") from None
     _refuse_binary(data, path)
-    reader = csv.reader(
-        io.TextIOWrapper(io.BytesIO(data), "utf-8-sig"),
-        delimiter=_delimiter(data),
-        skipinitialspace=True,
-        strict=True,
-    )
-    stamps = TimestampColumn()
-    pieces: dict[str, list[Floats]] = {name: [] for name in COLUMNS[1:]}
-    rows: list[npt.NDArray[np.int64]] = []
-    texts: list[str] = []
-    try:
-        header = next((row for row in reader if row), None)
-        if header is None:
-            raise InputError(f"{path} is empty")
-        where, assumptions = _match_columns(header, mapping, path)
-        for lines, cells in _columns_of(reader, len(header), path):
-            rows.append(lines)
-            texts += cells[where["timestamp"]]
-            if len(texts) >= TIMESTAMPS_AT_ONCE:
-                _add_stamps(stamps, texts, rows, path)
-                texts = []
-            for name, parts in pieces.items():
-                if name in where:
-                    parts.append(_floats(cells[where[name]], lines, path, name))
-    except csv.Error as error:
-        raise InputError(f"{path} row {reader.line_num}: {_show(str(error))}") from None
-    if texts:
-        _add_stamps(stamps, texts, rows, path)
-    if not rows:
-        raise InputError(f"{path} has a header and no rows")
-    numbers = np.concatenate(rows)
-    timestamp, assumed = _finish_stamps(stamps, lambda row: f"row {numbers[row]}", path)
-    columns: dict[str, npt.NDArray[Any]] = {"timestamp": timestamp}
-    for name, parts in pieces.items():
-        columns[name] = np.concatenate(parts) if parts else np.zeros(len(timestamp))
-    return columns, numbers, assumptions + assumed
+    top = data[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if top[:1] in (b"[", b"{"):
+        return json_table(data.removeprefix(b"\xef\xbb\xbf"), path)
+    if top[:1] == b"<" and top[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise InputError(f"{path} is a web page, not a table of bars", hint="download the data itself, as CSV")
+    return csv_table(data, reading, path, symbol)
 
 
 def _refuse_binary(data: bytes, path: str) -> None:
-    hint = "a data file is CSV in UTF-8 (also gzipped) or Parquet"
+    hint = "a data file is CSV or JSON in UTF-8 (also gzipped or zipped), Parquet or Feather"
     if (at := data.find(b"\0")) >= 0:
         row = data.count(b"\n", 0, at) + 1
         raise InputError(f"{path} is not a text file: row {row} holds a NUL byte", hint=hint)
@@ -151,213 +132,224 @@ def _refuse_binary(data: bytes, path: str) -> None:
         except UnicodeDecodeError as error:
             row = data.count(b"\n", 0, error.start) + 1
             raise InputError(
-                f"{path} is not UTF-8: row {row} holds the byte 0x{data[error.start]:02x}", hint=hint
+                f"{path} is not UTF-8: row {row} holds the byte 0x{data[error.start]:02x}",
+                hint="save it as UTF-8: iconv -f windows-1252 -t utf-8",
             ) from None
 
 
-def _delimiter(data: bytes) -> str:
-    """Return the most frequent of comma, semicolon and tab in the first line that is not blank."""
-    line = data[: 1 << 16].lstrip().partition(b"\n")[0]
-    return max(",;\t", key=lambda mark: line.count(mark.encode()))
+# --- text cells ---------------------------------------------------------------------------------------------------
 
 
-def _columns_of(reader: Any, width: int, path: str) -> Iterator[tuple[npt.NDArray[np.int64], list[tuple[str, ...]]]]:
-    """Yield a CSV file in pieces: the line numbers of the rows, and their cells by column."""
-    line = reader.line_num
-    while batch := list(islice(reader, ROWS_AT_ONCE)):
-        numbers = np.arange(line + 1, line + 1 + len(batch))
-        if reader.line_num - line != len(batch):  # cells with line breaks in them
-            numbers = line + np.cumsum([1, *(1 + "".join(row).count("\n") for row in batch)])[:-1]
-        line = reader.line_num
-        if not all(batch):  # blank lines
-            numbers = numbers[[bool(row) for row in batch]]
-            batch = [row for row in batch if row]
-        for at, row in enumerate(batch) if set(map(len, batch)) - {width} else ():
-            if len(row) != width:
-                raise InputError(f"{path} row {numbers[at]} has {len(row)} fields, the header has {width}")
-        if batch:
-            yield numbers, list(zip(*batch, strict=True))
+def _read_cells(
+    table: Table, found: Layout, reading: Reading, path: str
+) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int64], list[str]]:
+    """Return a table's columns, the number of each row, and what was assumed."""
+    plain = reading.decimal != "," and reading.thousands != "."
+    where = found.where
+    stamps = _stamps(found, reading, table.head.first)
+    pieces: dict[str, list[Floats]] = {name: [] for name in _FLOATS if name in where}
+    rows: list[npt.NDArray[np.int64]] = []
+    texts: list[str] = []
+    for lines, cells in table.pieces():
+        rows.append(lines)
+        texts += _times(cells, where)
+        if len(texts) >= TIMESTAMPS_AT_ONCE:
+            _add_stamps(stamps, texts, rows, path)
+            texts = []
+        if "symbol" in where:
+            _refuse_symbols(cells[where["symbol"]], table.head.first[where["symbol"]], path)
+        if plain:
+            try:
+                for name, parts in pieces.items():
+                    parts.append(plain_floats(cells[where[name]]))
+            except Styled:
+                plain = False
+    if texts:
+        _add_stamps(stamps, texts, rows, path)
+    if not rows:
+        raise InputError(f"{path} has a header and no rows", hint="name a file that has rows")
+    numbers = np.concatenate(rows)
+    timestamp, assumed = finish_stamps(stamps, found, reading, lambda row: f"row {numbers[row]}", path)
+    columns: dict[str, npt.NDArray[Any]] = {"timestamp": timestamp}
+    if plain:
+        columns |= {name: np.concatenate(parts) for name, parts in pieces.items()}
+    else:
+        columns |= _styled(table, where, list(pieces), reading, numbers, path, assumed)
+    columns.setdefault("volume", np.zeros(len(timestamp)))
+    return columns, numbers, assumed
 
 
-def _floats(texts: Sequence[str], lines: npt.NDArray[np.int64], path: str, column: str) -> Floats:
-    """Read cells as numbers, missing ones as NaN."""
-    try:  # several times faster than float(); what is no number of JSON's goes the long way
-        values = np.array(_NUMBERS.decode(f"[{','.join(texts)}]"))
-    except msgspec.DecodeError:
-        values = np.empty(0)
-    if len(values) == len(texts):  # a cell such as 1,234 would be two
-        return values
-    values = np.empty(len(texts))
-    for at, text in enumerate(texts):
+def _styled(
+    table: Table,
+    where: dict[str, int],
+    names: Sequence[str],
+    reading: Reading,
+    numbers: npt.NDArray[np.int64],
+    path: str,
+    assumed: list[str],
+) -> dict[str, npt.NDArray[Any]]:
+    """Read numbers that are not written as most programs do, by the style that the whole file has."""
+    from peak_trade.market import numbers as number_styles
+
+    cells: dict[str, list[str]] = {name: [] for name in names}
+    for _, piece in table.pieces():
+        for name in names:
+            cells[name] += piece[where[name]]
+    try:
+        style = number_styles.style_of(
+            (cell for texts in cells.values() for cell in texts), reading.decimal, reading.thousands
+        )
+    except number_styles.Ambiguous as error:
+        if "two ways" in str(error):
+            raise InputError(f"{path}: {error}", hint="mend the rows that are unlike the others") from None
+        raise InputError(
+            f"{path} has numbers such as `{show(str(error))}`, which can be read in two ways",
+            hint=under_data({"thousands": ","}, {"decimal": ","}, lead="say what the comma is"),
+        ) from None
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for name, texts in cells.items():
         try:
-            if "_" in text:
-                raise ValueError
-            values[at] = np.nan if text.strip().lower() in NULLS else float(text)
-        except ValueError:
-            hint = "write decimals with a point" if "," in text else ""
-            raise _cell_error(path, f"row {lines[at]}", column, text, "is not a number", hint) from None
-    return values
+            columns[name] = number_styles.styled_floats(texts, style, suffixes=name == "volume")
+        except Styled as error:
+            text, row = texts[error.index], f"row {numbers[error.index]}"
+            raise cell_error(path, row, name, text, "is not a number", _number_hint(text, style)) from None
+    if style != Style() or any("," in cell for texts in cells.values() for cell in texts):
+        assumed.append(
+            f"numbers are written with `{style.decimal}` for decimals and `{style.thousands}` between digits"
+        )
+    return columns
 
 
-def _add_stamps(stamps: TimestampColumn, texts: list[str], rows: list[npt.NDArray[np.int64]], path: str) -> None:
+def _number_hint(text: str, style: Style) -> str:
+    if "," in text and style.decimal == ".":
+        return "write decimals with a point"
+    return "mend the cell, or leave it empty"
+
+
+def _times(cells: Sequence[Sequence[str]], where: dict[str, int]) -> Sequence[str]:
+    if "date" not in where:
+        return cells[where["timestamp"]]
+    if "time" not in where:
+        return cells[where["date"]]
+    days, clocks = cells[where["date"]], cells[where["time"]]
+    return [
+        "" if day.strip().lower() in NULLS else f"{day.strip()} {clock.strip()}".strip()
+        for day, clock in zip(days, clocks, strict=True)
+    ]
+
+
+def _stamps(found: Layout, reading: Reading, first: Sequence[str]) -> TimestampColumn:
+    """Return an empty column for the times of a file whose first row is given."""
+    cell = next(iter(_times([[text] for text in first], found.where)), "")
+    return stamp_column(found.dialect, reading, cell)
+
+
+def stamp_column(dialect: Dialect, reading: Reading, cell: str) -> TimestampColumn:
+    """Return an empty column for times of which the first is written as in `cell`."""
+    if not reading.date_format and not dialect.dates:
+        return TimestampColumn()
+    from peak_trade.market import dates
+
+    if reading.date_format:
+        if reading.date_format in dates.UNITS_BY_NAME or dates.fits(cell, reading.date_format):
+            return TimestampColumn([reading.date_format])
+        timed = [form for clock in dates.CLOCKS if dates.fits(cell, form := reading.date_format + clock)]
+        return TimestampColumn(timed[:1] or [reading.date_format])
+    return TimestampColumn([form for form in dialect.dates if dates.fits(cell, form)], preferred=True)
+
+
+def _add_stamps(stamps: TimestampColumn, texts: Sequence[str], rows: list[npt.NDArray[np.int64]], path: str) -> None:
     before = stamps.count
     try:
         stamps.add(texts)
     except Unreadable as error:
         row = np.concatenate(rows)[error.index]
-        raise _stamp_error(path, f"row {row}", texts[error.index - before], error.reason) from None
+        raise stamp_error(path, f"row {row}", texts[error.index - before], error.reason) from None
 
 
-def _finish_stamps(
-    stamps: TimestampColumn, locate: Callable[[int], str], path: str
+def finish_stamps(
+    stamps: TimestampColumn, found: Layout, reading: Reading, locate: Callable[[int], str], path: str
 ) -> tuple[npt.NDArray[np.datetime64], list[str]]:
+    """Return a column of times in UTC and what was assumed; errors: `InputError`."""
     try:
-        return stamps.finish()
+        return stamps.finish(reading.timezone or found.dialect.zone)
     except Unreadable as error:
-        raise InputError(f"{path} {locate(error.index)}, column timestamp: {error.reason}") from None
-
-
-def _stamp_error(path: str, row: str, text: str, reason: str) -> InputError:
-    hint = "write ISO 8601 such as 2024-01-31T13:00:00Z, or epoch numbers" if "not a timestamp" in reason else ""
-    return _cell_error(path, row, "timestamp", text, reason, hint)
-
-
-def _cell_error(path: str, row: str, column: str, text: str, reason: str, hint: str = "") -> InputError:
-    return InputError(f"{path} {row}, column {column}: `{_show(text)}` {reason}", hint=hint)
-
-
-def _match_columns(header: Sequence[str], mapping: Mapping[str, str], path: str) -> tuple[dict[str, int], list[str]]:
-    """Return where our columns stand in a file's header, and what was assumed; errors: `InputError`."""
-    names = [name.strip() for name in header]
-    plain = ["".join(filter(str.isalpha, name.lower())) for name in names]
-    shown = [_show(name) for name in names if name][:20]
-    there = ", ".join(f"`{name}`" for name in shown) or "nothing"
-    where: dict[str, int] = {}
-    for ours in COLUMNS:
-        if ours in mapping:
-            wanted = mapping[ours]
-            at = [i for i, name in enumerate(names) if name == wanted]
-            at = at or [i for i, name in enumerate(names) if name.lower() == wanted.lower()]
-            if not at:
-                hint = did_you_mean(wanted, shown)
-                raise InputError(f"{path} has no column `{_show(wanted)}` for {ours}; it has {there}", hint=hint)
-        else:
-            at = [i for i, name in enumerate(plain) if name in SPELLINGS[ours]]
-        if len(at) > 1:
-            which = ", ".join(f"`{_show(names[i])}`" for i in at)
-            raise InputError(f"{path} has several columns for {ours}: {which}", hint=_columns_hint(ours))
-        if at:
-            where[ours] = at[0]
-    missing = [ours for ours in COLUMNS[:5] if ours not in where]
-    if missing and any(_is_value(name) for name in names):
-        line = _show(", ".join(names))
+        hint = under_data({"timezone": "UTC"}) if "no clock showed" in error.reason else _mend(error.reason)
+        raise InputError(f"{path} {locate(error.index)}, column timestamp: {error.reason}", hint=hint) from None
+    except Ambiguous as error:
         raise InputError(
-            f"{path} has no header: its first line is `{line}`",
-            hint=f"put a line of column names on top, such as {','.join(COLUMNS)}",
+            f"{path} has dates such as `{show(error.text)}`, which can be read in two ways",
+            hint=under_data(*({"date_format": form} for form in error.formats), lead="say which part is the month"),
+        ) from None
+
+
+def stamp_error(path: str, row: str, text: str, reason: str) -> InputError:
+    """Return the error for a time that can't be read."""
+    return cell_error(path, row, "timestamp", text, reason, _mend(reason))
+
+
+def _mend(reason: str) -> str:
+    if "not a timestamp" in reason:
+        return "write ISO 8601 such as 2024-01-31T13:00:00Z, or epoch numbers"
+    return "mend or take out the row"
+
+
+def cell_error(path: str, row: str, column: str, text: str, reason: str, hint: str = "") -> InputError:
+    """Return the error for a cell that can't be read."""
+    return InputError(f"{path} {row}, column {column}: `{show(text)}` {reason}", hint=hint)
+
+
+def _refuse_symbols(cells: Sequence[str], first: str, path: str) -> None:
+    if cells.count(first) != len(cells):
+        other = next(cell for cell in cells if cell != first)
+        raise InputError(
+            f"{path} holds bars of several symbols, such as `{show(first)}` and `{show(other)}`",
+            hint="keep the rows of one symbol",
         )
-    if missing:
-        hint = f"{did_you_mean(missing[0], shown)}; {_columns_hint(missing[0])}" if shown else ""
-        raise InputError(f"{path} has no column for {', '.join(missing)}; it has {there}", hint=hint)
-    assumptions = []
-    if "volume" not in where:
-        if alike := [name for name, letters in zip(names, plain, strict=True) if "vol" in letters]:
-            which = ", ".join(f"`{_show(name)}`" for name in alike)
-            raise InputError(f"{path} has no column for volume, but {which}", hint=_columns_hint("volume"))
-        assumptions.append("no volume column: filled with 0")
-    used = [f"{ours} from `{names[at]}`" for ours, at in where.items() if names[at] != ours]
-    if used:
-        assumptions.insert(0, f"columns read: {', '.join(used)}")
-    if (adjusted := [name for name, letters in zip(names, plain, strict=True) if letters.startswith("adj")]) and (
-        "close" not in mapping
-    ):
-        assumptions.append(f"`{_show(adjusted[0])}` is not used: prices are as traded")
-    return where, assumptions
 
 
-def _columns_hint(ours: str) -> str:
-    return f'say which under [data]: columns = {{ {ours} = "…" }}'
+# --- the whole columns --------------------------------------------------------------------------------------------
 
 
-def _is_value(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text[:4].isdigit() and text[4:5] == "-"
-    return True
+def _settle_order(columns: dict[str, npt.NDArray[Any]], rivals: Sequence[Dialect], path: str) -> Dialect:
+    """Put the prices of a file without a header under the names that they can only have; errors: `InputError`.
+
+    An order counts where its high and low are the highest and lowest in nearly every row, and no other's are.
+    """
+    read_as = list(rivals[0].columns)[1:5]
+    prices = [columns[name] for name in read_as]
+    moved = np.ptp(prices, axis=0) > 0
+    orders: dict[tuple[str, ...], Dialect] = {}
+    for dialect in rivals:
+        orders.setdefault(tuple(list(dialect.columns)[1:5]), dialect)
+    broken = {}
+    for order in orders:
+        named = dict(zip(order, prices, strict=True))
+        high, low = np.maximum(named["open"], named["close"]), np.minimum(named["open"], named["close"])
+        wrong = moved & ((named["high"] < high) | (named["low"] > low))
+        broken[order] = int(np.count_nonzero(wrong)) / max(int(np.count_nonzero(moved)), 1)
+    best = min(broken, key=lambda order: broken[order])
+    if broken[best] > 0.05 or any(share < 0.2 for order, share in broken.items() if order != best):
+        hint = under_data(*({"format": dialect.name} for dialect in orders.values()), lead="say whose it is")
+        raise InputError(f"{path} has no header, and its columns can be read in two ways", hint=hint)
+    columns |= dict(zip(best, prices, strict=True))
+    return orders[best]
 
 
-def _read_parquet(
-    data: bytes, path: str, mapping: Mapping[str, str]
-) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int64], list[str]]:
-    """Return a Parquet file's columns, its rows counted from 1, and what was assumed."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise InputError(f"{path} is a Parquet file, and pyarrow is not installed", hint="just setup lake") from None
-    try:
-        file = pq.ParquetFile(pa.BufferReader(data))
-        header = file.schema_arrow.names
-        where, assumptions = _match_columns(header, mapping, path)
-        table = file.read(columns=[header[at] for at in where.values()])
-        rows = np.arange(1, table.num_rows + 1)
-        if not len(rows):
-            raise InputError(f"{path} has no rows")
-        stamps = TimestampColumn()
-        _add_arrow_stamps(stamps, table.column(header[where["timestamp"]]), rows, path)
-        timestamp, assumed = _finish_stamps(stamps, lambda row: f"row {rows[row]}", path)
-        columns: dict[str, npt.NDArray[Any]] = {"timestamp": timestamp}
-        for name in COLUMNS[1:]:
-            if name in where:
-                columns[name] = _arrow_floats(table.column(header[where[name]]), rows, path, name)
-            else:
-                columns[name] = np.zeros(len(rows))
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        reason = escaped(one_line(str(error).lower()), 200)
-        raise InputError(f"{path} cannot be read as Parquet: {reason}") from None
-    return columns, rows, assumptions + assumed
-
-
-def _add_arrow_stamps(stamps: TimestampColumn, column: Any, rows: npt.NDArray[np.int64], path: str) -> None:
-    import pyarrow as pa
-
-    kind = column.type
-    missing = int(np.iinfo(np.int64).min)
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        zone = kind.tz if pa.types.is_timestamp(kind) else None
-        nanos = column.cast(pa.timestamp("ns", zone)).cast(pa.int64())
-        stamps.add_nanoseconds(nanos.fill_null(missing).to_numpy(), zoned=zone is not None)
-    elif pa.types.is_integer(kind):
-        stamps.add_epochs(column.cast(pa.int64()).fill_null(missing).to_numpy())
-    elif pa.types.is_floating(kind):
-        stamps.add_epochs(column.cast(pa.float64()).to_numpy())
-    elif (texts := _arrow_texts(column)) is not None:
-        _add_stamps(stamps, texts, [rows], path)
-    else:
-        raise InputError(f"{path} column timestamp holds {kind}, not times")
-
-
-def _arrow_floats(column: Any, rows: npt.NDArray[np.int64], path: str, name: str) -> Floats:
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
-        values: Floats = np.array(column.cast(pa.float64(), safe=False).to_numpy())
-        return values
-    if (texts := _arrow_texts(column)) is not None:
-        return _floats(texts, rows, path, name)
-    raise InputError(f"{path} column {name} holds {kind}, not numbers")
-
-
-def _arrow_texts(column: Any) -> list[str] | None:
-    import pyarrow as pa
-
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return None
-    return [text or "" for text in column.to_pylist()]
-
-
-def _show(text: str) -> str:
-    """Return a cell or the name of a column as part of a sentence."""
-    return escaped(text, _CELL)
+def _in_order(
+    columns: dict[str, npt.NDArray[Any]], rows: npt.NDArray[np.int64], dialect: Dialect, assumptions: list[str]
+) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int64]]:
+    """Put a file that is newest first in order: any that runs strictly backwards, and those of a source that does."""
+    times = columns["timestamp"].view(np.int64)
+    if len(times) < 2 or times[0] < times[-1]:
+        return columns, rows
+    known = times[times != MISSING]
+    if len(known) < 2:
+        return columns, rows
+    steps = known[1:] < known[:-1]
+    backwards = steps.all() or (dialect.newest_first and steps.any() and (known[1:] <= known[:-1]).all())
+    if not backwards:
+        return columns, rows
+    assumptions.append("rows are newest first: put in order")
+    order = np.argsort(times, kind="stable")  # of rows of one time, the first in the file stays the first
+    return {name: column[order] for name, column in columns.items()}, rows[order]

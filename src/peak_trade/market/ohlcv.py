@@ -1,4 +1,4 @@
-"""Bars from CSV or Parquet files, checked, and with what was assumed on the way."""
+"""Bars from files, checked, and with what was assumed on the way."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ import numpy.typing as npt
 
 from peak_trade.config import DETECTED, Reading
 from peak_trade.errors import InputError, did_you_mean
-from peak_trade.market import findings
+from peak_trade.market import findings, ranges
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.calendar import find_calendar
-from peak_trade.market.contract import FATAL, Violations, check_ohlcv
+from peak_trade.market.contract import FATAL, PRICES, Violations, check_ohlcv
+from peak_trade.market.dialects import check_reading
 from peak_trade.market.files import File, SourceFile, read_file
 from peak_trade.market.findings import Finding, Indices, Place
 from peak_trade.market.gaps import Gaps, find_gaps
+from peak_trade.market.hints import under_data
 from peak_trade.market.rate import rate_assumption, rate_finding
-from peak_trade.market.timeframe import parse_timeframe
+from peak_trade.market.timeframe import parse_timeframe, spacing, spacing_fits
+from peak_trade.market.timestamps import MISSING
 
 __all__ = ["MODES", "Loaded", "Rows", "load_bars", "read_rows"]
 
@@ -32,7 +35,8 @@ class Loaded(msgspec.Struct, frozen=True):
 
     `assumptions` are sentences; `violations` counts breaches of the contract, `problems` shows the first of them;
     `dropped` counts the rows left out; `gaps` are bars missing against timeframe and calendar; `findings` are what a
-    reader of the figures must be told.
+    reader of the figures must be told; `formats` names the dialect of each file; `outside` counts the bars that `start`
+    and `end` leave out.
     """
 
     bars: Bars
@@ -43,6 +47,8 @@ class Loaded(msgspec.Struct, frozen=True):
     problems: list[str]
     gaps: Gaps
     findings: list[Finding] = []
+    formats: list[str] = []
+    outside: int = 0
 
 
 def load_bars(
@@ -56,7 +62,7 @@ def load_bars(
     periods_per_year: float | None = None,
     now: np.datetime64 | None = None,
 ) -> Loaded:
-    """Load bars from CSV (also gzipped) or Parquet files and check them against the OHLCV contract.
+    """Load bars from files of the dialects that are known and check them against the OHLCV contract.
 
     `paths` is a file, a pattern such as `data/*.csv` or several of both; the files are put in the order of their
     first bars, and where they overlap the contract is broken. `reading` says how the files are read
@@ -83,7 +89,7 @@ def load_bars(
     problems = found.lines(lambda row: "{} row {}".format(*place(row))) if found else []
     kept, stay, said = bars, None, list[Finding]()
     if found:
-        stay = _settle(bars, found, problems, on_violation, files)
+        stay = _settle(bars, found, problems, on_violation)
         if stay is None:
             said.append(findings.kept(bars, found, place))
         else:
@@ -98,6 +104,8 @@ def load_bars(
         dropped=len(bars) - len(kept),
         problems=problems,
         gaps=gaps,
+        formats=[file.format for file in files],
+        outside=sum(len(file.rows) for file in files) - len(bars),
         findings=[
             *said,
             *rate_finding(kept.timestamp, timeframe, calendar, periods_per_year),
@@ -119,17 +127,53 @@ def read_rows(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, symbol: str, reading: Reading = DETECTED
 ) -> Rows:
     """Read files as `load_bars` does, and check nothing; errors: `InputError` where they can't be read."""
-    mapping = {name: str(column) for name, column in reading.columns.items()}
-    for name in mapping:
-        if name not in COLUMNS:
-            raise InputError(f"unknown column `{name}` in columns", hint=did_you_mean(name, COLUMNS))
-    files = [read_file(path, mapping) for path in _find_files(paths)]
+    check_reading(reading)
+    files = [read_file(path, reading, symbol) for path in _find_files(paths)]
     files.sort(key=lambda file: file.columns["timestamp"].view(np.int64)[0])
+    table, taken, said = _chosen(files, reading)
+    return Rows(files, table, _merge_assumptions(files) + said, _within(_placer(files), taken))
+
+
+def _chosen(
+    files: Sequence[File], reading: Reading
+) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int64] | None, list[str]]:
+    """Return the columns of all files, sorted, cut and adjusted as asked; which rows they are; what that changed."""
+    names = [*COLUMNS, *(["adjust"] if reading.adjust else [])]
     table = {
         name: files[0].columns[name] if len(files) == 1 else np.concatenate([file.columns[name] for file in files])
-        for name in COLUMNS
+        for name in names
     }
-    return Rows(files, table, _merge_assumptions(files), _placer(files))
+    said: list[str] = []
+    taken: npt.NDArray[np.int64] | None = None
+    times = table["timestamp"].view(np.int64)
+    if reading.sort and len(times) > 1 and (times[1:] < times[:-1]).any():
+        taken = np.lexsort((times, times == MISSING))  # stable; what has no time comes last
+        said.append(f"{np.count_nonzero(taken != np.arange(len(taken))):,} rows were not in order: sorted by time")
+        table = {name: column[taken] for name, column in table.items()}
+    if reading.start or reading.end:
+        kept, left_out = ranges.within(table["timestamp"], reading.start, reading.end, reading.timezone)
+        said += left_out
+        taken = np.flatnonzero(kept) if taken is None else taken[kept]
+        table = {name: column[kept] for name, column in table.items()}
+    if reading.adjust:
+        table = _adjusted(table)
+        said.append(f"prices are scaled by `{reading.adjust}` over the close; the volume is left as it is")
+    return table, taken, said
+
+
+def _adjusted(table: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Scale the prices by the ratio of the adjusted close to the close; a ratio that is missing leaves no price.
+
+    The close becomes the adjusted close to the bit, and no rounding puts it above the high or below the low.
+    """
+    adjusted, close = table.pop("adjust"), table["close"]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = adjusted / close
+        scaled = {name: np.where(table[name] == close, adjusted, table[name] * ratio) for name in PRICES}
+    for name, within in (("high", np.maximum), ("low", np.minimum)):
+        bound = table[name] >= close if name == "high" else table[name] <= close
+        scaled[name] = np.where(bound, within(scaled[name], adjusted), scaled[name])
+    return table | scaled
 
 
 def _find_files(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -168,33 +212,72 @@ def _within(place: Place, stay: Indices | None) -> Place:
     return place if stay is None else lambda row: place(int(stay[row]))
 
 
-def _settle(bars: Bars, found: Violations, problems: list[str], mode: str, files: Sequence[File]) -> Indices | None:
+def _settle(bars: Bars, found: Violations, problems: list[str], mode: str) -> Indices | None:
     """Return which rows the mode lets through, None for all; errors: `InputError` with the violations."""
     shown = "".join(f"\n  {line}" for line in problems)
     count = f"{len(found):,} violation{'s' if len(found) > 1 else ''}"
-    if len(bars) > 1 and (np.diff(bars.timestamp.view(np.int64)) < 0).all():
-        raise InputError(f"{files[0].source.path} runs backwards in time", hint="sort its rows by time, oldest first")
     if mode == "warn":
         if fatal := sorted(FATAL & found.by_rule.keys()):
             raise InputError(
                 f"the bars break the contract in ways that `warn` cannot keep ({', '.join(fatal)}), {count}:{shown}",
-                hint='mend the rows, or set on_violation = "drop-rows"',
+                hint=_what_mends(bars, found),
             )
         return None
     if mode == "reject":
-        raise InputError(
-            f"the bars break the contract, {count}:{shown}",
-            hint='mend the rows, or set on_violation = "drop-rows" or "warn" under [data]',
-        )
+        raise InputError(f"the bars break the contract, {count}:{shown}", hint=_what_mends(bars, found))
     stay = _rows_to_keep(bars, found)
     if len(bars) > 2 * len(stay):
         raise InputError(
-            f"drop-rows would leave {len(stay):,} of {len(bars):,} rows, {count}:{shown}", hint="mend the file"
+            f"drop-rows would leave {len(stay):,} of {len(bars):,} rows, {count}:{shown}",
+            hint=_what_mends(bars, found),
         )
     if left := check_ohlcv(_only(bars, stay)):
         lines = "".join(f"\n  {line}" for line in left.lines())
-        raise InputError(f"dropping rows does not mend the bars:{lines}", hint="declare the timeframe the bars have")
+        raise InputError(f"dropping rows does not mend the bars:{lines}", hint=_what_mends(bars, found))
     return stay
+
+
+def _what_mends(bars: Bars, found: Violations) -> str:
+    """Return a hint that names the keys with which these bars would be taken: each was tried."""
+    timeframe = _timeframe_of(bars)
+    sizes: list[dict[str, str]] = [{}]
+    if "timeframe_spacing" in found.by_rule and timeframe:
+        sizes.append({"timeframe": timeframe})
+    choices: list[dict[str, Any]] = []
+    for size in sizes:
+        sized = msgspec.structs.replace(bars, **size)
+        ordered = _sorted(sized)
+        kept = _only(sized, _rows_to_keep(sized, check_ohlcv(sized)))
+        kept_ordered = _only(ordered, _rows_to_keep(ordered, check_ohlcv(ordered)))
+        if size and not check_ohlcv(sized):
+            choices.append(size)
+        elif not check_ohlcv(ordered):
+            choices.append({**size, "sort": True})
+        elif 2 * len(kept) >= len(bars) and not check_ohlcv(kept):
+            choices.append({**size, "on_violation": "drop-rows"})
+            if not size and not FATAL & found.by_rule.keys():
+                choices.append({"on_violation": "warn"})
+        elif 2 * len(kept_ordered) >= len(bars) and not check_ohlcv(kept_ordered):
+            choices.append({**size, "sort": True, "on_violation": "drop-rows"})
+    return under_data(*choices, lead="mend the rows, or set") if choices else "mend the rows, which go by their lines"
+
+
+def _sorted(bars: Bars) -> Bars:
+    order = np.argsort(bars.timestamp.view(np.int64), kind="stable")
+    columns = {name: getattr(bars, name)[order] for name in COLUMNS}
+    return Bars(**columns, symbol=bars.symbol, timeframe=bars.timeframe)
+
+
+def _timeframe_of(bars: Bars) -> str:
+    """Return the timeframe that the median step of the bars is, in order of time; nothing where there is none."""
+    seconds = spacing(np.unique(bars.timestamp[~np.isnat(bars.timestamp)]))
+    for name in ("1M", "1w", "1d"):
+        if seconds and spacing_fits(name, seconds):
+            return name
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        if seconds and seconds >= size and seconds % size == 0 and seconds < 28 * 86_400:
+            return f"{seconds / size:.0f}{unit}"
+    return ""
 
 
 def _rows_to_keep(bars: Bars, found: Violations) -> Indices:

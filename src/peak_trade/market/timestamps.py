@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NULLS", "TimestampColumn", "Unreadable", "iso"]
+__all__ = ["NULLS", "Ambiguous", "TimestampColumn", "Unreadable", "iso"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -23,7 +23,8 @@ UNIT_LIMITS = np.array([1e11, 1e14, 1e17])  # up to 1e11 s is the year 5138; in 
 DAY_NS = 86_400 * 10**9
 OUT_OF_RANGE = f"is outside the years {YEARS[0]} to {YEARS[1]}"
 
-_TO_SHAPE = str.maketrans("123456789", "000000000")
+TO_SHAPE = str.maketrans("123456789", "000000000")
+COMPACT = {8: ("eight", "YYYYMMDD"), 12: ("twelve", "YYYYMMDDHHMM"), 14: ("fourteen", "YYYYMMDDHHMMSS")}
 _CLOCKS = frozenset({"", "T00:00", "T00:00:00"})
 _ZONES = frozenset({"Z", "UTC", "+00:00", "-00:00", "+0000", "-0000", "+00", "-00"})
 
@@ -49,22 +50,75 @@ def iso(timestamp: np.datetime64) -> str:
     return f"{whole if whole == timestamp else timestamp}Z"
 
 
+class Ambiguous(ValueError):
+    """A column of dates that several formats read, each to other times: `formats` names them, `text` is the first."""
+
+    def __init__(self, formats: list[str], text: str) -> None:
+        super().__init__(text)
+        self.formats = formats
+        self.text = text
+
+
 class TimestampColumn:
     """The timestamps of one file, fed in pieces: all dates or all epoch numbers, all with a zone or none.
 
-    `count` is the number of rows taken in so far.
+    `formats` says what dates may look like; without any, ISO 8601 and epoch numbers are read, and else whatever
+    `dates.DATES` knows. Of several formats the one counts that reads every row; where several do and `preferred`, it is
+    the first of them. A format may also be the unit of epoch numbers. `count` is the number of rows taken in so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, formats: Sequence[str] = (), *, preferred: bool = False) -> None:
         self._pieces: list[npt.NDArray[Any]] = []
         self.count = 0
         self._kind = ""
         self._zoned: bool | None = None
+        self._width = 8
+        self._unit = formats[0] if len(formats) == 1 and formats[0] in UNITS else ""
+        self._formats = [] if self._unit else list(formats)
+        self._preferred = preferred
+        self._readings: dict[str, list[npt.NDArray[Any]]] = {}  # by format, of those that read every row so far
+        self._first = ""
 
     def add(self, texts: Sequence[str]) -> None:
         """Read one piece of text cells; errors: `Unreadable` with the row's index in the whole column."""
+        if not self.count and not self._unit:
+            self._choose(texts)
+        if self._readings:
+            self._add_dates(texts)
+            return
         values = self._uniform(texts)
         self._append(self._mixed(texts) if values is None else values)
+
+    def _choose(self, texts: Sequence[str]) -> None:
+        """Decide by the first cell that is one whether these are dates of another form than ISO 8601."""
+        self._first = next((cell for text in texts if (cell := text.strip()).lower() not in NULLS), "")
+        if not self._formats:
+            shape = self._first.translate(TO_SHAPE)
+            if not shape or _is_number(shape) or _iso_layout(shape):
+                return
+            from peak_trade.market import dates  # only for files that are written otherwise
+
+            self._formats = dates.candidates(self._first)
+        self._readings = {form: [] for form in self._formats}
+
+    def _add_dates(self, texts: Sequence[str]) -> None:
+        """Read a piece in each format that has read every row before it, and go on with those that read it too."""
+        from peak_trade.market import dates
+
+        readings: dict[str, list[npt.NDArray[Any]]] = {}
+        errors: list[tuple[int, str]] = []
+        for form, pieces in self._readings.items():
+            try:
+                values, self._zoned = dates.read_dates(texts, form)
+            except Unreadable as error:
+                errors.append((error.index, error.reason))
+            else:
+                readings[form] = [*pieces, values]
+        if not readings:
+            index, reason = max(errors)  # of the format that came furthest
+            raise Unreadable(self.count + index, reason)
+        self._readings = readings
+        self.count += len(texts)
 
     def add_epochs(self, values: npt.NDArray[Any]) -> None:
         """Take integer or float epoch numbers, missing ones as `MISSING` or NaN."""
@@ -76,18 +130,47 @@ class TimestampColumn:
         self._note("date", zoned, self.count, "a date")
         self._append(values)
 
-    def finish(self) -> tuple[npt.NDArray[np.datetime64], list[str]]:
-        """Return the column as datetime64[ns] in UTC, and what had to be assumed to read it."""
-        values = self._pieces[0] if len(self._pieces) == 1 else np.concatenate(self._pieces)
-        assumed = []
+    def finish(self, zone: str = "") -> tuple[npt.NDArray[np.datetime64], list[str]]:
+        """Return the column as datetime64[ns] in UTC, and what had to be assumed to read it.
+
+        `zone` is that of times without one; errors: `Unreadable`, or `Ambiguous` where the order of day and month is.
+        """
+        assumed: list[str] = []
+        if self._readings:
+            values = self._decide(assumed)
+        else:
+            values = self._pieces[0] if len(self._pieces) == 1 else np.concatenate(self._pieces)
         if self._kind == "epoch":
-            values, unit = _epochs(values)
-            assumed.append(f"timestamps are epoch numbers: unit taken as {unit}")
+            values, unit = _epochs(values, self._unit)
+            if not self._unit:
+                assumed.append(f"timestamps are epoch numbers: unit taken as {unit}")
+        elif self._unit:
+            raise Unreadable(0, f"is no epoch number in {self._unit}")
         elif self._kind == "compact":
-            assumed.append("timestamps of eight digits: read as YYYYMMDD")
+            assumed.append(f"timestamps of {COMPACT[self._width][0]} digits: read as {COMPACT[self._width][1]}")
         if self._zoned is False:
-            assumed.append("timestamps carry no zone: read as UTC")
+            assumed.append(f"timestamps carry no zone: read as {zone or 'UTC'}")
+            if zone not in ("", "UTC"):
+                from peak_trade.market import zones
+
+                values, once = zones.to_utc(values, zone)
+                if once:
+                    assumed.append(f"{once:,} times of an hour that {zone} shows twice: read as its first showing")
+        elif zone:
+            assumed.append(f"the zone {zone} is not used: the timestamps carry their own")
         return values.view("datetime64[ns]"), assumed
+
+    def _decide(self, assumed: list[str]) -> npt.NDArray[Any]:
+        """Return the values in the one format that reads every row."""
+        values = {form: np.concatenate(pieces) for form, pieces in self._readings.items()}
+        form = next(iter(values))
+        if any((other != values[form]).any() for other in values.values()):
+            if not self._preferred:
+                raise Ambiguous(list(values), self._first)
+            assumed.append(f"dates such as {self._first} can be read in several ways: taken as {form}")
+        else:
+            assumed.append(f"dates are written {form}")
+        return values[form]
 
     def _append(self, values: npt.NDArray[Any]) -> None:
         self._pieces.append(values)
@@ -102,7 +185,7 @@ class TimestampColumn:
 
     def _uniform(self, texts: Sequence[str]) -> npt.NDArray[Any] | None:
         """Read a piece whose cells all have the first one's layout; None where they have not."""
-        shape = texts[0].translate(_TO_SHAPE)
+        shape = texts[0].translate(TO_SHAPE)
         if layout := _iso_layout(shape):
             if set(map(len, texts)) != {len(shape)}:
                 return None
@@ -124,11 +207,14 @@ class TimestampColumn:
             if not np.isfinite(values).all():
                 return None
         else:
-            if set(map(len, texts)) == {8}:
-                days, good = _days(values // 10_000, values // 100 % 100, values % 100)
+            widths = set(map(len, texts))
+            if len(widths) == 1 and (width := widths.pop()) in COMPACT and not self._unit:
+                digits = COMPACT[width][0]
+                nanoseconds, good = _compact(values, width)
                 if good.all():
-                    self._note("compact", False, index, "a date of eight digits")
-                    return days * DAY_NS
+                    self._note("compact", False, index, f"a date of {digits} digits")
+                    self._width = width
+                    return nanoseconds
         self._note("epoch", None, index, "an epoch number")
         return values
 
@@ -137,7 +223,7 @@ class TimestampColumn:
         cells = [text.strip() for text in texts]
         rows_of: dict[str, list[int]] = {}
         for row, cell in enumerate(cells):
-            rows_of.setdefault(cell.translate(_TO_SHAPE), []).append(row)
+            rows_of.setdefault(cell.translate(TO_SHAPE), []).append(row)
         pieces: list[tuple[list[int], npt.NDArray[Any]]] = []
         for shape, rows in rows_of.items():
             if shape.lower() in NULLS:
@@ -180,16 +266,24 @@ def _iso_layout(shape: str) -> tuple[str, str] | None:
     return (clock, zone) if not zone or (zone in _ZONES and clock) else None
 
 
-def _iso_values(texts: Sequence[str], shape: str, offset: int) -> Ints | None:
-    """Read cells of one ISO layout; None where a cell has another layout; errors: `Unreadable`, counted from offset."""
+def digit_table(texts: Sequence[str], shape: str) -> npt.NDArray[np.uint8] | None:
+    """Return the digits of texts of one shape, shape (digits, N); None where a text is not of it."""
     try:
         table = np.frombuffer("".join(texts).encode("ascii"), np.uint8).reshape(len(texts), len(shape))
-    except UnicodeEncodeError:
+        template = np.frombuffer(shape.encode("ascii"), np.uint8)
+    except (UnicodeEncodeError, ValueError):
         return None
-    template = np.frombuffer(shape.encode(), np.uint8)
     is_digit = template == ord("0")
-    digits = table.T[is_digit] - np.uint8(ord("0"))  # what stands before 0 wraps round to far above 9
+    digits: npt.NDArray[np.uint8] = table.T[is_digit] - np.uint8(ord("0"))  # what stands before 0 wraps round above 9
     if (table.T[~is_digit] != template[~is_digit][:, None]).any() or (digits > 9).any():
+        return None
+    return digits
+
+
+def _iso_values(texts: Sequence[str], shape: str, offset: int) -> Ints | None:
+    """Read cells of one ISO layout; None where a cell has another layout; errors: `Unreadable`, counted from offset."""
+    digits = digit_table(texts, shape)
+    if digits is None:
         return None
     clock, zone = _iso_layout(shape) or ("", "")
 
@@ -205,7 +299,7 @@ def _iso_values(texts: Sequence[str], shape: str, offset: int) -> Ints | None:
 
     year = number(0, 4)
     check((year >= YEARS[0]) & (year <= YEARS[1]), OUT_OF_RANGE)
-    days, good = _days(year, number(4, 6), number(6, 8))
+    days, good = days_of(year, number(4, 6), number(6, 8))
     check(good, "is not a date of the calendar")
     values = days * DAY_NS
     if clock:
@@ -230,7 +324,7 @@ def _iso_values(texts: Sequence[str], shape: str, offset: int) -> Ints | None:
     return values
 
 
-def _days(year: Ints, month: Ints, day: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def days_of(year: Ints, month: Ints, day: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Return days since 1970 of civil dates, and which of them exist and are in range."""
     in_year = (month >= 1) & (month <= 12) & (year >= YEARS[0]) & (year <= YEARS[1])
     months = np.where(in_year, (year - 1970) * 12 + month - 1, 0)
@@ -239,12 +333,22 @@ def _days(year: Ints, month: Ints, day: Ints) -> tuple[Ints, npt.NDArray[np.bool
     return first + day - 1, in_year & (day >= 1) & (day <= after - first)
 
 
-def _epochs(values: npt.NDArray[Any]) -> tuple[Ints, str]:
+def _compact(values: Ints, width: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Return the nanoseconds of numbers whose digits are those of a date and perhaps a time, and which of them are."""
+    clocks = values % 10 ** (width - 8) * 10 ** (14 - width)
+    values = values // 10 ** (width - 8)
+    days, good = days_of(values // 10_000, values // 100 % 100, values % 100)
+    hour, minute, second = clocks // 10_000, clocks // 100 % 100, clocks % 100
+    good &= (hour < 24) & (minute < 60) & (second < 60)
+    return days * DAY_NS + ((hour * 60 + minute) * 60 + second) * 10**9, good
+
+
+def _epochs(values: npt.NDArray[Any], given: str = "") -> tuple[Ints, str]:
     """Return nanoseconds and the unit, told by the largest number's size; errors: `Unreadable`, with the number."""
     known = ~np.isnan(values) if values.dtype == np.float64 else values != MISSING
     rows = np.flatnonzero(known)
     sizes = np.abs(values[rows].astype(np.float64))
-    units = np.searchsorted(UNIT_LIMITS, sizes, side="right")
+    units = np.full(len(sizes), UNITS.index(given)) if given else np.searchsorted(UNIT_LIMITS, sizes, side="right")
     # A file that runs through 1973 in ms passes a limit in a small step; one that changes its unit leaps over it.
     steps = np.flatnonzero(np.diff(units))
     leaps = steps[np.abs(sizes[steps + 1] - sizes[steps]) > 0.5 * np.maximum(sizes[steps + 1], sizes[steps])]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from peak_trade.errors import InputError
 from peak_trade.market.timeframe import DAY, Times
-from peak_trade.market.zones import local_seconds
+from peak_trade.market.clocks import local_seconds
 
 __all__ = ["is_around", "usual_days", "usual_gaps"]
 
