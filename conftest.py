@@ -23,6 +23,7 @@ STORES = ("results", "data/lake", "mlflow.db*", "mlruns", "config", ".venv/peak_
 EXTRAS = {
     "experiments": ("mlflow", {"mlflow", "nbclient", "sqlalchemy"}),
     "lake": ("duckdb", {"duckdb"}),
+    "market": ("ccxt", {"ccxt"}),
     "observability": ("opentelemetry-exporter-otlp-json-file", {"grpc", "opentelemetry"}),
 }
 
