@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent
-STORES = ("results", "data/lake", "mlflow.db*", "mlruns", "config", ".venv/peak_trade")
+STORES = ("results", "data/lake", "data/market", "mlflow.db*", "mlruns", "config", ".venv/peak_trade")
 # The extras that a test can need: a package that tells whether one is there, and what is imported of it.
 EXTRAS = {
     "experiments": ("mlflow", {"mlflow", "nbclient", "sqlalchemy"}),

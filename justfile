@@ -7,8 +7,9 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 env := "scripts/utils/in_env.sh"
 dev := "scripts/utils/in_env.sh --with dev"
-tested := "scripts/utils/in_env.sh --with dev --with experiments --with lake --with observability"
+tested := "scripts/utils/in_env.sh --with dev --with experiments --with lake --with market --with observability"
 lake := "scripts/utils/in_env.sh --with lake"
+market := "scripts/utils/in_env.sh --with market"
 traced := "scripts/utils/with_telemetry.sh python"
 home := if invocation_directory() == justfile_directory() { "" } else { justfile_directory() + "/" }
 sp500 := home + "config/my_strategy.toml"
@@ -38,6 +39,16 @@ help *recipe:
 [group('set up')]
 completion *shell:
     scripts/utils/completion.sh "$@"
+
+# Fetch bars: --exchange, --symbol, --timeframe, --since; again, to update
+[group('data')]
+fetch *args:
+    {{ market }} python scripts/fetch_bars.py "$@"
+
+# What differs between two files, runs or the lake's bars, day by day
+[group('data')]
+data-diff *args:
+    {{ env }} python scripts/diff_data.py "$@"
 
 # Set up, run on real bars, seal, report, track, and print the run_id
 [group('run')]

@@ -23,6 +23,8 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "fetch": Command("fetch_bars.py", "Fetch bars: --exchange, --symbol, --timeframe, --since; again, to update"),
+    "data-diff": Command("diff_data.py", "What differs between two files, runs or the lake's bars, day by day"),
     "run": Command(
         "run_strategy_from_config.py",
         "Run a config and print its run_id: `run CONFIG --set run.seed=2`",
