@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from peak_trade.market.calendar import UNIT_SECONDS, parse_timeframe
+from peak_trade.market.timeframe import UNIT_SECONDS, parse_timeframe
 
 __all__ = ["VALUES", "Grid", "Run", "Store"]
 

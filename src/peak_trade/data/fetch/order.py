@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from peak_trade import places
 from peak_trade.errors import InputError
-from peak_trade.market.calendar import parse_timeframe
+from peak_trade.market.timeframe import parse_timeframe
 
 __all__ = ["Order", "default_path", "milliseconds", "nearest", "order", "require", "utc"]
 
