@@ -31,8 +31,10 @@ EXTRAS = {
 # What starts processes by the dozen, waits for clocks, or fails at every call: `just test-fast` leaves it out unread.
 # By what `just test --durations=40` says; a single slow test elsewhere bears the marker itself.
 SLOW = (
+    "data",
     "engine/test_parity.py",
     "engine/test_decimal.py",
+    "fetch",
     "lake",
     "obs",
     "ops/test_doctor.py",

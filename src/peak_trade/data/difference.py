@@ -19,10 +19,10 @@ from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import read_manifest
 from peak_trade.market import difference
 from peak_trade.market.bars import Bars
-from peak_trade.market.timeframe import parse_timeframe
 from peak_trade.market.difference import Difference
 from peak_trade.market.fingerprint import fingerprint
 from peak_trade.market.ohlcv import load_bars
+from peak_trade.market.timeframe import parse_timeframe
 from peak_trade.shown.listing import aligned
 
 __all__ = ["Places", "Side", "as_text", "compare", "sides"]
@@ -98,14 +98,14 @@ def as_text(a: Side, b: Side, found: Difference, days: int = 20) -> str:
     shown = found.periods[:days]
     if found.by == "bar":
         counts = f"{found.added:,} added, {found.removed:,} removed, {found.revised:,} revised"
-        lines = [head, f"{counts} on {len(found.periods):,} days, {found.unchanged:,} the same"]
+        lines = [head, f"{counts} on {_count(found.periods, 'day')}, {found.unchanged:,} the same"]
         table = [("day", "added", "removed", "revised", "close moved", "columns"), *map(_day, shown)]
         right: tuple[int, ...] = (1, 2, 3, 4)
     elif not shown:
         words = f"one is fingerprinted by {a.marks['by']}, the other by {b.marks['by']}: what changed can't be told"
         return f"{head}\nnot the same; {words}"
     else:
-        lines = [head, f"{len(found.periods):,} {found.by}s differ, by fingerprint"]
+        lines = [head, f"{_count(found.periods, found.by)} not the same, by fingerprint"]
         table = [(found.by, "change"), *((one.period, one.change) for one in shown)]
         right = ()
     lines.append(aligned(table, right=right))
@@ -120,12 +120,17 @@ def as_text(a: Side, b: Side, found: Difference, days: int = 20) -> str:
 def _line(side: Side) -> tuple[str, str, str]:
     marks = side.marks
     span = f"{marks['start']} to {marks['end']}" if marks["rows"] else "nothing"
-    return f"{side.what} {side.name}", f"{marks['rows']:,} bars", span
+    series = f" ({marks['symbol']} {marks['timeframe']})" if side.what == "run" else ""
+    return f"{side.what} {side.name}{series}", f"{marks['rows']:,} bars", span
 
 
 def _day(one: difference.Period) -> tuple[str, ...]:
     counts = (f"{count:,}" for count in (one.added, one.removed, one.revised))
     return (one.period, *counts, _share(one.close) if "close" in one.columns else "", " ".join(one.columns))
+
+
+def _count(periods: list[difference.Period], word: str) -> str:
+    return f"{len(periods):,} {word}{'s' if len(periods) > 1 else ''}"
 
 
 def _share(share: float | None) -> str:
