@@ -40,7 +40,7 @@ help *recipe:
 completion *shell:
     scripts/utils/completion.sh "$@"
 
-# Fetch bars: --exchange, --symbol, --timeframe, --since; again, to update
+# Fetch bars from an exchange; the same command again, to update
 [group('data')]
 fetch *args:
     {{ market }} python scripts/fetch_bars.py "$@"

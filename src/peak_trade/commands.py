@@ -23,7 +23,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "fetch": Command("fetch_bars.py", "Fetch bars: --exchange, --symbol, --timeframe, --since; again, to update"),
+    "fetch": Command("fetch_bars.py", "Fetch bars from an exchange; the same command again, to update"),
     "data-diff": Command("diff_data.py", "What differs between two files, runs or the lake's bars, day by day"),
     "run": Command(
         "run_strategy_from_config.py",
