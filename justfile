@@ -40,16 +40,6 @@ help *recipe:
 completion *shell:
     scripts/utils/completion.sh "$@"
 
-# Fetch bars from an exchange; the same command again, to update
-[group('data')]
-fetch *args:
-    {{ market }} python scripts/fetch_bars.py "$@"
-
-# What differs between two files, runs or the lake's bars, day by day
-[group('data')]
-data-diff *args:
-    {{ env }} python scripts/diff_data.py "$@"
-
 # Set up, run on real bars, seal, report, track, and print the run_id
 [group('run')]
 p1 config=sp500 *args:
@@ -64,6 +54,16 @@ run config *args:
 [group('data')]
 data *args:
     {{ env }} python scripts/describe_data.py "$@"
+
+# Fetch bars from an exchange; the same command again, to update
+[group('data')]
+fetch *args:
+    {{ market }} python scripts/fetch_bars.py "$@"
+
+# What differs between two files, runs or the lake's bars, day by day
+[group('data')]
+data-diff *args:
+    {{ env }} python scripts/diff_data.py "$@"
 
 # List the runs, newest first
 [group('evidence')]

@@ -74,8 +74,8 @@ def fetch(
         raise InputError(f"unknown --on-violation `{on_violation}`", hint=did_you_mean(on_violation, MODES))
     if path.suffix not in (".parquet", ".pq"):
         raise InputError(f"{path} is no name for a Parquet file", hint=f"--output {path.with_suffix('.parquet').name}")
+    client = Client(order, patience, telling.say)
     with kept.claimed(path):
-        client = Client(order, patience, telling.say)
         return _Fetch(order, path, client, telling, recheck).run(revise, on_violation)
 
 

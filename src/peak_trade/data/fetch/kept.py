@@ -52,6 +52,7 @@ def part_of(path: Path) -> Path:
 def claimed(path: Path) -> Iterator[None]:
     """Hold a file of bars for oneself, its folder made where there is none; InputError where another fetch has it."""
     lock = path.with_name(f".{path.name}.lock")
+    made = not path.parent.exists()
     with disk_errors(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
@@ -67,6 +68,8 @@ def claimed(path: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 os.unlink(lock)
+                if made:
+                    os.rmdir(path.parent)  # where nothing has come of it
     finally:
         os.close(handle)
 
