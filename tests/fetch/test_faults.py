@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 from tests.fetch.conftest import HOUR, Exchange, Fetching, bar, numbers, only, reply
 
 from peak_trade.data.fetch import fetch, kept
+from peak_trade.data.fetch.order import milliseconds
 from peak_trade.errors import RunError
 
 ROWS = [bar(number) for number in range(2500)]
@@ -68,6 +71,10 @@ PASSING = {
     "half of a JSON": (answer(b'[[1704067200000,"4'), "no JSON"),
     "a page of HTML": (answer(b"<html><body>maintenance</body></html>"), "no JSON"),
     "nothing": (answer(b""), "no JSON"),
+    "an answer that is packed wrong": (
+        lambda handler: reply(handler, b"no gzip", headers={"Content-Encoding": "gzip"}),
+        "can't be unpacked",
+    ),
     "a null": (answer(None), "no JSON"),
     "a row without a time": (answer([["x", *ROW[1:]]]), "a row that is no bar"),
     "a row that is short": (answer([ROW[:4]]), "a row that is no bar"),
@@ -197,6 +204,55 @@ def test_a_hole_in_one_answer_only_is_filled(serve: Any, fetching: Fetching) -> 
     assert fetching.warned == []
 
 
+def test_a_bar_of_far_away_in_each_page_leads_past_nothing(serve: Any, fetching: Fetching) -> None:
+    """In the first pages one that is not due, in the later ones one that is."""
+    exchange = serve(ROWS)
+    other = bar(900_000)
+    exchange.edit = lambda rows, question: [*rows[:300], other if len(exchange.asked) % 2 else ROWS[-1]]
+    fetching(exchange)
+    assert fetching.kept() == numbers(ROWS)
+    assert fetching.warned == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_goes_wrong_the_file_has_what_the_exchange_has(serve: Any, fetching: Fetching, seed: int) -> None:
+    """Holes, short pages, faults and interruptions by lot: in the end each bar is there, and each hole is told."""
+    draw = random.Random(seed)
+    rows = [row for row in ROWS[: draw.randint(1, 2500)] if draw.random() > 0.002]
+    gap = draw.randint(0, 1500)
+    rows = [row for row in rows if not gap <= (row[0] - ROWS[0][0]) // HOUR < gap + 400] or ROWS[:1]
+    exchange = serve(rows)
+    exchange.page = draw.randint(40, 1000)
+    acts = [act for act, _ in PASSING.values() if act not in (be_slow,)]
+    acts = [act for act in acts if act is not PASSING["too many questions"][0]]
+
+    def fault(handler: Any, question: dict[str, str]) -> bool:
+        if not question["path"].endswith("klines") or draw.random() > 0.3:
+            return False
+        draw.choice(acts)(handler)
+        return True
+
+    exchange.faults.append(fault)
+    for _ in range(60):
+        with suppress(RunError):
+            done = fetching(exchange, times=1)
+            break
+    else:
+        exchange.faults.clear()
+        done = fetching(exchange)
+    assert fetching.kept() == numbers(rows)
+    due = set(range((rows[-1][0] - ROWS[0][0]) // HOUR + 1))
+    missing = due - {(row[0] - ROWS[0][0]) // HOUR for row in rows}
+    told = {
+        (milliseconds("", hole["from"]) - ROWS[0][0]) // HOUR + at
+        for hole in done.note["holes"]["listed"]
+        for at in range(hole["bars"])
+    }
+    assert told == missing
+    assert bool(fetching.warned) == bool(missing)
+    assert not kept.part_of(fetching.path).exists()
+
+
 def test_pages_that_are_shorter_than_asked_for_lose_nothing(serve: Any, fetching: Fetching) -> None:
     exchange = serve(ROWS)
     exchange.page = 333
@@ -321,3 +377,14 @@ def test_the_exit_code_tells_a_fault_from_a_wrong_order(serve: Any, tmp_path: Pa
     err = failed.communicate(timeout=60)[1]
     assert failed.returncode == 1
     assert "error: binance answered with what is no JSON: `<html>`, asked 2 times for bars\n" in err
+
+
+@pytest.mark.parametrize("absent", ["ccxt", "pyarrow"])
+def test_without_the_extra_a_sentence_names_it(tmp_path: Path, absent: str) -> None:
+    script = Path(__file__).parents[2] / "scripts" / "fetch_bars.py"
+    order = ["--exchange", "binance", "--symbol", "BTC/USDT", "--timeframe", "1h", "--since", "2024-01-01"]
+    hidden = f"import runpy, sys; sys.modules[{absent!r}] = None; sys.argv = {[str(script), *order]}"
+    words = [sys.executable, "-c", f"{hidden}; runpy.run_path(sys.argv[0], run_name='__main__')"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: fetching market data needs {absent}\nhint: just setup market\n"

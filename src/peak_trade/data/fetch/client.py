@@ -34,6 +34,7 @@ GO_ON = "the same command goes on where this one stopped"
 _BROKEN = (
     (r"timed out", "gave no answer in time"),
     (r"refused", "refused the connection"),
+    (r"ContentDecoding", "gave an answer that can't be unpacked"),
     (r"IncompleteRead|Connection broken|InvalidChunk", "broke off in the middle of an answer"),
     (r"reset|Connection aborted|RemoteDisconnected|closed connection|BrokenPipe", "closed the connection"),
     (r"NameResolution|getaddrinfo|resolve|Name or service", "can't be found: its name does not resolve"),
@@ -78,6 +79,8 @@ class Client:
             self._exchange.urls["api"] = _moved(self._exchange.urls["api"], order.base_url)
         _refuse_garbage(self._exchange, ccxt.BadResponse)
         self._markets = self._patiently("its markets", self._exchange.load_markets)
+        if not self._markets:
+            raise RunError(f"{self.name} names no markets", hint="another exchange, or check --base-url")
         self.symbol: str = self._find(order.symbol)
         self.page = int(self._exchange.feature_value(self.symbol, "fetchOHLCV", "limit") or PAGE)
         self.now = self._clock()
@@ -136,7 +139,8 @@ class Client:
                 found = self._ccxt.BadResponse(f"gave an answer that ccxt can't read ({type(error).__name__})")
             reason, status = self._reason(found)
             asked_s = _retry_after(found)
-            if not isinstance(found, self._ccxt.OperationFailed) or status in _FINAL or status in (400, 404, 410):
+            may_pass = isinstance(found, self._ccxt.OperationFailed) or any(map(_is_packed_wrong, _chain(found)))
+            if not may_pass or status in _FINAL or status in (400, 404, 410):
                 hint = "no keys are read here: another exchange, or a mirror by --base-url" if status in _FINAL else ""
                 raise RunError(f"{self.name} {reason}, when asked for {what}", hint=hint) from None
             if asked_s > self._patience.longest_s:
@@ -210,6 +214,10 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _is_packed_wrong(error: BaseException) -> bool:
+    return type(error).__name__ == "ContentDecodingError"  # of requests, which ccxt takes for final
 
 
 def _answer(error: Exception) -> Any:

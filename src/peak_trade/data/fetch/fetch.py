@@ -99,7 +99,7 @@ class _Fetch:
             raise InputError(f"{path} holds bars between those of {client.timeframe}", hint="another --output")
         ended = int(grid.time(grid.number(client.now)))  # the bar that opens here has not
         until = min(ended, int(grid.time(grid.at_or_after(order.until)))) if order.until is not None else ended
-        if until <= order.since and not len(held):
+        if ended <= order.since:
             raise InputError(
                 f"no bar of {client.timeframe} that opens from {utc(order.since)} on has ended",
                 hint=f"an earlier --since: it is {utc(client.now)}",
@@ -135,11 +135,12 @@ class _Fetch:
         return self._keep(revise, on_violation)
 
     def _ask(self) -> None:
-        """Ask for what is missing, twice, and for what is to be compared."""
+        """Ask for what is missing and what is to be compared, then for what was not given, until nothing more is."""
         noted = self._noted_holes()
         again = self._to_compare()
         self._ask_for(self.store.runs((~self.store.have | again) & ~self.store.mark(noted)))
-        self._ask_for(self.store.runs(~self.store.have & ~self.store.mark(noted)))
+        while self._ask_for(self.store.runs(~self.store.have & ~self.store.mark(noted))):
+            pass
         self.telling.progress(0, 0)
 
     def _noted_holes(self) -> list[Run]:
@@ -161,9 +162,12 @@ class _Fetch:
             again[: max(int(np.flatnonzero(self.before)[-1]) + 1 - self.client.page, 0)] = False
         return again
 
-    def _ask_for(self, runs: list[Run]) -> None:
-        """Ask for runs of bars page by page; times rather than numbers lead, for the first bars may move the grid."""
-        total, before = sum(run.bars for run in runs), 0
+    def _ask_for(self, runs: list[Run]) -> int:
+        """Ask for runs of bars page by page, and return how many bars are new.
+
+        Times rather than numbers lead, for the first bars may move the grid.
+        """
+        total, before, new = sum(run.bars for run in runs), 0, 0
         for run in runs:
             cursor = run.start
             while cursor < run.end:
@@ -173,8 +177,11 @@ class _Fetch:
                 times, values = self.client.bars(cursor, count)
                 if len(times):
                     self._place(times)
-                    self.store.give(times, values)
-                    cursor = int(self.store.grid.time(self.store.grid.number(times[-1]) + 1))
+                    new += self.store.give(times, values)
+                    within = times[times < self.store.until]  # what is not due must not lead past what is
+                    cursor = int(
+                        self.store.grid.time(self.store.grid.number((within if len(within) else times)[-1]) + 1)
+                    )
                 else:
                     cursor = int(grid.time(at + count))
                 left = max(end - int(grid.number(cursor)), 0)
@@ -182,6 +189,7 @@ class _Fetch:
                 if time.monotonic() - self.saved > SAVED_EVERY_S:
                     self._save()
             before += run.bars
+        return new
 
     def _place(self, times: Any) -> None:
         """Take the grid from the first bars there are, and refuse bars that stand off it."""
