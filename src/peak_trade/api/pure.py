@@ -19,6 +19,7 @@ from peak_trade.errors import InputError
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.contract import check_ohlcv
 from peak_trade.market.frames import bars_of
+from peak_trade.market.rate import rate_assumption, rate_finding
 from peak_trade.runner import outcome
 from peak_trade.stats.values import need
 
@@ -29,7 +30,8 @@ class Backtest:
     """What a backtest came to: as of a run, but kept nowhere.
 
     `bars` are those traded, `target` what the strategy asked for, of shape (N,); `assumptions` says how a frame was
-    read. `equity`, `benchmark`, `trades`, `stats` and `reasons` are as of `peak_trade.Run`.
+    read, and what is taken for the bars of a year. `equity`,
+    `benchmark`, `trades`, `stats` and `reasons` are as of `peak_trade.Run`.
     """
 
     def __init__(
@@ -139,6 +141,8 @@ def backtest(
         for key in [key for key, value in section.items() if value is None]:
             del section[key]
     config = configs.compose(settings).config
+    assumed += rate_assumption(given.timestamp, calendar, periods_per_year)
+    assumed += [found.text for found in rate_finding(given.timestamp, given.timeframe, calendar, periods_per_year)]
     read_only = {name: getattr(given, name).view() for name in COLUMNS}
     for array in read_only.values():
         array.setflags(write=False)

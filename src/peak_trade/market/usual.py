@@ -75,8 +75,9 @@ def usual_gaps(timestamp: Times, step: int) -> Seconds:
 
     A time of the week is usual where at least half of the weeks have a bar then. In less than three weeks, a time of
     the day is, where at least half of the days with bars have one, or where it is less than half an hour from one that
-    is; of each day, from its first bar to its last. Where every time of the day has a bar on some day, or where there
-    is one day alone, all times are usual: what is left out then is a pause with a whole Saturday in it.
+    is; of each day, from less than half an hour before its first bar to as long after its last. Where every time of
+    the day has a bar on some day, or where there is one day alone, all times are usual: what is left out then is a
+    pause with a whole Saturday in it.
     """
     local = _clock(timestamp, step)
     phase = int(np.bincount(local % step).argmax()) if step <= DAY else 0
@@ -97,9 +98,9 @@ def usual_gaps(timestamp: Times, step: int) -> Seconds:
         else:
             often = _often(time, have, DAY // step + 1, np.full(DAY // step + 1, len(filled)))
             edges = [np.flatnonzero(have & (day == one))[[0, -1]] for one in filled]
-            within = np.zeros(len(span), bool)
+            within, reach = np.zeros(len(span), bool), max(_SHORT // step - 1, 0)
             for first, last in edges:
-                within[first : last + 1] = True
+                within[max(first - reach, 0) : last + 1 + reach] = True
             usual = _close_up(often, _SHORT // step)[time] & within
     missing = np.flatnonzero(usual & ~have)
     # back to UTC: as far from the bar before it as on the bars' own clock
