@@ -339,6 +339,20 @@ def test_kraken_gives_its_newest_bars_only_and_that_is_said(serve: Any, fetching
     assert done.note["exchange"] == "kraken"
 
 
+def test_an_exchange_that_answers_by_window_is_asked_past_a_hole_longer_than_a_page(
+    serve: Any, fetching: Fetching
+) -> None:
+    """As Coinbase: of what lies beyond the window that is asked for nothing is given, so a page may be empty."""
+    rows = rows_of(3000)
+    exchange = serve([*rows[:10], *rows[2600:]])
+    exchange.edit = lambda given, asked: [
+        row for row in given if row[0] < int(asked["startTime"]) + int(asked["limit"]) * HOUR
+    ]
+    done = fetching(exchange)
+    assert fetching.kept() == numbers(exchange.rows)
+    assert [one["bars"] for one in done.note["holes"]["listed"]] == [2590]
+
+
 def test_two_fetches_of_one_file_do_not_mix(serve: Any, fetching: Fetching) -> None:
     exchange = serve(rows_of(20))
     with kept.claimed(fetching.path), pytest.raises(InputError, match="another process is fetching"):
