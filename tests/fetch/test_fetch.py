@@ -137,6 +137,18 @@ def test_an_old_bar_that_was_revised_is_found_when_all_is_asked_for_again(serve:
     assert fetching.kept() == numbers(exchange.rows)
 
 
+def test_a_bar_that_is_not_given_again_stays_and_is_said(serve: Any, fetching: Fetching) -> None:
+    rows = rows_of(50)
+    exchange = serve(rows)
+    fetching(exchange)
+    exchange.rows = [*rows[:20], *rows[22:]]
+    fetching(exchange)
+    assert fetching.kept() == numbers(rows)
+    assert fetching.warned == [
+        "2 bars held that binance did not give again, asked twice: 2 from 2024-01-01T20:00:00Z on; kept"
+    ]
+
+
 def test_other_values_of_most_bars_are_refused_and_taken_when_asked(serve: Any, fetching: Fetching) -> None:
     rows = rows_of(50)
     exchange = serve(rows)
