@@ -218,3 +218,19 @@ def test_a_broken_manifest_is_no_difference(evidence: Any) -> None:
     manifest.write_text("{")
     done = diff(evidence.runs["builtin"], "data/bars.csv", "--results-dir", evidence.results, cwd=evidence.root)
     assert done.returncode == 2, done.stderr
+
+
+def test_what_a_file_holds_against_the_contract_is_compared_and_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(rows())
+    (tmp_path / "b.csv").write_text(rows(h7="250"))  # above the high
+    done = diff("a.csv", "b.csv", cwd=tmp_path)
+    assert (done.returncode, "0 added, 0 removed, 1 revised" in done.stdout) == (1, True)
+    assert "b.csv row 9" in done.stderr
+    assert "calendar" not in done.stderr  # nothing is annualised or counted here
+    (tmp_path / "c.csv").write_text(rows() + rows().splitlines()[-1] + "\n")
+    assert diff("a.csv", "c.csv", cwd=tmp_path).returncode == 2  # one time twice: there is nothing to match
+
+
+def test_a_single_bar_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(rows(1))
+    assert diff("a.csv", "a.csv", cwd=tmp_path).returncode == 0

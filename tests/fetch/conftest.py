@@ -165,6 +165,11 @@ def only(times: int, act: Callable[[Any], Any], *, after: int = 0) -> Callable[[
     return fault
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _extra(need: Callable[[str], None]) -> None:
+    need("market")
+
+
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Exchange]]:
     servers: list[ThreadingHTTPServer] = []

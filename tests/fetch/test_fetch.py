@@ -137,6 +137,18 @@ def test_an_old_bar_that_was_revised_is_found_when_all_is_asked_for_again(serve:
     assert fetching.kept() == numbers(exchange.rows)
 
 
+def test_a_bar_that_is_not_given_again_stays_and_is_said(serve: Any, fetching: Fetching) -> None:
+    rows = rows_of(50)
+    exchange = serve(rows)
+    fetching(exchange)
+    exchange.rows = [*rows[:20], *rows[22:]]
+    fetching(exchange)
+    assert fetching.kept() == numbers(rows)
+    assert fetching.warned == [
+        "2 bars held that binance did not give again, asked twice: 2 from 2024-01-01T20:00:00Z on; kept"
+    ]
+
+
 def test_other_values_of_most_bars_are_refused_and_taken_when_asked(serve: Any, fetching: Fetching) -> None:
     rows = rows_of(50)
     exchange = serve(rows)
@@ -337,6 +349,20 @@ def test_kraken_gives_its_newest_bars_only_and_that_is_said(serve: Any, fetching
         "281 bars missing, which kraken did not give, asked twice: 281 from 2024-01-01T00:00:00Z on"
     ]
     assert done.note["exchange"] == "kraken"
+
+
+def test_an_exchange_that_answers_by_window_is_asked_past_a_hole_longer_than_a_page(
+    serve: Any, fetching: Fetching
+) -> None:
+    """As Coinbase: of what lies beyond the window that is asked for nothing is given, so a page may be empty."""
+    rows = rows_of(3000)
+    exchange = serve([*rows[:10], *rows[2600:]])
+    exchange.edit = lambda given, asked: [
+        row for row in given if row[0] < int(asked["startTime"]) + int(asked["limit"]) * HOUR
+    ]
+    done = fetching(exchange)
+    assert fetching.kept() == numbers(exchange.rows)
+    assert [one["bars"] for one in done.note["holes"]["listed"]] == [2590]
 
 
 def test_two_fetches_of_one_file_do_not_mix(serve: Any, fetching: Fetching) -> None:

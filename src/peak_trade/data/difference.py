@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from peak_trade import config
-from peak_trade.config import Data, Reading
+from peak_trade.config import DETECTED, Data, Reading
 from peak_trade.errors import InputError, PeakError, RunError
 from peak_trade.evidence import manifest
 from peak_trade.evidence.results import Results
@@ -21,7 +21,8 @@ from peak_trade.market import difference
 from peak_trade.market.bars import Bars
 from peak_trade.market.difference import Difference
 from peak_trade.market.fingerprint import fingerprint
-from peak_trade.market.ohlcv import load_bars
+from peak_trade.market.frames import timeframe_of
+from peak_trade.market.ohlcv import Loaded, load_bars, read_rows
 from peak_trade.market.timeframe import parse_timeframe
 from peak_trade.shown.listing import aligned
 
@@ -52,9 +53,7 @@ class Side(Struct, frozen=True):
         return {"name": self.name, "what": self.what, **{key: self.marks[key] for key in _ENDS}}
 
 
-def sides(
-    a: str, b: str, places: Places, *, reading: Reading | None = None, symbol: str = "", timeframe: str = ""
-) -> tuple[Side, Side]:
+def sides(a: str, b: str, places: Places, *, reading: Reading | None = None) -> tuple[Side, Side]:
     """Find what two words mean: `lake:SYMBOL/TIMEFRAME[/SOURCE]`, a file or a pattern, a run_id, its start, or `last`.
 
     A file that stands beside a run is read as the run read its own, unless `reading` says how.
@@ -63,17 +62,15 @@ def sides(
     try:
         runs = {word: _run(word, places) for word in (a, b) if _is_run(word)}
         like = next(iter(runs.values()), None)
-        data = like[1] if like else Data(path="-", symbol=symbol or "?", timeframe=timeframe or "1d")
-        if symbol or timeframe:
-            data = msgspec.structs.replace(data, symbol=symbol or data.symbol, timeframe=timeframe or data.timeframe)
+        data = like[1] if like else None
         found = []
         for word in (a, b):
             if word in runs:
                 found.append(runs[word][0])
             elif word.startswith(_LAKE):
-                found.append(_lake(word, places.lake, data if like else None))
+                found.append(_lake(word, places.lake, data))
             else:
-                found.append(_file(word, data, reading or data))
+                found.append(_file(word, data, reading or data or DETECTED))
     except RunError as error:  # what can't be read is no difference
         raise InputError(error.message, hint=error.hint) from None
     return found[0], found[1]
@@ -185,20 +182,29 @@ def _bars_of_run(data: Data, marks: dict[str, Any], folder: Any, root: Path) -> 
     return bars if fingerprint(bars)["digest"] == marks["digest"] else None
 
 
-def _load(path: str, data: Data, reading: Reading) -> Any:
+def _load(path: str, data: Data, reading: Reading) -> Loaded:
     return load_bars(
         path,
         symbol=data.symbol,
         timeframe=data.timeframe,
         calendar=data.calendar,
-        on_violation="warn" if data.path == "-" else data.on_violation,
+        on_violation=data.on_violation,
         reading=reading,
     )
 
 
-def _file(word: str, data: Data, reading: Reading) -> Side:
+def _file(word: str, data: Data | None, reading: Reading) -> Side:
+    """Return a file's bars: as a run read them, or all that time can tell apart, with what was kept in spite of it."""
+    if data is None:
+        times = read_rows(word, symbol="?", reading=reading).table["timestamp"]
+        try:
+            timeframe = timeframe_of(np.unique(times[~np.isnat(times)]))
+        except InputError:
+            timeframe = "1d"  # of a bar or two: nothing hangs on it
+        data = Data(path=word, symbol="?", timeframe=timeframe, calendar="24/7", on_violation="warn")
     loaded = _load(word, data, reading)
-    return Side(word, "file", loaded.bars, fingerprint(loaded.bars), loaded.assumptions)
+    told = [found.text for found in loaded.findings if found.kind in ("dropped", "kept")]
+    return Side(word, "file", loaded.bars, fingerprint(loaded.bars), [*loaded.assumptions, *told])
 
 
 def _lake(word: str, lake: Path, like: Data | None) -> Side:

@@ -112,6 +112,7 @@ class _Fetch:
         if len(part.times):
             self.store.give(part.times, part.values)
             telling.say(f"going on with {_bars(len(part.times))} of an interrupted fetch")
+        self.again = np.zeros_like(self.before)
         self.saved = time.monotonic()
 
     def _refuse_others(self, path: Path, held: kept.Held) -> None:
@@ -137,11 +138,16 @@ class _Fetch:
     def _ask(self) -> None:
         """Ask for what is missing and what is to be compared, then for what was not given, until nothing more is."""
         noted = self._noted_holes()
-        again = self._to_compare()
-        self._ask_for(self.store.runs((~self.store.have | again) & ~self.store.mark(noted)))
-        while self._ask_for(self.store.runs(~self.store.have & ~self.store.mark(noted))):
+        self.again = self._to_compare()
+        self._ask_for(self._due(noted))
+        while self._ask_for(self._due(noted)):
             pass
         self.telling.progress(0, 0)
+
+    def _due(self, noted: list[Run]) -> list[Run]:
+        """Return what is to be asked for: bars that are missing, and those to compare that were not given yet."""
+        store = self.store
+        return store.runs((~store.have | (self.again & ~store.fresh)) & ~store.mark(noted))
 
     def _noted_holes(self) -> list[Run]:
         """Return the holes that an earlier fetch found, and that have bars after them: these are settled."""
@@ -199,7 +205,7 @@ class _Fetch:
             self.store = store = Store(
                 grid, store.since, min(store.until, int(grid.time(grid.number(self.client.now))))
             )
-            self.before = store.have.copy()
+            self.before, self.again = store.have.copy(), store.have.copy()
         if len(astray := np.flatnonzero(~store.grid.on(times))):
             at = utc(int(times[astray[0]]))
             raise RunError(
@@ -284,6 +290,7 @@ class _Fetch:
             "new": new,
             "compared": store.compared,
             "revised": len(revised),
+            "withdrawn": int((self.again & ~store.fresh).sum()),
         }
         address = {"base_url": Redactor().text(self.order.base_url)} if self.order.base_url else {}
         return {
@@ -319,6 +326,10 @@ class _Fetch:
             rest = ", …" if len(store.revised) > SHOWN else ""
             text = f"{_bars(len(store.revised))} revised by {self.client.name} (at {shown}{rest})"
             self.telling.warn(f"{text}: the note keeps what they were")
+        if withdrawn := store.runs(self.again & ~store.fresh):
+            shown = "; ".join(f"{run.bars:,} from {utc(run.start)} on" for run in withdrawn[:SHOWN])
+            count = _bars(sum(run.bars for run in withdrawn))
+            self.telling.warn(f"{count} held that {self.client.name} did not give again, asked twice: {shown}; kept")
         if holes := note["holes"]["listed"]:
             shown = "; ".join(f"{one['bars']:,} from {one['from']} on" for one in holes[:SHOWN])
             more = note["holes"]["runs"] - min(len(holes), SHOWN)
