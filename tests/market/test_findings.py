@@ -401,3 +401,36 @@ def test_prices_at_the_edge_of_what_a_float_holds_break_nothing() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_few_bars_are_judged_too(count: int) -> None:
     assert said(calm(hours(count))) == {}
+
+
+# Gaps where no calendar is given: nothing may be missing unsaid
+
+
+@pytest.mark.parametrize(
+    ("start", "count", "hole", "step"),
+    [
+        ("2021-01-25T00:00", 576, slice(213, 363), "5m"),  # over one midnight
+        ("2021-01-25T03:00", 576, slice(213, 363), "5m"),
+        ("2021-01-25T00:00", 1440, slice(400, 700), "1m"),  # in the only day there is
+        ("2021-01-25T00:00", 72, slice(30, 45), "1h"),
+        ("2021-01-22T00:00", 24 * 10, slice(100, 160), "1h"),  # with a weekend's bars
+    ],
+)
+def test_missing_bars_of_a_market_round_the_clock_are_counted(
+    write: Write, start: str, count: int, hole: slice, step: str
+) -> None:
+    stamps = np.delete(hours(count, start, step), hole)
+    rows = "".join(f"{stamp}Z,10,11,9,10,1\n" for stamp in stamps)
+    assert of("gaps", load(write(HEADER + rows), timeframe=step)).count == hole.stop - hole.start
+
+
+@pytest.mark.parametrize("days", [1, 2, 3, 12])
+def test_whole_sessions_and_weeks_of_currencies_lack_nothing(write: Write, days: int) -> None:
+    opens = [np.datetime64("2024-02-05T14:30") + np.timedelta64(day + 2 * (day // 5), "D") for day in range(days)]
+    stamps = np.concatenate([one + np.arange(78) * np.timedelta64(5, "m") for one in opens])
+    rows = "".join(f"{stamp}Z,10,11,9,10,1\n" for stamp in stamps)
+    assert load(write(HEADER + rows), timeframe="5m").findings == []
+    week = hours(120, "2024-02-04T22:00")  # Sunday 22:00 to Friday 22:00
+    stamps = np.concatenate([week, week + np.timedelta64(7, "D")])
+    rows = "".join(f"{stamp}Z,10,11,9,10,1\n" for stamp in stamps)
+    assert load(write(HEADER + rows)).findings == []

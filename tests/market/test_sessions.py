@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from peak_trade.errors import InputError
-from peak_trade.market import zones
+from peak_trade.market import clocks
 from peak_trade.market.calendar import CALENDARS, find_calendar
 from peak_trade.market.fitting import fitting_calendar
 from peak_trade.market.gaps import count_gaps, find_gaps
@@ -311,7 +311,7 @@ def test_a_machine_without_time_zones_is_told_what_brings_them(monkeypatch: pyte
     zoneinfo.reset_tzpath(to=[])
     try:
         with pytest.raises(InputError, match="time zone Asia/Tokyo is needed") as caught:
-            zones.midnights("Asia/Tokyo", np.array(["2024-01-01"], "M8[D]"))
+            clocks.midnights("Asia/Tokyo", np.array(["2024-01-01"], "M8[D]"))
         assert "just setup calendars" in caught.value.hint
         assert periods_per_year(every("1d", 400), "1d", "XTKS") == 245  # days need none
         assert count_gaps(every("1d", 5), "1d").missing == 0
