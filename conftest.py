@@ -18,11 +18,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent
-STORES = ("results", "data/lake", "mlflow.db*", "mlruns", "config", ".venv/peak_trade")
+STORES = ("results", "data/lake", "data/market", "mlflow.db*", "mlruns", "config", ".venv/peak_trade")
 # The extras that a test can need: a package that tells whether one is there, and what is imported of it.
 EXTRAS = {
     "experiments": ("mlflow", {"mlflow", "nbclient", "sqlalchemy"}),
     "lake": ("duckdb", {"duckdb"}),
+    "market": ("ccxt", {"ccxt"}),
     "observability": ("opentelemetry-exporter-otlp-json-file", {"grpc", "opentelemetry"}),
 }
 
@@ -30,8 +31,10 @@ EXTRAS = {
 # What starts processes by the dozen, waits for clocks, or fails at every call: `just test-fast` leaves it out unread.
 # By what `just test --durations=40` says; a single slow test elsewhere bears the marker itself.
 SLOW = (
+    "data",
     "engine/test_parity.py",
     "engine/test_decimal.py",
+    "fetch",
     "lake",
     "obs",
     "ops/test_doctor.py",

@@ -7,8 +7,9 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 env := "scripts/utils/in_env.sh"
 dev := "scripts/utils/in_env.sh --with dev"
-tested := "scripts/utils/in_env.sh --with dev --with experiments --with lake --with observability"
+tested := "scripts/utils/in_env.sh --with dev --with experiments --with lake --with market --with observability"
 lake := "scripts/utils/in_env.sh --with lake"
+market := "scripts/utils/in_env.sh --with market"
 traced := "scripts/utils/with_telemetry.sh python"
 home := if invocation_directory() == justfile_directory() { "" } else { justfile_directory() + "/" }
 sp500 := home + "config/my_strategy.toml"
@@ -53,6 +54,16 @@ run config *args:
 [group('data')]
 data *args:
     {{ env }} python scripts/describe_data.py "$@"
+
+# Fetch bars from an exchange; the same command again, to update
+[group('data')]
+fetch *args:
+    {{ market }} python scripts/fetch_bars.py "$@"
+
+# What differs between two files, runs or the lake's bars, day by day
+[group('data')]
+data-diff *args:
+    {{ env }} python scripts/diff_data.py "$@"
 
 # List the runs, newest first
 [group('evidence')]

@@ -30,6 +30,8 @@ COMMANDS = {
         traced=True,
     ),
     "data": Command("describe_data.py", "What a file of bars is, and the [data] section that reads it"),
+    "fetch": Command("fetch_bars.py", "Fetch bars from an exchange; the same command again, to update"),
+    "data-diff": Command("diff_data.py", "What differs between two files, runs or the lake's bars, day by day"),
     "runs": Command("list_runs.py", "List the runs, newest first"),
     "show": Command("show_run.py", "Show a run, by a prefix of its run_id; alone the last one"),
     "verify": Command("verify_runs.py", "Check that runs are intact: a run_id, `last` or `--all`"),

@@ -274,6 +274,19 @@ def test_a_backtest_has_the_numbers_of_a_run_to_the_bit(changed: dict[str, Any],
     assert made.trades.rows > 0
 
 
+def test_a_ruined_backtest_says_when_and_another_says_nothing() -> None:
+    """Short all-in at 100; at the close of the second day 250 is asked for: 10,000 - 15,000."""
+    price = np.array([100.0, 250.0, 50.0])
+    opened = np.array([100.0, 100.0, 250.0])
+    days = np.datetime64("2024-01-01", "ns") + np.arange(3) * np.timedelta64(1, "D")
+    bars = Bars(days, opened, np.maximum(opened, price), np.minimum(opened, price), price, np.ones(3), "X", "1d")
+    done = peak_trade.backtest(bars, lambda bars: -np.ones(len(bars)), allow_short=True)
+    assert done.ruined == np.datetime64("2024-01-02") and done.stats["total_return"] == -1.5
+    assert repr(done).endswith("1 trades, ruined 2024-01-02T00:00:00Z>") and "ruined 2024-01-02" in done._repr_html_()
+    held = peak_trade.backtest(bars, lambda bars: np.ones(len(bars)))
+    assert held.ruined is None and "ruined" not in repr(held) + held._repr_html_()
+
+
 def test_a_frame_gives_the_numbers_of_its_file(evidence: Any) -> None:
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     from_bars = peak_trade.backtest(bars_of(evidence.root), "macd")

@@ -63,7 +63,7 @@ def hours() -> Callable[..., Bars]:
 @pytest.fixture
 def without_exchanges(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let Python find no exchange_calendars, as where the extra `calendars` is not installed."""
-    caches = (exchanges._library, exchanges.facts, exchanges.schedule, exchanges._known)
+    caches = (exchanges._library, exchanges.facts, exchanges.schedule)
     for cached in caches:
         cached.cache_clear()
     monkeypatch.setitem(sys.modules, "exchange_calendars", None)

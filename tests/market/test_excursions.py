@@ -100,6 +100,15 @@ def test_lots_of_one_position_have_their_own_excursions() -> None:
     assert found(trades) == near((-0.04, 0.12), (101 / 104 - 1, 112 / 104 - 1))
 
 
+def test_a_ruined_account_is_closed_at_a_close_and_so_counts_that_bar_whole() -> None:
+    """A short in at 100 (bar 1); bar 2 opens at 104, goes to 250 and closes at 220, nothing is left: 96 to 250."""
+    high, close = HIGH.copy(), CLOSE.copy()
+    high[2], close[2] = 250.0, 220.0
+    result = engine.run(bars(high=high, close=close), np.full(6, -1.0), execution=Execution(allow_short=True))
+    assert (result.ruined, result.trades.exit_price.tolist()) == (2, [220.0])
+    assert found(result.trades) == near((-1.5, 0.04))
+
+
 def test_no_trades_have_no_excursions() -> None:
     trades = traded([0] * 6)
     assert trades.mae is not None and trades.mfe is not None

@@ -15,7 +15,11 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 DOCUMENTS += [*sorted(ROOT.glob("ops/**/*.md")), *sorted(ROOT.glob("data/samples/*.md"))]
 RUNNERS = {"bash": ("bash", "-euo", "pipefail", "-c"), "python": ("python", "-c")}
-EXTRAS = {"lake": r"\blake\b|\bp2\b|_lake", "observability": "PEAK_OTEL_ENABLED=1"}  # by what shows that one is needed
+EXTRAS = {
+    "lake": r"\blake\b|\bp2\b|_lake",
+    "market": r"just fetch\b",
+    "observability": "PEAK_OTEL_ENABLED=1",
+}  # by what shows that one is needed
 SHOWN = {"", "json", "sql", "text", "toml"}  # what a block shows rather than does
 MARK = re.compile(r"not-run: \S.{7,}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 GROUPS = [
-    *("set up", "run", "evidence", "tracking", "report", "lake", "telemetry"),
+    *("set up", "run", "data", "evidence", "tracking", "report", "lake", "telemetry"),
     *("check", "pull request", "maintain"),
 ]
 

@@ -127,7 +127,9 @@ def test_a_file_with_a_new_time_and_the_same_content_changes_nothing(checkout: C
 def test_an_unknown_extra_is_refused_with_the_known_ones(checkout: Checkout) -> None:
     refused = checkout.setup("lakes")
     assert refused.returncode == 2
-    assert refused.stderr == ("error: unknown extra `lakes`\nhint: known: dev experiments lake observability all\n")
+    assert refused.stderr == (
+        "error: unknown extra `lakes`\nhint: known: dev experiments lake calendars observability market all\n"
+    )
     assert checkout.asked() == []
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from peak_trade.evidence import tables
+from peak_trade.report import performance
 from peak_trade.report.head import GROUPS
 from peak_trade.report.markup import FENCE, figure_of, money, number, percent
 from peak_trade.report.sections import SECTIONS
@@ -109,6 +111,20 @@ def test_the_best_and_the_worst_trades_are_those_of_the_trades_file(runs: Any, p
         assert [row[3] for row in rows] == [number(trades.pnl[index]) for index in chosen]
         assert [row[10] for row in rows] == [percent(trades.mae[index]) for index in chosen]
         assert [row[11] for row in rows] == [percent(trades.mfe[index]) for index in chosen]
+
+
+def test_the_best_and_the_worst_month_are_those_of_stats(runs: Any, page: Any) -> None:
+    stats = stats_of(runs["usual"])
+    told = f"best {percent(stats['best_month'])}, worst {percent(stats['worst_month'])}."
+    assert told in page(runs["usual"]).section("returns").words
+
+
+def test_a_month_that_is_the_first_bar_alone_is_no_month_that_did_not_gain() -> None:
+    stamps = np.array(["2024-01-31", "2024-02-28", "2024-02-29", "2024-03-31"], "M8[ns]")
+    run = SimpleNamespace(equity={"timestamp": stamps, "equity": np.array([100.0, 99.0, 98.0, 49.0])}, benchmark=None)
+    assert "0 of 2 months gained; best −2.00 %, worst −50.00 %." in performance.returns(run)
+    one = SimpleNamespace(equity={"timestamp": stamps[:1], "equity": np.array([100.0])}, benchmark=None)
+    assert "One bar has no return." in performance.returns(one)
 
 
 def test_exits_are_told_by_reason_with_the_figures_of_stats(runs: Any, page: Any) -> None:

@@ -16,9 +16,11 @@ from peak_trade import places, stats, strategies
 from peak_trade.api.card import card, figures
 from peak_trade.api.table import Table, trades_table
 from peak_trade.errors import InputError
+from peak_trade.evidence import tables
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.contract import check_ohlcv
 from peak_trade.market.frames import bars_of
+from peak_trade.market.rate import rate_assumption, rate_finding
 from peak_trade.runner import outcome
 from peak_trade.stats.values import need
 
@@ -29,7 +31,9 @@ class Backtest:
     """What a backtest came to: as of a run, but kept nowhere.
 
     `bars` are those traded, `target` what the strategy asked for, of shape (N,); `assumptions` says how a frame was
-    read. `equity`, `benchmark`, `trades`, `stats` and `reasons` are as of `peak_trade.Run`.
+    read, and what is taken for the bars of a year. `equity`, `benchmark`, `trades`, `stats` and `reasons` are as of
+    `peak_trade.Run`. `ruined` is the time of the bar at which the account had lost all it had, and was closed for good;
+    None where it never had.
     """
 
     def __init__(
@@ -57,12 +61,18 @@ class Backtest:
             None if held is None else Table({"timestamp": bars.timestamp, "close": bars.close, "equity": held})
         )
         self.trades = trades_table(result.trades)
+        self.ruined: np.datetime64 | None = None if result.ruined is None else bars.timestamp[result.ruined]
 
     def __repr__(self) -> str:
-        return f"<Backtest of {self.title}: {len(self.bars):,} bars, {self.trades.rows:,} trades>"
+        ruined = "" if self.ruined is None else f", ruined {self._when()}"
+        return f"<Backtest of {self.title}: {len(self.bars):,} bars, {self.trades.rows:,} trades{ruined}>"
+
+    def _when(self) -> str:
+        return tables.iso(np.array([self.ruined]))[0]
 
     def _repr_html_(self) -> str:
-        return card(self.title, [*self.assumptions, "not sealed"], figures(self.stats), self.equity["equity"])
+        state = "not sealed" if self.ruined is None else f"not sealed, account ruined {self._when()}"
+        return card(self.title, [*self.assumptions, state], figures(self.stats), self.equity["equity"])
 
 
 def backtest(
@@ -98,8 +108,8 @@ def backtest(
     equity to hold after that bar's close. `params` are its parameters.
 
     All else is as in the config, with the same defaults and ranges: costs in basis points of notional, stops as
-    fractions of the entry price, rates as fractions a year. Python's and NumPy's global generators are seeded with
-    `seed` for a strategy of your own, and are as before afterwards.
+    fractions of the entry price (`trailing_stop`: of the peak price), rates as fractions a year. Python's and NumPy's
+    global generators are seeded with `seed` for a strategy of your own, and are as before afterwards.
 
     Raises:
         InputError: bars, a parameter or a setting are wrong; the message says which and what is allowed.
@@ -139,6 +149,8 @@ def backtest(
         for key in [key for key, value in section.items() if value is None]:
             del section[key]
     config = configs.compose(settings).config
+    assumed += rate_assumption(given.timestamp, calendar, periods_per_year)
+    assumed += [found.text for found in rate_finding(given.timestamp, given.timeframe, calendar, periods_per_year)]
     read_only = {name: getattr(given, name).view() for name in COLUMNS}
     for array in read_only.values():
         array.setflags(write=False)

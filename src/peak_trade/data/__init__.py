@@ -1,1 +1,4 @@
-"""The lake, where the runbook names it: `data.lake`. Bars live in `market`."""
+"""Bars on their way in and out: `lake`, where the runbook names it, `fetch` from exchanges, and `difference`.
+
+What bars are, and how files of them are read, is in `market`.
+"""

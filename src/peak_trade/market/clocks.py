@@ -1,89 +1,68 @@
-"""Times of a place to UTC, by the zone's own rules.
-
-An hour that a clock shows twice is told by the order of the rows: it is the first until the clock steps back, then the
-second. A day that begins in a gap begins when the gap ends; any other time that no clock ever showed is refused.
-"""
+"""Local time: a time zone's days as instants, and instants as its days."""
 
 from __future__ import annotations
 
 import datetime as dt
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from peak_trade.errors import InputError, did_you_mean
-from peak_trade.market.hints import under_data
-from peak_trade.market.timestamps import DAY_NS, MISSING, Unreadable
+from peak_trade.errors import InputError
+from peak_trade.market.timeframe import DAY, Times
 
-__all__ = ["find_zone", "to_utc"]
+__all__ = ["local_days", "local_seconds", "midnights"]
 
-Ints = npt.NDArray[np.int64]
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 (local times have no zone)
+_NOON = 12 * 3600
 
 
-@lru_cache
-def find_zone(name: str) -> Any:
-    """Return the zone of an IANA name; InputError where there is none of that name, or no zones at all."""
-    import zoneinfo
+def _zone(name: str) -> dt.tzinfo:
+    if name == "UTC":
+        return dt.UTC
+    from zoneinfo import ZoneInfo  # only where a calendar has hours
 
     try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        known = zoneinfo.available_timezones()
-    if not known:
-        raise InputError(f"timezone `{name}` can't be looked up: this machine has no zones", hint="pip install tzdata")
-    hint = did_you_mean(name, known)
-    if not hint.startswith("did"):
-        hint = under_data({"timezone": "America/New_York"}, lead="an IANA name, such as")
-    raise InputError(f"unknown timezone `{name}`", hint=hint)
+        return ZoneInfo(name)
+    except (LookupError, OSError, ValueError):
+        raise InputError(
+            f"the time zone {name} is needed, and this machine does not know it",
+            hint="just setup calendars brings the time zones (the package tzdata)",
+        ) from None
 
 
-def to_utc(values: Ints, name: str) -> tuple[Ints, int]:
-    """Return nanoseconds in UTC of local ones, in their own order, and how many times shown twice stand there once.
+def midnights(zone: str, days: Times) -> npt.NDArray[np.int64]:
+    """Return the instants, in seconds of UTC, from which the clock of each day (M8[D]) counts; shape as `days`.
 
-    Errors: `Unreadable` with the first row whose time the zone never had.
+    It is 12 hours before noon, so that the hours of a day that moves the clock are right once it has moved.
     """
-    zone = find_zone(name)
-    known = np.flatnonzero(values != MISSING)
-    if len(known) > 1 and values[known[0]] > values[known[-1]]:
-        known = known[::-1]
-    local = values[known]
-    days, day_of = np.unique(local // DAY_NS, return_inverse=True)
-    offset = np.array([_even_offset(zone, int(day)) for day in days], np.int64)[day_of]
-    once = 0
-    if len(rows := np.flatnonzero(offset == MISSING)):
-        times, at, count = np.unique(local[rows], return_inverse=True, return_counts=True)
-        first, second = (np.array([_offset(zone, int(time), fold) for time in times], np.int64)[at] for fold in (0, 1))
-        midnight = local[rows] % DAY_NS == 0
-        if (never := (first < second) & ~midnight).any():
-            wrong = known[rows[np.flatnonzero(never)]]
-            raise Unreadable(int(wrong.min()), f"is a time that no clock showed in {name}")
-        folds = _folds(rows, local[rows], first > second)
-        once = int(np.count_nonzero((first > second) & (count[at] == 1) & ~midnight))
-        offset[rows] = np.where(folds, second, first)
-    result = np.full(len(values), MISSING)
-    result[known] = local - offset
-    return result, once
+    numbers = days.astype("M8[D]").view(np.int64)
+    if zone == "UTC":
+        return numbers * DAY
+    where = _zone(zone)
+    distinct, back = np.unique(numbers, return_inverse=True)
+    offsets = np.array([_offset(where, int(day) * DAY + _NOON) for day in distinct], np.int64)
+    return numbers * DAY - offsets[back]
 
 
-def _folds(rows: Ints, local: Ints, twice: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Tell which of some rows, in order of time, are of the second showing of an hour that is shown twice."""
-    folds = np.zeros(len(rows), bool)
-    for at in np.flatnonzero(twice):
-        if at and twice[at - 1] and rows[at] == rows[at - 1] + 1 and local[at] - local[at - 1] < DAY_NS:
-            folds[at] = folds[at - 1] or local[at] <= local[at - 1]
-    return folds
+def local_seconds(zone: str, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return what a clock in a zone shows at instants in seconds of UTC, as seconds since 1970 of that clock."""
+    if zone == "UTC":
+        return seconds
+    where = _zone(zone)
+    hours, back = np.unique(seconds // 3600, return_inverse=True)
+    days, of_day = np.unique(hours // 24, return_inverse=True)
+    start, end = (np.array([_offset(where, (int(day) + i) * DAY) for day in days], np.int64) for i in (0, 1))
+    offsets = start[of_day]
+    for place in np.flatnonzero((start != end)[of_day]):  # the clock is moved within this day of UTC
+        offsets[place] = _offset(where, int(hours[place]) * 3600)
+    return seconds + offsets[back]
 
 
-def _even_offset(zone: Any, day: int) -> int:
-    """Return the offset of a whole local day in nanoseconds, `MISSING` where it changes within it."""
-    offsets = {_offset(zone, day * DAY_NS + at * DAY_NS // 4, fold) for at in range(5) for fold in (0, 1)}
-    return offsets.pop() if len(offsets) == 1 else MISSING
+def _offset(where: dt.tzinfo, seconds: int) -> int:
+    """Return how far a zone is ahead of UTC at an instant, in seconds."""
+    shift = dt.datetime.fromtimestamp(seconds, where).utcoffset()
+    return int(shift.total_seconds()) if shift else 0
 
 
-def _offset(zone: Any, local: int, fold: int) -> int:
-    time = (_EPOCH + dt.timedelta(microseconds=local // 1000)).replace(fold=fold)
-    offset = zone.utcoffset(time)
-    return int(offset.days * 86_400 + offset.seconds) * 10**9
+def local_days(zone: str, timestamp: Times) -> Times:
+    """Return the day (M8[D]) on which each instant falls in a zone."""
+    return (local_seconds(zone, timestamp.astype("M8[s]").view(np.int64)) // DAY).view("M8[D]")

@@ -322,9 +322,9 @@ def check_reading(reading: Reading) -> None:
 
         dates.check_format(reading.date_format)
     if reading.timezone is not None:
-        from peak_trade.market import clocks
+        from peak_trade.market import zones
 
-        clocks.find_zone(reading.timezone)
+        zones.find_zone(reading.timezone)
     if reading.start or reading.end:
         from peak_trade.market import ranges
 

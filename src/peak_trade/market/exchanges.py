@@ -150,23 +150,22 @@ def schedule(name: str, first: np.datetime64, last: np.datetime64) -> Schedule |
     if library is None:
         return None
     key = str(library.resolve_alias(name))
-    low, high = _known(key)
-    start, end = max(first - _MARGIN, low), min(last + _MARGIN, high)
-    if start >= end:
-        return Schedule(np.array([], "M8[D]"), {}, low, high)
-    calendar = _ask(key, start=str(start), end=str(end))
+    start, end = first - _MARGIN, last + _MARGIN
+    try:
+        calendar = _ask(key, start=str(start), end=str(end))
+    except InputError:  # beyond what it knows, and what it knows takes a calendar to ask
+        low, high = _bounds(_ask(key))
+        start, end = max(start, low), min(end, high)
+        if start >= end:
+            return Schedule(np.array([], "M8[D]"), {}, low, high)
+        calendar = _ask(key, start=str(start), end=str(end))
     days = calendar.sessions.to_numpy().astype("M8[D]")
     short = {}
     for session in calendar.early_closes.union(calendar.late_opens):
         day = session.date()
         ends = [moment.tz_convert(calendar.tz) for moment in (calendar.opens[session], calendar.closes[session])]
         short[np.datetime64(day)] = (_seconds(ends[0], day), _seconds(ends[1], day))
-    return Schedule(days[(first <= days) & (days <= last)], short, low, high)
-
-
-@cache
-def _known(name: str) -> tuple[np.datetime64, np.datetime64]:
-    return _bounds(_ask(name))
+    return Schedule(days[(first <= days) & (days <= last)], short, *_bounds(calendar))
 
 
 def _seconds(moment: Any, day: dt.date) -> int:

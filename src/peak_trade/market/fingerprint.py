@@ -19,13 +19,14 @@ FORMAT = "peak_trade.bars/1"
 DAYS_AT_MOST = 366
 
 
-def fingerprint(bars: Bars) -> dict[str, Any]:
+def fingerprint(bars: Bars, by: str | None = None) -> dict[str, Any]:
     """Return the digest of bars, their number, first and last time, and a digest for each UTC day or month.
 
     A digest is the sha256 (hex) of a header, one line of JSON with format, symbol, timeframe and each column's name
     and type, and then the columns one after the other: timestamps as little-endian int64 nanoseconds since 1970, the
     rest as little-endian float64. `parts` holds the same of each period's rows alone, under `2024-01-31` where the
-    bars span at most 366 UTC days (`by` is `day`), else under `2024-01` (`month`). Bars must be in order of time.
+    bars span at most 366 UTC days (`by` is `day`), else under `2024-01` (`month`); `by` asks for one of them. Bars must
+    be in order of time.
     """
     arrays = [np.ascontiguousarray(getattr(bars, name)) for name in COLUMNS]
     arrays = [arrays[0].view(np.int64).astype("<i8", copy=False)] + [
@@ -45,7 +46,8 @@ def fingerprint(bars: Bars) -> dict[str, Any]:
         return sha.hexdigest()
 
     days = bars.timestamp.astype("datetime64[D]")
-    by = "day" if not len(days) or int((days[-1] - days[0]).astype(np.int64)) < DAYS_AT_MOST else "month"
+    spans_days = not len(days) or int((days[-1] - days[0]).astype(np.int64)) < DAYS_AT_MOST
+    by = by or ("day" if spans_days else "month")
     periods = days if by == "day" else days.astype("datetime64[M]")
     starts = np.flatnonzero(np.concatenate(([True], periods[1:] != periods[:-1])))[: len(bars)].tolist()
     return {

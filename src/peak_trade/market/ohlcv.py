@@ -25,7 +25,7 @@ from peak_trade.market.rate import rate_assumption, rate_finding
 from peak_trade.market.timeframe import parse_timeframe, spacing, spacing_fits
 from peak_trade.market.timestamps import MISSING
 
-__all__ = ["MODES", "Loaded", "Rows", "load_bars", "read_rows", "repeats"]
+__all__ = ["MODES", "Loaded", "Rows", "load_bars", "read_rows"]
 
 MODES = ("reject", "drop-rows", "warn")
 
@@ -104,13 +104,13 @@ def load_bars(
         dropped=len(bars) - len(kept),
         problems=problems,
         gaps=gaps,
+        formats=[file.format for file in files],
+        outside=sum(len(file.rows) for file in files) - len(bars),
         findings=[
             *said,
             *rate_finding(kept.timestamp, timeframe, calendar, periods_per_year),
             *findings.check(kept, gaps, calendar=calendar, at=now, place=_within(place, stay)),
         ],
-        formats=[file.format for file in files],
-        outside=sum(len(file.rows) for file in files) - len(bars),
     )
 
 
@@ -174,22 +174,6 @@ def _adjusted(table: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]
         bound = table[name] >= close if name == "high" else table[name] <= close
         scaled[name] = np.where(bound, within(scaled[name], adjusted), scaled[name])
     return table | scaled
-
-
-def repeats(bars: Bars) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Return the rows whose time a row before them has, and which of those differ from the first of that time."""
-    order = np.argsort(bars.timestamp.view(np.int64), kind="stable")
-    times = bars.timestamp.view(np.int64)[order]
-    new = np.concatenate(([True], times[1:] != times[:-1]))[: len(order)]
-    first = order[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
-    rows = np.sort(order[~new & (times != MISSING)])
-    first_of = np.empty(len(order), np.int64)
-    first_of[order] = first
-    differ = np.zeros(len(rows), bool)
-    for name in COLUMNS[1:]:
-        here, there = getattr(bars, name)[rows], getattr(bars, name)[first_of[rows]]
-        differ |= (here != there) & ~(np.isnan(here) & np.isnan(there))
-    return rows, differ
 
 
 def _find_files(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -279,7 +263,9 @@ def _what_mends(bars: Bars, found: Violations) -> str:
 
 
 def _sorted(bars: Bars) -> Bars:
-    return _only(bars, np.argsort(bars.timestamp.view(np.int64), kind="stable"))
+    order = np.argsort(bars.timestamp.view(np.int64), kind="stable")
+    columns = {name: getattr(bars, name)[order] for name in COLUMNS}
+    return Bars(**columns, symbol=bars.symbol, timeframe=bars.timeframe)
 
 
 def _timeframe_of(bars: Bars) -> str:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from peak_trade.market import exchanges
 from peak_trade.market.calendar import CALENDARS, NYSE_CALENDARS, Calendar
+from peak_trade.market.clocks import local_days, midnights
 from peak_trade.market.holidays import RULES_SINCE, nyse_half_days, nyse_holidays
 from peak_trade.market.timeframe import DAY, Times
-from peak_trade.market.zones import local_days, midnights
 
 __all__ = [
     "Grid",

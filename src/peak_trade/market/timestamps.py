@@ -151,9 +151,9 @@ class TimestampColumn:
         if self._zoned is False:
             assumed.append(f"timestamps carry no zone: read as {zone or 'UTC'}")
             if zone not in ("", "UTC"):
-                from peak_trade.market import clocks
+                from peak_trade.market import zones
 
-                values, once = clocks.to_utc(values, zone)
+                values, once = zones.to_utc(values, zone)
                 if once:
                     assumed.append(f"{once:,} times of an hour that {zone} shows twice: read as its first showing")
         elif zone:

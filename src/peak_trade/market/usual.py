@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.errors import InputError
+from peak_trade.market.clocks import local_seconds
 from peak_trade.market.timeframe import DAY, Times
-from peak_trade.market.zones import local_seconds
 
 __all__ = ["is_around", "usual_days", "usual_gaps"]
 
@@ -18,11 +18,9 @@ Seconds = npt.NDArray[np.int64]
 WEEK = 7 * DAY
 CLOCKS = ("UTC", "America/New_York", "Europe/London", "Australia/Sydney")
 """The ways in which clocks are moved: whose hours are the fewest is the clock that bars keep."""
-_FEW_WEEKS, _FEW_DAYS = 3, 3
+_FEW_WEEKS = 3
 _SHORT = 1800  # no market pauses for less than half an hour
 _MONDAY = 4 * DAY  # 1970-01-05
-_ROUND = 20 * 3600  # more than the hours of any exchange's day
-_WEEKEND = 20 * 3600  # of a Friday, from when on markets that trade round the clock may close
 
 
 def is_around(timestamp: Times) -> bool:
@@ -77,9 +75,9 @@ def usual_gaps(timestamp: Times, step: int) -> Seconds:
 
     A time of the week is usual where at least half of the weeks have a bar then. In less than three weeks, a time of
     the day is, where at least half of the days with bars have one, or where it is less than half an hour from one that
-    is; of each day, from its first bar to its last, and where 20 hours of the day are, from Monday to Friday evening.
-    Of up to three days, what any has is usual, if together they have 20 hours; of a single one all, if its bars are 20
-    hours apart.
+    is; of each day, from less than half an hour before its first bar to as long after its last. Where every time of
+    the day has a bar on some day, or where there is one day alone, all times are usual: what is left out then is a
+    pause with a whole Saturday in it.
     """
     local = _clock(timestamp, step)
     phase = int(np.bincount(local % step).argmax()) if step <= DAY else 0
@@ -94,26 +92,32 @@ def usual_gaps(timestamp: Times, step: int) -> Seconds:
         day = starts // DAY
         filled = np.unique(day[have])
         time = starts % DAY // step
-        often = _often(time, have, DAY // step + 1, np.full(DAY // step + 1, len(filled)))
-        edges = [np.flatnonzero(have & (day == one))[[0, -1]] for one in filled]
-        within = np.zeros(len(span), bool)
-        for first, last in edges:
-            within[first : last + 1] = True
-        often = _close_up(often, _SHORT // step)
-        if len(filled) <= _FEW_DAYS:
-            ever = _close_up(np.bincount(time[have], minlength=len(often)) > 0, _SHORT // step)
-            if np.count_nonzero(ever) * step >= _ROUND or (len(filled) == 1 and starts[-1] - starts[0] >= _ROUND):
-                often = ever if len(filled) > 1 else np.ones_like(ever)
-        if np.count_nonzero(often) * step >= _ROUND:  # round the clock: no night is a pause but that of a weekend
-            weekday = (day + 3) % 7
-            within |= (weekday < 4) | ((weekday == 4) & (starts % DAY < _WEEKEND))
-        usual = often[time] & within
+        seen = np.bincount(time[have], minlength=DAY // step + 1)
+        if len(filled) == 1 or seen[: DAY // step].all():  # no hour of the day is without bars, or none can tell
+            usual = ~_over_weekends(slots, span, day)
+        else:
+            often = _often(time, have, DAY // step + 1, np.full(DAY // step + 1, len(filled)))
+            edges = [np.flatnonzero(have & (day == one))[[0, -1]] for one in filled]
+            within, reach = np.zeros(len(span), bool), max(_SHORT // step - 1, 0)
+            for first, last in edges:
+                within[max(first - reach, 0) : last + 1 + reach] = True
+            usual = _close_up(often, _SHORT // step)[time] & within
     missing = np.flatnonzero(usual & ~have)
     # back to UTC: as far from the bar before it as on the bars' own clock
     before = np.searchsorted(local, starts[missing], side="right") - 1
     instants: Seconds = timestamp.astype("M8[s]").view(np.int64)
     starting: Seconds = instants[before] + starts[missing] - local[before]
     return starting
+
+
+def _over_weekends(slots: Seconds, span: Seconds, day: Seconds) -> npt.NDArray[np.bool_]:
+    """Return which slots of `span`, whose days are `day`, lie in a pause that a whole Saturday is in."""
+    before = np.searchsorted(slots, span, side="right") - 1
+    of_bar = day[slots - slots[0]]
+    saturday = of_bar + (4 - _weekday(of_bar.view("M8[D]"))) % 7 + 1
+    ends = np.append(of_bar[1:], of_bar[-1])
+    pause: npt.NDArray[np.bool_] = (ends > saturday)[before]
+    return pause
 
 
 def _often(

@@ -6,7 +6,7 @@ import numpy as np
 
 from peak_trade.market.trades import EXIT_REASONS
 from peak_trade.report import svg
-from peak_trade.report.figures import figure, percent_label
+from peak_trade.report.figures import figure, fractions_across, percent_label
 from peak_trade.report.markup import counted, number, percent, table
 from peak_trade.report.run import RunFiles
 from peak_trade.stats.values import Floats
@@ -63,7 +63,7 @@ def excursions(run: RunFiles) -> str:
     told = [about, *_told(trades.pnl, trades.mae, trades.mfe)]
     panel = svg.Panel(240, up.ticks(percent_label), marks, float(up.place(0.0)))
     return f"<p>{' '.join(told)}</p>" + figure(
-        "Excursions of the trades", about, [panel], across.ticks(percent_label, 8),
+        "Excursions of the trades", about, [panel], fractions_across(across),
         [("mae", "Worst (MAE)"), ("mfe", "Best (MFE)")],
         "Each trade twice: across, how far the price was against it and for it, on its entry price and before costs; "
         "up, its net return.",

@@ -8,7 +8,7 @@ from peak_trade.report import svg
 from peak_trade.report.markup import number, text
 from peak_trade.report.run import RunFiles
 
-__all__ = ["LOG_FROM", "amount_label", "figure", "number_label", "percent_label", "times_of"]
+__all__ = ["LOG_FROM", "amount_label", "figure", "fractions_across", "number_label", "percent_label", "times_of"]
 
 LOG_FROM = 3.0  # times the lowest value: from here on a linear axis hides what happened at the bottom
 
@@ -17,6 +17,16 @@ def times_of(run: RunFiles) -> list[svg.Tick]:
     """Return the ticks of a run's time axis."""
     stamps = run.equity["timestamp"]
     return svg.time_ticks(stamps[0], stamps[-1])
+
+
+def fractions_across(scale: svg.Scale) -> list[svg.Tick]:
+    """Return the ticks of an x axis of fractions, in percent; every second one gives way where there is little room."""
+    values = svg.linear_ticks(scale.low, scale.high, 8)
+    step = values[1] - values[0]
+    return [
+        svg.Tick(float(scale.place(value)), percent_label(value, step), minor=bool(round(value / step) % 2))
+        for value in values
+    ]
 
 
 def figure(

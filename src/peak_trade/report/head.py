@@ -62,6 +62,8 @@ def head(run: RunFiles, checked: str) -> str:
         if bars:
             span = f"{counted(bars['rows'], 'bar')}, {str(bars['start'])[:10]} to {str(bars['end'])[:10]}"
             facts.append(text(span))
+        if rate := run.stats.get("periods_per_year") if run.status == "sealed" else None:
+            facts.append(text(f"{rate:,.6g} bars a year, {_whence(run.config)}"))
     except Exception as error:  # what a corrupt file holds may be anything; of an intact one it is an error of ours
         if seal == "intact":
             raise
@@ -80,6 +82,14 @@ def _findings(run: RunFiles) -> str:
     """Return what a reader must be told of the bars before the figures."""
     said = "".join(f"<li>{text(finding)}</li>" for finding in run.findings)
     return f'<div class="said" role="note"><strong>Of the bars</strong><ul>{said}</ul></div>' if said else ""
+
+
+def _whence(config: Mapping[str, Any]) -> str:
+    """Say where the bars of a year come from."""
+    if config.get("stats", {}).get("periods_per_year"):
+        return "as set"
+    calendar = config.get("data", {}).get("calendar")
+    return f"of {calendar}" if calendar else "as observed"
 
 
 def _alarm(run: RunFiles) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from peak_trade.stats.equity import DAY
+from peak_trade.stats.periods import period_ends
 from peak_trade.stats.sample import rate_per_period
 from peak_trade.stats.values import NOISE, Floats, Times
 
@@ -31,12 +32,11 @@ def period_returns(timestamp: Times, equity: Floats, unit: str) -> dict[np.datet
     >>> [round(value, 9) for value in period_returns(days, np.array([100.0, 110.0, 99.0]), "M").values()]
     [0.1, -0.1]
     """
-    period = timestamp.astype(f"M8[{unit}]")
-    last = np.append(np.flatnonzero(period[1:] != period[:-1]), len(period) - 1) if len(period) else np.array([], int)
+    last = period_ends(timestamp, unit)
     before = np.append(equity[:1], equity[last[:-1]])
     return {
         name: float(end / start - 1.0) if start > 0.0 else None
-        for name, start, end in zip(period[last], before, equity[last], strict=True)
+        for name, start, end in zip(timestamp[last].astype(f"M8[{unit}]"), before, equity[last], strict=True)
     }
 
 

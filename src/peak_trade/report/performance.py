@@ -11,6 +11,7 @@ from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_lab
 from peak_trade.report.markup import cell, counted, money, number, percent, table
 from peak_trade.report.numbers import period_returns, rolling, window_for
 from peak_trade.report.run import RunFiles
+from peak_trade.stats.periods import period_ends
 
 __all__ = ["equity", "returns", "rolling_ratios"]
 
@@ -74,13 +75,17 @@ def returns(run: RunFiles) -> str:
         rows.append([str(year), *cells])
     head = ["Year", *_MONTHS, "Year", *(["Buy and hold"] if market else [])]
     caption = "Change of equity in each calendar month and year (UTC), in percent; the first starts at the first close."
-    best = max(months, default=None)
-    summary = (
-        f"<p>{sum(value > 0 for value in months)} of {counted(len(months), 'month')} gained; "
-        f"best {percent(best)}, worst {percent(min(months))}.</p>"
-        if best is not None
-        else "<p>Equity fell to zero or below: there is nothing to take a fraction of.</p>"
-    )
+    alone = int(period_ends(stamps, "M")[0] == 0)  # the first bar, which has no return, may be all of its month
+    told = [value for value in list(monthly.values())[alone:] if value is not None]
+    if told:
+        summary = (
+            f"<p>{sum(value > 0 for value in told)} of {counted(len(told), 'month')} gained; "
+            f"best {percent(max(told))}, worst {percent(min(told))}.</p>"
+        )
+    elif len(stamps) < 2:
+        summary = "<p>One bar has no return.</p>"
+    else:
+        summary = "<p>Equity fell to zero or below: there is nothing to take a fraction of.</p>"
     return (
         summary + table(head, rows, label="Returns by month and year", name="heat") + f'<p class="note">{caption}</p>'
     )

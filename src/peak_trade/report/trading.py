@@ -9,7 +9,15 @@ import numpy as np
 
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 from peak_trade.report import svg
-from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, percent_label, times_of
+from peak_trade.report.figures import (
+    LOG_FROM,
+    amount_label,
+    figure,
+    fractions_across,
+    number_label,
+    percent_label,
+    times_of,
+)
 from peak_trade.report.markup import counted, figure_of, money, number, percent, table
 from peak_trade.report.numbers import drawdowns, histogram
 from peak_trade.report.run import RunFiles
@@ -82,12 +90,7 @@ def trade_returns(run: RunFiles) -> str:
         if len(counts[part]):
             stop = len(counts) if part.stop is None else part.stop
             marks.append(svg.columns(places[(part.start or 0) : stop + 1], scale.place(counts[part]), 0.0, name))
-    values_at = svg.linear_ticks(low, high, 8)
-    step = values_at[1] - values_at[0]
-    ticks = [
-        svg.Tick((value - low) / (high - low), percent_label(value, step), minor=bool(round(value / step) % 2))
-        for value in values_at
-    ]
+    ticks = fractions_across(svg.Scale(low, high))
     middle = f"mean {percent(float(values.mean()))}, median {percent(float(np.median(values)))}"
     about = (
         f"{counted(len(values), 'trade')}, {middle}, "

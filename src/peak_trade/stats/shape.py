@@ -56,6 +56,7 @@ def tail_ratio(returns: Floats | Sample) -> float:
     Formula: 95 % quantile / |5 % quantile|, both linear between neighbours, as in `value_at_risk`. empyrical, pyfolio
     and quantstats take the absolute value of both: the same where there are gains and losses, while a sample that only
     loses has a negative ratio here, and one that only gains has none.
+    Source: Quantopian's pyfolio, which has it under this name, and after it empyrical and quantstats.
 
     >>> tail_ratio(np.arange(-20, 61) / 64)
     3.5
@@ -76,7 +77,7 @@ def common_sense_ratio(returns: Floats | Sample) -> float:
     """
     sample = sample_of(returns)
     ratio = _tail_ratio(sample)
-    gained, lost = _gained_and_lost(sample, 0.0, "no losing bars")
+    gained, lost = _gained_and_lost(sample, 0.0, "no losing tail")
     return gained / lost * ratio
 
 

@@ -264,14 +264,24 @@ STATS = (
         "highest change of equity from the last close of a day (UTC) to that of the next; the first day from its first",
         lambda run: periods.best_period(run.own.days),
     ),
-    Stat("worst_day", "fraction", "lowest of the same", lambda run: periods.worst_period(run.own.days)),
+    Stat(
+        "worst_day",
+        "fraction",
+        "lowest change of equity over a day (UTC), as best_day",
+        lambda run: periods.worst_period(run.own.days),
+    ),
     Stat(
         "best_month",
         "fraction",
         "highest change of equity over a calendar month (UTC), as best_day",
         lambda run: periods.best_period(run.own.months),
     ),
-    Stat("worst_month", "fraction", "lowest of the same", lambda run: periods.worst_period(run.own.months)),
+    Stat(
+        "worst_month",
+        "fraction",
+        "lowest change of equity over a calendar month (UTC), as best_day",
+        lambda run: periods.worst_period(run.own.months),
+    ),
     Stat(
         "probabilistic_sharpe",
         "probability",

@@ -39,7 +39,6 @@ REASONS = {
     "no trades": "the run closed no trade",
     "no winning trades": "no trade earned more than it cost",
     "no losing trades": "no trade lost money",
-    "no losing bars": "no return is below zero, but for rounding",
     "no losing tail": "the 5 % quantile of the returns is not below zero: it is the divisor",
     "bars are longer than a day": "no day has a return of its own",
     "bars are longer than a month": "no month has a return of its own",
