@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.market.dialects import KINDS
 
 from peak_trade import config, runner
 from peak_trade.config import Reading
@@ -146,6 +147,17 @@ def command(*words: str | Path, folder: Path = ROOT) -> subprocess.CompletedProc
         [sys.executable, str(ROOT / "scripts" / "describe_data.py"), *map(str, words)],
         capture_output=True, text=True, cwd=folder, env=environment,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_section_of_each_kind_of_file_runs_as_it_is_pasted(name: str, write: Write, tmp_path: Path) -> None:
+    kind = KINDS[name]
+    path = write(kind.make(kind.rows(60)), f"TEST{kind.suffix}")
+    found = described(path, reading=config.reading(kind.keys))
+    assert (found.count, found.files[0]["format"], found.refused) == (60, kind.format, "")
+    assert found.data["symbol"] == "TEST"
+    equity = (run(found, tmp_path) / "equity.csv").read_text().splitlines()
+    assert len(equity) == 61
 
 
 def test_the_command_exits_by_what_a_run_would_say(write: Write, tmp_path: Path) -> None:

@@ -19,17 +19,16 @@ from peak_trade.errors import InputError
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.contract import Violations, check_ohlcv
 from peak_trade.market.findings import Finding
+from peak_trade.market.fitting import fitting_calendar
 from peak_trade.market.frames import timeframe_of
-from peak_trade.market.gaps import count_gaps
 from peak_trade.market.ohlcv import Loaded, Rows, load_bars, read_rows
-from peak_trade.market.timeframe import DAY, parse_timeframe
+from peak_trade.market.timeframe import parse_timeframe
 from peak_trade.market.timestamps import iso
 
 __all__ = ["SYMBOL", "Description", "describe"]
 
 SYMBOL = "SYMBOL"  # where no name of a file tells what is traded
 SHOWN = 3  # rows at either end
-ENOUGH = 60  # days from which on a calendar that has no gap is no chance
 
 # Words in the names of files that tell no symbol.
 _WORDS = frozenset(
@@ -37,7 +36,7 @@ _WORDS = frozenset(
     daily weekly monthly hourly minute day week month spot futures future perp um cm usd-m adjusted raw clean sample
     synthetic stock stocks etf index crypto forex fx table csv yahoo yfinance stooq binance kraken coinbase bitstamp
     bitfinex cryptodatadownload tradingview metatrader mt4 mt5 dukascopy investing nasdaq nyse alphavantage alpha
-    vantage polygon tiingo ccxt freqtrade pandas ibkr oanda bybit okx test new old copy of in out now""".split()
+    vantage polygon tiingo ccxt freqtrade pandas ibkr oanda bybit okx new old copy of in out now""".split()
 )
 _TIMEFRAME = re.compile(r"\d+(s|m|h|d|w|min|mo|hour|day)?|[smhdw]\d+|mn1?", re.IGNORECASE)
 _NAME = re.compile(r"\^?[A-Za-z][A-Za-z0-9^=&]{0,14}")
@@ -106,10 +105,7 @@ def describe(
     given = {key: value for key, value in msgspec.to_builtins(reading).items() if value not in (None, {}, False)}
     section = {"path": _path(paths), "symbol": name, "timeframe": step, **({"calendar": fits} if fits else {})}
     return Description(
-        files=[
-            {"path": file.source.path, "format": getattr(file, "format", ""), "bytes": file.source.bytes}
-            for file in raw.files
-        ],
+        files=[{"path": file.source.path, "format": file.format, "bytes": file.source.bytes} for file in raw.files],
         count=len(bars),
         start=iso(loaded.bars.timestamp[0]),
         end=iso(loaded.bars.timestamp[-1]),
@@ -201,22 +197,8 @@ def _symbol(paths: Sequence[str]) -> str:
 
 
 def _fitting(bars: Bars) -> tuple[str | None, str]:
-    """Return the calendar that fits the bars and what speaks for it; None where nothing tells."""
-    _, unit = parse_timeframe(bars.timeframe)
-    days = np.unique(bars.timestamp.astype("datetime64[D]"))
-    if unit in "wM":
-        return None, "of weeks and months none is needed"
-    weekdays = (days.view(np.int64) + 3) % 7  # Monday is 0
-    if len(days) < 7:
-        return None, "too few days to tell"
-    if (weekdays == 5).any() and (weekdays == 6).any():
-        return "24/7", "bars on Saturdays and Sundays"
-    if unit == "d":
-        for name in ("XNYS", "24/5"):
-            if len(days) >= ENOUGH and count_gaps(bars.timestamp, bars.timeframe, name).missing == 0:
-                return name, f"each of its days from {days[0]} to {days[-1]} has a bar"
-        return None, "no calendar has just these days: the bars' own rate counts"
-    hours = np.unique(bars.timestamp.view(np.int64) // 10**9 % DAY // 3600)
-    if len(hours) >= 23:
-        return "24/5", "bars around the clock, and none on Saturdays"
-    return None, "bars of sessions: name the exchange, as XNYS, or their own rate counts"
+    """Return the calendar that fits the bars, and what it is known by or why there is none."""
+    if parse_timeframe(bars.timeframe)[1] in "wM":
+        return None, "weeks and months need none"
+    name = fitting_calendar(bars.timestamp, bars.timeframe)
+    return name, "its days and hours are those of the bars" if name else "the bars' own rate counts; name the exchange"
