@@ -19,17 +19,16 @@ from peak_trade.errors import InputError
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.contract import Violations, check_ohlcv
 from peak_trade.market.findings import Finding
+from peak_trade.market.fitting import fitting_calendar
 from peak_trade.market.frames import timeframe_of
-from peak_trade.market.gaps import count_gaps
 from peak_trade.market.ohlcv import Loaded, Rows, load_bars, read_rows
-from peak_trade.market.timeframe import DAY, parse_timeframe
+from peak_trade.market.timeframe import parse_timeframe
 from peak_trade.market.timestamps import iso
 
 __all__ = ["SYMBOL", "Description", "describe"]
 
 SYMBOL = "SYMBOL"  # where no name of a file tells what is traded
 SHOWN = 3  # rows at either end
-ENOUGH = 60  # days from which on a calendar that has no gap is no chance
 
 # Words in the names of files that tell no symbol.
 _WORDS = frozenset(
@@ -202,21 +201,9 @@ def _symbol(paths: Sequence[str]) -> str:
 
 def _fitting(bars: Bars) -> tuple[str | None, str]:
     """Return the calendar that fits the bars and what speaks for it; None where nothing tells."""
-    _, unit = parse_timeframe(bars.timeframe)
-    days = np.unique(bars.timestamp.astype("datetime64[D]"))
-    if unit in "wM":
+    if parse_timeframe(bars.timeframe)[1] in "wM":
         return None, "of weeks and months none is needed"
-    weekdays = (days.view(np.int64) + 3) % 7  # Monday is 0
-    if len(days) < 7:
-        return None, "too few days to tell"
-    if (weekdays == 5).any() and (weekdays == 6).any():
-        return "24/7", "bars on Saturdays and Sundays"
-    if unit == "d":
-        for name in ("XNYS", "24/5"):
-            if len(days) >= ENOUGH and count_gaps(bars.timestamp, bars.timeframe, name).missing == 0:
-                return name, f"each of its days from {days[0]} to {days[-1]} has a bar"
-        return None, "no calendar has just these days: the bars' own rate counts"
-    hours = np.unique(bars.timestamp.view(np.int64) // 10**9 % DAY // 3600)
-    if len(hours) >= 23:
-        return "24/5", "bars around the clock, and none on Saturdays"
-    return None, "bars of sessions: name the exchange, as XNYS, or their own rate counts"
+    name = fitting_calendar(bars.timestamp, bars.timeframe)
+    if name is None:
+        return None, "the bars tell of none, or of several alike: name the exchange, as XNYS, or their own rate counts"
+    return name, "bars on Saturdays and Sundays" if name == "24/7" else "the bars keep its days and hours"
