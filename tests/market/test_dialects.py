@@ -505,7 +505,7 @@ def test_no_rounding_of_an_adjustment_breaks_the_order_of_prices(
 def test_times_of_a_place_are_turned_to_utc_by_its_rules(write: Write) -> None:
     loaded = load(write(dated(*(f"2024-03-{day:02} 16:00" for day in range(7, 12)))), timezone="America/New_York")
     assert [str(time)[11:16] for time in loaded.bars.timestamp] == ["21:00"] * 3 + ["20:00"] * 2
-    assert loaded.assumptions[-1] == "timestamps carry no zone: read as America/New_York"
+    assert "timestamps carry no zone: read as America/New_York" in loaded.assumptions
 
 
 def test_an_hour_that_occurs_twice_is_told_by_the_order_of_rows(write: Write) -> None:
