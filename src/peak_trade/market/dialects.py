@@ -16,7 +16,7 @@ from peak_trade.market.bars import COLUMNS
 from peak_trade.market.hints import under_data
 from peak_trade.text import escaped
 
-__all__ = ["DIALECTS", "PLAIN", "SPELLINGS", "Dialect", "Layout", "check_reading", "is_number", "layout", "show"]
+__all__ = ["DIALECTS", "PLAIN", "SPELLINGS", "Dialect", "Layout", "as_markdown", "check_reading", "is_number", "layout", "show"]
 
 # How files spell our columns, once case and everything but letters is gone ("1. Open", "open_time", "<CLOSE>").
 SPELLINGS = {
@@ -601,3 +601,28 @@ def _positions(first: Sequence[str]) -> dict[str, str | int]:
     return {
         **_at(*(("date", "time") if timed else ("timestamp",)), *_OHLCV[: 5 if len(first) > 5 + bool(timed) else 4])
     }
+
+
+def as_markdown() -> str:
+    """Return what is read as a table in Markdown, a line a source."""
+    lines = ["| `format` | written as | told by | besides |", "|---|---|---|---|"]
+    told: dict[str, list[Dialect]] = {}
+    for dialect in DIALECTS:
+        told.setdefault(dialect.name, []).append(dialect)
+    for name, kinds in told.items():
+        titles = ", ".join(dict.fromkeys(kind.title for kind in kinds))
+        marks = []
+        for kind in kinds:
+            if kind.header:
+                marks.append(f"`{','.join(kind.header)}`")
+            else:
+                marks.append(f"no header, {len(kind.cells)} fields")
+        besides = []
+        if any(kind.newest_first for kind in kinds):
+            besides.append("newest first")
+        if forms := list(dict.fromkeys(form for kind in kinds for form in kind.dates)):
+            besides.append("dates as " + ", ".join(f"`{form}`" for form in forms))
+        if zones := sorted({kind.zone for kind in kinds if kind.zone}):
+            besides.append(f"in {', '.join(zones)}")
+        lines.append(f"| `{name}` | {titles} | {'; '.join(dict.fromkeys(marks))} | {'; '.join(besides)} |")
+    return "\n".join(lines)
