@@ -571,7 +571,8 @@ def test_without_any_zones_a_sentence_says_what_to_install() -> None:
     )
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed == (
-        "InputError timezone `Europe/Berlin` can't be looked up: this machine has no zones pip install tzdata\n"
+        "InputError timezone `Europe/Berlin` can't be looked up: this machine has no time zones "
+        "just setup calendars brings the time zones (the package tzdata)\n"
     )
 
 

@@ -16,7 +16,18 @@ from peak_trade.market.bars import COLUMNS
 from peak_trade.market.hints import under_data
 from peak_trade.text import escaped
 
-__all__ = ["DIALECTS", "PLAIN", "SPELLINGS", "Dialect", "Layout", "as_markdown", "check_reading", "is_number", "layout", "show"]
+__all__ = [
+    "DIALECTS",
+    "PLAIN",
+    "SPELLINGS",
+    "Dialect",
+    "Layout",
+    "as_markdown",
+    "check_reading",
+    "is_number",
+    "layout",
+    "show",
+]
 
 # How files spell our columns, once case and everything but letters is gone ("1. Open", "open_time", "<CLOSE>").
 SPELLINGS = {
@@ -85,7 +96,7 @@ DIALECTS = (
     ),
     Dialect(
         name="yfinance",
-        title="yfinance's CSV",
+        title="yfinance's table",
         header=("Open", "High", "Low", "Close", "Volume", "Dividends", "Stock Splits"),
     ),
     Dialect(

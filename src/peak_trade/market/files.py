@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def read_file(path: str, reading: Reading = DETECTED, symbol: str = "") -> File:
     Raises InputError.
     """
     data = _read_bytes(path)
-    source = SourceFile(path, hashlib.sha256(data).hexdigest(), len(data))
+    digest = _digest(data)
     inner = data
     if data[:2] in (b"\x1f\x8b", b"PK"):
         from peak_trade.market import archives  # only for files that are packed
@@ -86,7 +87,23 @@ def read_file(path: str, reading: Reading = DETECTED, symbol: str = "") -> File:
         columns["volume"] = np.zeros(len(rows))
         assumptions.append("the volume is empty in every row: filled with 0")
     columns, rows = _in_order(columns, rows, found.dialect, assumptions)
-    return File(source, columns, rows, assumptions, found.dialect.name)
+    return File(SourceFile(path, digest(), len(data)), columns, rows, assumptions, found.dialect.name)
+
+
+def _digest(data: bytes) -> Callable[[], str]:
+    """Return what gives the sha256 of bytes; of many it is worked out while they are read."""
+    sha = hashlib.sha256()
+    if len(data) < bulk.AT_LEAST:
+        sha.update(data)
+        return sha.hexdigest
+    beside = threading.Thread(target=sha.update, args=(data,))
+    beside.start()
+
+    def wait() -> str:
+        beside.join()
+        return sha.hexdigest()
+
+    return wait
 
 
 def _read_bytes(path: str) -> bytes:
