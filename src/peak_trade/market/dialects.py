@@ -16,7 +16,18 @@ from peak_trade.market.bars import COLUMNS
 from peak_trade.market.hints import under_data
 from peak_trade.text import escaped
 
-__all__ = ["DIALECTS", "PLAIN", "SPELLINGS", "Dialect", "Layout", "check_reading", "is_number", "layout", "show"]
+__all__ = [
+    "DIALECTS",
+    "PLAIN",
+    "SPELLINGS",
+    "Dialect",
+    "Layout",
+    "as_markdown",
+    "check_reading",
+    "is_number",
+    "layout",
+    "show",
+]
 
 # How files spell our columns, once case and everything but letters is gone ("1. Open", "open_time", "<CLOSE>").
 SPELLINGS = {
@@ -85,7 +96,7 @@ DIALECTS = (
     ),
     Dialect(
         name="yfinance",
-        title="yfinance's CSV",
+        title="yfinance's table",
         header=("Open", "High", "Low", "Close", "Volume", "Dividends", "Stock Splits"),
     ),
     Dialect(
@@ -306,13 +317,11 @@ def check_reading(reading: Reading) -> None:
         if name not in KEYS:
             raise InputError(f"unknown column `{show(name)}` in columns", hint=did_you_mean(name, KEYS))
         if isinstance(value, int) and (isinstance(value, bool) or value < 1):
-            raise InputError(f"columns.{name} is {value}, and positions count from 1")
+            raise InputError(f"columns.{name} is {value}, and positions count from 1", hint="the first field is 1")
     if "timestamp" in reading.columns and {"date", "time"} & reading.columns.keys():
         raise InputError("columns has a timestamp, and a date or time beside it", hint="take one of them out")
     if "time" in reading.columns and "date" not in reading.columns:
-        raise InputError(
-            "columns has a time and no date", hint=under_data({"columns": {"date": "Date", "time": "Time"}})
-        )
+        raise InputError("columns has a time and no date", hint="name the date too, or call it the timestamp")
     if reading.date_format is not None:
         from peak_trade.market import dates
 
@@ -328,17 +337,14 @@ def check_reading(reading: Reading) -> None:
     if reading.delimiter is not None and reading.delimiter != "tab" and len(reading.delimiter) != 1:
         raise InputError(
             f"delimiter is {show(reading.delimiter)!r}, and separates by one character",
-            hint=under_data({"delimiter": ";"}, {"delimiter": "tab"}, lead="such as"),
+            hint="such as ; or tab; left out, it is found out",
         )
     decimal, thousands = reading.decimal, reading.thousands
     if thousands is not None and thousands not in (",", ".", "'", " ", "’", "\u00a0", "\u202f"):
-        hint = under_data({"thousands": ","}, {"thousands": "'"}, {"thousands": " "}, lead="such as")
+        hint = "one of , . ' or a space; left out, it is found out"
         raise InputError(f"thousands is {show(thousands)!r}, which groups no digits", hint=hint)
     if thousands is not None and thousands == decimal:
-        other = "," if decimal == "." else "."
-        raise InputError(
-            f"decimal and thousands are both `{decimal}`", hint=under_data({"decimal": decimal, "thousands": other})
-        )
+        raise InputError(f"decimal and thousands are both `{decimal}`", hint="take one of them out")
     if reading.adjust is not None and "close" in reading.columns and reading.columns["close"] == reading.adjust:
         raise InputError(f"`{show(reading.adjust)}` is both the close and what it is adjusted by", hint="take one out")
 
@@ -417,6 +423,8 @@ def _places(
     for ours, theirs in dialect.columns.items():
         if not (timed and ours in ("timestamp", "date", "time")):
             asked.setdefault(ours, theirs)
+    if "timestamp" in reading.columns:
+        _refuse_half(names, first, reading, path)
     for ours in KEYS:
         if ours in ("date", "time") and ours not in asked:
             continue
@@ -453,7 +461,8 @@ def _asked(
     """Return the places that a column was asked for by name or position; InputError where there is none."""
     if isinstance(theirs, int):
         if theirs > len(names):
-            raise InputError(f"{path} has {len(names)} columns, and columns.{ours} is {theirs}")
+            hint = f"count the fields of its first line, from 1 to {len(names)}"
+            raise InputError(f"{path} has {len(names)} columns, and columns.{ours} is {theirs}", hint=hint)
         return [theirs - 1]
     if "{base}" in theirs:
         return _base(names, first, theirs)
@@ -462,9 +471,11 @@ def _asked(
     if not at and required:
         shown = [show(name) for name in names if name][:20]
         there = ", ".join(f"`{name}`" for name in shown) or "nothing"
-        raise InputError(
-            f"{path} has no column `{show(theirs)}` for {ours}; it has {there}", hint=did_you_mean(theirs, shown)
-        )
+        hint = did_you_mean(theirs, shown)
+        usual = [i for i, name in enumerate(names) if _letters(name) in SPELLINGS.get(ours, ())]
+        if not hint.startswith("did") and len(usual) == 1:
+            hint = f"`{show(names[usual[0]])}` would be taken: leave columns.{ours} out"
+        raise InputError(f"{path} has no column `{show(theirs)}` for {ours}; it has {there}", hint=hint)
     return at
 
 
@@ -486,6 +497,23 @@ def _date_and_time(names: Sequence[str], first: Sequence[str], at: Sequence[int]
     is_clock = re.fullmatch(r"\d\d?:\d\d(:\d\d(\.\d+)?)?( [AaPp][Mm])?|\d{6}|\d{4}", clock)
     is_day = len(day) <= 12 and ":" not in day and not _FORMS["epoch"].fullmatch(day)
     return {"date": by_name["date"], "time": by_name["time"]} if is_clock and is_day else {}
+
+
+def _refuse_half(names: Sequence[str], first: Sequence[str], reading: Reading, path: str) -> None:
+    """Refuse a timestamp that is only the day, or only the time, of two columns that belong together."""
+    times = [i for i, name in enumerate(names) if _letters(name) in ("date", "time")]
+    halves = _date_and_time(names, first, times) if len(times) == 2 else {}
+    if (
+        not halves
+        or _asked(names, first, "timestamp", reading.columns["timestamp"], path, required=True)[0] not in times
+    ):
+        return
+    day, clock = names[halves["date"]], names[halves["time"]]
+    columns = {name: value for name, value in reading.columns.items() if name != "timestamp"}
+    raise InputError(
+        f"{path} has the day in `{show(day)}` and the time in `{show(clock)}`, and columns names one of them",
+        hint=under_data({"columns": {"date": day, "time": clock, **columns}}),
+    )
 
 
 def _index(names: Sequence[str], first: Sequence[str]) -> int | None:
@@ -584,3 +612,28 @@ def _positions(first: Sequence[str]) -> dict[str, str | int]:
     return {
         **_at(*(("date", "time") if timed else ("timestamp",)), *_OHLCV[: 5 if len(first) > 5 + bool(timed) else 4])
     }
+
+
+def as_markdown() -> str:
+    """Return what is read as a table in Markdown, a line a source."""
+    lines = ["| `format` | written as | told by | besides |", "|---|---|---|---|"]
+    told: dict[str, list[Dialect]] = {}
+    for dialect in DIALECTS:
+        told.setdefault(dialect.name, []).append(dialect)
+    for name, kinds in told.items():
+        titles = ", ".join(dict.fromkeys(kind.title for kind in kinds))
+        marks = []
+        for kind in kinds:
+            if kind.header:
+                marks.append(f"`{','.join(kind.header)}`")
+            else:
+                marks.append(f"no header, {len(kind.cells)} fields")
+        besides = []
+        if any(kind.newest_first for kind in kinds):
+            besides.append("newest first")
+        if forms := list(dict.fromkeys(form for kind in kinds for form in kind.dates)):
+            besides.append("dates as " + ", ".join(f"`{form}`" for form in forms))
+        if zones := sorted({kind.zone for kind in kinds if kind.zone}):
+            besides.append(f"in {', '.join(zones)}")
+        lines.append(f"| `{name}` | {titles} | {'; '.join(dict.fromkeys(marks))} | {'; '.join(besides)} |")
+    return "\n".join(lines)
