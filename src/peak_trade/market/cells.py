@@ -71,7 +71,7 @@ class csv_table(Table):
             while len(rows) % _HEAD == 0 and rows and not any(rows):  # a page of blank lines on top
                 rows += islice(reader, _HEAD)
         except csv.Error as error:
-            raise _broken(self._path, reader.line_num, error) from None
+            raise _broken(self._path, reader.line_num, error, guided=reading.delimiter is not None) from None
         while rows and not rows[0]:
             del rows[0]
             self.skip += 1
@@ -161,8 +161,9 @@ class json_table(Table):
             yield np.arange(start + 1, start + 1 + len(part)), list(zip(*cells, strict=True))
 
 
-def _broken(path: str, line: int, error: csv.Error) -> InputError:
-    return InputError(f"{path} row {line}: {show(str(error))}", hint=f"mend row {line}")
+def _broken(path: str, line: int, error: csv.Error, *, guided: bool = False) -> InputError:
+    hint = "leave delimiter out, or mend the row" if guided else f"mend row {line}"
+    return InputError(f"{path} row {line}: {show(str(error))}", hint=hint)
 
 
 def _delimiter(data: bytes, reading: Reading) -> str:

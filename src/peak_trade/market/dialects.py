@@ -312,12 +312,16 @@ def check_reading(reading: Reading) -> None:
         hint = did_you_mean(reading.format, NAMES)
         if hint.startswith("did"):
             hint = under_data({"format": hint.split("`")[1]}, lead=hint)
+        else:
+            hint = f"leave format out, or say one of {', '.join(NAMES)}"
         raise InputError(f"unknown format `{show(reading.format)}`", hint=hint)
     for name, value in reading.columns.items():
         if name not in KEYS:
             raise InputError(f"unknown column `{show(name)}` in columns", hint=did_you_mean(name, KEYS))
         if isinstance(value, int) and (isinstance(value, bool) or value < 1):
-            raise InputError(f"columns.{name} is {value}, and positions count from 1", hint="the first field is 1")
+            raise InputError(
+                f"columns.{name} is {value}, and positions count from 1", hint="leave columns out, or count from 1"
+            )
     if "timestamp" in reading.columns and {"date", "time"} & reading.columns.keys():
         raise InputError("columns has a timestamp, and a date or time beside it", hint="take one of them out")
     if "time" in reading.columns and "date" not in reading.columns:
@@ -355,6 +359,8 @@ def layout(names: Sequence[str] | None, first: Sequence[str], reading: Reading, 
     `names` are those of its header, None where it has none; `first` are the cells of its first row, as text; `levels`
     names the dialect that a header of several lines has told. Errors: `InputError`, with the keys that settle it.
     """
+    if len(first if names is None else names) == 1 and (first if names is None else names)[0].strip():
+        _refuse_one_column((first if names is None else names)[0], reading, path)
     if names is None:
         return _without_header(first, reading, path)
     names = [name.strip() for name in names]
@@ -382,6 +388,19 @@ def layout(names: Sequence[str] | None, first: Sequence[str], reading: Reading, 
     if dialect is not PLAIN:
         assumptions.insert(0, f"read as {dialect.title}{f' ({levels})' if levels else ''}")
     return Layout(where, dialect, assumptions)
+
+
+def _refuse_one_column(line: str, reading: Reading, path: str) -> None:
+    """Refuse a table of one column: its fields are separated by something else."""
+    marks = [mark for mark in dict.fromkeys(line) if not mark.isalnum() and mark not in "_-<>.\"'"]
+    if reading.delimiter is not None:
+        hint = "leave delimiter out, or say what separates the fields"
+    elif marks:
+        likely = max(marks, key=lambda mark: (mark != ":", line.count(mark)))  # times have colons
+        hint = under_data({"delimiter": "tab" if likely == "\t" else likely}, lead="say what separates the fields")
+    else:
+        hint = "save the table as CSV, with commas between its fields"
+    raise InputError(f"{path} has one column, `{show(line)}`", hint=hint)
 
 
 def _letters(name: str) -> str:
@@ -461,8 +480,10 @@ def _asked(
     """Return the places that a column was asked for by name or position; InputError where there is none."""
     if isinstance(theirs, int):
         if theirs > len(names):
-            hint = f"count the fields of its first line, from 1 to {len(names)}"
-            raise InputError(f"{path} has {len(names)} columns, and columns.{ours} is {theirs}", hint=hint)
+            raise InputError(
+                f"{path} has {len(names)} columns, and columns.{ours} is {theirs}",
+                hint=f"leave columns out, or say a position from 1 to {len(names)}",
+            )
         return [theirs - 1]
     if "{base}" in theirs:
         return _base(names, first, theirs)
@@ -472,9 +493,8 @@ def _asked(
         shown = [show(name) for name in names if name][:20]
         there = ", ".join(f"`{name}`" for name in shown) or "nothing"
         hint = did_you_mean(theirs, shown)
-        usual = [i for i, name in enumerate(names) if _letters(name) in SPELLINGS.get(ours, ())]
-        if not hint.startswith("did") and len(usual) == 1:
-            hint = f"`{show(names[usual[0]])}` would be taken: leave columns.{ours} out"
+        if not hint.startswith("did"):
+            hint = f"leave {'adjust' if ours == 'adjust' else 'columns'} out, or name a column that is there"
         raise InputError(f"{path} has no column `{show(theirs)}` for {ours}; it has {there}", hint=hint)
     return at
 
@@ -595,9 +615,13 @@ def _without_header(first: Sequence[str], reading: Reading, path: str) -> Layout
     ]
     if not fitting:
         line = show(", ".join(first))
-        what = f"has no header, and is not as {reading.format} writes it" if reading.format else "has no header"
+        if reading.format:
+            raise InputError(
+                f"{path} has no header, and is not as {reading.format} writes it: its first line is `{line}`",
+                hint="leave format out, or say what stands where by columns",
+            )
         raise InputError(
-            f"{path} {what}: its first line is `{line}`",
+            f"{path} has no header: its first line is `{line}`",
             hint=under_data({"columns": _positions(first)}, lead="say what stands where"),
         )
     dialect = fitting[0]

@@ -117,7 +117,8 @@ def _read_bytes(path: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = str(error.strerror if isinstance(error, OSError) else error).lower()
         where = places.looked(path) if isinstance(error, FileNotFoundError) else ""
-        raise InputError(f"cannot read {escaped(path, 300)}: {reason}{where}") from None
+        hint = "check the path, or name a pattern such as data/*.csv"
+        raise InputError(f"cannot read {escaped(path, 300)}: {reason}{where}", hint=hint) from None
     if not data:
         raise InputError(f"{path} is empty", hint="name a file that has rows")
     return data
@@ -252,18 +253,15 @@ def _styled(
             columns[name] = number_styles.styled_floats(texts, style, suffixes=name == "volume")
         except Styled as error:
             text, row = texts[error.index], f"row {numbers[error.index]}"
-            raise cell_error(path, row, name, text, "is not a number", _number_hint(text, style)) from None
+            hint = "mend the cell, or leave it empty"
+            if error.index == 0 and (reading.decimal or reading.thousands):
+                hint = f"leave {'thousands' if reading.thousands else 'decimal'} out, or say what the file has"
+            raise cell_error(path, row, name, text, "is not a number", hint) from None
     if style != Style() or any("," in cell for texts in cells.values() for cell in texts):
         assumed.append(
             f"numbers are written with `{style.decimal}` for decimals and `{style.thousands}` between digits"
         )
     return columns
-
-
-def _number_hint(text: str, style: Style) -> str:
-    if "," in text and style.decimal == ".":
-        return "write decimals with a point"
-    return "mend the cell, or leave it empty"
 
 
 def _times(cells: Sequence[Sequence[str]], where: dict[str, int]) -> Sequence[str]:
@@ -303,7 +301,8 @@ def _add_stamps(stamps: TimestampColumn, texts: Sequence[str], rows: list[npt.ND
         stamps.add(texts)
     except Unreadable as error:
         row = np.concatenate(rows)[error.index]
-        raise stamp_error(path, f"row {row}", texts[error.index - before], error.reason) from None
+        text = texts[error.index - before]
+        raise stamp_error(path, f"row {row}", text, error.reason, first=error.index == 0) from None
 
 
 def finish_stamps(
@@ -313,7 +312,11 @@ def finish_stamps(
     try:
         return stamps.finish(reading.timezone or found.dialect.zone)
     except Unreadable as error:
-        hint = under_data({"timezone": "UTC"}) if "no clock showed" in error.reason else _mend(error.reason)
+        hint = (
+            under_data({"timezone": "UTC"})
+            if "no clock showed" in error.reason
+            else _mend(error.reason, error.index == 0)
+        )
         raise InputError(f"{path} {locate(error.index)}, column timestamp: {error.reason}", hint=hint) from None
     except Ambiguous as error:
         raise InputError(
@@ -322,14 +325,18 @@ def finish_stamps(
         ) from None
 
 
-def stamp_error(path: str, row: str, text: str, reason: str) -> InputError:
-    """Return the error for a time that can't be read."""
-    return cell_error(path, row, "timestamp", text, reason, _mend(reason))
+def stamp_error(path: str, row: str, text: str, reason: str, *, first: bool = False) -> InputError:
+    """Return the error for a time that can't be read, be it the first of its file or one among others."""
+    return cell_error(path, row, "timestamp", text, reason, _mend(reason, first))
 
 
-def _mend(reason: str) -> str:
+def _mend(reason: str, first: bool) -> str:
+    if first and ("of the form" in reason or "no epoch number" in reason):
+        return "leave date_format out, or say the form that the file has"
+    if first and "not a timestamp" in reason:
+        return "say how times are written by date_format, such as %d.%m.%Y %H:%M, or take out the row"
     if "not a timestamp" in reason:
-        return "write ISO 8601 such as 2024-01-31T13:00:00Z, or epoch numbers"
+        return "mend or take out the row: times are ISO 8601, such as 2024-01-31T13:00:00Z, or epoch numbers"
     return "mend or take out the row"
 
 

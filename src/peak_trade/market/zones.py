@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.errors import InputError, did_you_mean
+from peak_trade.market.hints import under_data
 from peak_trade.market.timestamps import DAY_NS, MISSING, Unreadable
 
 __all__ = ["find_zone", "to_utc"]
@@ -37,9 +38,9 @@ def find_zone(name: str) -> Any:
             hint="just setup calendars brings the time zones (the package tzdata)",
         )
     hint = did_you_mean(name, known)
-    raise InputError(
-        f"unknown timezone `{name}`", hint=hint if hint.startswith("did") else "an IANA name such as America/New_York"
-    )
+    if not hint.startswith("did"):
+        hint = under_data({"timezone": "America/New_York"}, lead="an IANA name, such as")
+    raise InputError(f"unknown timezone `{name}`", hint=hint)
 
 
 def to_utc(values: Ints, name: str) -> tuple[Ints, int]:
