@@ -1,6 +1,6 @@
 """Measure what a run and all that comes after it cost, beside other engines and plain tools, and print a table.
 
-PART is `run`, `tracking`, `lake` or `telemetry` (default: all of them); the lake takes some minutes and 4 GB of memory.
+PART is `run`, `data`, `tracking`, `lake` or `telemetry` (default: all); the lake takes some minutes and 4 GB of memory.
 With --write the table and the machine's class go into docs/dev/benchmarks.md. Quote figures of a quiet machine.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from peak_trade import script
 
-PARTS = ("run", "tracking", "lake", "telemetry")
+PARTS = ("run", "data", "tracking", "lake", "telemetry")
 
 
 def main() -> int:
@@ -24,6 +24,7 @@ def main() -> int:
 
     import figures
     import lake
+    import reading
     import run
     import telemetry
     import tracking
@@ -31,6 +32,7 @@ def main() -> int:
     root, parts = script.repo_root(), args.parts or PARTS
     benches = {
         "run": lambda: run.measure(root, repeat=args.repeat, peers=not args.no_peers),
+        "data": lambda: reading.measure(repeat=args.repeat),
         "tracking": lambda: tracking.measure(root, repeat=args.repeat),
         "lake": lambda: lake.measure(root, repeat=args.repeat),
         "telemetry": lambda: telemetry.measure(root, repeat=args.repeat),

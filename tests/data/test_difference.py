@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -214,7 +216,7 @@ def test_what_can_not_be_compared_is_neither_the_same_nor_different(
 
 def test_a_broken_manifest_is_no_difference(evidence: Any) -> None:
     manifest = evidence.path("builtin") / "manifest.json"
-    manifest.chmod(0o644)
+    manifest.unlink()  # it is a link to the one of other tests
     manifest.write_text("{")
     done = diff(evidence.runs["builtin"], "data/bars.csv", "--results-dir", evidence.results, cwd=evidence.root)
     assert done.returncode == 2, done.stderr
@@ -234,3 +236,40 @@ def test_what_a_file_holds_against_the_contract_is_compared_and_said(tmp_path: P
 def test_a_single_bar_is_enough(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(rows(1))
     assert diff("a.csv", "a.csv", cwd=tmp_path).returncode == 0
+
+
+def test_local_times_without_a_zone_are_the_same_over_the_turn_of_the_clocks(tmp_path: Path) -> None:
+    """In New York 2024-03-10 has no hour of two o'clock: 48 hours of UTC are 48 bars there too."""
+    zone = ZoneInfo("America/New_York")
+    times = [datetime(2024, 3, 9, 12, tzinfo=UTC) + timedelta(hours=hour) for hour in range(48)]
+    for name, spelled in (
+        ("utc", [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in times]),
+        ("local", [f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}" for at in times]),
+    ):
+        lines = [f"{at},1,2,1,1.5,{number}" for number, at in enumerate(spelled)]
+        (tmp_path / f"{name}.csv").write_text("timestamp,open,high,low,close,volume\n" + "\n".join(lines) + "\n")
+    assert diff("utc.csv", "local.csv", cwd=tmp_path).returncode == 1
+    done = diff("utc.csv", "local.csv", "--timezone", "America/New_York", cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "the same"), done.stdout + done.stderr
+
+
+def test_files_of_different_makers_with_the_same_bars_are_the_same(tmp_path: Path) -> None:
+    """Binance's own klines, without a header and in ms and µs, beside a file with names."""
+    (tmp_path / "a.csv").write_text(rows(h9="104.5"))
+    for name, scale in (("ms", 1), ("us", 1000)):
+        lines = []
+        for hour in range(60):
+            at, close = 1_704_067_200_000 + hour * 3_600_000, "104.50000000" if hour == 9 else "100.00000000"
+            cells = (at * scale, "100.00000000", "200.0", "1.00", close, "5.0", (at + 3_599_999) * scale, 0, 1, 0, 0, 0)
+            lines.append(",".join(map(str, cells)))
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+        done = diff("a.csv", f"{name}.csv", cwd=tmp_path)
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "the same"), done.stdout + done.stderr
+
+
+def test_a_range_of_time_bounds_both(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(rows())
+    (tmp_path / "b.csv").write_text(rows(h3="101", h50="101"))
+    done = diff("a.csv", "b.csv", "--start", "2024-01-02", cwd=tmp_path)
+    assert "36 bars" in done.stdout and "1 revised on 1 day" in done.stdout
+    assert diff("a.csv", "b.csv", "--start", "2024-01-02", "--end", "2024-01-03", cwd=tmp_path).returncode == 0

@@ -69,6 +69,7 @@ class Account:
 
     rules: Rules
     cash: Decimal
+    bars: Sequence[Bar] = ()
     side: int = 0
     lots: deque[Lot] = field(default_factory=deque)
     entry: Decimal = ZERO  # the slipped price that opened the position
@@ -121,12 +122,20 @@ class Account:
                     "slippage": lot.units * (abs(lot.price - lot.reference) + abs(price - reference)),
                     "pnl": pnl,
                     "return_": pnl / (lot.units * lot.price),
+                    **self.excursions(lot, bar, price, reason),
                     "bars_held": bar - lot.bar,
                     "exit_reason": reason,
                 }
             )
         if not self.lots:
             self.side = 0
+
+    def excursions(self, lot: Lot, bar: int, price: Decimal, reason: str) -> dict[str, Decimal]:
+        """Return how far a trade went against its holder, and for him."""
+        whole = self.bars[lot.bar : bar + (reason == "end_of_data")]
+        seen = [lot.price, price, *(bar.low for bar in whole), *(bar.high for bar in whole)]
+        moves = [self.side * (each / lot.price - 1) for each in seen]
+        return {"mae": min(moves), "mfe": max(moves)}
 
     def close(self, bar: int, reference: Decimal, reason: str) -> None:
         """Close everything; ruined is who found nothing there, or has nothing left."""
@@ -188,7 +197,7 @@ class Account:
 def simulate(bars: Sequence[Bar], target: Sequence[Decimal], rules: Rules) -> Account:
     """Run `target` over `bars`."""
     with localcontext(Context(prec=40)):
-        account = Account(rules, rules.cash)
+        account = Account(rules, rules.cash, bars)
         exposure = [max(-rules.cap, min(rules.cap, rules.scale * wanted)) for wanted in target]
         for index, bar in enumerate(bars):
             if account.ruined is None:

@@ -200,8 +200,8 @@ def differences(result: Result, bars: Bars, account: Any) -> list[str]:
             found.append(f"{name} {getattr(got, name)} != {column(name)}")
     notional = np.array([float(trade["quantity"] * (trade["entry_price"] + trade["exit_price"])) for trade in trades])
     stake = float(at_stake[-1]) if len(at_stake) else 1.0
-    slack = {"quantity": units, "return_": stake / np.maximum(notional, 1e-300)}
-    for name in ("quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return_"):
+    slack = {"mae": 1.0, "mfe": 1.0, "quantity": units, "return_": stake / np.maximum(notional, 1e-300)}
+    for name in ("quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return_", "mae", "mfe"):
         if not np.all(
             np.abs(getattr(got, name) - column(name).astype(np.float64)) <= TOLERANCE * slack.get(name, stake)
         ):

@@ -312,6 +312,30 @@ def test_a_file_that_was_changed_since_is_asked_for_anew_and_the_change_found(se
     assert fetching.kept() == numbers(rows)
 
 
+def test_a_fetch_that_died_between_file_and_note_is_brought_to_its_end(
+    serve: Any, fetching: Fetching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = rows_of(1500)
+    exchange = serve(rows, now=rows[1200][0])
+    fetching(exchange)
+    exchange.now = rows[-1][0] + HOUR
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kept, "write_note", die)
+        with pytest.raises(KeyboardInterrupt):
+            fetching(exchange)
+    content = fetching.path.read_bytes()
+    exchange.asked.clear()
+    done = fetching(exchange)
+    assert (fetching.warned, fetching.path.read_bytes()) == ([], content)
+    assert [(int(one["startTime"]) - START) // HOUR for one in exchange.asked] == [500]
+    assert done.note["file"] == kept.describe(fetching.path) == kept.read_note(fetching.path)["file"]
+    assert not kept.part_of(fetching.path).exists()
+
+
 def test_the_market_may_be_named_as_the_exchange_does(serve: Any, fetching: Fetching) -> None:
     assert fetching(serve(rows_of(20)), symbol="BTCUSDT").bars.symbol == "BTC/USDT"
 

@@ -156,28 +156,28 @@ KINDS: dict[str, Kind] = {
     "yfinance flat": Kind(
         lambda rows: table([[f"{b.time:%Y-%m-%d} 00:00:00+00:00", *ohlcv(b), "0.0", "0.0"] for b in rows],
                            "Date,Open,High,Low,Close,Volume,Dividends,Stock Splits"),
-        format="yfinance", said="read as yfinance's CSV",
+        format="yfinance", said="read as yfinance's table",
     ),
     "yfinance with a header of three lines": Kind(
         lambda rows: yfinance_levels(rows, "Price,Close,High,Low,Open,Volume",
                                      "Ticker,MSFT,MSFT,MSFT,MSFT,MSFT", "Date,,,,,"),
-        format="yfinance", said="read as yfinance's CSV (header of three lines)",
+        format="yfinance", said="read as yfinance's table (header of three lines)",
     ),
     "yfinance by ticker": Kind(
         lambda rows: yfinance_levels(rows, "Ticker,MSFT,MSFT,MSFT,MSFT,MSFT",
                                      "Price,Close,High,Low,Open,Volume", "Date,,,,,"),
-        format="yfinance", said="read as yfinance's CSV (header of three lines)",
+        format="yfinance", said="read as yfinance's table (header of three lines)",
     ),
     "yfinance with a header of two lines": Kind(
         lambda rows: yfinance_levels(rows, "Date,Close,High,Low,Open,Volume", ",MSFT,MSFT,MSFT,MSFT,MSFT", ""),
-        format="yfinance", said="read as yfinance's CSV (header of two lines)",
+        format="yfinance", said="read as yfinance's table (header of two lines)",
     ),
     "yfinance of several tickers, one of them the symbol": Kind(
         lambda rows: table(
             [[iso(b), b.close, 5.0, b.high, 6.0, b.low, 4.0, b.open, 5.0, b.volume, 7] for b in rows],
             "Price,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume\n"
             "Ticker,TEST,MSFT,TEST,MSFT,TEST,MSFT,TEST,MSFT,TEST,MSFT\nDate,,,,,,,,,,"),
-        format="yfinance", said="read as yfinance's CSV (header of three lines)",
+        format="yfinance", said="read as yfinance's table (header of three lines)",
     ),
     "stooq in bulk": Kind(
         lambda rows: table([["EURUSD", 60, f"{b.time:%Y%m%d}", f"{b.time:%H%M%S}", *ohlcv(b), 0] for b in rows],
@@ -365,7 +365,7 @@ KINDS: dict[str, Kind] = {
     ),
     "parquet of two levels": Kind(
         lambda rows: pandas_parquet(rows, "Date", levels=True), hours, "yfinance", ".parquet",
-        said="read as yfinance's CSV (header of two lines)", text=False,
+        said="read as yfinance's table (header of two lines)", text=False,
     ),
     "an ISO date beside a time": Kind(
         lambda rows: table([[iso(b), f"{b.time:%H:%M}", *ohlcv(b)] for b in rows],

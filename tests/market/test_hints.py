@@ -78,8 +78,11 @@ def acts(said: str, tried: Try) -> Iterator[Try]:
     elif symbols := re.search(r"several symbols, such as `(.+?)` and .*keep the rows of one symbol", said, re.DOTALL):
         head, *rest = tried.data.split(b"\n")
         yield tried._replace(data=b"\n".join([head, *(line for line in rest if symbols[1].encode() in line), b""]))
-    elif left := re.search(r"leave (\w+) out", hint):
-        yield tried._replace(keys={name: value for name, value in tried.keys.items() if name != left[1]})
+    elif left := re.search(r"leave (\w+) out|without (\w+), ", hint):
+        yield tried._replace(keys={name: value for name, value in tried.keys.items() if name not in left.groups()})
+    elif "left out" in hint:
+        key = next(name for name in re.findall(r"\w+", message.rpartition("\n")[2]) if name in tried.keys)
+        yield tried._replace(keys={name: value for name, value in tried.keys.items() if name != key})
     elif "mend" in hint or "take out" in hint:
         rows = {int(row) for row in re.findall(r"\brow (\d+)", said)}
         lines = tried.data.split(b"\n")
@@ -284,6 +287,7 @@ def test_several_columns_for_one_are_told_apart(header: str, tmp_path: Path) -> 
         ({"close": 9}, 1),
         ({"close": 0}, 1),
         ({"time": "timestamp"}, 2),
+        ({"timestamp": "timestamp", "date": "timestamp"}, 1),
     ],
 )
 def test_columns_that_are_not_there_lead_back(columns: dict[str, Any], steps: int, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from peak_trade import config, runner
@@ -83,3 +84,13 @@ def test_the_config_of_a_run_of_today_runs_as_it_is(snapshot: Path, key: str) ->
     first = started(own, root)
     again = started(first / "config_snapshot.toml", root)
     assert (first / "equity.csv").read_bytes() == (again / "equity.csv").read_bytes()
+
+
+def test_a_run_whose_process_died_names_no_edition(snapshot: Path) -> None:
+    root = snapshot.parents[2]
+    whole = manifest.decode((snapshot.parent / "manifest.json").read_bytes())
+    died = msgspec.structs.replace(whole.predicate, build_definition={"internalParameters": {}})
+    (snapshot.parent / "manifest.json").chmod(0o644)
+    (snapshot.parent / "manifest.json").write_bytes(manifest.encode(whole.files, died))
+    with pytest.raises(InputError, match="an unknown edition .* in edition 1 stops.trailing_stop"):
+        started(snapshot, root, "stops.trailing_stop=0.1")

@@ -1,6 +1,6 @@
 """Bars and where they come from; and the columns of the trades that are made over them.
 
 May import config and the leaves. In reading order: `bars`, `timestamps`, `timeframe`, `calendar` (with
-`holidays`, `rate` and `gaps`), `contract`, `files` (one
+`holidays`, `exchanges`, `sessions`, `rate`, `gaps`, `usual` and `fitting`), `contract`, `files` (one
 file of bars), `ohlcv` (files to checked bars), `fingerprint`, `trades`.
 """

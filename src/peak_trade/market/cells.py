@@ -54,14 +54,14 @@ class csv_table(Table):
     """A CSV file's bytes, in UTF-8."""
 
     def __init__(self, data: bytes, reading: Reading, path: str, symbol: str) -> None:
-        self._data, self._path = data, path
+        self.data, self._path = data, path
         self.delimiter = _delimiter(data, reading)
-        self._skip = 0
+        self.skip = 0
         self.head = self._look(symbol, reading)
-        self._width = len(self.head.names if self.head.names is not None else self.head.first)
+        self.width = len(self.head.names if self.head.names is not None else self.head.first)
 
     def _reader(self) -> Any:
-        text = io.TextIOWrapper(io.BytesIO(self._data), "utf-8-sig")
+        text = io.TextIOWrapper(io.BytesIO(self.data), "utf-8-sig")
         return csv.reader(text, delimiter=self.delimiter, skipinitialspace=self.delimiter != " ", strict=True)
 
     def _look(self, symbol: str, reading: Reading) -> Head:
@@ -74,7 +74,7 @@ class csv_table(Table):
             raise _broken(self._path, reader.line_num, error, guided=reading.delimiter is not None) from None
         while rows and not rows[0]:
             del rows[0]
-            self._skip += 1
+            self.skip += 1
         if not rows:
             raise InputError(f"{self._path} is empty", hint="name a file that has rows")
         said = []
@@ -84,10 +84,10 @@ class csv_table(Table):
             said.append(f"the line `{show(self.delimiter.join(full[0]))}` above the table is skipped")
             at = next(at for at, row in enumerate(rows) if row)
             del rows[: at + 1], full[0]
-            self._skip += at + 1
+            self.skip += at + 1
         first = full[0]
         if _is_row(first, reading):
-            self._skip += next(at for at, row in enumerate(rows) if row)
+            self.skip += next(at for at, row in enumerate(rows) if row)
             return Head(None, first, assumptions=said)
         lines = [first]
         for row in full[1:3]:
@@ -95,16 +95,16 @@ class csv_table(Table):
                 break
             lines.append(row)
         last = [at for at, row in enumerate(rows) if row][len(lines) - 1]
-        self._skip += last + 1
+        self.skip += last + 1
         after: list[str] = next(iter(full[len(lines) : len(lines) + 1]), [])
         names, levels = merge_levels(lines, symbol, reading, self._path) if len(lines) > 1 else (first, "")
         return Head(names, after, levels, said)
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows in pieces; errors: `InputError` for a row that has not as many fields as the header."""
-        reader, path, width = self._reader(), self._path, self._width
+        reader, path, width = self._reader(), self._path, self.width
         try:
-            for _ in range(self._skip):
+            for _ in range(self.skip):
                 next(reader)
             line = reader.line_num
             while batch := list(islice(reader, ROWS_AT_ONCE)):
@@ -143,13 +143,13 @@ class json_table(Table):
         if not self._rows:
             raise InputError(f"{path} has no rows", hint="name a file that has rows")
         self._names = list(map(str, names)) if names is not None else None
-        self._width = len(self._names if self._names is not None else self._rows[0])
+        self.width = len(self._names if self._names is not None else self._rows[0])
         self.head = Head(self._names, self._cells(self._rows[0], 1))
 
     def _cells(self, row: Any, number: int) -> list[str]:
         if isinstance(row, Mapping):
             row = [row.get(name) for name in self._names or ()]
-        if not isinstance(row, list) or len(row) != self._width:
+        if not isinstance(row, list) or len(row) != self.width:
             raise InputError(f"{self._path} row {number} is not like the first", hint=f"mend or take out row {number}")
         return [value if isinstance(value, str) else "" if value is None else repr(value) for value in row]
 

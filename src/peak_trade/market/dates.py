@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.errors import InputError
-from peak_trade.market.hints import under_data
 from peak_trade.market.timestamps import DAY_NS, MISSING, NULLS, TO_SHAPE, YEARS, Unreadable, days_of, digit_table
 
-__all__ = ["CLOCKS", "DATES", "UNITS_BY_NAME", "candidates", "check_format", "fits", "has_clock", "read_dates"]
+__all__ = ["CLOCKS", "DATES", "UNITS_BY_NAME", "candidates", "check_format", "fits", "read_dates", "with_clock"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -50,7 +49,7 @@ def check_format(text: str) -> None:
             known = ", ".join(f"%{name}" for name in _PIECES)
             raise InputError(
                 f"date_format {text!r} holds %{mark}, which is not read; known are {known}",
-                hint=under_data({"date_format": "%d.%m.%Y %H:%M:%S"}, lead="such as"),
+                hint="such as %d.%m.%Y %H:%M:%S; left out, it is found out",
             )
     lacks = [name for name, other in (("Y", "y"), ("m", "bB"), ("d", "")) if not {name, *other} & set(used)]
     if (
@@ -61,13 +60,8 @@ def check_format(text: str) -> None:
         what = f"lacks %{', %'.join(lacks)}" if lacks else "does not say each part of a time once"
         raise InputError(
             f"date_format {text!r} {what}",
-            hint=under_data({"date_format": "%d.%m.%Y"}, {"date_format": "%m/%d/%Y %I:%M %p"}, lead="such as"),
+            hint="such as %d.%m.%Y, or %m/%d/%Y %I:%M %p; left out, it is found out",
         )
-
-
-def has_clock(form: str) -> bool:
-    """Tell whether a format has a time of day in it."""
-    return not {"H", "I", "M", "S"}.isdisjoint(_directives(form))
 
 
 def candidates(text: str) -> list[str]:
@@ -89,6 +83,17 @@ def fits(text: str, form: str) -> bool:
     (True, False)
     """
     return _pattern(form).fullmatch(text.strip().translate(TO_SHAPE).lower()) is not None
+
+
+def with_clock(text: str, form: str) -> str:
+    """Return a format of a day alone with the one of `CLOCKS` that a text goes on with; other formats as they are.
+
+    >>> with_clock("31.12.2024 0930", "%d.%m.%Y")
+    '%d.%m.%Y %H%M'
+    """
+    if {"H", "I"} & set(_directives(form)):
+        return form
+    return next((form + clock for clock in CLOCKS if fits(text, form + clock)), form)
 
 
 def read_dates(texts: Sequence[str], form: str) -> tuple[Ints, bool]:

@@ -197,8 +197,10 @@ def _symbol(paths: Sequence[str]) -> str:
 
 
 def _fitting(bars: Bars) -> tuple[str | None, str]:
-    """Return the calendar that fits the bars, and what it is known by or why there is none."""
+    """Return the calendar that fits the bars and what speaks for it; None where nothing tells."""
     if parse_timeframe(bars.timeframe)[1] in "wM":
-        return None, "weeks and months need none"
+        return None, "of weeks and months none is needed"
     name = fitting_calendar(bars.timestamp, bars.timeframe)
-    return name, "its days and hours are those of the bars" if name else "the bars' own rate counts; name the exchange"
+    if name is None:
+        return None, "the bars tell of none, or of several alike: name the exchange, as XNYS, or their own rate counts"
+    return name, "bars on Saturdays and Sundays" if name == "24/7" else "the bars keep its days and hours"

@@ -16,7 +16,18 @@ from peak_trade.market.bars import COLUMNS
 from peak_trade.market.hints import under_data
 from peak_trade.text import escaped
 
-__all__ = ["DIALECTS", "PLAIN", "SPELLINGS", "Dialect", "Layout", "check_reading", "is_number", "layout", "show"]
+__all__ = [
+    "DIALECTS",
+    "PLAIN",
+    "SPELLINGS",
+    "Dialect",
+    "Layout",
+    "as_markdown",
+    "check_reading",
+    "is_number",
+    "layout",
+    "show",
+]
 
 # How files spell our columns, once case and everything but letters is gone ("1. Open", "open_time", "<CLOSE>").
 SPELLINGS = {
@@ -85,7 +96,7 @@ DIALECTS = (
     ),
     Dialect(
         name="yfinance",
-        title="yfinance's CSV",
+        title="yfinance's table",
         header=("Open", "High", "Low", "Close", "Volume", "Dividends", "Stock Splits"),
     ),
     Dialect(
@@ -312,11 +323,11 @@ def check_reading(reading: Reading) -> None:
                 f"columns.{name} is {value}, and positions count from 1", hint="leave columns out, or count from 1"
             )
     if "timestamp" in reading.columns and {"date", "time"} & reading.columns.keys():
-        raise InputError("columns has a timestamp, and a date or time beside it", hint="take one of them out")
-    if "time" in reading.columns and "date" not in reading.columns:
         raise InputError(
-            "columns has a time and no date", hint=under_data({"columns": {"date": "Date", "time": "Time"}})
+            "columns has a timestamp, and a date or time beside it", hint="leave columns out, or take one of them out"
         )
+    if "time" in reading.columns and "date" not in reading.columns:
+        raise InputError("columns has a time and no date", hint="leave columns out, or name the date too")
     if reading.date_format is not None:
         from peak_trade.market import dates
 
@@ -332,16 +343,15 @@ def check_reading(reading: Reading) -> None:
     if reading.delimiter is not None and reading.delimiter != "tab" and len(reading.delimiter) != 1:
         raise InputError(
             f"delimiter is {show(reading.delimiter)!r}, and separates by one character",
-            hint=under_data({"delimiter": ";"}, {"delimiter": "tab"}, lead="such as"),
+            hint="such as ; or tab; left out, it is found out",
         )
     decimal, thousands = reading.decimal, reading.thousands
     if thousands is not None and thousands not in (",", ".", "'", " ", "’", "\u00a0", "\u202f"):
-        hint = under_data({"thousands": ","}, {"thousands": "'"}, {"thousands": " "}, lead="such as")
+        hint = "one of , . ' or a space; left out, it is found out"
         raise InputError(f"thousands is {show(thousands)!r}, which groups no digits", hint=hint)
     if thousands is not None and thousands == decimal:
-        other = "," if decimal == "." else "."
         raise InputError(
-            f"decimal and thousands are both `{decimal}`", hint=under_data({"decimal": decimal, "thousands": other})
+            f"decimal and thousands are both `{decimal}`", hint="leave thousands out, or take another mark"
         )
     if reading.adjust is not None and "close" in reading.columns and reading.columns["close"] == reading.adjust:
         raise InputError(f"`{show(reading.adjust)}` is both the close and what it is adjusted by", hint="take one out")
@@ -436,6 +446,8 @@ def _places(
     for ours, theirs in dialect.columns.items():
         if not (timed and ours in ("timestamp", "date", "time")):
             asked.setdefault(ours, theirs)
+    if "timestamp" in reading.columns:
+        _refuse_half(names, first, reading, path)
     for ours in KEYS:
         if ours in ("date", "time") and ours not in asked:
             continue
@@ -511,6 +523,23 @@ def _date_and_time(names: Sequence[str], first: Sequence[str], at: Sequence[int]
     return {"date": by_name["date"], "time": by_name["time"]} if is_clock and is_day else {}
 
 
+def _refuse_half(names: Sequence[str], first: Sequence[str], reading: Reading, path: str) -> None:
+    """Refuse a timestamp that is only the day, or only the time, of two columns that belong together."""
+    times = [i for i, name in enumerate(names) if _letters(name) in ("date", "time")]
+    halves = _date_and_time(names, first, times) if len(times) == 2 else {}
+    if (
+        not halves
+        or _asked(names, first, "timestamp", reading.columns["timestamp"], path, required=True)[0] not in times
+    ):
+        return
+    day, clock = names[halves["date"]], names[halves["time"]]
+    columns = {name: value for name, value in reading.columns.items() if name != "timestamp"}
+    raise InputError(
+        f"{path} has the day in `{show(day)}` and the time in `{show(clock)}`, and columns names one of them",
+        hint=under_data({"columns": {"date": day, "time": clock, **columns}}),
+    )
+
+
 def _index(names: Sequence[str], first: Sequence[str]) -> int | None:
     """Return the place of an index without a name of ours whose cells are dates, as pandas writes it."""
     for at, name in enumerate(names[: len(first)]):
@@ -581,19 +610,21 @@ def _without_header(first: Sequence[str], reading: Reading, path: str) -> Layout
             raise InputError(f"{path} has no header, and columns lacks {', '.join(missing)}", hint=hint)
         assumptions = [] if "volume" in where else ["no volume column: filled with 0"]
         return Layout(where, PLAIN, assumptions)
-    fitting = [
+    alike = [
         dialect
         for dialect in DIALECTS
         if len(dialect.cells) == len(first)
         and all(_FORMS[form].fullmatch(cell.strip()) for form, cell in zip(dialect.cells, first, strict=True))
-        and reading.format in (None, dialect.name)
     ]
+    fitting = [dialect for dialect in alike if reading.format in (None, dialect.name)]
     if not fitting:
         line = show(", ".join(first))
         if reading.format:
+            hint = "leave format out, or say what stands where by columns"
+            if len({tuple(dialect.columns) for dialect in alike}) == 1:
+                hint = under_data({"format": alike[0].name}, lead="leave the format out, or say")
             raise InputError(
-                f"{path} has no header, and is not as {reading.format} writes it: its first line is `{line}`",
-                hint="leave format out, or say what stands where by columns",
+                f"{path} has no header, and is not as {reading.format} writes it: its first line is `{line}`", hint=hint
             )
         raise InputError(
             f"{path} has no header: its first line is `{line}`",
@@ -611,3 +642,28 @@ def _positions(first: Sequence[str]) -> dict[str, str | int]:
     return {
         **_at(*(("date", "time") if timed else ("timestamp",)), *_OHLCV[: 5 if len(first) > 5 + bool(timed) else 4])
     }
+
+
+def as_markdown() -> str:
+    """Return what is read as a table in Markdown, a line a source."""
+    lines = ["| `format` | written as | told by | besides |", "|---|---|---|---|"]
+    told: dict[str, list[Dialect]] = {}
+    for dialect in DIALECTS:
+        told.setdefault(dialect.name, []).append(dialect)
+    for name, kinds in told.items():
+        titles = ", ".join(dict.fromkeys(kind.title for kind in kinds))
+        marks = []
+        for kind in kinds:
+            if kind.header:
+                marks.append(f"`{','.join(kind.header)}`")
+            else:
+                marks.append(f"no header, {len(kind.cells)} fields")
+        besides = []
+        if any(kind.newest_first for kind in kinds):
+            besides.append("newest first")
+        if forms := list(dict.fromkeys(form for kind in kinds for form in kind.dates)):
+            besides.append("dates as " + ", ".join(f"`{form}`" for form in forms))
+        if zones := sorted({kind.zone for kind in kinds if kind.zone}):
+            besides.append(f"in {', '.join(zones)}")
+        lines.append(f"| `{name}` | {titles} | {'; '.join(dict.fromkeys(marks))} | {'; '.join(besides)} |")
+    return "\n".join(lines)

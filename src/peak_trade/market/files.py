@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from peak_trade import places
 from peak_trade.config import DETECTED, Reading
 from peak_trade.errors import InputError
+from peak_trade.market import bulk
 from peak_trade.market.bars import Floats
 from peak_trade.market.cells import ROWS_AT_ONCE, Table, csv_table, json_table
 from peak_trade.market.dialects import PLAIN, SPELLINGS, Dialect, Layout, layout, show
@@ -59,7 +61,7 @@ def read_file(path: str, reading: Reading = DETECTED, symbol: str = "") -> File:
     Raises InputError.
     """
     data = _read_bytes(path)
-    source = SourceFile(path, hashlib.sha256(data).hexdigest(), len(data))
+    digest = _digest(data)
     inner = data
     if data[:2] in (b"\x1f\x8b", b"PK"):
         from peak_trade.market import archives  # only for files that are packed
@@ -85,7 +87,23 @@ def read_file(path: str, reading: Reading = DETECTED, symbol: str = "") -> File:
         columns["volume"] = np.zeros(len(rows))
         assumptions.append("the volume is empty in every row: filled with 0")
     columns, rows = _in_order(columns, rows, found.dialect, assumptions)
-    return File(source, columns, rows, assumptions, found.dialect.name)
+    return File(SourceFile(path, digest(), len(data)), columns, rows, assumptions, found.dialect.name)
+
+
+def _digest(data: bytes) -> Callable[[], str]:
+    """Return what gives the sha256 of bytes; of many it is worked out while they are read."""
+    sha = hashlib.sha256()
+    if len(data) < bulk.AT_LEAST:
+        sha.update(data)
+        return sha.hexdigest
+    beside = threading.Thread(target=sha.update, args=(data,))
+    beside.start()
+
+    def wait() -> str:
+        beside.join()
+        return sha.hexdigest()
+
+    return wait
 
 
 def _read_bytes(path: str) -> bytes:
@@ -147,6 +165,9 @@ def _read_cells(
     """Return a table's columns, the number of each row, and what was assumed."""
     plain = reading.decimal != "," and reading.thousands != "."
     where = found.where
+    if plain and isinstance(table, csv_table) and len(table.data) >= bulk.AT_LEAST:
+        if (whole := _read_whole(table, found, reading, path)) is not None:
+            return whole
     stamps = _stamps(found, reading, table.head.first)
     pieces: dict[str, list[Floats]] = {name: [] for name in _FLOATS if name in where}
     rows: list[npt.NDArray[np.int64]] = []
@@ -176,6 +197,25 @@ def _read_cells(
         columns |= {name: np.concatenate(parts) for name, parts in pieces.items()}
     else:
         columns |= _styled(table, where, list(pieces), reading, numbers, path, assumed)
+    columns.setdefault("volume", np.zeros(len(timestamp)))
+    return columns, numbers, assumed
+
+
+def _read_whole(
+    table: csv_table, found: Layout, reading: Reading, path: str
+) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int64], list[str]] | None:
+    """Return what `_read_cells` does where the whole file can be read at once, else None."""
+    if found.dialect.dates or reading.date_format:
+        return None
+    where, names = found.where, [name for name in _FLOATS if name in found.where]
+    symbol = table.head.first[where["symbol"]] if "symbol" in where else ""
+    read = bulk.read(table.data, table.skip, table.width, table.delimiter, where, names, symbol)
+    if read is None:
+        return None
+    stamps, values = read
+    numbers = np.arange(table.skip + 1, table.skip + 1 + stamps.count)
+    timestamp, assumed = finish_stamps(stamps, found, reading, lambda row: f"row {numbers[row]}", path)
+    columns: dict[str, npt.NDArray[Any]] = {"timestamp": timestamp, **values}
     columns.setdefault("volume", np.zeros(len(timestamp)))
     return columns, numbers, assumed
 
@@ -251,9 +291,7 @@ def stamp_column(dialect: Dialect, reading: Reading, cell: str) -> TimestampColu
     if reading.date_format:
         if reading.date_format in dates.UNITS_BY_NAME or dates.fits(cell, reading.date_format):
             return TimestampColumn([reading.date_format])
-        clocks = () if dates.has_clock(reading.date_format) else dates.CLOCKS
-        timed = [form for clock in clocks if dates.fits(cell, form := reading.date_format + clock)]
-        return TimestampColumn(timed[:1] or [reading.date_format])
+        return TimestampColumn([dates.with_clock(cell, reading.date_format)])
     return TimestampColumn([form for form in dialect.dates if dates.fits(cell, form)], preferred=True)
 
 

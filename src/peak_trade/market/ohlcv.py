@@ -245,6 +245,8 @@ def _what_mends(bars: Bars, found: Violations) -> str:
         sizes.append({"timeframe": timeframe})
     choices: list[dict[str, Any]] = []
     for size in sizes:
+        if choices:
+            break
         sized = msgspec.structs.replace(bars, **size)
         ordered = _sorted(sized)
         kept = _only(sized, _rows_to_keep(sized, check_ohlcv(sized)))

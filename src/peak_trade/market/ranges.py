@@ -26,8 +26,8 @@ def check_bounds(start: str | None, end: str | None, zone: str | None) -> None:
     bounds = [_bound(name, text, last, zone) for name, text in (("start", start), ("end", end)) if text]
     alike = [bool(_RELATIVE.fullmatch(text)) for text in (start, end) if text]
     if len(bounds) == 2 and alike[0] == alike[1] and bounds[0] >= bounds[1]:
-        swapped = {"start": end, "end": start} if bounds[0] > bounds[1] else {"start": start}
-        raise InputError(f"start {start} is not before end {end}", hint=under_data(swapped))
+        swapped = under_data({"start": end, "end": start}) if bounds[0] > bounds[1] else "the end is not included"
+        raise InputError(f"start {start} is not before end {end}", hint=swapped)
 
 
 def within(
@@ -67,10 +67,10 @@ def _bound(name: str, text: str, last: np.datetime64, zone: str | None) -> np.da
             return last - np.timedelta64(count * _SECONDS[unit] * 10**9, "ns")
         return _months_before(last, count * (12 if unit == "y" else 1))
     if not _DATE.fullmatch(text):
-        better = f"{text}-01-01" if re.fullmatch(r"\d{4}", text) else f"{text}-01" if len(text) == 7 else "2020-01-01"
+        better = {4: f"{text}-01-01", 7: f"{text}-01"}.get(len(text), "")
         raise InputError(
             f"{name} is {text[:60]!r}, and is a date, a time, or such as -5y for the five years before the last bar",
-            hint=under_data({name: better}, lead="such as" if better == "2020-01-01" else ""),
+            hint=under_data({name: better}) if _DATE.fullmatch(better) else f"such as 2020-01-31; without {name}, all",
         )
     column = TimestampColumn()
     try:
@@ -78,10 +78,10 @@ def _bound(name: str, text: str, last: np.datetime64, zone: str | None) -> np.da
         values, _ = column.finish(zone or "")
     except Unreadable as error:
         raise InputError(
-            f"{name} is {text[:60]!r}: it {error.reason}", hint=under_data({name: "2020-01-01"}, lead="such as")
+            f"{name} is {text[:60]!r}: it {error.reason}", hint=f"such as 2020-01-31T09:30:00Z; without {name}, all"
         ) from None
     if values.view(np.int64)[0] == MISSING:
-        raise InputError(f"{name} is {text[:60]!r}, which is no time", hint=under_data({name: "2020-01-01"}))
+        raise InputError(f"{name} is {text[:60]!r}, which is no time", hint=f"such as 2020-01-31; without {name}, all")
     bound: np.datetime64 = values[0]
     return bound
 

@@ -89,6 +89,31 @@ class TimestampColumn:
         values = self._uniform(texts)
         self._append(self._mixed(texts) if values is None else values)
 
+    def add_table(self, cells: npt.NDArray[np.uint8]) -> bool:
+        """Read a piece of ASCII cells that are all as long, shape (N, length), as `add` would; False where it can't.
+
+        Errors: `Unreadable`, as of `add`.
+        """
+        first = cells[0].tobytes().decode("latin-1")
+        shape = first.translate(TO_SHAPE)
+        layout = _iso_layout(shape)
+        if not shape.isascii() or not (layout or (not shape.strip("0") and len(shape) <= 18)):
+            return False
+        digits = _digits(cells, shape)
+        if digits is None:
+            return False
+        if layout:
+            values = _instants(digits, layout, self.count)
+            self._note("date", bool(layout[1]), self.count, "a date")
+        else:
+            values = np.zeros(len(cells), np.int64)
+            for row in digits:
+                values *= 10
+                values += row
+            values = self._whole(values, {len(shape)}, self.count)
+        self._append(values)
+        return True
+
     def _choose(self, texts: Sequence[str]) -> None:
         """Decide by the first cell that is one whether these are dates of another form than ISO 8601."""
         self._first = next((cell for text in texts if (cell := text.strip()).lower() not in NULLS), "")
@@ -207,14 +232,18 @@ class TimestampColumn:
             if not np.isfinite(values).all():
                 return None
         else:
-            widths = set(map(len, texts))
-            if len(widths) == 1 and (width := widths.pop()) in COMPACT and not self._unit:
-                digits = COMPACT[width][0]
-                nanoseconds, good = _compact(values, width)
-                if good.all():
-                    self._note("compact", False, index, f"a date of {digits} digits")
-                    self._width = width
-                    return nanoseconds
+            return self._whole(values, set(map(len, texts)), index)
+        self._note("epoch", None, index, "an epoch number")
+        return values
+
+    def _whole(self, values: Ints, widths: set[int], index: int) -> Ints:
+        """Take whole numbers as dates where all of them are the digits of one, else as epochs."""
+        if len(widths) == 1 and (width := widths.pop()) in COMPACT and not self._unit:
+            nanoseconds, good = _compact(values, width)
+            if good.all():
+                self._note("compact", False, index, f"a date of {COMPACT[width][0]} digits")
+                self._width = width
+                return nanoseconds
         self._note("epoch", None, index, "an epoch number")
         return values
 
@@ -269,10 +298,15 @@ def _iso_layout(shape: str) -> tuple[str, str] | None:
 def digit_table(texts: Sequence[str], shape: str) -> npt.NDArray[np.uint8] | None:
     """Return the digits of texts of one shape, shape (digits, N); None where a text is not of it."""
     try:
-        table = np.frombuffer("".join(texts).encode("ascii"), np.uint8).reshape(len(texts), len(shape))
-        template = np.frombuffer(shape.encode("ascii"), np.uint8)
+        cells = np.frombuffer("".join(texts).encode("ascii"), np.uint8).reshape(len(texts), len(shape))
     except (UnicodeEncodeError, ValueError):
         return None
+    return _digits(cells, shape)
+
+
+def _digits(table: npt.NDArray[np.uint8], shape: str) -> npt.NDArray[np.uint8] | None:
+    """Return the digits, shape (digits, N), of cells (N, length) of one shape; None where a cell is not of it."""
+    template = np.frombuffer(shape.encode("ascii"), np.uint8)
     is_digit = template == ord("0")
     digits: npt.NDArray[np.uint8] = table.T[is_digit] - np.uint8(ord("0"))  # what stands before 0 wraps round above 9
     if (table.T[~is_digit] != template[~is_digit][:, None]).any() or (digits > 9).any():
@@ -285,7 +319,12 @@ def _iso_values(texts: Sequence[str], shape: str, offset: int) -> Ints | None:
     digits = digit_table(texts, shape)
     if digits is None:
         return None
-    clock, zone = _iso_layout(shape) or ("", "")
+    return _instants(digits, _iso_layout(shape) or ("", ""), offset)
+
+
+def _instants(digits: npt.NDArray[np.uint8], layout: tuple[str, str], offset: int) -> Ints:
+    """Return the nanoseconds of the digits of ISO cells; errors: `Unreadable`, counted from offset."""
+    clock, zone = layout
 
     def number(start: int, stop: int) -> Ints:
         value: Ints = digits[start].astype(np.int64)

@@ -33,7 +33,10 @@ def find_zone(name: str) -> Any:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         known = zoneinfo.available_timezones()
     if not known:
-        raise InputError(f"timezone `{name}` can't be looked up: this machine has no zones", hint="pip install tzdata")
+        raise InputError(
+            f"timezone `{name}` can't be looked up: this machine has no time zones",
+            hint="just setup calendars brings the time zones (the package tzdata)",
+        )
     hint = did_you_mean(name, known)
     if not hint.startswith("did"):
         hint = under_data({"timezone": "America/New_York"}, lead="an IANA name, such as")

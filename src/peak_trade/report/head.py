@@ -62,7 +62,7 @@ def head(run: RunFiles, checked: str) -> str:
         if bars:
             span = f"{counted(bars['rows'], 'bar')}, {str(bars['start'])[:10]} to {str(bars['end'])[:10]}"
             facts.append(text(span))
-        if rate := run.stats.get("periods_per_year") if run.status == "sealed" else None:
+        if rate := run.stats.get("periods_per_year") if run.status in COMPLETED else None:
             facts.append(text(f"{rate:,.6g} bars a year, {_whence(run.config)}"))
     except Exception as error:  # what a corrupt file holds may be anything; of an intact one it is an error of ours
         if seal == "intact":

@@ -50,11 +50,15 @@ def check_edition(source: Source, root: Path) -> str:
     changes = [change for change in (*_REFUSED, *_SAID) if change.edition > sealed.rules and change.used(source.config)]
     if not changes:
         return ""
-    told = f"this config was sealed under edition {sealed.rules} of the engine's rules (today's is {RULES})"
+    named = sealed.build_definition.get("internalParameters")  # a run whose process died tells nothing of its making
+    edition = f"edition {sealed.rules}" if named else "an unknown edition"
+    told = f"this config was sealed under {edition} of the engine's rules (today's is {RULES})"
     for change in changes:
         if change in _REFUSED:
-            raise InputError(f"{told}, where {change.was}", hint=_as_its_own(source.path, sealed, root))
-    return f"{told}, where {', and '.join(change.was for change in changes)}"
+            raise InputError(
+                f"{told}; in edition {change.edition - 1} {change.was}", hint=_as_its_own(source.path, sealed, root)
+            )
+    return f"{told}; before that {', and '.join(change.was for change in changes)}"
 
 
 def _as_its_own(path: Path, sealed: Predicate, root: Path) -> str:

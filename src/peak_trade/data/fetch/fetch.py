@@ -17,7 +17,6 @@ from peak_trade.data.fetch.grid import VALUES, Grid, Run, Store
 from peak_trade.data.fetch.order import Order, milliseconds, utc
 from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.evidence import ledger
-from peak_trade.evidence.files import digest
 from peak_trade.market.bars import Bars
 from peak_trade.market.contract import check_ohlcv
 from peak_trade.market.fingerprint import fingerprint
@@ -89,10 +88,14 @@ class _Fetch:
         file, part = kept.read(path), kept.read(kept.part_of(path))
         self._refuse_others(path, file)
         self._refuse_others(kept.part_of(path), part)
-        self.as_noted = bool(self.note) and path.exists() and digest(path) == self.note["file"]["sha256"]
-        if len(file.times) and self.note and not self.as_noted:
+        self.as_noted = bool(self.note) and path.exists() and kept.describe(path) == self.note["file"]
+        marks = fingerprint(kept.as_bars(file.times, file.values, client.symbol, client.timeframe))
+        self.as_fetched = (
+            self.as_noted or file.origin.get("bars") == marks["digest"]
+        )  # the note may have come to nothing
+        if len(file.times) and not self.as_fetched:
             telling.warn(f"{path} is not as it was fetched: all of its bars are asked for again, and compared")
-        self.recheck = recheck or not self.as_noted
+        self.recheck = recheck or not self.as_fetched
         held = np.concatenate((file.times, part.times))
         grid = Grid.of(client.timeframe, int(held[0]) if len(held) else None)
         if not grid.on(held).all():
@@ -151,7 +154,7 @@ class _Fetch:
 
     def _noted_holes(self) -> list[Run]:
         """Return the holes that an earlier fetch found, and that have bars after them: these are settled."""
-        if self.recheck or not self.before.any():
+        if self.recheck or not self.as_noted or not self.before.any():
             return []
         last = int(self.store.grid.time(self.store.first + int(np.flatnonzero(self.before)[-1])))
         listed = [(milliseconds("holes", hole["from"]), hole) for hole in self.note["holes"]["listed"]]
@@ -239,12 +242,14 @@ class _Fetch:
         new = int((store.have & ~self.before).sum())
         bars = kept.as_bars(times, values, client.symbol, client.timeframe)
         note = self._noted(bars, new, dropped)
-        same = self.as_noted and not new and not store.revised
+        same = self.as_fetched and not new and not store.revised
         if not same:
             origin = {key: note[key] for key in ("format", *kept.SERIES, "since", "until", "fetched_at", "ccxt")}
             note["file"] = kept.write(self.path, times, values, origin | {"bars": note["bars"]["digest"]})
-        elif all(note[key] == self.note.get(key) for key in ("since", "until", "holes", "dropped")):
+        elif self.as_noted and all(note[key] == self.note.get(key) for key in ("since", "until", "holes", "dropped")):
             note = self.note
+        else:
+            note["file"] = kept.describe(self.path)
         if note is not self.note:
             kept.write_note(self.path, note)
         kept.part_of(self.path).unlink(missing_ok=True)
@@ -302,7 +307,6 @@ class _Fetch:
             "fetched_at": now,
             "ccxt": self.client.version,
             "peak_trade": peak_trade.__version__,
-            "file": self.note.get("file"),
             "bars": {key: marks[key] for key in ("digest", "rows", "start", "end")},
             "holes": {
                 "bars": sum(hole.bars for hole in holes),

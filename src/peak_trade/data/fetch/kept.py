@@ -22,7 +22,19 @@ from peak_trade.errors import InputError
 from peak_trade.evidence.files import digest, disk_errors, encode_json, sync_folder
 from peak_trade.market.bars import Bars
 
-__all__ = ["FORMAT", "Held", "as_bars", "claimed", "note_of", "part_of", "read", "read_note", "write", "write_note"]
+__all__ = [
+    "FORMAT",
+    "Held",
+    "as_bars",
+    "claimed",
+    "describe",
+    "note_of",
+    "part_of",
+    "read",
+    "read_note",
+    "write",
+    "write_note",
+]
 
 FORMAT = "peak_trade.fetch/1"
 KEY = b"peak_trade.fetch"
@@ -119,6 +131,11 @@ def write(path: Path, times: Times, values: Rows, origin: dict[str, Any]) -> dic
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
     _replace(path, sink.getvalue())
+    return describe(path)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return a file's name, sha256 and size, as the note has them."""
     return {"name": path.name, "sha256": digest(path), "bytes": path.stat().st_size}
 
 
