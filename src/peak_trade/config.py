@@ -30,6 +30,7 @@ __all__ = [
     "Config",
     "Data",
     "Execution",
+    "Lake",
     "Reading",
     "Run",
     "Sizing",
@@ -150,6 +151,16 @@ class Tracking(_Section, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=3_600)] = 60.0
 
 
+class Lake(_Section, frozen=True):
+    """How the lake takes this run's bars; never able to change the run.
+
+    More than the share `max_revised` of the bars that it has under the same symbol, timeframe and source must not have
+    other values; None: the lake's own (5 %, or `$PEAK_LAKE_MAX_REVISED`).
+    """
+
+    max_revised: Annotated[float, Meta(ge=0, le=1)] | None = None
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """A whole config; only `data` and `strategy` are required."""
 
@@ -161,6 +172,7 @@ class Config(_Section, frozen=True, kw_only=True):
     stops: Stops = Stops()
     stats: Stats = Stats()
     tracking: Tracking = Tracking()
+    lake: Lake = Lake()
 
 
 class Source(Struct, frozen=True):
