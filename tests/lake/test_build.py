@@ -120,7 +120,7 @@ def test_receipts_say_what_the_evidence_cost(place: Path, lake: Path, look: Any)
 def test_the_bars_of_runs_come_in_once(lake: Path, look: Any) -> None:
     first = "SELECT open, high, low, close, volume, source, calendar, revision FROM ohlcv ORDER BY timestamp LIMIT 1"
     assert look.rows(lake, "SELECT count(*) FROM ohlcv") == [(20,)]
-    assert look.rows(lake, first) == [(99.0, 102.0, 98.0, 100.0, 10.0, "made up", None, 0)]
+    assert look.rows(lake, first) == [(99.0, 102.0, 98.0, 100.0, 10.0, "made up", "24/7", 0)]
 
 
 def test_building_again_changes_no_file(place: Path, lake: Path, look: Any) -> None:

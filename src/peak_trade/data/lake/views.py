@@ -36,20 +36,27 @@ class Question(NamedTuple):
 
 COMPLETED = ("sealed", "ruined")
 _DATA = "symbol, timeframe, source, data_digest"
-_RESULT = f"strategy, strategy_digest, {_DATA}, equity_digest, trades_digest"
+_RESULT = f"strategy, strategy_digest, {_DATA}, settings, equity_digest, trades_digest"
 """What two runs share whose result is the same one, made twice."""
+_RESULTS = f"""
+        (SELECT *, count(*) OVER result AS runs,
+                row_number() OVER (result ORDER BY status NOT IN {COMPLETED}, started_at, run_id) AS nth
+         FROM runs LEFT JOIN (
+            SELECT run_id, string_agg(key || '=' || value, ', ' ORDER BY key) AS settings FROM params
+            WHERE split_part(key, '.', 1) IN ('execution', 'sizing', 'stops', 'stats') OR NOT contains(key, '.')
+            GROUP BY run_id) USING (run_id)
+         WHERE equity_digest IS NOT NULL WINDOW result AS (PARTITION BY {_RESULT}))"""
+"""The runs with a result, and `runs`, how often that was made; `nth` is 1 in the first of them that is there."""
 
 _ALL = (
     Question(
         "best_runs",
-        "the three best results of each strategy on each data, by Sharpe ratio: each result once, with how often it ran",
+        "the three best results of each strategy on each data, by Sharpe ratio: each once, with how often it ran",
         f"""
         SELECT strategy, symbol, timeframe, source, left(data_digest, 8) AS data, run_id, runs, sharpe, total_return,
                max_drawdown, trades
-        FROM (SELECT *, count(*) OVER result AS runs, row_number() OVER (result ORDER BY started_at, run_id) AS nth
-              FROM runs WHERE status IN {COMPLETED} AND sharpe IS NOT NULL
-              WINDOW result AS (PARTITION BY {_RESULT}))
-        WHERE nth = 1
+        FROM {_RESULTS}
+        WHERE nth = 1 AND status IN {COMPLETED} AND sharpe IS NOT NULL
         QUALIFY row_number() OVER (PARTITION BY strategy, {_DATA} ORDER BY sharpe DESC, run_id) <= 3
         ORDER BY symbol, timeframe, source, data, sharpe DESC, run_id""",
     ),
@@ -63,10 +70,10 @@ _ALL = (
             SELECT r.run_id, r.strategy, r.data_digest, p.key || '=' || p.value AS setting
             FROM params p JOIN completed r USING (run_id)
             WHERE split_part(p.key, '.', 1) IN ('execution', 'sizing', 'stops', 'stats') OR p.key = 'run.seed'),
+        totals AS (SELECT strategy, data_digest, count(*) AS total FROM completed GROUP BY strategy, data_digest),
         shared AS (
-            SELECT strategy, data_digest, setting FROM others GROUP BY ALL
-            HAVING count(*) = (SELECT count(*) FROM completed r
-                               WHERE r.strategy = others.strategy AND r.data_digest = others.data_digest)),
+            SELECT o.strategy, o.data_digest, o.setting FROM others o JOIN totals t USING (strategy, data_digest)
+            GROUP BY o.strategy, o.data_digest, o.setting, t.total HAVING count(*) = t.total),
         given AS (
             SELECT run_id, string_agg(setting, ', ' ORDER BY setting) AS given
             FROM others ANTI JOIN shared USING (strategy, data_digest, setting) GROUP BY run_id),
@@ -122,9 +129,7 @@ _ALL = (
         f"""
         SELECT t.run_id, r.runs, r.strategy, t.symbol, r.timeframe, r.source, t.side, t.entry_time, t.exit_time, t.pnl,
                t."return", t.exit_reason
-        FROM trades t JOIN (SELECT *, count(*) OVER result AS runs,
-                                   row_number() OVER (result ORDER BY started_at, run_id) AS nth
-                            FROM runs WINDOW result AS (PARTITION BY {_RESULT})) r USING (run_id)
+        FROM trades t JOIN {_RESULTS} r USING (run_id)
         WHERE r.nth = 1 AND t.entry_time < day::TIMESTAMPTZ + to_days(1 + days::INTEGER)
           AND t.exit_time >= day::TIMESTAMPTZ - to_days(days::INTEGER)
         ORDER BY t.entry_time, t.run_id, t.trade_id""",
