@@ -16,10 +16,10 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from peak_trade import toml
 from peak_trade.errors import InputError, did_you_mean
@@ -172,7 +172,7 @@ class Config(_Section, frozen=True, kw_only=True):
     stops: Stops = Stops()
     stats: Stats = Stats()
     tracking: Tracking = Tracking()
-    lake: Lake = Lake()
+    lake: Lake | UnsetType = UNSET  # left out of a snapshot where nothing is said
 
 
 class Source(Struct, frozen=True):
@@ -350,7 +350,13 @@ def _home(name: str, value: Any) -> str:
 
 @cache
 def _fields(struct: type[Struct]) -> dict[str, Any]:
-    return {field.name: field.type for field in msgspec.structs.fields(struct)}
+    return {field.name: _stated(field.type) for field in msgspec.structs.fields(struct)}
+
+
+def _stated(kind: Any) -> Any:
+    """Return a field's type where it is given: without the mark for one that is not."""
+    options = [option for option in get_args(kind) if option is not UnsetType]
+    return options[0] if len(options) == 1 < len(get_args(kind)) else kind
 
 
 def _refuse_unusable(value: Any, key: str = "", depth: int = 0) -> None:

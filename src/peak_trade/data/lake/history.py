@@ -357,7 +357,9 @@ def _go_back(writer: Writer, tables: dict[str, Live], past: _Past, time: int, to
 def by_year(rows: Any, series: Series) -> list[tuple[Mapping[str, str], Any]]:
     """Return the bars of an Arrow table in order of time as the pieces that are written: a year each."""
     years = parts.to_numpy(rows["timestamp"], "i8").view("M8[us]").astype("M8[Y]").view(np.int64) + 1970
-    starts = [0, *(1 + np.flatnonzero(np.diff(years))).tolist()] if len(years) else []
+    if not len(years):
+        return []
+    starts = [0, *(1 + np.flatnonzero(np.diff(years))).tolist()]
     return [
         (series._asdict() | {"year": str(years[start])}, rows.slice(start, end - start))
         for start, end in zip(starts, [*starts[1:], len(years)], strict=True)
