@@ -150,6 +150,11 @@ lake-report *args:
 lake-check *args:
     {{ lake }} python scripts/check_lake.py "$@"
 
+# List what came into each series of bars, or go back to it: `--to N`
+[group('lake')]
+lake-revert *args:
+    {{ lake }} python scripts/revert_lake.py "$@"
+
 # Merge the lake's small files, remove what nothing names any more
 [group('lake')]
 lake-compact *args:

@@ -2,7 +2,8 @@
 
 Safe to interrupt, to repeat and to run twice at once. With --rebuild the tables of runs are made again from results/,
 and shown when all of them are made; what a clean-up has removed from there is taken over from the lake as it was.
-Exit 0: done. 1: some runs are not as they were sealed, and stay out.
+Exit 0: done. 1: runs that are not as they were sealed, or bars that look like another instrument's, stay out (or, with
+--rebuild, such bars are in the lake).
 """
 
 from __future__ import annotations
@@ -37,10 +38,16 @@ def main() -> int:
         script.warn(f"{run_id} stays out: {reason}", hint=f"just verify {run_id[:8]}")
     for run_id, reason in done.skipped:
         script.warn(f"{run_id}: {reason}")
+    for run_id, reason in done.refused:
+        script.warn(f"{run_id}: {reason}", hint="give its data a symbol or a source of its own, and run it again")
+    for finding in done.doubtful:
+        script.warn(f"the bars stay as they are: {finding}")
     for file, count in done.torn.items():
         script.warn(f"{file}: {count:,} line(s) can't be read, and stay out")
     for bars in done.bars:
         script.note(bars.as_text())
+        for text in bars.warnings():
+            script.warn(f"{bars.symbol}: {text}")
     counts = ", ".join(f"{count:,} {status}" for status, count in done.runs.items()) or "no new run"
     spans = f", {done.spans:,} spans" if done.spans else ""
     script.note(
@@ -48,7 +55,7 @@ def main() -> int:
     )
     if args.json:
         script.print_json(msgspec.to_builtins(done))
-    return 1 if done.broken else 0
+    return 1 if done.broken or done.refused or done.doubtful else 0
 
 
 if __name__ == "__main__":

@@ -94,6 +94,16 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+LEFT_OUT: dict[str, Any] = {"lake": {"max_revised": None}}  # sections that a snapshot has only where they are given
+
+
+def test_the_section_of_the_lake_is_kept_only_where_it_is_given() -> None:
+    given = parse(LEAST.encode(), {"lake.max_revised": 0.2})
+    assert msgspec.to_builtins(given) == DEFAULTS | {"lake": {"max_revised": 0.2}}
+    assert str(refused(LEAST, "lake.max_revised=7")) == "lake.max_revised is 7, allowed: a number >= 0 and <= 1"
+    assert str(refused(LEAST, "lake.max_revise=1")) == "unknown key `max_revise` in [lake]"
+
+
 def test_only_data_and_strategy_are_required_and_all_else_has_its_default(file: Path) -> None:
     assert msgspec.to_builtins(load(file).config) == DEFAULTS
 
@@ -344,13 +354,13 @@ def test_nesting_that_a_person_writes_is_taken() -> None:
     [
         ("[excution]\nfee_bps = 1\n", "unknown section [excution]", "did you mean `execution`?"),
         ("[zzz]\n", "unknown section [zzz]",
-         "known: data, execution, run, sizing, stats, stops, strategy, tracking"),
+         "known: data, execution, lake, run, sizing, stats, stops, strategy, tracking"),
         ("[execution]\nfee_bp = 1\n", "unknown key `fee_bp` in [execution]", "did you mean `fee_bps`?"),
         ("[stops]\nstoploss = 0.1\n", "unknown key `stoploss` in [stops]", "did you mean `stop_loss`?"),
         ("[sizing]\nq = 1\n", "unknown key `q` in [sizing]", "known: max_exposure, min_trade_value, scale"),
         ("run.nam = 'x'\n", "unknown section [run.nam]", None),
         ("'' = 1\n", "unknown key `` outside of a section",
-         "known: data, execution, run, sizing, stats, stops, strategy, tracking"),
+         "known: data, execution, lake, run, sizing, stats, stops, strategy, tracking"),
     ],
 )  # fmt: skip
 def test_an_unknown_name_is_refused_with_what_was_meant(text: str, message: str, hint: str | None) -> None:
@@ -703,7 +713,7 @@ def test_every_key_stands_in_the_shipped_config() -> None:
 
 def test_the_shipped_config_has_no_key_that_does_not_exist() -> None:
     strange = {key for key in documented() if not key.startswith("strategy.params.")} - ALLOWED.keys()
-    assert not strange
+    assert strange == {"lake.max_revised"}
 
 
 def test_a_commented_key_shows_its_default_or_is_an_example_that_works() -> None:
@@ -712,7 +722,7 @@ def test_a_commented_key_shows_its_default_or_is_an_example_that_works() -> None
     other_strategy = LEAST.replace('name = "sma_crossover"', 'entrypoint = "a.py:f"')
     for key, value in shown.items():
         section, name = key.split(".")
-        default = DEFAULTS[section][name]
+        default = (DEFAULTS | LEFT_OUT)[section][name]
         if default not in (None, {}) and key != "strategy.entrypoint":
             assert value == default, key
         assert parse(other_strategy.encode(), {key: value}), key
@@ -732,4 +742,4 @@ def test_a_key_that_is_set_to_something_else_says_its_default() -> None:
 
 
 def test_the_config_struct_and_the_tables_here_name_the_same_sections() -> None:
-    assert list(DEFAULTS) == list(Config.__struct_fields__)
+    assert [*DEFAULTS, *LEFT_OUT] == list(Config.__struct_fields__)

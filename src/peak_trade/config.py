@@ -16,10 +16,10 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from peak_trade import toml
 from peak_trade.errors import InputError, did_you_mean
@@ -30,6 +30,7 @@ __all__ = [
     "Config",
     "Data",
     "Execution",
+    "Lake",
     "Reading",
     "Run",
     "Sizing",
@@ -150,6 +151,16 @@ class Tracking(_Section, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=3_600)] = 60.0
 
 
+class Lake(_Section, frozen=True):
+    """How the lake takes this run's bars; never able to change the run.
+
+    More than the share `max_revised` of the bars that it has under the same symbol, timeframe and source must not have
+    other values; None: the lake's own (5 %, or `$PEAK_LAKE_MAX_REVISED`).
+    """
+
+    max_revised: Annotated[float, Meta(ge=0, le=1)] | None = None
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """A whole config; only `data` and `strategy` are required."""
 
@@ -161,6 +172,7 @@ class Config(_Section, frozen=True, kw_only=True):
     stops: Stops = Stops()
     stats: Stats = Stats()
     tracking: Tracking = Tracking()
+    lake: Lake | UnsetType = UNSET  # left out of a snapshot where nothing is said
 
 
 class Source(Struct, frozen=True):
@@ -338,7 +350,13 @@ def _home(name: str, value: Any) -> str:
 
 @cache
 def _fields(struct: type[Struct]) -> dict[str, Any]:
-    return {field.name: field.type for field in msgspec.structs.fields(struct)}
+    return {field.name: _stated(field.type) for field in msgspec.structs.fields(struct)}
+
+
+def _stated(kind: Any) -> Any:
+    """Return a field's type where it is given: without the mark for one that is not."""
+    options = [option for option in get_args(kind) if option is not UnsetType]
+    return options[0] if len(options) == 1 < len(get_args(kind)) else kind
 
 
 def _refuse_unusable(value: Any, key: str = "", depth: int = 0) -> None:

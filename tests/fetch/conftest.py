@@ -235,7 +235,8 @@ class Fetching:
         """The bars of the file, as a run would load them."""
         bars = load_bars(self.path, symbol="X", timeframe=timeframe).bars
         times = (bars.timestamp.astype("M8[ms]").astype("i8")).tolist()
-        return list(zip(times, *(getattr(bars, name).tolist() for name in ("open", "high", "low", "close", "volume"))))  # type: ignore[arg-type] # noqa: B905
+        columns = (getattr(bars, name).tolist() for name in ("open", "high", "low", "close", "volume"))
+        return list(zip(times, *columns, strict=True))  # type: ignore[arg-type]
 
 
 def numbers(rows: list[Row]) -> list[tuple[float, ...]]:

@@ -33,7 +33,7 @@ def test_bars_come_out_as_they_went_in(tmp_path: Path, look: Any) -> None:
                    bars.low.tolist(), bars.close.tolist(), bars.volume.tolist(), strict=True)  # fmt: skip
     assert [row[:6] for row in found] == list(expected)
     assert {row[6:] for row in found} == {("BTC/USDT", 2023), ("BTC/USDT", 2024)}
-    folders = {path.rpartition("/")[0] for path in commit.files_of(tmp_path)}
+    folders = {path.rpartition("/")[0] for path in commit.files_of(tmp_path)} - {"ohlcv_changes"}
     assert folders == {f"ohlcv/symbol=BTC%2FUSDT/timeframe=1h/year={year}" for year in (2023, 2024)}
 
 
@@ -115,7 +115,7 @@ def test_any_pieces_in_any_order_end_as_a_dictionary_would(
                 old.append((at, value, revision))
                 model[at] = (close, revision + 1)
         first = np.datetime64("2023-12-31T12", "h") + start  # across the turn of a year
-        done = ingest.ingest_bars(lake, look.bars(closes, str(first)), source="made", grace_s=0)
+        done = ingest.ingest_bars(lake, look.bars(closes, str(first)), source="made", grace_s=0, revise=True)
         assert (done.new, done.same, done.revised) == (new, same, revised)
     hour = "CAST(epoch(timestamp) / 3600 - epoch(TIMESTAMPTZ '2023-12-31 12:00Z') / 3600 AS INTEGER)"
     found = look.rows(lake, f"SELECT {hour}, close, revision FROM ohlcv ORDER BY timestamp")

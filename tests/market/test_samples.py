@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from peak_trade.market.ohlcv import Loaded, load_bars
+from peak_trade.market.rate import observed_rate
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "data" / "samples"
@@ -86,3 +87,13 @@ def test_arch_bars_keep_their_digits_and_lose_the_adjusted_close(tmp_path: Path)
     assert (tmp_path / "out" / "sp500_daily.csv").read_text() == (
         "timestamp,open,high,low,close,volume\n1999-01-04,1.50,2.250,1,2,877\n1999-12-31,1,1,1,1,0\n"
     )
+
+
+def test_the_daily_bars_of_new_york_are_252_a_year_also_where_no_calendar_says_so() -> None:
+    loaded = load_bars(SAMPLES / "sp500_daily.csv", symbol="SPX", timeframe="1d")
+    # 5,030 steps in the 7,301 days from 1999-01-04 to 2018-12-31
+    assert observed_rate(loaded.bars.timestamp) == pytest.approx(5030 / (7301 / 365.25), rel=1e-12)
+    assert "no calendar is given: a year has 251.638 bars, as many as these bars show" in loaded.assumptions
+    assert [finding.kind for finding in loaded.findings if finding.kind == "rate"] == []
+    around = load_bars(SAMPLES / "sp500_daily.csv", symbol="SPX", timeframe="1d", calendar="24/7")
+    assert [finding.kind for finding in around.findings if finding.kind == "rate"] == ["rate"]

@@ -449,3 +449,10 @@ def test_the_command_refuses_a_run_that_is_not_there(evidence: Evidence) -> None
     answered = command("show_run", evidence.results, "no-such-run")
     assert (answered.returncode, answered.stdout) == (2, "")
     assert answered.stderr == "error: no run 'no-such-run' in results/\nhint: just runs lists them\n"
+
+
+def test_a_figure_without_measure_is_short() -> None:
+    # 183 digits before: a year worked out from two days
+    assert listing.percent(6.9e180) == "6.9e+182 %"
+    assert listing.number(-1.7e308) == "-1.7e+308"
+    assert listing.percent(9_999_999.0) == "999,999,900.00 %"

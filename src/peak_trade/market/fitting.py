@@ -87,9 +87,9 @@ def _odd(timestamp: Times, timeframe: str, calendar: Calendar) -> int:
 def _outside(timestamp: Times, timeframe: str, calendar: Calendar, *, asked: bool = False) -> int:
     count, unit = parse_timeframe(timeframe)
     step = count * UNIT_SECONDS[unit]
-    sessions = sessions_between(calendar, timestamp[0] - _WEEK, timestamp[-1] + _WEEK, asked=asked)
+    sessions = sessions_between(calendar, timestamp[0] - _WEEK, timestamp[-1] + _WEEK, asked=asked, hourly=step < DAY)
     if step >= DAY:
-        return int((~np.isin(trading_days(timestamp, calendar.zone, sessions.days), sessions.days)).sum())
+        return int((~np.isin(trading_days(timestamp, calendar, sessions.days), sessions.days)).sum())
     seconds = timestamp.astype("M8[s]").view(np.int64)
     expected, _ = expected_bars(sessions, grid_of(seconds, sessions, step), int(seconds[0]), int(seconds[-1]))
     return len(timestamp) - int(has_bar(expected, seconds, step).sum())

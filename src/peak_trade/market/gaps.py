@@ -90,9 +90,9 @@ def _beyond(timestamp: Times, calendar: Calendar) -> list[str]:
 
 def _of_calendar(timestamp: Times, step: int, calendar: Calendar, *, asked: bool) -> Gaps:
     first, last = timestamp[0].astype("M8[D]"), timestamp[-1].astype("M8[D]")
-    sessions = sessions_between(calendar, first - _WEEK, last + _WEEK, asked=asked)
+    sessions = sessions_between(calendar, first - _WEEK, last + _WEEK, asked=asked, hourly=step < DAY)
     if step >= DAY:
-        return _gaps_of_days(timestamp, trading_days(timestamp, calendar.zone, sessions.days), sessions.days, step)
+        return _gaps_of_days(timestamp, trading_days(timestamp, calendar, sessions.days), sessions.days, step)
     return _gaps_in_sessions(timestamp, step, sessions)
 
 

@@ -39,7 +39,7 @@ _NYSE_HALF_DAY = (9 * 3600 + 1800, 13 * 3600)
 class Sessions(NamedTuple):
     """Trading days (M8[D], in order), the distinct hours they keep, and which of these each keeps: shape (S,) both.
 
-    `base` are the instants from which the hours of each count, in seconds of UTC.
+    `base` are the instants from which the hours of each count, in seconds of UTC; of days alone there are none.
     """
 
     days: Times
@@ -59,12 +59,12 @@ def _hours(text: str) -> Hours:
 
 
 def sessions_between(
-    calendar: Calendar, first: Any, last: Any, *, regular: bool = False, asked: bool = False
+    calendar: Calendar, first: Any, last: Any, *, regular: bool = False, asked: bool = False, hourly: bool = True
 ) -> Sessions:
     """Return the sessions from one day to another, both included.
 
     They are the week's days; for New York less its holidays, by rule; where `asked`, what `exchange_calendars` knows,
-    as far as it does. `regular` leaves holidays and half days aside.
+    as far as it does. `regular` leaves holidays and half days aside; where not `hourly`, days are all that is wanted.
     """
     span = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + _ONE)
     closed: list[Any] = []
@@ -88,7 +88,7 @@ def sessions_between(
             if shortened not in hours:
                 hours.append(shortened)
             kind[at] = hours.index(shortened)
-    return Sessions(days, hours, kind, midnights(calendar.zone, days))
+    return Sessions(days, hours, kind, midnights(calendar.zone, days) if hourly else np.array([], np.int64))
 
 
 def _within(hours: Hours, ends: tuple[int, int]) -> Hours:
@@ -111,15 +111,17 @@ def is_built_in(calendar: Calendar) -> bool:
     return calendar.name in CALENDARS
 
 
-def trading_days(timestamp: Times, zone: str, sessions: Times) -> Times:
+def trading_days(timestamp: Times, calendar: Calendar, sessions: Times) -> Times:
     """Return the trading day (M8[D]) of each daily bar, however it is stamped.
 
     A day may be stamped by its date, at a local hour, or on the evening before: at midnight of the east, or at the
     open of a session that crosses midnight. The way that finds the most of `sessions` is theirs.
     """
     plain = timestamp.astype("M8[D]")
+    if np.is_busday(plain, weekmask=calendar.week).all():
+        return plain  # a week that began on the evening before would have a Sunday
     best, most = plain, _hits(plain, sessions)
-    for other in (lambda: local_days(zone, timestamp), lambda: (plain.view(np.int64) + 1).view("M8[D]")):
+    for other in (lambda: local_days(calendar.zone, timestamp), lambda: (plain.view(np.int64) + 1).view("M8[D]")):
         if most == len(timestamp):
             break
         days = other()
@@ -195,9 +197,13 @@ def grid_of(seconds: Seconds, sessions: Sessions, step: int) -> Grid:
     early = []
     for found, at in zip(stretches, phase, strict=True):
         on = found.behind % step == at if by_clock else seconds % step == fixed
-        holders, leaders = (len(np.unique(found.session[mask & on])) for mask in (found.inside, found.before))
+        holders, leaders = (_distinct(found.session[mask & on]) for mask in (found.inside, found.before))
         early.append(2 * leaders >= max(holders, 1))
     return Grid(step, tuple(phase), None if by_clock else fixed, tuple(early))
+
+
+def _distinct(ordered: Seconds) -> int:
+    return int(np.count_nonzero(np.diff(ordered))) + 1 if len(ordered) else 0
 
 
 def _stretch(seconds: Seconds, sessions: Sessions, place: int, step: int) -> _Stretch:
@@ -213,8 +219,8 @@ def _stretch(seconds: Seconds, sessions: Sessions, place: int, step: int) -> _St
 
 def _mode(values: Seconds) -> tuple[int, int]:
     """Return the commonest value, the lowest of several, and how often it occurs."""
-    found, counts = np.unique(values, return_counts=True)
-    return (int(found[np.argmax(counts)]), int(counts.max())) if len(values) else (0, 0)
+    counts = np.bincount(values) if len(values) else np.array([0])  # they are less than a step
+    return int(np.argmax(counts)), int(counts.max())
 
 
 def expected_bars(sessions: Sessions, grid: Grid, first: int, last: int) -> tuple[Seconds, Seconds]:
@@ -251,8 +257,9 @@ def pauses(seconds: Seconds, sessions: Sessions, grid: Grid) -> Seconds:
         expected_bars(sessions, grid, int(seconds[0]), int(seconds[-1])) if len(seconds) else (seconds,) * 2
     )
     seen = has_bar(expected, seconds, grid.step)
-    found, at = np.unique(place, return_inverse=True)
-    sessions_of = np.bincount(at, minlength=len(found))
-    empty = found[(np.bincount(at[seen], minlength=len(found)) == 0) & (sessions_of >= _PAUSED)]
-    few: Seconds = empty if 10 * len(empty) <= len(found) else empty[:0]
+    lowest = int(place.min()) if len(place) else 0
+    sessions_of = np.bincount(place - lowest)
+    held = np.bincount(place[seen] - lowest, minlength=len(sessions_of))
+    empty = np.flatnonzero((held == 0) & (sessions_of >= _PAUSED)) + lowest
+    few: Seconds = empty if 10 * len(empty) <= np.count_nonzero(sessions_of) else empty[:0]
     return few

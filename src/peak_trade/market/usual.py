@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ _MONDAY = 4 * DAY  # 1970-01-05
 
 def is_around(timestamp: Times) -> bool:
     """Tell whether bars trade at weekends: on at least half of the Saturdays and of the Sundays between them."""
-    days = np.unique(timestamp.astype("M8[D]"))
+    days = _distinct(timestamp.astype("M8[D]"))
     return all(2 * _share(days, weekday) >= 1 for weekday in (5, 6))
 
 
@@ -36,6 +37,11 @@ def _share(days: Times, weekday: int) -> float:
     return int((_weekday(days) == weekday).sum()) / of if of else 0.0
 
 
+def _distinct(ordered: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return each value of an array in order once: many times as fast as `np.unique`."""
+    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if len(ordered) else ordered
+
+
 def _weekday(days: Times) -> npt.NDArray[np.int64]:
     return (days.astype("M8[D]").view(np.int64) + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
 
@@ -43,6 +49,8 @@ def _weekday(days: Times) -> npt.NDArray[np.int64]:
 def _clock(timestamp: Times, step: int) -> Seconds:
     """Return the bars' times on the clock on which they keep the fewest times of the week, in seconds."""
     seconds = timestamp.astype("M8[s]").view(np.int64)
+    if not np.count_nonzero(np.diff(seconds % DAY)):
+        return seconds  # one time of the day
     best, fewest = seconds, _times_of_week(seconds, step)
     for zone in CLOCKS[1:]:
         try:
@@ -55,7 +63,7 @@ def _clock(timestamp: Times, step: int) -> Seconds:
 
 
 def _times_of_week(seconds: Seconds, step: int) -> int:
-    return len(np.unique(seconds % WEEK // step))
+    return int(np.count_nonzero(np.bincount(seconds % WEEK // step)))
 
 
 def usual_days(timestamp: Times) -> tuple[Times, Times]:
@@ -65,7 +73,8 @@ def usual_days(timestamp: Times) -> tuple[Times, Times]:
     """
     days = (_clock(timestamp, DAY) // DAY).view("M8[D]")
     span = np.arange(days[0], days[-1] + np.timedelta64(1, "D"))
-    shares = [_share(np.unique(days), weekday) for weekday in range(7)]
+    distinct = _distinct(days)
+    shares = [_share(distinct, weekday) for weekday in range(7)]
     usual = [share >= 0.5 for share in shares] if len(span) >= 7 * _FEW_WEEKS else [weekday < 5 for weekday in range(7)]
     return days, span[np.array(usual)[_weekday(span)]]
 
@@ -81,16 +90,17 @@ def usual_gaps(timestamp: Times, step: int) -> Seconds:
     """
     local = _clock(timestamp, step)
     phase = int(np.bincount(local % step).argmax()) if step <= DAY else 0
-    slots = np.unique((local - phase) // step)
-    span = np.arange(slots[0], slots[-1] + 1)
+    slots = (local - phase) // step
+    span = np.arange(slots.min(), slots.max() + 1)
     starts = span * step + phase
-    have = np.isin(span, slots)
+    have = np.zeros(len(span), bool)
+    have[slots - span[0]] = True
     if starts[-1] - starts[0] >= _FEW_WEEKS * WEEK and WEEK % step == 0:
         time = (starts - _MONDAY) % WEEK // step
         usual = _often(time, have, WEEK // step, np.bincount(time, minlength=WEEK // step))[time]
     else:
         day = starts // DAY
-        filled = np.unique(day[have])
+        filled = _distinct(day[have])
         time = starts % DAY // step
         seen = np.bincount(time[have], minlength=DAY // step + 1)
         if len(filled) == 1 or seen[: DAY // step].all():  # no hour of the day is without bars, or none can tell

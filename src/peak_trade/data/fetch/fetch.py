@@ -51,8 +51,8 @@ def fetch(
     order: Order,
     path: Path,
     *,
-    telling: Telling = Telling(),  # noqa: B008 - frozen
-    patience: Patience = Patience(),  # noqa: B008 - frozen
+    telling: Telling = Telling(),  # noqa: B008 - frozen, so one for all calls
+    patience: Patience = Patience(),  # noqa: B008 - frozen, so one for all calls
     recheck: bool = False,
     revise: bool = False,
     on_violation: str = "reject",

@@ -7,6 +7,7 @@ give. How a run becomes rows is `runs`.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ from peak_trade import config
 from peak_trade.config import locate
 from peak_trade.data.lake import ingest, parts, schema, traces
 from peak_trade.data.lake.commit import Live
+from peak_trade.data.lake.history import Origin, doubtful
 from peak_trade.data.lake.runs import (
     RunRows,
     equity_table,
@@ -40,11 +42,13 @@ from peak_trade.evidence.results import WORKING, Results
 from peak_trade.market.fingerprint import fingerprint
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.shown import telemetry
+from peak_trade.text import one_line
 
 __all__ = ["Built", "build"]
 
 RUNS = 1_000  # of a batch
 BYTES = 128 << 20  # of a batch's files, at most
+_OF_A_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 RECORDS = 200_000  # spans and log records that are held at once, and those of one folder more
 
 
@@ -52,7 +56,8 @@ class Built(Struct):
     """What a build has done: runs by status, lines of the ledger, spans and log records, bars.
 
     `broken` are runs that stay out as they are not what was sealed, `skipped` those whose bars alone do; with reasons.
-    `torn` are the lines and records of telemetry that can't be read, by file.
+    `refused` are those whose bars look like another instrument's, `doubtful` what a build anew finds of that kind in
+    the lake. `torn` are the lines and records of telemetry that can't be read, by file.
     """
 
     runs: dict[str, int] = {}
@@ -63,6 +68,8 @@ class Built(Struct):
     bars: list[ingest.Ingested] = []
     broken: list[tuple[str, str]] = []
     skipped: list[tuple[str, str]] = []
+    refused: list[tuple[str, str]] = []
+    doubtful: list[str] = []
     seconds: float = 0.0
     anew: bool = False
 
@@ -87,6 +94,8 @@ def build(
         building = _Build(writer, results, None if root is None else Path(root), anew)
         building.go(progress)
         built = building.built
+        if anew:
+            built.doubtful = list(doubtful(writer.lake, writer.commit.tables))
         writer.expire(grace_s)
         if built.anew:
             writer.sweep()  # what was merged on the way
@@ -132,6 +141,7 @@ class _Build:
             for table in schema.TABLES.values():
                 if table.of_runs and table.name not in ("ledger", *traces.TABLES):
                     self._drop(table.name, "run_id", stale)
+        new.sort(key=lambda path: (ledger.of(path.name).began or "", path.name))  # a later run knows better
         done = 0
         for batch in _batches(new, sealed, progress):
             found = [run for run in batch if not run.error]
@@ -328,20 +338,32 @@ class _Build:
         self.built.torn |= {traces.path_of(file, self.results.path): file.skipped for file in files}
 
     def _take_bars(self, found: Iterable[RunRows]) -> None:
-        """Bring the bars of runs in, each once, through the same door as all other bars."""
+        """Bring the bars of runs in, each once, through the same door as all other bars, in the order of the runs."""
         if self.root is None:
             return
-        for run in found:
-            digest = run.row["data_digest"]
-            if run.row["status"] not in COMPLETED or not digest or digest in self.bars:
+        for run in sorted(found, key=lambda run: str(run.row.get("started_at"))):
+            digest, run_id = run.row["data_digest"], run.row["run_id"]
+            known = f"{digest} {run.data.get('source', '')}"
+            if run.row["status"] not in COMPLETED or not digest or not self.bars.isdisjoint((digest, known)):
                 continue
             try:
                 self.built.bars.append(self._bars_of(run, digest))
-                self.bars.add(digest)
+                self.bars.add(known)
+            except ingest.AnotherInstrument as error:
+                self.built.refused.append((run_id, f"its bars stay out: {error.message}"))
             except PeakError as error:
-                reason = f"its bars stay out: {error.message.splitlines()[0]}"
-                if not any(text == reason for _, text in self.built.skipped):
-                    self.built.skipped.append((run.row["run_id"], reason))
+                self._skip(run_id, error.message.splitlines()[0])
+            except OSError as error:
+                if error.errno not in _OF_A_NAME:
+                    raise
+                self._skip(run_id, str(error))
+            except (pa.ArrowException, ArithmeticError, KeyError, TypeError, ValueError) as error:
+                self._skip(run_id, f"{type(error).__name__}: {one_line(error, 200)}")
+
+    def _skip(self, run_id: str, why: str) -> None:
+        reason = f"its bars stay out: {why}"
+        if not any(text == reason for _, text in self.built.skipped):
+            self.built.skipped.append((run_id, reason))
 
     def _bars_of(self, run: RunRows, digest: str) -> ingest.Ingested:
         assert self.root is not None
@@ -357,9 +379,18 @@ class _Build:
         )
         if fingerprint(loaded.bars)["digest"] != digest:
             raise RunError(f"{data['path']} has changed since the run")
+        started = run.row["started_at"]
+        bars, unfinished = ingest.finished(loaded.bars, started)
         tables, ingested = ingest.merge(
-            self.writer, self.tables, loaded.bars, source=data["source"], calendar=data["calendar"]
+            self.writer,
+            self.tables,
+            bars,
+            source=data["source"],
+            calendar=data["calendar"],
+            origin=Origin("run", f"{run.row['run_id']} ({data['path']})", observed=started),
+            max_revised=ingest.share(run.max_revised),
         )
+        ingested.unfinished = unfinished
         self.tables = tables
         return ingested
 

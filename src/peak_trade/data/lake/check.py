@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
-from peak_trade.data.lake import commit, parts, query, schema
-from peak_trade.data.lake.commit import Commit, Part
+from peak_trade.data.lake import commit, history, names, parts, query, schema
+from peak_trade.data.lake.commit import Commit, Live, Part
 from peak_trade.errors import PeakError
 from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED
 from peak_trade.evidence.manifest import COMPLETED
@@ -96,7 +96,11 @@ class _Check:
                 checked.rows += part.rows
                 self._check_file(name, part)
         if not checked.findings:  # the rest reads all files
+            for name, live in self.commit.tables.items():
+                if live.partitions:
+                    self._check_names(name, live)
             self._check_series()
+            self._check_past()
             self._check_trades()
             self._check_references()
         known = {path for number in commit.numbers(self.lake) for path in commit.read(self.lake, number).paths}
@@ -167,6 +171,34 @@ class _Check:
                     f"{symbol} {timeframe}{f' of {source}' if source else ''}{f' on {calendar}' if calendar else ''}: "
                     f"{gaps.missing:,} bars missing ({', '.join(gaps.first)})"
                 )
+
+    def _check_past(self) -> None:
+        """Find what came into a series and looks like another instrument, unless a person has accepted it."""
+        for what in history.doubtful(self.lake, self.commit.tables):
+            self.add("ohlcv", "", None, what)
+
+    def _check_names(self, name: str, live: Live) -> None:
+        """Check that each partition reads back as it is called: here, and by what else reads the folders."""
+        for part in live.parts:
+            if names.is_null(part):
+                value = next(value for value in part.series.values() if value == names.NULL)
+                what = f"other engines read {value!r} in its folder's name as NULL (just lake-compact gives it another)"
+                self.add(name, part.path, None, what)
+        if not live.parts:
+            return
+        expected: dict[tuple[str, ...], int] = {}
+        for part in live.parts:
+            key = tuple(part.series[column] for column in live.partitions)
+            expected[key] = expected.get(key, 0) + part.rows
+        columns = ", ".join(f"{column}::VARCHAR" for column in live.partitions)
+        with query.connect(self.lake, questions=()) as connection:
+            rows = connection.execute(f"SELECT {columns}, count(*) FROM {name} GROUP BY ALL").fetchall()
+        found = {tuple(row[:-1]): row[-1] for row in rows}
+        for key in sorted(set(expected) | set(found), key=str):
+            if expected.get(key, 0) != found.get(key, 0):
+                shown = "/".join(str(value) for value in key)
+                what = f"{shown} reads back as {found.get(key, 0):,} rows, its files hold {expected.get(key, 0):,}"
+                self.add(name, "", None, what)
 
     def _violations(self, name: str, part: Part, offset: int, found: Violations) -> None:
         for violation in found.first:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from peak_trade.data.lake import parts, schema
+from peak_trade.data.lake import names, parts, schema
 from peak_trade.data.lake.commit import Live, Part
 from peak_trade.data.lake.writer import GRACE_S, Writer, writing
 from peak_trade.errors import InputError
@@ -53,8 +53,13 @@ def compact(
 
 def _merge(writer: Writer, name: str, live: Live, done: Compacted) -> Live:
     small = sorted((part for part in live.parts if part.rows < parts.FULL // 2), key=parts.group_key)
-    taken: list[str] = []
-    written: list[Part] = []
+    misnamed = [part for part in live.parts if names.is_null(part)]  # of an older version: they get another folder
+    small = [part for part in small if part not in misnamed]
+    taken = [part.path for part in misnamed]
+    pieces = [(part.series, parts.read_part(writer.lake, name, part)) for part in misnamed]
+    written: list[Part] = parts.write_parts(writer, name, pieces)
+    done.before += len(misnamed)
+    done.after += len(misnamed)
     for _, group in groupby(small, key=parts.group_key):
         for together in _fillings(list(group)):
             tables = [parts.read_part(writer.lake, name, part) for part in together]

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -74,19 +74,19 @@ def to_numpy(column: Any, dtype: str) -> npt.NDArray[Any]:
 
 def write_parts(writer: Writer, name: str, pieces: Sequence[tuple[Mapping[str, str], Any]]) -> list[Part]:
     """Write sorted Arrow tables, each to a file of its own, and return them as parts; the series of each is given."""
-    for series, _ in pieces:
-        writer.prepare(folder_of(name, series))
-    return in_threads(lambda piece: _write(writer, name, *piece), [piece for piece in pieces if piece[1].num_rows])
+    wanted = []
+    for series, rows in pieces:
+        if rows.num_rows:
+            folder = writer.folders.of(name, schema.TABLES[name].partitions, series)
+            writer.prepare(folder)
+            wanted.append((folder, series, rows))
+    return in_threads(lambda piece: _write(writer, name, *piece), wanted)
 
 
-def folder_of(name: str, series: Mapping[str, str]) -> str:
-    """Return the folder of a table's files, in the way of Hive: `ohlcv/symbol=BTC%2FUSDT/timeframe=1h/year=2024`."""
-    steps = [f"{key}={quote(series[key], safe=' ')}" for key in schema.TABLES[name].partitions]
-    return "/".join([name, *steps])
-
-
-def _write(writer: Writer, name: str, series: Mapping[str, str], rows: Any) -> Part:
+def _write(writer: Writer, name: str, folder: str, series: Mapping[str, str], rows: Any) -> Part:
     table = schema.TABLES[name]
+    if table.partitions:  # a folder's name may be cut off: the file says itself what it holds
+        rows = rows.replace_schema_metadata({"peak_trade.series": msgspec.json.encode(dict(sorted(series.items())))})
     kinds = {column.name: column.kind for column in table.columns if column.name not in table.partitions}
     encodings = {"float": "BYTE_STREAM_SPLIT", "integer": "DELTA_BINARY_PACKED", "time": "DELTA_BINARY_PACKED"}
     sink = pa.BufferOutputStream()
@@ -99,7 +99,7 @@ def _write(writer: Writer, name: str, series: Mapping[str, str], rows: Any) -> P
         column_encoding={column: encodings[kind] for column, kind in kinds.items() if kind in encodings},
         store_schema=False,
     )
-    path, sha256, size = writer.add(folder_of(name, series), sink.getvalue())
+    path, sha256, size = writer.add(folder, sink.getvalue())
     first, last = ends(rows[table.sort[0]])
     return Part(path, sha256, size, rows.num_rows, first, last, dict(series))
 

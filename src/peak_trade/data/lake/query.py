@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from peak_trade import places
-from peak_trade.data.lake import commit, reads, table
+from peak_trade.data.lake import commit, names, reads, table
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, RunError, did_you_mean
-from peak_trade.text import one_line
+from peak_trade.text import escaped, one_line
 
 __all__ = ["FORMATS", "Connection", "connect", "lake_dir", "overview", "require"]
 
@@ -177,14 +177,14 @@ class Connection:
         columns = self.describe(asked)
         if not any(kind in ("DOUBLE", "FLOAT") for _, kind in columns):
             return asked
-        names = [f"c{at}" for at in range(len(columns))]
+        heads = [f"c{at}" for at in range(len(columns))]
         shown = [
             f"CASE WHEN isfinite({name}) THEN {name} END AS {_name(own)}"
             if kind in ("DOUBLE", "FLOAT")
             else f"{name} AS {_name(own)}"
-            for name, (own, kind) in zip(names, columns, strict=True)
+            for name, (own, kind) in zip(heads, columns, strict=True)
         ]
-        return f"SELECT {', '.join(shown)} FROM (\n{asked}\n) AS answer({', '.join(names)})"
+        return f"SELECT {', '.join(shown)} FROM (\n{asked}\n) AS answer({', '.join(heads)})"
 
     def table(self, text: str, limit: int | None = SHOWN, width: int | None = None) -> tuple[str, bool]:
         """Return the answer to one SELECT as aligned text, and whether there are more rows than `limit`.
@@ -192,11 +192,11 @@ class Connection:
         Figures are rounded as `table.figure` does; what is wider than `width` is shown row by row.
         """
         columns = self.describe(text)
-        names = [f"c{at}" for at in range(len(columns))]
+        heads = [f"c{at}" for at in range(len(columns))]
         cut = "" if limit is None else f" LIMIT {limit + 1:d}"
         kinds = ["DOUBLE" if kind in table.FLOATS else "VARCHAR" for _, kind in columns]
-        shown = ", ".join(f"CAST({name} AS {kind})" for name, kind in zip(names, kinds, strict=True))
-        asked = f"SELECT {shown} FROM (\n{self.check(text)}\n) AS answer({', '.join(names)}){cut}"
+        shown = ", ".join(f"CAST({name} AS {kind})" for name, kind in zip(heads, kinds, strict=True))
+        asked = f"SELECT {shown} FROM (\n{self.check(text)}\n) AS answer({', '.join(heads)}){cut}"
         with _house_errors(self):
             rows = self._duckdb.execute(asked).fetchall()
         return table.as_text(columns, rows[:limit], width), limit is not None and len(rows) > limit
@@ -285,9 +285,28 @@ def _view(live: commit.Live, paths: Sequence[str]) -> str:
     if not paths:
         empty = ", ".join(f"NULL::{kind} AS {_name(name)}" for name, kind in live.columns.items())
         return f"SELECT {empty} WHERE false"
-    partitions = ", ".join(f"{_quoted(name)}: {live.columns[name]}" for name in live.partitions)
-    hive = f", hive_partitioning = true, hive_types = {{{partitions}}}" if partitions else ", hive_partitioning = false"
-    return f"SELECT {columns} FROM read_parquet([{', '.join(map(_quoted, paths))}]{hive})"
+    if not live.partitions:
+        return f"SELECT {columns} FROM {_files(paths)}, hive_partitioning = false)"
+    plain: list[str] = []
+    named: dict[tuple[str, ...], list[str]] = {}  # whose folders' names say less than the marker
+    for part, path in zip(live.parts, paths, strict=True):
+        if names.reads_back(part, live.partitions):
+            plain.append(path)
+        else:
+            named.setdefault(tuple(part.series[key] for key in live.partitions), []).append(path)
+    kinds = ", ".join(f"{_quoted(name)}: {live.columns[name]}" for name in live.partitions)
+    selects = [f"SELECT {columns} FROM {_files(plain)}, hive_partitioning = true, hive_types = {{{kinds}}})"]
+    for values, there in named.items():
+        given = ", ".join(
+            f"{_quoted(value)}::{live.columns[key]} AS {_name(key)}"
+            for key, value in zip(live.partitions, values, strict=True)
+        )
+        selects.append(f"SELECT {columns} FROM (SELECT *, {given} FROM {_files(there)}, hive_partitioning = false))")
+    return " UNION ALL ".join(selects if plain else selects[1:])
+
+
+def _files(paths: Sequence[str]) -> str:
+    return f"read_parquet([{', '.join(map(_quoted, paths))}]"
 
 
 def _temporary() -> str:
@@ -396,7 +415,7 @@ def overview(found: commit.Commit) -> list[dict[str, Any]]:
             "bytes": sum(part.bytes for part in live.parts),
             "columns": list(live.columns),
             "partitions": sorted(
-                {"/".join(f"{key}={part.series[key]}" for key in live.partitions) for part in live.parts}
+                {"/".join(f"{key}={escaped(part.series[key])}" for key in live.partitions) for part in live.parts}
             )
             if live.partitions
             else [],

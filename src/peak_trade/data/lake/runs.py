@@ -41,6 +41,7 @@ class RunRows(Struct):
     equity: bytes = b""
     trades: Any = None
     data: dict[str, Any] = {}
+    max_revised: float | None = None
     folder: str = ""
     error: str = ""
 
@@ -74,6 +75,7 @@ def _read_run(path: Path, seal: str | None) -> RunRows:
     run.stats = [(key, value, reasons.get(key)) for key, value in figures.items()]
     run.receipts = sealed.predicate.receipts
     run.data = config.get("data", {})
+    run.max_revised = config.get("lake", {}).get("max_revised")
     predicate = sealed.predicate
     run.folder = predicate.run_details.get("folder") or predicate.build_definition["externalParameters"].get(
         "folder", ""

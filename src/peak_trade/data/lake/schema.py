@@ -78,9 +78,35 @@ _ALL = (
     ),
     Table(
         "ohlcv_revisions",
-        "What the bars in `ohlcv` said before their values changed.",
+        "What the bars in `ohlcv` said before their values changed, or they were removed.",
         (*_BAR, Column("superseded_at", "time", "when newer values came into the lake")),
         sort=("symbol", "timeframe", "timestamp", "revision"),
+    ),
+    Table(
+        "ohlcv_changes",
+        "What changed each series of bars, and where it came from: the `recorded_at` of the bars leads here.",
+        (
+            *_BAR[:2],
+            next(column for column in _BAR if column.name == "source"),
+            Column("recorded_at", "time", "when the change was made"),
+            Column("by", "text", "ingest, run, or revert (the way back to an earlier state)"),
+            Column("origin", "text", "the files, the run_id, or the change that was gone back to"),
+            Column("observed_at", "time", "when the files were read: of a run, when it started"),
+            Column("new", "integer", "bars that were not there"),
+            Column("same", "integer", "bars that were there with the same values"),
+            Column("revised", "integer", "bars whose values changed, or that came back"),
+            Column("removed", "integer", "bars that were taken out"),
+            Column(
+                "older", "integer", "bars with other values than the lake's that are older than those, and stay out"
+            ),
+            Column(
+                "accepted",
+                "boolean",
+                "whether a person has said that these are the series' bars (--revise, or a revert)",
+            ),
+            Column("note", "text", "what explains the change, as a split"),
+        ),
+        sort=("symbol", "timeframe", "source", "recorded_at"),
     ),
     Table(
         "runs",
@@ -180,11 +206,12 @@ _ALL = (
     ),
     Table(
         "receipts",
-        "What was skipped in each run and why, and what its evidence cost.",
+        "What was skipped in each run and why, what was found of its bars, and what its evidence cost.",
         (
             _RUN_ID,
-            Column("part", "text", "the part of the run"),
-            Column("outcome", "text", "skipped, redacted or done"),
+            Column("part", "text", "the part of the run; `data` for what was found of its bars"),
+            Column("outcome", "text", "skipped, redacted or done; of `data` the kind of what was found, as gaps"),
+            Column("count", "integer", "how many rows or bars it is about, where it counts some"),
             Column("reason", "text", "why"),
             Column("ms", "float", "milliseconds it took"),
             Column("bytes", "integer", "bytes it wrote"),

@@ -34,32 +34,72 @@ class Question(NamedTuple):
         return f"CREATE MACRO {self.call} AS TABLE {self.sql}"
 
 
+COMPLETED = ("sealed", "ruined")
+_DATA = "symbol, timeframe, source, data_digest"
+_RESULT = f"strategy, strategy_digest, {_DATA}, settings, equity_digest, trades_digest"
+"""What two runs share whose result is the same one, made twice."""
+_RESULTS = f"""
+        (SELECT *, count(*) OVER result AS runs,
+                row_number() OVER (result ORDER BY status NOT IN {COMPLETED}, started_at, run_id) AS nth
+         FROM runs LEFT JOIN (
+            SELECT run_id, string_agg(key || '=' || value, ', ' ORDER BY key) AS settings FROM params
+            WHERE split_part(key, '.', 1) IN ('execution', 'sizing', 'stops', 'stats') OR NOT contains(key, '.')
+            GROUP BY run_id) USING (run_id)
+         WHERE equity_digest IS NOT NULL WINDOW result AS (PARTITION BY {_RESULT}))"""
+"""The runs with a result, and `runs`, how often that was made; `nth` is 1 in the first of them that is there."""
+
 _ALL = (
     Question(
         "best_runs",
-        "the three best completed runs of each strategy, by Sharpe ratio",
-        """
-        SELECT strategy, symbol, timeframe, run_id, sharpe, total_return, max_drawdown, trades
-        FROM runs WHERE status IN ('sealed', 'ruined') AND sharpe IS NOT NULL
-        QUALIFY row_number() OVER (PARTITION BY strategy ORDER BY sharpe DESC, run_id) <= 3
-        ORDER BY sharpe DESC, run_id""",
+        "the three best results of each strategy on each data, by Sharpe ratio: each once, with how often it ran",
+        f"""
+        SELECT strategy, symbol, timeframe, source, left(data_digest, 8) AS data, run_id, runs, sharpe, total_return,
+               max_drawdown, trades
+        FROM {_RESULTS}
+        WHERE nth = 1 AND status IN {COMPLETED} AND sharpe IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY strategy, {_DATA} ORDER BY sharpe DESC, run_id) <= 3
+        ORDER BY symbol, timeframe, source, data, sharpe DESC, run_id""",
     ),
     Question(
         "parameter_sensitivity",
-        "how the Sharpe ratio moves with each value of each parameter of each strategy",
-        """
-        SELECT r.strategy, p.key, p.value, count(*) AS runs, median(r.sharpe) AS median_sharpe,
+        "how the Sharpe ratio moves with each value of each parameter of each strategy on each data, under the same "
+        "other sections (`given` names what differs among them): each result once",
+        f"""
+        WITH completed AS (SELECT * FROM runs WHERE status IN {COMPLETED}),
+        others AS (
+            SELECT r.run_id, r.strategy, r.data_digest, p.key || '=' || p.value AS setting
+            FROM params p JOIN completed r USING (run_id)
+            WHERE split_part(p.key, '.', 1) IN ('execution', 'sizing', 'stops', 'stats') OR p.key = 'run.seed'),
+        totals AS (SELECT strategy, data_digest, count(*) AS total FROM completed GROUP BY strategy, data_digest),
+        shared AS (
+            SELECT o.strategy, o.data_digest, o.setting FROM others o JOIN totals t USING (strategy, data_digest)
+            GROUP BY o.strategy, o.data_digest, o.setting, t.total HAVING count(*) = t.total),
+        given AS (
+            SELECT run_id, string_agg(setting, ', ' ORDER BY setting) AS given
+            FROM others ANTI JOIN shared USING (strategy, data_digest, setting) GROUP BY run_id),
+        settings AS (
+            SELECT run_id, string_agg(key || '=' || value, ', ' ORDER BY key) AS settings
+            FROM params WHERE NOT contains(key, '.') GROUP BY run_id),
+        results AS (
+            SELECT r.strategy, r.strategy_digest, r.symbol, r.timeframe, r.source, r.data_digest, r.equity_digest,
+                   coalesce(g.given, '') AS given, s.settings, any_value(r.sharpe) AS sharpe, count(*) AS runs,
+                   min(r.run_id) AS run_id
+            FROM completed r LEFT JOIN given g USING (run_id) LEFT JOIN settings s USING (run_id) GROUP BY ALL)
+        SELECT r.strategy, r.symbol, r.timeframe, r.source, left(r.data_digest, 8) AS data, r.given, p.key, p.value,
+               count(*) AS results, sum(r.runs)::BIGINT AS runs, median(r.sharpe) AS median_sharpe,
                min(r.sharpe) AS least_sharpe, max(r.sharpe) AS most_sharpe
-        FROM params p JOIN runs r USING (run_id)
-        WHERE r.status IN ('sealed', 'ruined') AND NOT contains(p.key, '.')
-        GROUP BY r.strategy, p.key, p.value, p.number ORDER BY r.strategy, p.key, p.number, p.value""",
+        FROM results r JOIN params p USING (run_id) WHERE NOT contains(p.key, '.')
+        GROUP BY r.strategy, r.symbol, r.timeframe, r.source, r.data_digest, r.given, p.key, p.value, p.number
+        ORDER BY r.symbol, r.timeframe, r.source, data, r.strategy, r.given, p.key, p.number, p.value""",
     ),
     Question(
         "runs_by_commit",
-        "what each commit ran, newest first",
+        "what each commit ran, newest first: `results` counts each result once, `data` the bars they are of",
         """
         SELECT "commit", dirty, count(*) AS runs, count(*) FILTER (status = 'failed') AS failed,
-               min(started_at) AS first_run, max(started_at) AS last_run, max(sharpe) AS best_sharpe
+               count(DISTINCT (strategy, data_digest, equity_digest, trades_digest))
+                   FILTER (equity_digest IS NOT NULL) AS results,
+               count(DISTINCT data_digest) AS data, min(started_at) AS first_run, max(started_at) AS last_run
         FROM runs GROUP BY ALL ORDER BY last_run DESC""",
     ),
     Question(
@@ -85,22 +125,23 @@ _ALL = (
     ),
     Question(
         "trades_around",
-        "the trades that were open within some days of a date",
-        """
-        SELECT t.run_id, r.strategy, t.symbol, t.side, t.entry_time, t.exit_time, t.pnl, t."return", t.exit_reason
-        FROM trades t JOIN runs r USING (run_id)
-        WHERE t.entry_time < day::TIMESTAMPTZ + to_days(1 + days::INTEGER)
+        "the trades that were open within some days of a date, those of a result that ran several times once",
+        f"""
+        SELECT t.run_id, r.runs, r.strategy, t.symbol, r.timeframe, r.source, t.side, t.entry_time, t.exit_time, t.pnl,
+               t."return", t.exit_reason
+        FROM trades t JOIN {_RESULTS} r USING (run_id)
+        WHERE r.nth = 1 AND t.entry_time < day::TIMESTAMPTZ + to_days(1 + days::INTEGER)
           AND t.exit_time >= day::TIMESTAMPTZ - to_days(days::INTEGER)
         ORDER BY t.entry_time, t.run_id, t.trade_id""",
         (("day", None), ("days", "1")),
     ),
     Question(
         "symbols",
-        "what bars there are",
+        "what bars there are, a row for each series",
         """
-        SELECT symbol, timeframe, source, calendar, min(timestamp) AS first, max(timestamp) AS last, count(*) AS bars,
-               count(*) FILTER (revision > 0) AS revised
-        FROM ohlcv GROUP BY ALL ORDER BY ALL""",
+        SELECT symbol, timeframe, source, max_by(calendar, timestamp) AS calendar, min(timestamp) AS first,
+               max(timestamp) AS last, count(*) AS bars, count(*) FILTER (revision > 0) AS revised
+        FROM ohlcv GROUP BY symbol, timeframe, source ORDER BY symbol, timeframe, source""",
     ),
     Question(
         "gaps",
@@ -116,29 +157,38 @@ _ALL = (
     ),
     Question(
         "evidence_cost",
-        "what the evidence of runs has cost, by strategy and day",
+        "what the evidence of runs has cost, by day, strategy and series, with the bars that it is of",
         """
-        SELECT r.started_at::DATE AS day, r.strategy, count(*) AS runs, median(c.ms) AS median_ms, max(c.ms) AS most_ms,
-               sum(c.bytes) AS bytes
+        SELECT r.started_at::DATE AS day, r.strategy, r.symbol, r.timeframe, r.source, median(r.bars) AS median_bars,
+               count(*) AS runs, median(c.ms) AS median_ms, max(c.ms) AS most_ms, sum(c.bytes) AS bytes
         FROM receipts c JOIN runs r USING (run_id) WHERE c.part = 'evidence'
-        GROUP BY ALL ORDER BY ALL""",
+        GROUP BY day, r.strategy, r.symbol, r.timeframe, r.source ORDER BY ALL""",
     ),
     Question(
         "skipped",
         "which optional parts runs have gone without, and why",
         """
-        SELECT part, reason, count(*) AS runs, max(r.started_at) AS last_run
+        SELECT part, reason, count(DISTINCT c.run_id) AS runs, max(r.started_at) AS last_run
         FROM receipts c JOIN runs r USING (run_id) WHERE c.outcome = 'skipped' GROUP BY ALL ORDER BY runs DESC, part""",
     ),
     Question(
-        "slowest_steps",
-        "what each step of each strategy's runs takes, by the spans of telemetry, slowest first",
+        "data_findings",
+        "what was found of the bars that runs used, by kind, most bars first",
         """
-        SELECT r.strategy, s.name AS step, count(*) AS spans, median(s.duration_ms) AS median_ms,
-               quantile_cont(s.duration_ms, 0.95) AS p95_ms, max(s.duration_ms) AS most_ms,
-               count(*) FILTER (s.status = 'error') AS errors
+        SELECT c.outcome AS found, r.symbol, r.timeframe, r.source, left(r.data_digest, 8) AS data, c.count, c.reason,
+               count(DISTINCT c.run_id) AS runs
+        FROM receipts c JOIN runs r USING (run_id) WHERE c.part = 'data'
+        GROUP BY ALL ORDER BY c.count DESC, r.symbol, found, c.reason""",
+    ),
+    Question(
+        "slowest_steps",
+        "what each step of each strategy's runs on each series takes, by the spans of telemetry, slowest first",
+        """
+        SELECT r.strategy, r.symbol, r.timeframe, r.source, s.name AS step, count(*) AS spans,
+               median(s.duration_ms) AS median_ms, quantile_cont(s.duration_ms, 0.95) AS p95_ms,
+               max(s.duration_ms) AS most_ms, count(*) FILTER (s.status = 'error') AS errors
         FROM spans s JOIN runs r USING (run_id)
-        GROUP BY ALL ORDER BY median_ms DESC, r.strategy, step""",
+        GROUP BY ALL ORDER BY median_ms DESC, r.strategy, r.symbol, step""",
     ),
     Question(
         "errors",

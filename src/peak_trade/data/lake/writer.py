@@ -13,12 +13,14 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from peak_trade.data.lake import names
 from peak_trade.data.lake.commit import COMMITS, FORMAT, Commit, Live, files_of, marker, newest, numbers, read
 from peak_trade.errors import RunError
 from peak_trade.evidence import files
@@ -36,6 +38,17 @@ class Writer:
     def __init__(self, lake: Path) -> None:
         self.lake = lake
         self.commit = newest(lake)
+        self.folders = names.Folders()
+        for live in self.commit.tables.values():
+            self.folders.know(live.parts, live.partitions)
+        self._last = datetime.min.replace(tzinfo=UTC)
+        if self.commit.number:  # a marker's time has no microseconds
+            self._last = datetime.fromisoformat(self.commit.time) + timedelta(milliseconds=1)
+
+    def tick(self) -> datetime:
+        """Return a time for a change: now, and later than all that came before, whatever the clock does."""
+        self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
+        return self._last
 
     def add(self, folder: str, content: Any) -> tuple[str, str, int]:
         """Write a file, named by its digest, and return its path in the lake, its sha256 and its size."""
