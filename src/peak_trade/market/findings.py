@@ -106,6 +106,8 @@ def check(
         share = gaps.missing / (gaps.missing + len(bars))
         what = _count(gaps.missing, "bar is", "bars are")
         text = f"{what} missing, {100 * share:.1f} % of those due: first, {gaps.first[0]}"
+        if calendar is None and parse_timeframe(bars.timeframe)[1] == "d":
+            text += " (no calendar is given: holidays count too)"
         found.add("gaps", gaps.missing, text, rows=[{"why": why} for why in gaps.first])
     times = bars.timestamp.view(np.int64)
     step = timeframe_seconds(bars.timeframe) * SECOND
