@@ -55,7 +55,9 @@ def main() -> int:
         from peak_trade.data.lake import ingest
 
         lake = query.lake_dir(args.lake_dir)
-        script.note(ingest.ingest_bars(lake, done.bars, source=asked.exchange, calendar="24/7").as_text())
+        script.note(
+            ingest.ingest_bars(lake, done.bars, source=asked.exchange, calendar="24/7", origin="fetch").as_text()
+        )
     script.print_json(done.note) if args.json else print(done.path)
     return 0
 

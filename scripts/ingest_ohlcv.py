@@ -31,8 +31,11 @@ def main() -> int:
     args = parser.parse_args()
 
     from peak_trade.data.lake import query
+    from peak_trade.errors import InputError
 
     query.require()
+    if not args.source.strip():
+        raise InputError("the source is empty: bars are known by it", hint="--source NAME, in your words")
     import msgspec
 
     from peak_trade import config

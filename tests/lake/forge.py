@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow.csv
 import pyarrow.parquet  # noqa: F401 - imported before the fork
 
-from peak_trade.data.lake import build, compact, ingest, parts, writer
+from peak_trade.data.lake import build, compact, history, ingest, parts, writer
 from peak_trade.evidence.results import Results
 from peak_trade.market.bars import Bars
 
@@ -96,6 +96,8 @@ def work(request: dict[str, Any]) -> None:
         times = np.datetime64(request["start"], "ns") + np.arange(len(close)) * np.timedelta64(3600, "s")
         bars = Bars(times, close, close + 1, close - 1, close, np.ones(len(close)), "KILL", "1h")
         ingest.ingest_bars(lake, bars, source="forge", grace_s=0)
+    elif do == "revert":
+        history.revert(lake, history.Series("KILL", "1h", "forge"), request["to"], grace_s=0)
     elif do == "compact":
         compact.compact(lake, grace_s=0)
     else:

@@ -344,6 +344,8 @@ def test_the_commands_refuse_list_and_go_back(
     assert script("revert_lake", *series, "--to", "1", *lake).returncode == 0
     assert look.rows(tmp_path, STATE) == before
     assert script("revert_lake", *series, "--to", "9", *lake).returncode == 2
+    nameless = script("ingest_ohlcv", true, *series[:4], "--source", "", *lake)
+    assert nameless.returncode == 2 and b"the source is empty" in nameless.stderr
 
 
 def test_the_command_maps_columns_and_tells_findings(

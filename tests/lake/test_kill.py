@@ -170,6 +170,22 @@ def test_an_ingest_with_a_revision_may_be_killed_at_any_call(
 
 
 @pytest.mark.slow
+def test_going_back_may_be_killed_at_any_call(forge: Any, look: Any, place: Path, fresh: Any) -> None:
+    lake = place / "lake"
+    ingest.ingest_bars(lake, look.bars([10, 11, 12], "2023-12-31T22:00", symbol="KILL"), source="forge")
+    ingest.ingest_bars(lake, look.bars([10, 11.5, 12, 13], "2023-12-31T22:00", symbol="KILL"), source="forge")
+    shutil.copytree(lake, place / "done")
+    assert forge.ask("revert", place / "done", to=1)[0] == 0
+    shutil.copytree(place / "done", place / "twice")
+    assert forge.ask("revert", place / "twice", to=1)[0] == 0  # as the next process does it again
+    states = [state(look, lake), state(look, place / "done")]
+    assert len(states[1]["ohlcv"]) == 3 and len(states[1]["ohlcv_revisions"]) == 3
+    assert state(look, place / "twice") == states[1]
+    _, wrong = killed_everywhere(forge, look, fresh(lake), "revert", states.__contains__, to=1)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
 def test_a_build_that_reads_telemetry_again_may_be_killed_at_any_call(
     forge: Any, look: Any, otlp: Any, place: Path, fresh: Any
 ) -> None:

@@ -165,8 +165,6 @@ def ingest_bars(
     Raises InputError where the bars break the contract, AnotherInstrument where they look like one's.
     """
     start = time.perf_counter()
-    if not source.strip():
-        raise InputError("the source is empty: bars are known by it", hint="--source NAME, in your words")
     limit = share(max_revised)
     with writing(lake, waiting=waiting) as writer:
         come = Origin("ingest", origin, accepted=revise)
