@@ -133,6 +133,12 @@ DIALECTS = (
     ),
     Dialect(
         name="kraken",
+        title="Kraken's OHLC",
+        cells=("epoch", *["number"] * 6, "whole"),
+        columns=dict(zip(("timestamp", *_OHLCV), (1, 2, 3, 4, 5, 7), strict=True)),  # the sixth is the mean price
+    ),
+    Dialect(
+        name="kraken",
         title="Kraken's OHLCVT",
         cells=("epoch", *["number"] * 5, "whole"),
         columns=_at("timestamp", *_OHLCV),
@@ -323,9 +329,11 @@ def check_reading(reading: Reading) -> None:
                 f"columns.{name} is {value}, and positions count from 1", hint="leave columns out, or count from 1"
             )
     if "timestamp" in reading.columns and {"date", "time"} & reading.columns.keys():
-        raise InputError("columns has a timestamp, and a date or time beside it", hint="take one of them out")
+        raise InputError(
+            "columns has a timestamp, and a date or time beside it", hint="leave columns out, or take one of them"
+        )
     if "time" in reading.columns and "date" not in reading.columns:
-        raise InputError("columns has a time and no date", hint="name the date too, or call it the timestamp")
+        raise InputError("columns has a time and no date", hint="leave columns out, or name the date too")
     if reading.date_format is not None:
         from peak_trade.market import dates
 
@@ -341,16 +349,18 @@ def check_reading(reading: Reading) -> None:
     if reading.delimiter is not None and reading.delimiter != "tab" and len(reading.delimiter) != 1:
         raise InputError(
             f"delimiter is {show(reading.delimiter)!r}, and separates by one character",
-            hint="such as ; or tab; left out, it is found out",
+            hint="leave delimiter out, or say such as ; or tab",
         )
     decimal, thousands = reading.decimal, reading.thousands
     if thousands is not None and thousands not in (",", ".", "'", " ", "’", "\u00a0", "\u202f"):
-        hint = "one of , . ' or a space; left out, it is found out"
+        hint = "leave thousands out, or say one of , . ' or a space"
         raise InputError(f"thousands is {show(thousands)!r}, which groups no digits", hint=hint)
     if thousands is not None and thousands == decimal:
-        raise InputError(f"decimal and thousands are both `{decimal}`", hint="take one of them out")
+        raise InputError(f"decimal and thousands are both `{decimal}`", hint="leave thousands out")
     if reading.adjust is not None and "close" in reading.columns and reading.columns["close"] == reading.adjust:
-        raise InputError(f"`{show(reading.adjust)}` is both the close and what it is adjusted by", hint="take one out")
+        raise InputError(
+            f"`{show(reading.adjust)}` is both the close and what it is adjusted by", hint="leave adjust out"
+        )
 
 
 def layout(names: Sequence[str] | None, first: Sequence[str], reading: Reading, path: str, levels: str = "") -> Layout:
@@ -625,6 +635,11 @@ def _without_header(first: Sequence[str], reading: Reading, path: str) -> Layout
             hint=under_data({"columns": _positions(first)}, lead="say what stands where"),
         )
     dialect = fitting[0]
+    if dialect.zone and not (reading.format or reading.timezone):  # others write the same in another zone
+        raise InputError(
+            f"{path} has no header, and times as {dialect.title} have them, in a zone that they do not say",
+            hint=under_data({"format": dialect.name}, {"timezone": "UTC"}, lead="say which it is"),
+        )
     where = {ours: int(at) - 1 for ours, at in dialect.columns.items()}
     orders = {tuple(other.columns) for other in fitting}
     return Layout(where, dialect, [f"read as {dialect.title}"], tuple(fitting) if len(orders) > 1 else ())
