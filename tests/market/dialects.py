@@ -208,6 +208,23 @@ KINDS: dict[str, Kind] = {
     "kraken": Kind(
         lambda rows: table([[epoch(b), *ohlcv(b), 12] for b in rows]), hours, "kraken", said="read as Kraken's OHLCVT"
     ),
+    "kraken's answer": Kind(
+        lambda rows: json.dumps({"error": [], "result": {"XXBTZUSD": [
+            [epoch(b), *(f"{p:.1f}" if p % 0.5 == 0 else str(p) for p in ohlcv(b)[:4]), "1.0", str(b.volume), 12]
+            for b in rows], "last": 7}}),
+        hours, "kraken", ".json", said="read as Kraken's OHLC", text=False,
+    ),
+    "alpha vantage's JSON": Kind(
+        lambda rows: json.dumps({"Meta Data": {"1. Information": "x"}, "Time Series (Daily)": {
+            iso(b): {f"{at}. {name}": str(getattr(b, name)) for at, name in enumerate(Bar._fields[1:], 1)}
+            for b in newest(rows)}}),
+        suffix=".json", text=False,
+    ),
+    "pandas' split JSON": Kind(
+        lambda rows: json.dumps({"columns": list(Bar._fields[1:]), "index": [iso(b) for b in rows],
+                                 "data": [ohlcv(b) for b in rows]}),
+        suffix=".json", text=False,
+    ),
     "coinbase with a header": Kind(
         lambda rows: table([[epoch(b), b.low, b.high, b.open, b.close, b.volume] for b in newest(rows)],
                            "time,low,high,open,close,volume"),
@@ -288,7 +305,7 @@ KINDS: dict[str, Kind] = {
     ),
     "histdata": Kind(
         lambda rows: table([[f"{b.time - dt.timedelta(hours=5):%Y%m%d %H%M%S}", *ohlcv(b)] for b in rows], mark=";"),
-        hours, "histdata", said="read as HistData's minutes",
+        hours, "histdata", said="read as HistData's minutes", keys={"format": "histdata"},
     ),
     "investing": Kind(
         lambda rows: investing(rows, '"Date","Price","Open","High","Low","Vol.","Change %"', "%m/%d/%Y"),

@@ -160,6 +160,26 @@ def test_of_several_tickers_one_has_to_be_chosen(write: Write) -> None:
     assert load_bars(path, symbol="MSFT", timeframe="1d").bars.close.tolist() == [5.0] * 10
 
 
+@pytest.mark.parametrize("ticker", ["T", "C", "O", "V", "H", "L", "OPEN"])
+def test_a_ticker_may_be_spelled_like_a_column(write: Write, ticker: str) -> None:
+    text = as_bytes(KINDS["yfinance with a header of three lines"].make(days(5))).decode()
+    assert are(load(write(text.replace("MSFT", ticker))), days(5))
+
+
+def test_times_of_a_zone_that_nobody_says_are_refused_where_two_sources_differ_in_it(write: Write) -> None:
+    path = write(KINDS["histdata"].make(hours(9)))
+    starts = []
+    for choice in hints.parse(refusal(path, timeframe="1h").hint):
+        starts.append(str(load(path, timeframe="1h", **tomllib.loads(choice)).bars.timestamp[0])[:13])
+    assert starts == ["2024-01-01T00", "2023-12-31T19"]
+
+
+def test_days_of_a_spreadsheet_are_no_seconds(write: Write) -> None:
+    path = write(dated("45292", "45293", "45294"))
+    (choice,) = hints.parse(refusal(path, timeframe="1s").hint)
+    assert len(load(path, timeframe="1s", **tomllib.loads(choice)).bars) == 3
+
+
 def test_rows_of_several_symbols_are_refused(write: Write) -> None:
     text = table([["2024-01-01", "A", 1, 1, 1, 1, 1], ["2024-01-02", "B", 1, 1, 1, 1, 1]],
                  "date,symbol,open,high,low,close,volume")  # fmt: skip
@@ -310,7 +330,8 @@ def test_a_bad_row_does_not_change_the_order_that_a_list_is_read_in(write: Write
 def test_a_format_that_does_not_fit_is_refused_with_one_that_does(write: Write) -> None:
     path = write(KINDS["kraken"].make(hours(4)))
     error = refusal(path, timeframe="1h", format="binance")
-    assert are(load(path, timeframe="1h", **tomllib.loads(hints.parse(error.hint)[0])), hours(4))
+    assert error.hint == "leave format out, or say what stands where by columns"
+    assert are(load(path, timeframe="1h"), hours(4))
     path = write(KINDS["nasdaq"].make(days(4)))
     error = refusal(path, format="dukascopy")
     assert "is not as dukascopy writes it" in error.message
@@ -320,7 +341,7 @@ def test_a_format_that_does_not_fit_is_refused_with_one_that_does(write: Write) 
 def test_an_unknown_format_gets_the_nearest(write: Write) -> None:
     error = refusal(write(KINDS["yahoo"].make(days(4))), format="yaho")
     assert (error.message, hints.parse(error.hint)) == ("unknown format `yaho`", ['format = "yahoo"'])
-    assert "leave format out, or say one of yahoo, " in refusal(write("x"), format="zzzz").hint
+    assert refusal(write("x"), format="zzzz").hint.startswith("leave format out, or say one of yahoo, ")
     assert "plain" in NAMES
 
 
@@ -454,6 +475,20 @@ def test_sorting_is_stable_keeps_duplicates_violations_and_names_rows_by_their_l
     path = write(dated("2024-01-03", "2024-01-01", "2024-01-02", "2024-01-01"))
     message = refusal(path, sort=True).message
     assert "bars.csv row 5, column timestamp: 2024-01-01T00:00:00Z must not occur twice" in message
+
+
+def test_a_timeframe_that_is_not_the_bars_own_is_named(write: Write) -> None:
+    path = write(KINDS["metatrader 5 by days"].make(days(9)))
+    assert hints.parse(refusal(path, timeframe="1h").hint) == ['timeframe = "1d"']
+
+
+def test_of_what_mends_the_bars_the_hint_names_what_keeps_most(write: Write) -> None:
+    path = write(dated("2024-01-05", *(f"2024-01-{day:02}" for day in range(1, 20))))
+    (choice,) = hints.parse(refusal(path).hint)
+    keys = tomllib.loads(choice)
+    assert keys.pop("on_violation") == "drop-rows"
+    loaded = load_bars(path, symbol="T", timeframe="1d", on_violation="drop-rows", reading=reading(keys))
+    assert len(loaded.bars) == 19
 
 
 def test_files_that_interleave_are_sorted_together(write: Write) -> None:

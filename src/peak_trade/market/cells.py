@@ -191,10 +191,11 @@ def merge_levels(lines: Sequence[Sequence[str]], symbol: str, reading: Reading, 
 
     Of several tickers the one of `symbol` counts; errors: `InputError` where there is none.
     """
-    usual = {name for names in SPELLINGS.values() for name in names}
+    # in full words alone: T, C, O, V, H and L are tickers too
+    ours_of = {name: ours for ours, names in SPELLINGS.items() for name in names if len(name) > 1}
 
     def fields(line: Sequence[str]) -> int:
-        return sum("".join(filter(str.isalpha, cell.lower())) in usual for cell in line[1:])
+        return len({ours_of.get("".join(filter(str.isalpha, cell.lower()))) for cell in line[1:]} - {None})
 
     named = max(lines, key=fields)
     index = next((line[0] for line in lines[1:] if line[0].strip() and not any(map(str.strip, line[1:]))), "Date")
@@ -208,8 +209,7 @@ def merge_levels(lines: Sequence[Sequence[str]], symbol: str, reading: Reading, 
         elif not all(isinstance(reading.columns.get(name), int) for name in ("open", "high", "low", "close")):
             places: dict[str, int] = {"timestamp": 1}
             for at, name in enumerate(named):
-                letters = "".join(filter(str.isalpha, name.lower()))
-                ours = next((ours for ours, usual in SPELLINGS.items() if letters in usual), None)
+                ours = ours_of.get("".join(filter(str.isalpha, name.lower())))
                 if at and ours and above[at].strip() == tickers[0]:
                     places.setdefault(ours, at + 1)
             shown = ", ".join(map(show, tickers[:10]))
@@ -230,7 +230,14 @@ def _rows_of(value: Any) -> tuple[list[str] | None, list[Any]] | None:
         return (None, value) if not value or isinstance(value[0], list) else None
     if isinstance(value, Mapping):
         if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
+            index = value.get("index")
+            if isinstance(index, list) and len(index) == len(value["data"]) and isinstance(value["data"][:1], list):
+                rows = [[at, *row] for at, row in zip(index, value["data"], strict=True) if isinstance(row, list)]
+                return ["", *value["columns"]], rows
             return value["columns"], value["data"]
+        if value and all(isinstance(row, Mapping) and name[:4].isdigit() for name, row in value.items()):
+            names = list(next(iter(value.values())))  # as Alpha Vantage has it: bars by their time
+            return ["timestamp", *names], [[at, *(row.get(name) for name in names)] for at, row in value.items()]
         inner = [found for name in value if (found := _rows_of(value[name])) and found[1]]
         return inner[0] if len(inner) == 1 else None
     return None

@@ -49,7 +49,7 @@ def check_format(text: str) -> None:
             known = ", ".join(f"%{name}" for name in _PIECES)
             raise InputError(
                 f"date_format {text!r} holds %{mark}, which is not read; known are {known}",
-                hint="such as %d.%m.%Y %H:%M:%S; left out, it is found out",
+                hint="leave date_format out, or say such as %d.%m.%Y %H:%M:%S",
             )
     lacks = [name for name, other in (("Y", "y"), ("m", "bB"), ("d", "")) if not {name, *other} & set(used)]
     if (
@@ -60,13 +60,13 @@ def check_format(text: str) -> None:
         what = f"lacks %{', %'.join(lacks)}" if lacks else "does not say each part of a time once"
         raise InputError(
             f"date_format {text!r} {what}",
-            hint="such as %d.%m.%Y, or %m/%d/%Y %I:%M %p; left out, it is found out",
+            hint="leave date_format out, or say such as %d.%m.%Y, or %m/%d/%Y %I:%M %p",
         )
 
 
 def candidates(text: str) -> list[str]:
     """Return the formats of `DATES` with `CLOCKS` that a text has the shape of."""
-    shape = text.strip().translate(TO_SHAPE).lower()
+    shape = _tidy(text).translate(TO_SHAPE).lower()
     return [
         date + time
         for date in DATES
@@ -82,7 +82,7 @@ def fits(text: str, form: str) -> bool:
     >>> fits("31.12.2024", "%d.%m.%Y"), fits("31/12/2024", "%d.%m.%Y")
     (True, False)
     """
-    return _pattern(form).fullmatch(text.strip().translate(TO_SHAPE).lower()) is not None
+    return _pattern(form).fullmatch(_tidy(text).translate(TO_SHAPE).lower()) is not None
 
 
 def with_clock(text: str, form: str) -> str:
@@ -102,7 +102,7 @@ def read_dates(texts: Sequence[str], form: str) -> tuple[Ints, bool]:
     Errors: `Unreadable` with the first text that is not of the format, or no date of the calendar.
     """
     pattern = _pattern(form)
-    cells = [text.strip() for text in texts]
+    cells = list(map(_tidy, texts))
     rows_of: dict[str, list[int]] = {}
     for row, cell in enumerate(cells):
         rows_of.setdefault(cell.translate(TO_SHAPE), []).append(row)
@@ -123,6 +123,11 @@ def read_dates(texts: Sequence[str], form: str) -> tuple[Ints, bool]:
     if wrong:
         raise Unreadable(*min(wrong))
     return values, "%z" in form
+
+
+def _tidy(text: str) -> str:
+    """Return a cell with one space wherever it has some."""
+    return text.strip() if "  " not in text else " ".join(text.split())
 
 
 def _values(found: re.Match[str], table: npt.NDArray[np.uint8], shape: str) -> Ints:

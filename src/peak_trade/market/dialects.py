@@ -133,6 +133,12 @@ DIALECTS = (
     ),
     Dialect(
         name="kraken",
+        title="Kraken's OHLC",
+        cells=("epoch", *["number"] * 6, "whole"),
+        columns=dict(zip(("timestamp", *_OHLCV), (1, 2, 3, 4, 5, 7), strict=True)),  # the sixth is the mean price
+    ),
+    Dialect(
+        name="kraken",
         title="Kraken's OHLCVT",
         cells=("epoch", *["number"] * 5, "whole"),
         columns=_at("timestamp", *_OHLCV),
@@ -324,7 +330,7 @@ def check_reading(reading: Reading) -> None:
             )
     if "timestamp" in reading.columns and {"date", "time"} & reading.columns.keys():
         raise InputError(
-            "columns has a timestamp, and a date or time beside it", hint="leave columns out, or take one of them out"
+            "columns has a timestamp, and a date or time beside it", hint="leave columns out, or take one of them"
         )
     if "time" in reading.columns and "date" not in reading.columns:
         raise InputError("columns has a time and no date", hint="leave columns out, or name the date too")
@@ -343,18 +349,18 @@ def check_reading(reading: Reading) -> None:
     if reading.delimiter is not None and reading.delimiter != "tab" and len(reading.delimiter) != 1:
         raise InputError(
             f"delimiter is {show(reading.delimiter)!r}, and separates by one character",
-            hint="such as ; or tab; left out, it is found out",
+            hint="leave delimiter out, or say such as ; or tab",
         )
     decimal, thousands = reading.decimal, reading.thousands
     if thousands is not None and thousands not in (",", ".", "'", " ", "’", "\u00a0", "\u202f"):
-        hint = "one of , . ' or a space; left out, it is found out"
+        hint = "leave thousands out, or say one of , . ' or a space"
         raise InputError(f"thousands is {show(thousands)!r}, which groups no digits", hint=hint)
     if thousands is not None and thousands == decimal:
-        raise InputError(
-            f"decimal and thousands are both `{decimal}`", hint="leave thousands out, or take another mark"
-        )
+        raise InputError(f"decimal and thousands are both `{decimal}`", hint="leave thousands out")
     if reading.adjust is not None and "close" in reading.columns and reading.columns["close"] == reading.adjust:
-        raise InputError(f"`{show(reading.adjust)}` is both the close and what it is adjusted by", hint="take one out")
+        raise InputError(
+            f"`{show(reading.adjust)}` is both the close and what it is adjusted by", hint="leave adjust out"
+        )
 
 
 def layout(names: Sequence[str] | None, first: Sequence[str], reading: Reading, path: str, levels: str = "") -> Layout:
@@ -610,27 +616,30 @@ def _without_header(first: Sequence[str], reading: Reading, path: str) -> Layout
             raise InputError(f"{path} has no header, and columns lacks {', '.join(missing)}", hint=hint)
         assumptions = [] if "volume" in where else ["no volume column: filled with 0"]
         return Layout(where, PLAIN, assumptions)
-    alike = [
+    fitting = [
         dialect
         for dialect in DIALECTS
         if len(dialect.cells) == len(first)
         and all(_FORMS[form].fullmatch(cell.strip()) for form, cell in zip(dialect.cells, first, strict=True))
+        and reading.format in (None, dialect.name)
     ]
-    fitting = [dialect for dialect in alike if reading.format in (None, dialect.name)]
     if not fitting:
         line = show(", ".join(first))
         if reading.format:
-            hint = "leave format out, or say what stands where by columns"
-            if len({tuple(dialect.columns) for dialect in alike}) == 1:
-                hint = under_data({"format": alike[0].name}, lead="leave the format out, or say")
             raise InputError(
-                f"{path} has no header, and is not as {reading.format} writes it: its first line is `{line}`", hint=hint
+                f"{path} has no header, and is not as {reading.format} writes it: its first line is `{line}`",
+                hint="leave format out, or say what stands where by columns",
             )
         raise InputError(
             f"{path} has no header: its first line is `{line}`",
             hint=under_data({"columns": _positions(first)}, lead="say what stands where"),
         )
     dialect = fitting[0]
+    if dialect.zone and not (reading.format or reading.timezone):  # others write the same in another zone
+        raise InputError(
+            f"{path} has no header, and times as {dialect.title} have them, in a zone that they do not say",
+            hint=under_data({"format": dialect.name}, {"timezone": "UTC"}, lead="say which it is"),
+        )
     where = {ours: int(at) - 1 for ours, at in dialect.columns.items()}
     orders = {tuple(other.columns) for other in fitting}
     return Layout(where, dialect, [f"read as {dialect.title}"], tuple(fitting) if len(orders) > 1 else ())

@@ -31,6 +31,7 @@ from peak_trade.text import escaped
 __all__ = ["SPELLINGS", "File", "SourceFile", "read_file"]
 
 TIMESTAMPS_AT_ONCE = 16 * ROWS_AT_ONCE
+_SECOND_DAY = np.datetime64("1970-01-03", "ns")  # what is before it counts rows, or days as spreadsheets do
 _FLOATS = ("open", "high", "low", "close", "volume", "adjust")
 
 
@@ -310,7 +311,13 @@ def finish_stamps(
 ) -> tuple[npt.NDArray[np.datetime64], list[str]]:
     """Return a column of times in UTC and what was assumed; errors: `InputError`."""
     try:
-        return stamps.finish(reading.timezone or found.dialect.zone)
+        timestamp, assumed = stamps.finish(reading.timezone or found.dialect.zone)
+        if "unit taken as s" in "".join(assumed) and timestamp.max() < _SECOND_DAY:
+            raise InputError(
+                f"{path} has times that are small numbers, which are no seconds since 1970 that bars have",
+                hint=under_data({"date_format": "s"}, lead="write dates, as 2024-01-31, or say that they are"),
+            )
+        return timestamp, assumed
     except Unreadable as error:
         hint = (
             under_data({"timezone": "UTC"})

@@ -255,12 +255,12 @@ def _what_mends(bars: Bars, found: Violations) -> str:
             choices.append(size)
         elif not check_ohlcv(ordered):
             choices.append({**size, "sort": True})
-        elif 2 * len(kept) >= len(bars) and not check_ohlcv(kept):
-            choices.append({**size, "on_violation": "drop-rows"})
-            if not size and not FATAL & found.by_rule.keys():
-                choices.append({"on_violation": "warn"})
-        elif 2 * len(kept_ordered) >= len(bars) and not check_ohlcv(kept_ordered):
-            choices.append({**size, "sort": True, "on_violation": "drop-rows"})
+        else:
+            first, keys = max(((kept, {}), (kept_ordered, {"sort": True})), key=lambda choice: len(choice[0]))
+            if 2 * len(first) >= len(bars) and not check_ohlcv(first):
+                choices.append({**size, **keys, "on_violation": "drop-rows"})
+    if not (FATAL | {"timeframe_spacing"}) & found.by_rule.keys():
+        choices.append({"on_violation": "warn"})
     return under_data(*choices, lead="mend the rows, or set") if choices else "mend the rows, which go by their lines"
 
 

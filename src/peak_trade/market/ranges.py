@@ -26,7 +26,11 @@ def check_bounds(start: str | None, end: str | None, zone: str | None) -> None:
     bounds = [_bound(name, text, last, zone) for name, text in (("start", start), ("end", end)) if text]
     alike = [bool(_RELATIVE.fullmatch(text)) for text in (start, end) if text]
     if len(bounds) == 2 and alike[0] == alike[1] and bounds[0] >= bounds[1]:
-        swapped = under_data({"start": end, "end": start}) if bounds[0] > bounds[1] else "the end is not included"
+        swapped = (
+            under_data({"start": end, "end": start})
+            if bounds[0] > bounds[1]
+            else "leave end out, which is not included, or move it"
+        )
         raise InputError(f"start {start} is not before end {end}", hint=swapped)
 
 
@@ -70,7 +74,9 @@ def _bound(name: str, text: str, last: np.datetime64, zone: str | None) -> np.da
         better = {4: f"{text}-01-01", 7: f"{text}-01"}.get(len(text), "")
         raise InputError(
             f"{name} is {text[:60]!r}, and is a date, a time, or such as -5y for the five years before the last bar",
-            hint=under_data({name: better}) if _DATE.fullmatch(better) else f"such as 2020-01-31; without {name}, all",
+            hint=under_data({name: better})
+            if _DATE.fullmatch(better)
+            else f"leave {name} out, or say such as 2020-01-31",
         )
     column = TimestampColumn()
     try:
@@ -78,10 +84,10 @@ def _bound(name: str, text: str, last: np.datetime64, zone: str | None) -> np.da
         values, _ = column.finish(zone or "")
     except Unreadable as error:
         raise InputError(
-            f"{name} is {text[:60]!r}: it {error.reason}", hint=f"such as 2020-01-31T09:30:00Z; without {name}, all"
+            f"{name} is {text[:60]!r}: it {error.reason}", hint=f"leave {name} out, or say such as 2020-01-31"
         ) from None
     if values.view(np.int64)[0] == MISSING:
-        raise InputError(f"{name} is {text[:60]!r}, which is no time", hint=f"such as 2020-01-31; without {name}, all")
+        raise InputError(f"{name} is {text[:60]!r}, which is no time", hint=f"leave {name} out")
     bound: np.datetime64 = values[0]
     return bound
 
