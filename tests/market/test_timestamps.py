@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peak_trade.market.timestamps import TimestampColumn, Unreadable, iso
+from peak_trade.market.instants import Unreadable, iso
+from peak_trade.market.timestamps import TimestampColumn
 
 DAY = 86_400 * 10**9
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.evidence import tables
-from peak_trade.market.timestamps import iso
+from peak_trade.market.instants import iso
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
 if TYPE_CHECKING:

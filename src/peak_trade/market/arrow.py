@@ -14,9 +14,10 @@ from peak_trade.errors import InputError
 from peak_trade.market.bars import Floats
 from peak_trade.market.cells import merge_levels
 from peak_trade.market.dialects import Layout, layout
-from peak_trade.market.files import cell_error, finish_stamps, stamp_column, stamp_error
+from peak_trade.market.instants import MISSING, OUT_OF_RANGE, Unreadable
 from peak_trade.market.numbers import Styled, plain_floats
-from peak_trade.market.timestamps import MISSING, OUT_OF_RANGE, TimestampColumn, Unreadable
+from peak_trade.market.stamps import cell_error, finish_stamps, stamp_column, stamp_error
+from peak_trade.market.timestamps import TimestampColumn
 from peak_trade.text import escaped, one_line
 
 __all__ = ["read"]

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from peak_trade.market.timestamps import TimestampColumn, Unreadable
+from peak_trade.market.instants import Unreadable
+from peak_trade.market.timestamps import TimestampColumn
 
 __all__ = ["AT_LEAST", "read"]
 

@@ -18,7 +18,7 @@ from peak_trade.config import Reading
 from peak_trade.errors import InputError
 from peak_trade.market.dialects import SPELLINGS, is_number, show
 from peak_trade.market.hints import under_data
-from peak_trade.market.timestamps import NULLS
+from peak_trade.market.instants import NULLS
 
 __all__ = ["Head", "Piece", "Table", "csv_table", "json_table", "merge_levels"]
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.market.bars import Bars
+from peak_trade.market.instants import iso
 from peak_trade.market.timeframe import spacing, spacing_fits
-from peak_trade.market.timestamps import iso
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
 __all__ = [

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.errors import InputError
-from peak_trade.market.timestamps import DAY_NS, MISSING, NULLS, TO_SHAPE, YEARS, Unreadable, days_of, digit_table
+from peak_trade.market.instants import DAY_NS, MISSING, NULLS, TO_SHAPE, YEARS, Unreadable, days_of, digit_table
 
 __all__ = ["CLOCKS", "DATES", "UNITS_BY_NAME", "candidates", "check_format", "fits", "read_dates", "with_clock"]
 

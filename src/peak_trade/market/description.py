@@ -21,9 +21,9 @@ from peak_trade.market.contract import Violations, check_ohlcv
 from peak_trade.market.findings import Finding
 from peak_trade.market.fitting import fitting_calendar
 from peak_trade.market.frames import timeframe_of
+from peak_trade.market.instants import iso
 from peak_trade.market.ohlcv import Loaded, Rows, load_bars, read_rows
 from peak_trade.market.timeframe import parse_timeframe
-from peak_trade.market.timestamps import iso
 
 __all__ = ["SYMBOL", "Description", "describe"]
 

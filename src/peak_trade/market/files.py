@@ -24,14 +24,15 @@ from peak_trade.market.bars import Floats
 from peak_trade.market.cells import ROWS_AT_ONCE, Table, csv_table, json_table
 from peak_trade.market.dialects import PLAIN, SPELLINGS, Dialect, Layout, layout, show
 from peak_trade.market.hints import under_data
+from peak_trade.market.instants import MISSING, NULLS, Unreadable
 from peak_trade.market.numbers import Style, Styled, plain_floats
-from peak_trade.market.timestamps import MISSING, NULLS, Ambiguous, TimestampColumn, Unreadable
+from peak_trade.market.stamps import cell_error, finish_stamps, stamp_column, stamp_error
+from peak_trade.market.timestamps import TimestampColumn
 from peak_trade.text import escaped
 
 __all__ = ["SPELLINGS", "File", "SourceFile", "read_file"]
 
 TIMESTAMPS_AT_ONCE = 16 * ROWS_AT_ONCE
-_SECOND_DAY = np.datetime64("1970-01-03", "ns")  # what is before it counts rows, or days as spreadsheets do
 _FLOATS = ("open", "high", "low", "close", "volume", "adjust")
 
 
@@ -283,19 +284,6 @@ def _stamps(found: Layout, reading: Reading, first: Sequence[str]) -> TimestampC
     return stamp_column(found.dialect, reading, cell)
 
 
-def stamp_column(dialect: Dialect, reading: Reading, cell: str) -> TimestampColumn:
-    """Return an empty column for times of which the first is written as in `cell`."""
-    if not reading.date_format and not dialect.dates:
-        return TimestampColumn()
-    from peak_trade.market import dates
-
-    if reading.date_format:
-        if reading.date_format in dates.UNITS_BY_NAME or dates.fits(cell, reading.date_format):
-            return TimestampColumn([reading.date_format])
-        return TimestampColumn([dates.with_clock(cell, reading.date_format)])
-    return TimestampColumn([form for form in dialect.dates if dates.fits(cell, form)], preferred=True)
-
-
 def _add_stamps(stamps: TimestampColumn, texts: Sequence[str], rows: list[npt.NDArray[np.int64]], path: str) -> None:
     before = stamps.count
     try:
@@ -304,52 +292,6 @@ def _add_stamps(stamps: TimestampColumn, texts: Sequence[str], rows: list[npt.ND
         row = np.concatenate(rows)[error.index]
         text = texts[error.index - before]
         raise stamp_error(path, f"row {row}", text, error.reason, first=error.index == 0) from None
-
-
-def finish_stamps(
-    stamps: TimestampColumn, found: Layout, reading: Reading, locate: Callable[[int], str], path: str
-) -> tuple[npt.NDArray[np.datetime64], list[str]]:
-    """Return a column of times in UTC and what was assumed; errors: `InputError`."""
-    try:
-        timestamp, assumed = stamps.finish(reading.timezone or found.dialect.zone)
-        if "unit taken as s" in "".join(assumed) and timestamp.max() < _SECOND_DAY:
-            raise InputError(
-                f"{path} has times that are small numbers, which are no seconds since 1970 that bars have",
-                hint=under_data({"date_format": "s"}, lead="write dates, as 2024-01-31, or say that they are"),
-            )
-        return timestamp, assumed
-    except Unreadable as error:
-        hint = (
-            under_data({"timezone": "UTC"})
-            if "no clock showed" in error.reason
-            else _mend(error.reason, error.index == 0)
-        )
-        raise InputError(f"{path} {locate(error.index)}, column timestamp: {error.reason}", hint=hint) from None
-    except Ambiguous as error:
-        raise InputError(
-            f"{path} has dates such as `{show(error.text)}`, which can be read in two ways",
-            hint=under_data(*({"date_format": form} for form in error.formats), lead="say which part is the month"),
-        ) from None
-
-
-def stamp_error(path: str, row: str, text: str, reason: str, *, first: bool = False) -> InputError:
-    """Return the error for a time that can't be read, be it the first of its file or one among others."""
-    return cell_error(path, row, "timestamp", text, reason, _mend(reason, first))
-
-
-def _mend(reason: str, first: bool) -> str:
-    if first and ("of the form" in reason or "no epoch number" in reason):
-        return "leave date_format out, or say the form that the file has"
-    if first and "not a timestamp" in reason:
-        return "say how times are written by date_format, such as %d.%m.%Y %H:%M, or take out the row"
-    if "not a timestamp" in reason:
-        return "mend or take out the row: times are ISO 8601, such as 2024-01-31T13:00:00Z, or epoch numbers"
-    return "mend or take out the row"
-
-
-def cell_error(path: str, row: str, column: str, text: str, reason: str, hint: str = "") -> InputError:
-    """Return the error for a cell that can't be read."""
-    return InputError(f"{path} {row}, column {column}: `{show(text)}` {reason}", hint=hint)
 
 
 def _refuse_symbols(cells: Sequence[str], first: str, path: str) -> None:

@@ -18,8 +18,8 @@ from msgspec import Struct
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.contract import OHLCV_RULES, Violations
 from peak_trade.market.gaps import Gaps
+from peak_trade.market.instants import iso
 from peak_trade.market.timeframe import parse_timeframe, timeframe_seconds
-from peak_trade.market.timestamps import iso
 
 __all__ = ["KINDS", "ROWS", "Finding", "check", "dropped", "ends", "finished", "kept", "now"]
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from peak_trade.market.bars import COLUMNS, Bars
-from peak_trade.market.timestamps import iso
+from peak_trade.market.instants import iso
 
 __all__ = ["compare", "fingerprint"]
 

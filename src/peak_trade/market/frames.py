@@ -16,8 +16,8 @@ from peak_trade.errors import InputError, did_you_mean
 from peak_trade.market.bars import COLUMNS, Bars, Floats
 from peak_trade.market.contract import PRICES, check_ohlcv
 from peak_trade.market.files import SPELLINGS
+from peak_trade.market.instants import iso
 from peak_trade.market.timeframe import DAY, spacing
-from peak_trade.market.timestamps import iso
 
 __all__ = ["bars_of", "is_frame", "timeframe_of"]
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from peak_trade.market import exchanges
 from peak_trade.market.calendar import AROUND, NYSE_CALENDARS, Calendar, find_calendar
 from peak_trade.market.holidays import RULES_SINCE
+from peak_trade.market.instants import iso
 from peak_trade.market.sessions import (
     Sessions,
     expected_bars,
@@ -22,7 +23,6 @@ from peak_trade.market.sessions import (
     trading_days,
 )
 from peak_trade.market.timeframe import DAY, UNIT_SECONDS, Times, parse_timeframe
-from peak_trade.market.timestamps import iso
 from peak_trade.market.usual import is_around, usual_days, usual_gaps
 
 __all__ = ["Gaps", "count_gaps", "find_gaps"]

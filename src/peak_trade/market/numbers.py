@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from peak_trade.market.bars import Floats
-from peak_trade.market.timestamps import NULLS
+from peak_trade.market.instants import NULLS
 
 __all__ = ["Ambiguous", "Style", "Styled", "plain_floats", "style_of", "styled_floats"]
 

@@ -21,9 +21,9 @@ from peak_trade.market.files import File, SourceFile, read_file
 from peak_trade.market.findings import Finding, Indices, Place
 from peak_trade.market.gaps import Gaps, find_gaps
 from peak_trade.market.hints import under_data
+from peak_trade.market.instants import MISSING
 from peak_trade.market.rate import rate_assumption, rate_finding
 from peak_trade.market.timeframe import parse_timeframe, spacing, spacing_fits
-from peak_trade.market.timestamps import MISSING
 
 __all__ = ["MODES", "Loaded", "Rows", "load_bars", "read_rows"]
 

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from peak_trade.errors import InputError
 from peak_trade.market.hints import under_data
-from peak_trade.market.timestamps import MISSING, TimestampColumn, Unreadable, iso
+from peak_trade.market.instants import MISSING, Unreadable, iso
+from peak_trade.market.timestamps import TimestampColumn
 
 __all__ = ["check_bounds", "within"]
 

@@ -11,43 +11,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NULLS", "Ambiguous", "TimestampColumn", "Unreadable", "iso"]
+from peak_trade.market.instants import (
+    DAY_NS,
+    MISSING,
+    NULLS,
+    OUT_OF_RANGE,
+    TO_SHAPE,
+    YEARS,
+    Unreadable,
+    days_of,
+    digit_table,
+    table_digits,
+)
+
+__all__ = ["Ambiguous", "TimestampColumn"]
 
 Ints = npt.NDArray[np.int64]
 
-NULLS = frozenset({"", "null", "none", "nan", "nat", "na", "n/a"})  # how writers spell a missing cell, in lower case
-MISSING = np.iinfo(np.int64).min  # NumPy's NaT
-YEARS = (1678, 2261)  # whole years that nanoseconds in 64 bits can hold
 UNITS = ("s", "ms", "us", "ns")
 UNIT_LIMITS = np.array([1e11, 1e14, 1e17])  # up to 1e11 s is the year 5138; in ms the same number is early 1973
-DAY_NS = 86_400 * 10**9
-OUT_OF_RANGE = f"is outside the years {YEARS[0]} to {YEARS[1]}"
 
-TO_SHAPE = str.maketrans("123456789", "000000000")
 COMPACT = {8: ("eight", "YYYYMMDD"), 12: ("twelve", "YYYYMMDDHHMM"), 14: ("fourteen", "YYYYMMDDHHMMSS")}
 _CLOCKS = frozenset({"", "T00:00", "T00:00:00"})
 _ZONES = frozenset({"Z", "UTC", "+00:00", "-00:00", "+0000", "-0000", "+00", "-00"})
-
-
-class Unreadable(ValueError):
-    """A cell that cannot be read: `index` counts rows from 0, `reason` completes a sentence that starts with it."""
-
-    def __init__(self, index: int, reason: str) -> None:
-        super().__init__(reason)
-        self.index = index
-        self.reason = reason
-
-
-def iso(timestamp: np.datetime64) -> str:
-    """Return a time as ISO 8601 with `Z`, to the second, or to the nanosecond where it has a fraction.
-
-    >>> iso(np.datetime64("2024-01-01T00:00", "ns"))
-    '2024-01-01T00:00:00Z'
-    """
-    if np.isnat(timestamp):
-        return "NaT"
-    whole = timestamp.astype("datetime64[s]")
-    return f"{whole if whole == timestamp else timestamp}Z"
 
 
 class Ambiguous(ValueError):
@@ -99,7 +85,7 @@ class TimestampColumn:
         layout = _iso_layout(shape)
         if not shape.isascii() or not (layout or (not shape.strip("0") and len(shape) <= 18)):
             return False
-        digits = _digits(cells, shape)
+        digits = table_digits(cells, shape)
         if digits is None:
             return False
         if layout:
@@ -295,25 +281,6 @@ def _iso_layout(shape: str) -> tuple[str, str] | None:
     return (clock, zone) if not zone or (zone in _ZONES and clock) else None
 
 
-def digit_table(texts: Sequence[str], shape: str) -> npt.NDArray[np.uint8] | None:
-    """Return the digits of texts of one shape, shape (digits, N); None where a text is not of it."""
-    try:
-        cells = np.frombuffer("".join(texts).encode("ascii"), np.uint8).reshape(len(texts), len(shape))
-    except (UnicodeEncodeError, ValueError):
-        return None
-    return _digits(cells, shape)
-
-
-def _digits(table: npt.NDArray[np.uint8], shape: str) -> npt.NDArray[np.uint8] | None:
-    """Return the digits, shape (digits, N), of cells (N, length) of one shape; None where a cell is not of it."""
-    template = np.frombuffer(shape.encode("ascii"), np.uint8)
-    is_digit = template == ord("0")
-    digits: npt.NDArray[np.uint8] = table.T[is_digit] - np.uint8(ord("0"))  # what stands before 0 wraps round above 9
-    if (table.T[~is_digit] != template[~is_digit][:, None]).any() or (digits > 9).any():
-        return None
-    return digits
-
-
 def _iso_values(texts: Sequence[str], shape: str, offset: int) -> Ints | None:
     """Read cells of one ISO layout; None where a cell has another layout; errors: `Unreadable`, counted from offset."""
     digits = digit_table(texts, shape)
@@ -361,15 +328,6 @@ def _instants(digits: npt.NDArray[np.uint8], layout: tuple[str, str], offset: in
             check((hour < 24) & (minute < 60), "has no such zone")
             values -= (hour * 60 + minute) * (60 * 10**9) * (-1 if zone[0] == "-" else 1)
     return values
-
-
-def days_of(year: Ints, month: Ints, day: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Return days since 1970 of civil dates, and which of them exist and are in range."""
-    in_year = (month >= 1) & (month <= 12) & (year >= YEARS[0]) & (year <= YEARS[1])
-    months = np.where(in_year, (year - 1970) * 12 + month - 1, 0)
-    first = months.view("datetime64[M]").astype("datetime64[D]").view(np.int64)
-    after = (months + 1).view("datetime64[M]").astype("datetime64[D]").view(np.int64)
-    return first + day - 1, in_year & (day >= 1) & (day <= after - first)
 
 
 def _compact(values: Ints, width: int) -> tuple[Ints, npt.NDArray[np.bool_]]:

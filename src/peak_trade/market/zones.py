@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from peak_trade.errors import InputError, did_you_mean
 from peak_trade.market.hints import under_data
-from peak_trade.market.timestamps import DAY_NS, MISSING, Unreadable
+from peak_trade.market.instants import DAY_NS, MISSING, Unreadable
 
 __all__ = ["find_zone", "to_utc"]
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from peak_trade.market.timestamps import iso
+from peak_trade.market.instants import iso
 
 __all__ = ["SHARE", "Verdict", "Watched", "judge", "seam"]
 

@@ -33,9 +33,9 @@ from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.calendar import find_calendar
 from peak_trade.market.contract import check_ohlcv
 from peak_trade.market.findings import Finding, ends
+from peak_trade.market.instants import iso
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.market.timeframe import parse_timeframe, timeframe_seconds
-from peak_trade.market.timestamps import iso
 from peak_trade.text import escaped
 
 __all__ = ["MAX_REVISED", "AnotherInstrument", "Ingested", "finished", "ingest_bars", "ingest_files", "merge", "share"]
