@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import warnings
+
 import numpy as np
 import pytest
 
-from peak_trade.market.gaps import count_gaps
+from peak_trade.market.gaps import count_gaps, find_gaps
 from peak_trade.market.timeframe import Times
 
 
@@ -38,3 +41,38 @@ def test_nights_between_sessions_are_none() -> None:
     sessions = np.concatenate([hours(f"2024-01-{day:02}T14", 7) for day in (8, 9, 10, 11, 12)])
     assert count_gaps(sessions, "1h").missing == 0
     assert count_gaps(np.delete(sessions, 10), "1h").missing == 1
+
+
+@pytest.fixture(scope="module")
+def schedule() -> list[tuple[dt.date, dt.datetime, dt.datetime]]:
+    """Day, open and close of New York's sessions 2010 to 2019, by an independent package."""
+    import exchange_calendars
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas of its own future, as the package calls it
+        found = exchange_calendars.get_calendar("XNYS", start="2010-01-01", end="2019-12-31").schedule
+        rows = list(zip(found.index.date, found["open"].tolist(), found["close"].tolist(), strict=True))
+    return [(day, *(time.to_pydatetime().replace(tzinfo=None) for time in times)) for day, *times in rows]
+
+
+Schedule = list[tuple[dt.date, dt.datetime, dt.datetime]]
+
+
+def test_days_that_keep_the_holidays_of_new_york_miss_none_of_them(schedule: Schedule) -> None:
+    days = np.array([day for day, *_ in schedule], "M8[ns]")
+    assert count_gaps(days, "1d").missing == 0
+    gaps, (told,) = find_gaps(np.delete(days, [100, 101, 700]), "1d")
+    assert (gaps.missing, told.partition(": ")[2]) == (
+        3, "gaps are counted by the days of XNYS, as there are no bars on its holidays"
+    )  # fmt: skip
+    worked = np.sort(np.append(days, np.datetime64("2012-07-04", "ns")))  # a bar on a holiday: some other exchange
+    weekdays = np.busday_count("2010-01-04", "2020-01-01")
+    assert count_gaps(worked, "1d").missing == weekdays - len(worked) == 90
+
+
+def test_hours_that_keep_the_holidays_of_new_york_miss_none_of_them(schedule: Schedule) -> None:
+    step = np.timedelta64(5, "m")
+    last = [session for session in schedule if session[0].year >= 2018]
+    bars = np.concatenate([np.arange(opens, closes, step, dtype="M8[m]") for _, opens, closes in last]).astype("M8[ns]")
+    assert count_gaps(bars, "5m").missing == 0
+    assert count_gaps(np.delete(bars, [500, 501, 20_000]), "5m").missing == 3

@@ -7,7 +7,7 @@ import numpy as np
 from peak_trade.market import exchanges
 from peak_trade.market.calendar import AROUND, CALENDARS, NYSE_CALENDARS, Calendar
 from peak_trade.market.gaps import count_gaps
-from peak_trade.market.holidays import nyse_holidays
+from peak_trade.market.holidays import TELLING, kept_holidays
 from peak_trade.market.rate import TOLERANCE, observed_rate, periods_per_year
 from peak_trade.market.sessions import expected_bars, grid_of, has_bar, sessions_between, trading_days
 from peak_trade.market.timeframe import DAY, UNIT_SECONDS, Times, parse_timeframe
@@ -16,7 +16,6 @@ from peak_trade.market.usual import is_around
 __all__ = ["fitting_calendar"]
 
 _ODD = 0.02  # bars missing or too many, as a share of all, up to which a calendar fits
-_TELLING = 5  # days on which another calendar would differ
 _WEEK = np.timedelta64(7, "D")
 _LONGEST = np.timedelta64(3 * 366, "D")
 _WEEKS = 52.18  # a year
@@ -40,7 +39,7 @@ def fitting_calendar(timestamp: Times, timeframe: str) -> str | None:
     timestamp = timestamp[timestamp >= timestamp[-1] - _LONGEST]
     fitting = [name for name in CALENDARS if name != "XNAS" and _rate_fits(timestamp, timeframe, name)]
     odds = {name: _odd(timestamp, timeframe, CALENDARS[name]) for name in fitting if name in _BY_RULE}
-    if "XNYS" in odds and odds["XNYS"] <= _ODD * len(timestamp) and _holidays_kept(timestamp) >= _TELLING:
+    if "XNYS" in odds and odds["XNYS"] <= _ODD * len(timestamp) and kept_holidays(timestamp.astype("M8[D]")) >= TELLING:
         return "XNYS"
     if unit != "d" or timestamp[-1] - timestamp[0] >= _HALF_YEAR:  # fewer days show too few holidays to tell by
         others = [name for name in fitting if name not in _BY_RULE]
@@ -51,16 +50,7 @@ def fitting_calendar(timestamp: Times, timeframe: str) -> str | None:
     best = sorted(odds, key=lambda name: odds[name])[:2]
     if not best or odds[best[0]] > _ODD * len(timestamp):
         return None
-    return best[0] if len(best) == 1 or odds[best[1]] - odds[best[0]] >= _TELLING else None
-
-
-def _holidays_kept(timestamp: Times) -> int:
-    """Return on how many holidays of New York there is no bar: no other exchange has them all."""
-    days = timestamp.astype("M8[D]")
-    years = (int(str(days[0])[:4]), int(str(days[-1])[:4]))
-    closed = np.array(nyse_holidays(*years), "M8[D]")
-    closed = closed[(days[0] < closed) & (closed < days[-1])]
-    return len(closed) if not np.isin(closed, days).any() else 0
+    return best[0] if len(best) == 1 or odds[best[1]] - odds[best[0]] >= TELLING else None
 
 
 def _rate_fits(timestamp: Times, timeframe: str, calendar: str) -> bool:

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from peak_trade.errors import InputError
 from peak_trade.market import exchanges
-from peak_trade.market.calendar import AROUND, NYSE_CALENDARS, Calendar, find_calendar
-from peak_trade.market.holidays import RULES_SINCE
+from peak_trade.market.calendar import AROUND, CALENDARS, NYSE_CALENDARS, Calendar, find_calendar
+from peak_trade.market.clocks import local_days, local_seconds
+from peak_trade.market.holidays import RULES_SINCE, TELLING, kept_holidays, nyse_half_days, nyse_holidays
 from peak_trade.market.instants import iso
 from peak_trade.market.sessions import (
     Sessions,
@@ -28,6 +30,7 @@ from peak_trade.market.usual import is_around, usual_days, usual_gaps
 __all__ = ["Gaps", "count_gaps", "find_gaps"]
 
 GAPS_SHOWN = 5
+_EARLY_CLOSE = 13 * 3600  # of New York's half days
 _WEEK = np.timedelta64(7, "D")
 
 
@@ -121,10 +124,38 @@ def _usual(timestamp: Times, step: int) -> tuple[Gaps, list[str]]:
         return gaps, [f"{how}around the clock, as there are bars at weekends"]
     if step >= DAY:
         days, expected = usual_days(timestamp)
+        if kept_holidays(days) >= TELLING:
+            return _of_calendar(timestamp, step, CALENDARS["XNYS"], asked=False), [
+                f"{how}by the days of XNYS, as there are no bars on its holidays"
+            ]
         gaps = _gaps_of_days(timestamp, days, expected, step)
         return gaps, [f"{how}by the days of the week that usually have bars: an exchange's holidays count as gaps"]
-    gaps = gaps_at(timestamp, usual_gaps(timestamp, step))
+    missing = usual_gaps(timestamp, step)
+    closed = _new_york_closed(timestamp, missing)
+    if closed is not None:
+        return gaps_at(timestamp, missing[~closed]), [
+            f"{how}by the hours of the week that usually have bars, but for the holidays of XNYS, which they keep"
+        ]
+    gaps = gaps_at(timestamp, missing)
     return gaps, [f"{how}by the hours of the week that usually have bars: an exchange's holidays count as gaps"]
+
+
+def _new_york_closed(timestamp: Times, missing: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_] | None:
+    """Return which instants, in seconds, lie on a holiday of New York or after its early close; None if bars do too."""
+    if not len(missing):
+        return None
+    try:
+        days = local_days("America/New_York", timestamp)
+        if kept_holidays(days) < TELLING:
+            return None
+        local = local_seconds("America/New_York", missing)
+    except InputError:  # a machine without time zones
+        return None
+    years = [int(str(day)[:4]) for day in (days[0], days[-1])]
+    on = (local // DAY).view("M8[D]")
+    early = np.isin(on, np.array(nyse_half_days(*years), "M8[D]")) & (local % DAY >= _EARLY_CLOSE)
+    closed: npt.NDArray[np.bool_] = np.isin(on, np.array(nyse_holidays(*years), "M8[D]")) | early
+    return closed
 
 
 def gaps_at(timestamp: Times, missing: npt.NDArray[np.int64]) -> Gaps:

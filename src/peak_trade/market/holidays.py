@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 
-__all__ = ["RULES_SINCE", "nyse_half_days", "nyse_holidays"]
+import numpy as np
+
+from peak_trade.market.timeframe import Times
+
+__all__ = ["RULES_SINCE", "TELLING", "kept_holidays", "nyse_half_days", "nyse_holidays"]
 
 RULES_SINCE = 1999
+TELLING = 5  # days on which another calendar would differ
 
 # Closures that follow no rule: mourning, attack and storm.
 _SPECIAL_CLOSURES = (
@@ -48,6 +53,16 @@ def nyse_holidays(first_year: int, last_year: int) -> list[dt.date]:
         if year >= 2022:
             days.append(_observed(dt.date(year, 6, 19)))
     return sorted(days)
+
+
+def kept_holidays(days: Times) -> int:
+    """Return on how many of New York's holidays between the first and the last of days (M8[D]) there is none of them.
+
+    It is 0 where there is one on any: no other exchange has them all.
+    """
+    closed = np.array(nyse_holidays(*(int(str(day)[:4]) for day in (days[0], days[-1]))), "M8[D]")
+    closed = closed[(days[0] < closed) & (closed < days[-1])]
+    return len(closed) if not np.isin(closed, days).any() else 0
 
 
 def nyse_half_days(first_year: int, last_year: int) -> list[dt.date]:
