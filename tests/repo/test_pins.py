@@ -93,7 +93,6 @@ UNNAMED = {
     "pytest-xdist": "pytest's `-n`",
     "pytz": "DuckDB hands timestamps with a zone to Python by way of it",
     "types-pyyaml": "mypy reads it",
-    "tzdata": "zoneinfo reads it where the machine has no zones",
 }
 
 

@@ -1,16 +1,16 @@
-"""What `opentelemetry-instrument` loads of us by entry point: distro, configurator, instrumentor, and a last step.
+"""What `opentelemetry-instrument` loads of us by entry point: a distro, an instrumentor, and a last step.
 
-Where `OTEL_PYTHON_CONFIGURATOR=peak_trade` asks for them, as `launch` does, the configurator starts our session, and
-the last step puts back what led here, so that the program and its children see what they would see without. Where
-nothing asks, the command's own distro and configurator are called instead, and the instrumentor has our edges recorded
-by what they made, with a service name and the run_id on each resource.
+Where `OTEL_PYTHON_DISTRO=peak_trade` asks for them, as `launch` does, the distro starts our session, no configurator is
+called, and the last step puts back what led here, so that the program and its children see what they would see without.
+Where nothing asks, the command's own distro is called instead, and the instrumentor has our edges recorded by what its
+configurator made, with a service name and the run_id on each resource. We have no configurator: of two, the command
+takes the one that its search finds first, and warns of the other.
 """
 
 from __future__ import annotations
 
 import atexit
 import gc
-import logging
 import os
 import signal
 import site
@@ -26,46 +26,35 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from peak_trade.obs import launch, said
 
-__all__ = ["FOLDER", "Configurator", "Distro", "Instrumentor", "put_back"]
+__all__ = ["FOLDER", "Distro", "Instrumentor", "put_back"]
 
 FOLDER = os.path.dirname(os.path.abspath(auto_instrumentation.__file__ or ""))  # what the command puts on PYTHONPATH
 
 
 def _asked() -> bool:
-    return os.environ.get("OTEL_PYTHON_CONFIGURATOR") == "peak_trade"
+    return os.environ.get("OTEL_PYTHON_DISTRO") == "peak_trade"
 
 
 class Distro(BaseDistro):
-    """Does what the command's own distro does, or nothing."""
+    """Starts our session, or does what the command's own distro does."""
 
     def _configure(self, **kwargs: Any) -> None:
         if _asked():
             gc.disable()  # imports make much that stays: to look for garbage in it costs a tenth of the start
-            said.silence()
-        else:  # that there are two configurators, one of which does what the other does, is no warning to anybody
-            logger = logging.getLogger(f"{auto_instrumentation.__name__}._load")
-            logger.addFilter(lambda record: "peak_trade" not in record.getMessage())
-            _theirs("OpenTelemetryDistro", DefaultDistro)().configure(**kwargs)
-
-
-class Configurator:
-    """Starts our session, or does what the command's own configurator does."""
-
-    def configure(self, **kwargs: Any) -> None:
-        """Have this process recorded, if that can be; called once, before the program."""
-        if _asked():
+            said.silence()  # also that the command's own configurator is left out
             from peak_trade.obs import entry
 
             entry.start()
-        elif theirs := _theirs("OpenTelemetryConfigurator", None):
-            theirs().configure(**kwargs)
+        else:
+            _theirs()().configure(**kwargs)
 
 
-def _theirs(name: str, default: Any) -> Any:
+def _theirs() -> Any:
     try:
-        return getattr(__import__("opentelemetry.distro").distro, name)
+        from opentelemetry.distro import OpenTelemetryDistro
     except ImportError:
-        return default
+        return DefaultDistro
+    return OpenTelemetryDistro
 
 
 def put_back() -> None:

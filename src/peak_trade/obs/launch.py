@@ -89,10 +89,9 @@ def _instrument(program: Sequence[str]) -> None:
     from opentelemetry.instrumentation import auto_instrumentation
     from opentelemetry.util._importlib_metadata import entry_points
 
-    found = [one for group in ("distro", "configurator")
-             for one in entry_points(group=f"opentelemetry_{group}", name="peak_trade")]  # fmt: skip
+    found = list(entry_points(group="opentelemetry_distro", name="peak_trade"))
     command = os.path.join(os.path.dirname(sys.executable), "opentelemetry-instrument")
-    if len(found) < 2 or not os.path.isfile(command):
+    if not found or not os.path.isfile(command):
         raise ModuleNotFoundError(auto_instrumentation.__name__, name="opentelemetry")
     for one in found:
         one.load()
