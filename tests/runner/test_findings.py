@@ -72,6 +72,19 @@ def test_a_finding_is_a_line_on_stderr_in_the_log_in_show_and_a_receipt(forge: A
         assert str(holed.parent) not in receipt["reason"]
 
 
+def test_show_tells_whose_file_it_was_read_as(forge: Any, tmp_path: Path) -> None:
+    plain = write(tmp_path, hours(24))
+    lines = [f"{1_704_067_200_000 + 3_600_000 * at},10,11,9,10,5,{1_704_070_799_999 + 3_600_000 * at},50,3,2,25,0"
+             for at in range(24)]  # fmt: skip
+    klines = tmp_path / "klines.csv"
+    klines.write_text("\n".join(lines) + "\n")
+    for overrides, told in (((), "2024-01-01\n"), (("--set", f"data.path={klines}"), ", read as Binance's klines\n")):
+        ran = forge.cli(plain, tmp_path / "results", *overrides)
+        assert ran.code == 0
+        (line,) = [line for line in ran.stderr.splitlines(keepends=True) if line.startswith("bars ")]
+        assert line.endswith(told)
+
+
 def test_the_rows_that_a_finding_is_about_stand_in_debug(forge: Any, holed: Path) -> None:
     results = holed.parent / "results"
     forge.cli(holed, results)

@@ -253,7 +253,8 @@ def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
     if "bars" in made:
         bars = made["bars"]["annotations"]
         span = f"{bars['rows']:,} from {bars['start'][:10]} to {bars['end'][:10]}"
-        lines.append(("bars", f"{data['symbol']} {data['timeframe']}, {span}"))
+        read = next((text for text in bars.get("assumptions", ()) if text.startswith("read as ")), "")
+        lines.append(("bars", ", ".join(filter(None, (f"{data['symbol']} {data['timeframe']}", span, read)))))
     if overrides := config.get("overrides"):
         lines.append(("overrides", ", ".join(f"{key}={value}" for key, value in overrides.items())))
     if run["ruined"]:
