@@ -76,3 +76,13 @@ def test_hours_that_keep_the_holidays_of_new_york_miss_none_of_them(schedule: Sc
     bars = np.concatenate([np.arange(opens, closes, step, dtype="M8[m]") for _, opens, closes in last]).astype("M8[ns]")
     assert count_gaps(bars, "5m").missing == 0
     assert count_gaps(np.delete(bars, [500, 501, 20_000]), "5m").missing == 3
+
+
+def test_a_bar_of_the_next_day_hides_no_hole() -> None:
+    assert count_gaps(np.delete(hours("2024-05-06T00", 25), [2, 12, 13]), "1h").missing == 3
+
+
+def test_the_pause_that_futures_make_each_day_is_none() -> None:
+    days = [hours(f"2024-01-{day:02}T23", 23) for day in (7, 8, 9, 10, 11)]
+    assert count_gaps(np.concatenate(days), "1h").missing == 0
+    assert count_gaps(np.delete(np.concatenate(days), np.s_[30:60]), "1h").missing == 30

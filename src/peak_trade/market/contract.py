@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from peak_trade.market.bars import Bars
 from peak_trade.market.instants import iso
-from peak_trade.market.timeframe import spacing, spacing_fits
+from peak_trade.market.timeframe import spacing, steps_fit
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
 __all__ = [
@@ -163,7 +163,7 @@ def check_ohlcv(bars: Bars) -> Violations:
     add("volume_not_negative", ~((bars.volume >= 0) & (bars.volume < np.inf)), bars.volume)
 
     seconds = spacing(bars.timestamp) if len(bars) > 2 else None
-    if seconds is not None and not spacing_fits(bars.timeframe, seconds):
+    if seconds is not None and not steps_fit(bars.timeframe, bars.timestamp):
         rule = OHLCV_RULES["timeframe_spacing"]
         value = f"declared {bars.timeframe}, found {_duration(seconds)},"
         found.by_rule["timeframe_spacing"] = 1

@@ -6,7 +6,6 @@ rules leave gaps that a holiday could explain.
 
 from __future__ import annotations
 
-import datetime as dt
 import importlib.util
 import warnings
 from collections.abc import Iterator
@@ -40,7 +39,7 @@ class Facts(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """The sessions between two days, and of the short ones open and close in seconds from local midnight.
+    """The sessions between two days, and of those with other hours than most open and close in seconds from midnight.
 
     `first` and `last` are the days between which the package knows them.
     """
@@ -160,13 +159,15 @@ def schedule(name: str, first: np.datetime64, last: np.datetime64) -> Schedule |
             return Schedule(np.array([], "M8[D]"), {}, low, high)
         calendar = _ask(key, start=str(start), end=str(end))
     days = calendar.sessions.to_numpy().astype("M8[D]")
-    short = {}
-    for session in calendar.early_closes.union(calendar.late_opens):
-        day = session.date()
-        ends = [moment.tz_convert(calendar.tz) for moment in (calendar.opens[session], calendar.closes[session])]
-        short[np.datetime64(day)] = (_seconds(ends[0], day), _seconds(ends[1], day))
+    ends = np.column_stack([_seconds(moments, days, calendar.tz) for moments in (calendar.opens, calendar.closes)])
+    _, of, counts = np.unique(ends, axis=0, return_inverse=True, return_counts=True)
+    # what the package calls early or late leaves days out on which both ends are moved
+    short = {days[at]: (int(ends[at, 0]), int(ends[at, 1])) for at in np.flatnonzero(of.ravel() != counts.argmax())}
     return Schedule(days[(first <= days) & (days <= last)], short, *_bounds(calendar))
 
 
-def _seconds(moment: Any, day: dt.date) -> int:
-    return int((moment.date() - day).days * 86_400 + moment.hour * 3_600 + moment.minute * 60)
+def _seconds(moments: Any, days: Days, zone: Any) -> npt.NDArray[np.int64]:
+    """Return what the clock of a zone shows at a moment of each day, in seconds from its midnight."""
+    shown = moments.dt.tz_convert(zone).dt.tz_localize(None).to_numpy().astype("M8[s]")
+    seconds: npt.NDArray[np.int64] = (shown - days.astype("M8[s]")).astype(np.int64)
+    return seconds

@@ -23,7 +23,7 @@ from peak_trade.market.gaps import Gaps, find_gaps
 from peak_trade.market.hints import under_data
 from peak_trade.market.instants import MISSING
 from peak_trade.market.rate import rate_assumption, rate_finding
-from peak_trade.market.timeframe import parse_timeframe, spacing, spacing_fits
+from peak_trade.market.timeframe import parse_timeframe, shortest_step, spacing, spacing_fits
 
 __all__ = ["MODES", "Loaded", "Rows", "load_bars", "read_rows"]
 
@@ -272,7 +272,10 @@ def _sorted(bars: Bars) -> Bars:
 
 def _timeframe_of(bars: Bars) -> str:
     """Return the timeframe that the median step of the bars is, in order of time; nothing where there is none."""
-    seconds = spacing(np.unique(bars.timestamp[~np.isnat(bars.timestamp)]))
+    times = np.unique(bars.timestamp[~np.isnat(bars.timestamp)])
+    seconds = spacing(times)
+    if seconds and (shortest := shortest_step(times))[1] >= 0.2:
+        seconds = shortest[0]
     for name in ("1M", "1w", "1d"):
         if seconds and spacing_fits(name, seconds):
             return name

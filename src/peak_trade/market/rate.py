@@ -6,7 +6,7 @@ import numpy as np
 
 from peak_trade.market.calendar import AROUND, Calendar, find_calendar
 from peak_trade.market.findings import Finding
-from peak_trade.market.sessions import grid_of, pauses, sessions_between
+from peak_trade.market.sessions import expected_bars, grid_of, pauses, sessions_between
 from peak_trade.market.timeframe import (
     DAY,
     UNIT_SECONDS,
@@ -14,6 +14,7 @@ from peak_trade.market.timeframe import (
     parse_timeframe,
     spacing,
     spacing_fits,
+    steps_fit,
     timeframe_seconds,
 )
 
@@ -59,10 +60,10 @@ def periods_per_year(timestamp: Times, timeframe: str, calendar: str | None) -> 
     found = find_calendar(calendar)
     count, unit = parse_timeframe(timeframe)
     seconds = spacing(timestamp)
-    if seconds is None:
-        seconds = float(timeframe_seconds(timeframe))
-    elif not spacing_fits(timeframe, seconds):
+    if seconds is not None and not steps_fit(timeframe, timestamp):
         count, unit = _nearest_timeframe(seconds)
+    elif seconds is None or not spacing_fits(timeframe, seconds):
+        seconds = float(timeframe_seconds(timeframe))
     if unit == "M":
         return 12 / count
     if found.name == AROUND:
@@ -89,7 +90,12 @@ def _bars_per_session(timestamp: Times, step: int, calendar: Calendar) -> float:
     within = (first <= whole.days) & (whole.days <= last)
     if grid.fixed is not None or not within.any():
         within[:] = True
-    total = sum(int(mask[within].sum()) * len(starts) for mask, starts in grid.groups(whole))
+    if grid.fixed is None:
+        total = sum(int(mask[within].sum()) * len(starts) for mask, starts in grid.groups(whole))
+    else:  # a bar of the clock may hold the end of a session and the open of the next: it is one
+        base = whole.base[within]
+        part = whole._replace(days=whole.days[within], kind=whole.kind[within], base=base)
+        total = len(expected_bars(part, grid, int(base[0]) - 2 * DAY, int(base[-1]) + 2 * DAY)[0])
     mean = total / int(within.sum())
     if all(sum(end - start for start, end in hours) >= DAY for hours in whole.hours):
         mean -= len(pauses(seconds, whole, grid))

@@ -118,8 +118,6 @@ def trading_days(timestamp: Times, calendar: Calendar, sessions: Times) -> Times
     open of a session that crosses midnight. The way that finds the most of `sessions` is theirs.
     """
     plain = timestamp.astype("M8[D]")
-    if np.is_busday(plain, weekmask=calendar.week).all():
-        return plain  # a week that began on the evening before would have a Sunday
     best, most = plain, _hits(plain, sessions)
     for other in (lambda: local_days(calendar.zone, timestamp), lambda: (plain.view(np.int64) + 1).view("M8[D]")):
         if most == len(timestamp):
@@ -138,29 +136,34 @@ class Grid(NamedTuple):
     """Where in a session the bars of a timeframe begin, as read off the bars.
 
     `phase` is what is left of a bar's start, in seconds, after whole steps: from the open of each stretch of trading
-    (by its place in the session), or, where `fixed` is no None, of UTC. `early` tells of each stretch whether it has a
-    bar that begins before the open and holds it.
+    (by its place in the session), or, where `fixed` is no None, of UTC. `early` tells, by the place of a stretch and
+    by how long after its open the grid goes on, whether there is a bar that begins before the open and holds it.
     """
 
     step: int
     phase: tuple[int, ...]
     fixed: int | None
-    early: tuple[bool, ...]
+    early: dict[tuple[int, int], bool]
 
     def starts(self, hours: Hours, base: int) -> Seconds:
         """Return the starts of a session's bars, in seconds from its midnight."""
         pieces = []
         for place, (start, end) in enumerate(hours):
             behind = self._phase(place) if self.fixed is None else (self.fixed - base - start) % self.step
-            first = start + behind - (self.step if behind and self._early(place) else 0)
+            first = start + behind - (self.step if behind and self._early(place, behind) else 0)
             pieces.append(np.arange(first, end, self.step, dtype=np.int64))
         return np.unique(np.concatenate(pieces)) if pieces else np.array([], np.int64)
 
     def _phase(self, place: int) -> int:
         return self.phase[place] if place < len(self.phase) else 0
 
-    def _early(self, place: int) -> bool:
-        return self.early[place] if place < len(self.early) else False
+    def _early(self, place: int, behind: int) -> bool:
+        if (place, behind) in self.early:
+            return self.early[place, behind]
+        if self.fixed is None:
+            return False
+        seen = [found for (of, after), found in self.early.items() if of == place and after]
+        return 2 * sum(seen) >= len(seen)  # where the clock is moved as in no bar, as on other days; else it holds it
 
     def groups(self, sessions: Sessions) -> list[tuple[npt.NDArray[np.bool_], Seconds]]:
         """Return which sessions have the same bars, as masks of shape (S,), and the starts of these."""
@@ -178,6 +181,7 @@ class _Stretch(NamedTuple):
 
     inside: npt.NDArray[np.bool_]
     before: npt.NDArray[np.bool_]
+    apart: npt.NDArray[np.bool_]  # of every bar, that its session opens at least a step after the one before
     behind: Seconds  # of every bar, from the open that `inside` or `before` speaks of
     session: Seconds
 
@@ -194,12 +198,17 @@ def grid_of(seconds: Seconds, sessions: Sessions, step: int) -> Grid:
         any_inside |= found.inside
     fixed, count = _mode(seconds[any_inside] % step)
     by_clock = count <= on_grid
-    early = []
-    for found, at in zip(stretches, phase, strict=True):
-        on = found.behind % step == at if by_clock else seconds % step == fixed
-        holders, leaders = (_distinct(found.session[mask & on]) for mask in (found.inside, found.before))
-        early.append(2 * leaders >= max(holders, 1))
-    return Grid(step, tuple(phase), None if by_clock else fixed, tuple(early))
+    early = {}
+    for place, (found, at) in enumerate(zip(stretches, phase, strict=True)):
+        rest = found.behind % step
+        on = rest == at if by_clock else seconds % step == fixed
+        for behind in np.unique(rest[on]).tolist():
+            # where the session before has just closed, a bar that holds the open may be that one's: it tells nothing
+            masks = (mask & on & found.apart & (rest == behind) for mask in (found.inside, found.before))
+            holders, leaders = (_distinct(found.session[mask]) for mask in masks)
+            if holders or leaders:
+                early[place, behind] = 2 * leaders >= holders
+    return Grid(step, tuple(phase), None if by_clock else fixed, early)
 
 
 def _distinct(ordered: Seconds) -> int:
@@ -214,7 +223,8 @@ def _stretch(seconds: Seconds, sessions: Sessions, place: int, step: int) -> _St
     following = np.minimum(at + 1, len(opens) - 1)
     before = ~inside & (opens[following] > seconds) & (opens[following] - seconds < step)
     session = np.where(before, following, np.maximum(at, 0))
-    return _Stretch(inside, before, seconds - opens[session], session)
+    apart = np.append(True, opens[1:] - step >= closes[:-1])
+    return _Stretch(inside, before, apart[session], seconds - opens[session], session)
 
 
 def _mode(values: Seconds) -> tuple[int, int]:
@@ -235,8 +245,8 @@ def expected_bars(sessions: Sessions, grid: Grid, first: int, last: int) -> tupl
         places.append(np.tile(offsets, len(base)))
     start, place = np.concatenate(starts), np.concatenate(places)
     kept = (start > first - grid.step) & (start <= last)
-    order = np.argsort(start[kept], kind="stable")
-    return start[kept][order], place[kept][order]
+    start, at = np.unique(start[kept], return_index=True)  # a bar may hold the end of a session and the next one's open
+    return start, place[kept][at]
 
 
 def has_bar(expected: Seconds, seconds: Seconds, step: int) -> npt.NDArray[np.bool_]:

@@ -46,7 +46,7 @@ def finish_stamps(
         return timestamp, assumed
     except Unreadable as error:
         hint = (
-            under_data({"timezone": "UTC"})
+            under_data({"timezone": "UTC"}, lead="mend or take out the row, or set")
             if "no clock showed" in error.reason
             else _mend(error.reason, error.index == 0)
         )

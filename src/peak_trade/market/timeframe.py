@@ -7,7 +7,17 @@ import numpy.typing as npt
 
 from peak_trade.errors import InputError
 
-__all__ = ["DAY", "UNIT_SECONDS", "Times", "parse_timeframe", "spacing", "spacing_fits", "timeframe_seconds"]
+__all__ = [
+    "DAY",
+    "UNIT_SECONDS",
+    "Times",
+    "parse_timeframe",
+    "shortest_step",
+    "spacing",
+    "spacing_fits",
+    "steps_fit",
+    "timeframe_seconds",
+]
 
 DAY = 86_400
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": DAY, "w": 7 * DAY, "M": 365 * DAY // 12}
@@ -50,6 +60,26 @@ def spacing(timestamp: Times) -> float | None:
     steps = np.diff(timestamp.view(np.int64))
     middle = (len(steps) - 1) // 2
     return float(np.partition(steps, middle)[middle]) / 1e9
+
+
+def steps_fit(timeframe: str, timestamp: Times) -> bool:
+    """Tell whether bars can be of this timeframe: by their median step, or as the shortest of their steps.
+
+    Where a session has two bars, or few days stand around holidays, the step between sessions is the commoner one: a
+    fifth of the steps are enough if none is shorter.
+    """
+    seconds = spacing(timestamp)
+    if seconds is None or spacing_fits(timeframe, seconds):
+        return True
+    shortest, share = shortest_step(timestamp)
+    return share >= 0.2 and spacing_fits(timeframe, shortest)
+
+
+def shortest_step(timestamp: Times) -> tuple[float, float]:
+    """Return the shortest step in seconds, and on which share of the steps it is; for at least two bars."""
+    steps = np.diff(timestamp.view(np.int64))
+    least = steps.min()
+    return float(least) / 1e9, float(np.mean(steps == least))
 
 
 def spacing_fits(timeframe: str, seconds: float) -> bool:

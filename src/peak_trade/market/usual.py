@@ -19,7 +19,8 @@ Seconds = npt.NDArray[np.int64]
 WEEK = 7 * DAY
 CLOCKS = ("UTC", "America/New_York", "Europe/London", "Australia/Sydney")
 """The ways in which clocks are moved: whose hours are the fewest is the clock that bars keep."""
-_FEW_WEEKS = 3
+_FEW_WEEKS, _FEW_DAYS = 3, 3
+_ROUND = 20 * 3600  # more than the hours of any exchange's day
 _SHORT = 1800  # no market pauses for less than half an hour
 _MONDAY = 4 * DAY  # 1970-01-05
 
@@ -84,9 +85,9 @@ def usual_gaps(timestamp: Times, step: int) -> Seconds:
 
     A time of the week is usual where at least half of the weeks have a bar then. In less than three weeks, a time of
     the day is, where at least half of the days with bars have one, or where it is less than half an hour from one that
-    is; of each day, from less than half an hour before its first bar to as long after its last. Where every time of
-    the day has a bar on some day, or where there is one day alone, all times are usual: what is left out then is a
-    pause with a whole Saturday in it.
+    is; of each day, from less than half an hour before its first bar to as long after its last. Where 20 hours of
+    the day have bars on some day, or where there is one day alone, all those times are usual, in up to three days all
+    times: what is left out then is a pause with a whole Saturday in it.
     """
     local = _clock(timestamp, step)
     phase = int(np.bincount(local % step).argmax()) if step <= DAY else 0
@@ -103,8 +104,11 @@ def usual_gaps(timestamp: Times, step: int) -> Seconds:
         filled = _distinct(day[have])
         time = starts % DAY // step
         seen = np.bincount(time[have], minlength=DAY // step + 1)
-        if len(filled) == 1 or seen[: DAY // step].all():  # no hour of the day is without bars, or none can tell
+        ever = seen > 0
+        if len(filled) == 1 or np.count_nonzero(ever) * step >= _ROUND:  # round the clock, or no day to tell by
             usual = ~_over_weekends(slots, span, day)
+            if len(filled) > _FEW_DAYS:
+                usual &= ever[time]
         else:
             often = _often(time, have, DAY // step + 1, np.full(DAY // step + 1, len(filled)))
             edges = [np.flatnonzero(have & (day == one))[[0, -1]] for one in filled]
