@@ -33,3 +33,9 @@ def test_time_under_water_counts_the_closes_below_the_peak() -> None:
 
 def test_what_is_lost_and_never_won_back_is_under_water_to_the_end() -> None:
     assert stats.time_under_water(stats.drawdown(np.array([100.0, 90.0, 90.0, 99.0]))) == 0.75
+
+
+def test_a_rounding_of_equity_is_no_loss_to_divide_by() -> None:
+    result = stats.calmar(0.45, -1.1102230246251565e-16)
+    assert isinstance(result, stats.Undefined) and result.reason == "no drawdown"
+    assert stats.calmar(0.45, -1e-9) == 0.45 / 1e-9

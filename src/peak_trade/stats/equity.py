@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.market.rate import SHORTEST_YEARS
-from peak_trade.stats.values import Floats, NoValueError, Times, need, or_undefined
+from peak_trade.stats.values import NOISE, Floats, NoValueError, Times, need, or_undefined
 
 __all__ = [
     "DAY",
@@ -166,7 +166,7 @@ def calmar(growth: float, deepest: float) -> float:
     >>> calmar(0.25, -0.5)
     0.5
     """
-    if deepest == 0.0:
+    if deepest >= -NOISE:  # a rounding of equity is no loss
         raise NoValueError("no drawdown")
     return growth / abs(deepest)
 
