@@ -346,6 +346,18 @@ def test_a_query_that_starts_after_its_time_is_stopped_too(lake: Path) -> None:
             late()
 
 
+def test_an_interrupt_that_meets_the_parsing_is_a_sentence(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import duckdb
+
+    def interrupted(*given: object) -> None:
+        raise duckdb.InterruptException("INTERRUPT Error: Interrupted!")
+
+    with query.connect(lake, questions=()) as connection:
+        monkeypatch.setattr(query.reads, "tree_of", interrupted)
+        with pytest.raises(RunError, match="the query was interrupted"):
+            connection.check("SELECT 1")
+
+
 def test_a_query_that_needs_too_much_memory_says_so(lake: Path) -> None:
     with query.connect(lake, memory_limit="50MB") as connection:
         with pytest.raises(RunError) as raised:

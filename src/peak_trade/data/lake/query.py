@@ -206,13 +206,9 @@ class Connection:
         return self._parsed(text)[0]
 
     def _parsed(self, text: str) -> tuple[str, list[dict[str, Any]]]:
-        import duckdb
-
-        try:
+        with _house_errors(self):  # an interrupt may meet the parsing too
             asked = reads.the_select(self._duckdb, text)
-        except duckdb.Error as error:
-            raise InputError(_sentence(error)) from None
-        return asked, reads.tree_of(self._duckdb, asked, self.tables)
+            return asked, reads.tree_of(self._duckdb, asked, self.tables)
 
     def absent_symbols(self, text: str) -> list[tuple[str, list[str], list[str]]]:
         """Return the tables in which a SELECT looks for symbols that are not there, those, and the ones that are."""
@@ -225,9 +221,9 @@ class Connection:
             if "symbol" in live.partitions:
                 there = {part.series["symbol"] for part in live.parts}
             else:
-                there = {
-                    row[0] for row in self._duckdb.execute(f"SELECT DISTINCT symbol FROM {_name(name)}").fetchall()
-                }
+                with _house_errors(self):
+                    rows = self._duckdb.execute(f"SELECT DISTINCT symbol FROM {_name(name)}").fetchall()
+                there = {row[0] for row in rows}
             if absent := [symbol for symbol in wanted if symbol not in there]:
                 found.append((name, absent, sorted(filter(None, there))))
         return found
