@@ -175,7 +175,11 @@ def test_times_of_a_zone_that_nobody_says_are_refused_where_two_sources_differ_i
 
 
 def test_days_of_a_spreadsheet_are_no_seconds(write: Write) -> None:
-    path = write(dated("45292", "45293", "45294"))
+    assert "a spreadsheet writes days as numbers" in refusal(write(dated("45292", "45293", "45294"))).hint
+
+
+def test_numbers_that_something_has_cut_off_are_no_seconds(write: Write) -> None:
+    path = write(dated("1704067", "1704068", "1704069"))  # thousandths of the seconds that they were
     (choice,) = hints.parse(refusal(path, timeframe="1s").hint)
     assert len(load(path, timeframe="1s", **tomllib.loads(choice)).bars) == 3
 

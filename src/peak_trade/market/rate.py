@@ -131,9 +131,10 @@ def rate_finding(timestamp: Times, timeframe: str, calendar: str | None, given: 
         if abs(rate - observed) * part <= slack:
             return []
     of = "stats.periods_per_year" if given is not None else f"the calendar {known.name if known else ''}"
+    other = "the calendar's rate does" if given is not None and calendar else "the bars' own rate does"
     text = (
         f"{of} says {rate:,.6g} bars a year, and the bars show {observed:,.6g}: what is annualised uses {rate:,.6g}; "
-        "without a calendar the bars' own rate does"
+        f"without {'it' if given is not None else 'a calendar'} {other}"
     )
     return [Finding("rate", len(timestamp), text)]
 
