@@ -83,19 +83,22 @@ def _open(data: bytes, kind: str) -> tuple[list[str], list[Any], Any]:
     if kind == "Feather":
         import pyarrow.feather as feather
 
-        whole = feather.read_table(pa.BufferReader(data))
+        whole = feather.read_table(pa.BufferReader(data), use_threads=False)
         return whole.schema.names, _top(whole), lambda at: [whole.column(place) for place in at]
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(pa.BufferReader(data))
+    file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
     names = file.schema_arrow.names
-    batch = next(file.iter_batches(batch_size=1), None)
+    # no threads: one that still reads ahead when the process ends takes it down
+    batches = file.iter_batches(batch_size=1, use_threads=False)
+    batch = next(batches, None)
+    batches.close()
 
     def load(at: list[int]) -> list[Any]:
         if len(set(names)) < len(names):
-            whole = file.read()
+            whole = file.read(use_threads=False)
             return [whole.column(place) for place in at]
-        table = file.read(columns=[names[place] for place in at])
+        table = file.read(columns=[names[place] for place in at], use_threads=False)
         return [table.column(names[place]) for place in at]
 
     return names, _top(batch) if batch is not None else [], load

@@ -95,9 +95,9 @@ def read(path: Path) -> Held:
 
     hint = "another --output, or move it away"
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, pre_buffer=False)
         origin = msgspec.json.decode((file.schema_arrow.metadata or {}).get(KEY, b"{}"))
-        table = file.read(columns=["timestamp", *VALUES])
+        table = file.read(columns=["timestamp", *VALUES], use_threads=False)
         times = table["timestamp"].cast(pa.timestamp("ms", "UTC")).cast(pa.int64()).to_numpy()
         values = np.column_stack([table[name].cast(pa.float64()).to_numpy() for name in VALUES])
     except (pa.ArrowException, OSError, KeyError, ValueError, msgspec.DecodeError) as error:
