@@ -31,7 +31,9 @@ def test_a_hole_in_two_days_that_cover_the_clock_is_one() -> None:
 @pytest.mark.parametrize("week", ["2024-01-08", "2024-07-08"])
 def test_a_weekend_between_days_that_cover_the_clock_is_none(week: str) -> None:
     monday = np.datetime64(week, "D")
-    both = np.concatenate([hours(f"{monday}T00", 4 * 24 + 22), hours(f"{monday + 6}T22", 26)])  # Friday 22:00 on
+    both = np.concatenate(
+        [hours(f"{monday}T00", 4 * 24 + 22), hours(f"{monday + np.timedelta64(6, 'D')}T22", 26)]
+    )  # Friday 22:00 on
     assert count_gaps(both, "1h").missing == 0
     assert count_gaps(np.delete(both, [50, 51]), "1h").missing == 2
     assert count_gaps(np.delete(both, np.s_[30:60]), "1h").missing == 30  # in a week, and over a night
