@@ -17,6 +17,11 @@ def main() -> int:
     parser.add_argument("--tolerance", type=float, default=0.0, metavar="X", help="least change, as a fraction (0)")
     parser.add_argument("--days", type=script.count, default=20, metavar="N", help="how many days to list (20)")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+    parser.add_argument(
+        "--on-violation",
+        choices=("reject", "drop-rows", "warn"),
+        help="what becomes of a file's rows against the contract",
+    )
     script.reading_options(parser)
     args = parser.parse_args()
 
@@ -30,7 +35,8 @@ def main() -> int:
         parser.error(f"--tolerance {args.tolerance:g} is not from 0 up to 1")
     keys = script.reading_keys(args)
     places = difference.Places(script.results_dir(args.results_dir), query.lake_dir(args.lake_dir), script.repo_root())
-    a, b = difference.sides(args.a, args.b, places, reading=config.reading(keys) if keys else None)
+    reading = config.reading(keys) if keys else None
+    a, b = difference.sides(args.a, args.b, places, reading=reading, on_violation=args.on_violation)
     for text in dict.fromkeys((*a.said, *b.said)):
         script.note(text)
     found = difference.compare(a, b, args.tolerance)

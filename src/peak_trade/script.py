@@ -56,7 +56,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             InputError: always.
         """
-        raise InputError(message, hint=f"`{self.prog} --help` shows the usage")
+        raise InputError(message, hint=f"`{_help_of(self.prog)}` shows the usage")
 
     def parse_args(  # type: ignore[override] # argparse overloads it for namespaces of one's own; scripts have none
         self, args: Sequence[str] | None = None, namespace: None = None
@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             InputError: for any usage error.
         """
-        parsed, unknown = self.parse_known_args(args)
+        parsed, unknown = self.parse_known_args(_joined(sys.argv[1:] if args is None else args))
         if not unknown:
             return parsed
         stray = next((word for word in unknown if word.startswith("-")), None)
@@ -74,6 +74,29 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unexpected argument `{unknown[0]}`")
         name = stray.split("=", 1)[0]
         raise InputError(f"unknown option `{name}`", hint=did_you_mean(name, self._option_string_actions))
+
+
+def _help_of(prog: str) -> str:
+    """Return the command that shows a program's usage: of a script that a recipe wraps, the recipe's."""
+    from peak_trade.commands import COMMANDS  # only on the way out
+
+    recipe = next((name for name, one in COMMANDS.items() if one.script == prog), None)
+    return f"just help {recipe}" if recipe else f"{prog} --help"
+
+
+def _joined(args: Sequence[str]) -> list[str]:
+    """Join an option to a value such as `-5y`, which argparse takes for an option of its own.
+
+    >>> _joined(["bars.csv", "--start", "-5y"])
+    ['bars.csv', '--start=-5y']
+    """
+    words: list[str] = []
+    for word in args:
+        if words and re.fullmatch(r"-\d+[A-Za-z]", word) and re.fullmatch(r"--[a-z-]+", words[-1]):
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def count(text: str) -> int:

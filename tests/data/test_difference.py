@@ -233,6 +233,16 @@ def test_what_a_file_holds_against_the_contract_is_compared_and_said(tmp_path: P
     assert diff("a.csv", "c.csv", cwd=tmp_path).returncode == 2  # one time twice: there is nothing to match
 
 
+def test_rows_against_the_contract_can_be_left_out(tmp_path: Path) -> None:
+    lines = rows().splitlines()
+    (tmp_path / "a.csv").write_text(rows())
+    (tmp_path / "b.csv").write_text("\n".join([*lines[:9], lines[8], *lines[9:]]) + "\n")  # one row twice
+    refused = diff("a.csv", "b.csv", cwd=tmp_path)
+    assert refused.returncode == 2 and 'on_violation = "drop-rows"' in refused.stderr
+    done = diff("a.csv", "b.csv", "--on-violation", "drop-rows", cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "the same")
+
+
 def test_a_single_bar_is_enough(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(rows(1))
     assert diff("a.csv", "a.csv", cwd=tmp_path).returncode == 0

@@ -69,6 +69,38 @@ def test_a_share_up_to_five_percent_is_a_revision_and_more_is_not(tmp_path: Path
         assert put(tmp_path, changed, max_revised=0.06).revised == revised
 
 
+def moved(bars: Bars, by: np.timedelta64) -> Bars:
+    columns = {name: getattr(bars, name) for name in identity.VALUES}
+    return Bars(bars.timestamp + by, **columns, symbol=bars.symbol, timeframe=bars.timeframe)
+
+
+@pytest.mark.parametrize("hours", [5, -5, 19])
+def test_the_same_days_at_another_hour_are_not_twice_in_the_lake(tmp_path: Path, look: Any, hours: int) -> None:
+    put(tmp_path, made())
+    before = look.photograph(tmp_path / "ohlcv")
+    with pytest.raises(ingest.AnotherInstrument, match="nearer than a bar is long: one of them is stamped otherwise"):
+        put(tmp_path, moved(made(), np.timedelta64(hours, "h")))
+    assert look.photograph(tmp_path / "ohlcv") == before
+
+
+def test_days_that_the_clock_moves_by_an_hour_go_on(tmp_path: Path) -> None:
+    put(tmp_path, cut(made(), slice(0, 100)))
+    assert put(tmp_path, moved(cut(made(), slice(100, 200)), np.timedelta64(-1, "h"))).new == 100
+
+
+@pytest.mark.parametrize(("times", "accepted"), [(4.0, True), (25.0, False)])
+def test_a_break_of_years_hides_no_other_instrument(tmp_path: Path, times: float, accepted: bool) -> None:
+    first = made()
+    later = moved(made(seed=2, start=float(np.round(first.close[-1] / times, 2))), np.timedelta64(3 * 365 * 24, "h"))
+    put(tmp_path, first)
+    if accepted:
+        assert put(tmp_path, later).new == 200
+    else:
+        with pytest.raises(ingest.AnotherInstrument, match="no split explains"):
+            put(tmp_path, later)
+        assert put(tmp_path, later, revise=True).new == 200
+
+
 def test_the_share_is_that_of_the_environment_where_no_other_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ingest.share() == 0.05
     monkeypatch.setenv(ingest.MAX_REVISED, "0.2")

@@ -64,6 +64,14 @@ def test_the_samples_fit_their_calendars(name: str, calendar: str) -> None:
     assert found.data["path"] == f"data/samples/{name}.csv"
 
 
+def test_a_timeframe_that_the_bars_have_not_is_refused(write: Write) -> None:
+    path = write(table(hours(48)))
+    with pytest.raises(InputError, match="the bars are not 4h apart") as told:
+        described(path, timeframe="4h")
+    assert told.value.hint == "leave --timeframe out: they are 1h"
+    assert described(path, timeframe="1h").data["timeframe"] == "1h"
+
+
 def test_first_and_last_rows_are_shown_as_they_were_understood(write: Write) -> None:
     found = described(write(table(hours(50)), "X.csv"))
     assert [row["timestamp"][8:16] for row in found.rows] == ["01T00:00", "01T01:00", "01T02:00", "02T23:00",

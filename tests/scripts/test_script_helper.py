@@ -72,6 +72,22 @@ def test_wrong_usage_is_a_sentence_and_a_hint(arguments: list[str], said: str, t
     assert refused.returncode == 2
 
 
+def test_the_hint_of_a_recipe_names_the_recipe() -> None:
+    parser = script.parser("Describe.", prog="describe_data.py")
+    parser.add_argument("files", nargs="+")
+    with pytest.raises(InputError) as caught:
+        parser.parse_args([])
+    assert caught.value.hint == "`just help data` shows the usage"
+
+
+def test_years_before_the_last_bar_are_a_value_and_no_option() -> None:
+    parser = script.parser("Read.", prog="read.py")
+    script.reading_options(parser)
+    assert script.reading_keys(parser.parse_args(["--start", "-5y", "--sort"])) == {"start": "-5y", "sort": True}
+    with pytest.raises(InputError, match="unknown option `-5y`"):
+        parser.parse_args(["-5y"])
+
+
 def test_an_argument_too_many_is_named(tmp_path: Path) -> None:
     parser = script.parser("Take one.", prog="one.py")
     parser.add_argument("only")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -29,6 +29,7 @@ from peak_trade.shown.listing import aligned
 __all__ = ["Places", "Side", "as_text", "compare", "sides"]
 
 _LAKE = "lake:"
+Mode = Literal["reject", "drop-rows", "warn"]
 
 
 class Places(Struct, frozen=True):
@@ -53,10 +54,13 @@ class Side(Struct, frozen=True):
         return {"name": self.name, "what": self.what, **{key: self.marks[key] for key in _ENDS}}
 
 
-def sides(a: str, b: str, places: Places, *, reading: Reading | None = None) -> tuple[Side, Side]:
+def sides(
+    a: str, b: str, places: Places, *, reading: Reading | None = None, on_violation: Mode | None = None
+) -> tuple[Side, Side]:
     """Find what two words mean: `lake:SYMBOL/TIMEFRAME[/SOURCE]`, a file or a pattern, a run_id, its start, or `last`.
 
-    A file that stands beside a run is read as the run read its own, unless `reading` says how.
+    A file that stands beside a run is read as the run read its own, unless `reading` says how. Rows against the
+    contract are kept as far as they can be, unless `on_violation` says otherwise.
     Raises InputError for what is not there or can't be read.
     """
     try:
@@ -70,7 +74,7 @@ def sides(a: str, b: str, places: Places, *, reading: Reading | None = None) -> 
             elif word.startswith(_LAKE):
                 found.append(_lake(word, places.lake, data))
             else:
-                found.append(_file(word, data, reading or data or DETECTED))
+                found.append(_file(word, data, reading or data or DETECTED, on_violation))
     except RunError as error:  # what can't be read is no difference
         raise InputError(error.message, hint=error.hint) from None
     return found[0], found[1]
@@ -193,7 +197,7 @@ def _load(path: str, data: Data, reading: Reading) -> Loaded:
     )
 
 
-def _file(word: str, data: Data | None, reading: Reading) -> Side:
+def _file(word: str, data: Data | None, reading: Reading, on_violation: Mode | None) -> Side:
     """Return a file's bars: as a run read them, or all that time can tell apart, with what was kept in spite of it."""
     if data is None:
         times = read_rows(word, symbol="?", reading=reading).table["timestamp"]
@@ -202,6 +206,8 @@ def _file(word: str, data: Data | None, reading: Reading) -> Side:
         except InputError:
             timeframe = "1d"  # of a bar or two: nothing hangs on it
         data = Data(path=word, symbol="?", timeframe=timeframe, calendar="24/7", on_violation="warn")
+    if on_violation:
+        data = msgspec.structs.replace(data, on_violation=on_violation)
     loaded = _load(word, data, reading)
     told = [found.text for found in loaded.findings if found.kind in ("dropped", "kept")]
     return Side(word, "file", loaded.bars, fingerprint(loaded.bars), [*loaded.assumptions, *told])

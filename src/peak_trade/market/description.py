@@ -98,6 +98,8 @@ def describe(
     step = timeframe or _step(raw)
     bars = Bars(**raw.table, symbol=name, timeframe=step)
     found = check_ohlcv(bars)
+    if timeframe and "timeframe_spacing" in found.by_rule:
+        raise InputError(f"the bars are not {timeframe} apart", hint=f"leave --timeframe out: they are {_step(raw)}")
     keys, loaded, refused = _loaded(paths, raw, found, name, step, reading, now)
     fits, why = (calendar, "as given") if calendar else _fitting(loaded.bars)
     if fits:

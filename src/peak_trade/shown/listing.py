@@ -285,10 +285,11 @@ def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
     market, factor = "", number(figures["profit_factor"])
     if figures.get("benchmark_total_return") is not None:
         market = f"  (buy and hold {percent(figures['benchmark_total_return'])})"
+    borrow = f", borrow {number(figures['borrow_paid'])}" if figures.get("borrow_paid") else ""
     return [
         ("return", f"{percent(figures['total_return'])}{market}"),
         ("a year", f"{percent(figures['cagr'])}, volatility {percent(figures['volatility'])}"),
         ("sharpe", f"{number(figures['sharpe'])}, max drawdown {percent(figures['max_drawdown'])}"),
         ("trades", f"{figures['trades']}, won {percent(figures['win_rate'])}, profit factor {factor}"),
-        ("costs", f"fees {number(figures['fees_paid'])}, slippage {number(figures['slippage_paid'])}"),
+        ("costs", f"fees {number(figures['fees_paid'])}, slippage {number(figures['slippage_paid'])}{borrow}"),
     ]

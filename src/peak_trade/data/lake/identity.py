@@ -32,6 +32,7 @@ Watched = Mapping[str, npt.NDArray[Any]]
 _Mask = npt.NDArray[np.bool_]
 _JUMP, _LEAST_JUMP = 10.0, 0.05  # a changed price: times the usual range of a bar, and at least so much
 _STEP, _LEAST_STEP = 20.0, 1.0  # from a known bar to a new one, where anything may have happened between
+_FARTHEST = 5.0  # times, however long the time between
 _STRETCH = 3  # bars, at least: one bar can be scaled by chance
 _SPLITS = 8  # of one series, at most
 _RATIOS = np.array(sorted({p / q for p in range(1, 22) for q in range(1, 22) if p != q} | set(range(22, 1001))))
@@ -98,10 +99,14 @@ def seam(before: Watched, after: Watched, seconds: int) -> tuple[str, str]:
     Return what is against it, else a note where a split explains it, and the empty text for nothing.
     """
     last, first = len(before["close"]) - 1, 0
+    apart = float(after["timestamp"][first] - before["timestamp"][last]) / (1e6 * seconds)
+    if apart < 0.5:
+        here, there = stamp(before, last), stamp(after, first)
+        return f"the bars at {here} and {there} are nearer than a bar is long: one of them is stamped otherwise", ""
     step = float(_log(after["open"][first]) - _log(before["close"][last]))
-    bars = max(1.0, float(after["timestamp"][first] - before["timestamp"][last]) / (1e6 * seconds))
+    bars = max(1.0, apart)
     usual = max(_usual(before), _usual(after))
-    if abs(step) * (1 + 1e-9) < max(np.log(1 + _LEAST_STEP), _STEP * usual * bars**0.5):
+    if abs(step) * (1 + 1e-9) < min(max(np.log(1 + _LEAST_STEP), _STEP * usual * bars**0.5), np.log(_FARTHEST)):
         return "", ""
     told = (
         f"from {before['close'][last]:.6g} at {stamp(before, last)} "
