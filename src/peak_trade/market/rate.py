@@ -136,7 +136,7 @@ def rate_finding(timestamp: Times, timeframe: str, calendar: str | None, given: 
         f"{of} says {rate:,.6g} bars a year, and the bars show {observed:,.6g}: what is annualised uses {rate:,.6g}; "
         f"without {'it' if given is not None else 'a calendar'} {other}"
     )
-    return [Finding("rate", len(timestamp), text)]
+    return [Finding("rate", 1, text)]
 
 
 def _nearest_timeframe(seconds: float) -> tuple[int, str]:
