@@ -439,7 +439,7 @@ def test_a_range_is_from_start_on_and_before_end(write: Write, keys: dict[str, A
 
 
 def test_years_back_are_years_of_the_calendar(write: Write) -> None:
-    texts = [str(np.datetime64("2019-02-20") + day) for day in range(0, 1836)]
+    texts = [str(np.datetime64("2019-02-20") + np.timedelta64(day, "D")) for day in range(0, 1836)]
     assert texts[-1] == "2024-02-29"
     bars = load(write(dated(*texts)), start="-5y").bars
     assert str(bars.timestamp[0])[:10] == "2019-02-28"
@@ -530,7 +530,7 @@ def test_no_rounding_of_an_adjustment_breaks_the_order_of_prices(
 ) -> None:
     rows = []
     for at, (first, second, adjusted) in enumerate(values):
-        day = np.datetime64("2000-01-01") + at
+        day = np.datetime64("2000-01-01") + np.timedelta64(at, "D")
         low, high = sorted((first / 100, second / 100))
         rows.append([day, low, high, low, high, adjusted / 1000, 1])
     path = write(table(rows, "Date,Open,High,Low,Close,Adj Close,Volume"))

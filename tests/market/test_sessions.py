@@ -143,7 +143,7 @@ def test_four_hours_by_the_clock_of_utc_are_two_in_summer_and_three_in_winter() 
 def test_a_session_has_the_bars_of_its_hours_in_its_time(
     market: Any, calendar: str, timeframe: str, step: int, day: str, a_day: int
 ) -> None:
-    last = str(np.datetime64(day) + 4)
+    last = str(np.datetime64(day) + np.timedelta64(4, "D"))
     assert periods_per_year(bars(market, day, last, step), timeframe, calendar) == CALENDARS[calendar].sessions * a_day
 
 

@@ -80,7 +80,9 @@ def ends(timestamp: npt.NDArray[np.datetime64], timeframe: str) -> npt.NDArray[n
     if unit != "M":
         return timestamp + np.timedelta64(timeframe_seconds(timeframe), "s")
     months = timestamp.astype("datetime64[M]")
-    later: npt.NDArray[np.datetime64] = (months + count).astype(timestamp.dtype) + (timestamp - months)
+    later: npt.NDArray[np.datetime64] = (months + np.timedelta64(count, "M")).astype(timestamp.dtype) + (
+        timestamp - months
+    )
     return later
 
 

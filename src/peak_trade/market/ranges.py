@@ -98,9 +98,9 @@ def _months_before(time: np.datetime64, months: int) -> np.datetime64:
     month = time.astype("datetime64[M]")
     there = month - np.timedelta64(months, "M")
     day = (time.astype("datetime64[D]") - month.astype("datetime64[D]")).astype(int)
-    length = ((there + 1).astype("datetime64[D]") - there.astype("datetime64[D]")).astype(int)
+    length = ((there + np.timedelta64(1, "M")).astype("datetime64[D]") - there.astype("datetime64[D]")).astype(int)
     clock = time - time.astype("datetime64[D]").astype("datetime64[ns]")
-    moved: np.datetime64 = (there.astype("datetime64[D]") + min(int(day), int(length) - 1)).astype(
+    moved: np.datetime64 = (there.astype("datetime64[D]") + np.timedelta64(min(int(day), int(length) - 1), "D")).astype(
         "datetime64[ns]"
     ) + clock
     return moved
