@@ -129,6 +129,8 @@ def test_a_file_is_too_large_before_a_byte_is_taken(run: Path) -> None:
         door.read(run, "equity.csv")
     with pytest.raises(OSError, match="2 bytes, more than the 1 that"):
         door.read(run, "stats.json", limit=1)
+    with pytest.raises(OSError, match="more than the 4,294,967,296 that"):
+        door.read(run, "equity.csv", limit=1 << 50)  # as a stranger's manifest may promise
     assert door.read(run, "stats.json", limit=2) == b"{}"
     assert door.tail(run, "equity.csv", 3) == b"\0\0\0"
 

@@ -323,6 +323,21 @@ def test_the_receipt_says_what_the_evidence_cost(evidence: Evidence) -> None:
         assert receipt["bytes"] == sum((evidence.path(name) / file).stat().st_size for file in sealed)
 
 
+@pytest.mark.parametrize("name", ["builtin", "own", "plain", "bare", "failed"])
+def test_it_promises_how_large_the_sealed_files_are(evidence: Evidence, name: str) -> None:
+    sealed = manifest.decode((evidence.path(name) / "manifest.json").read_bytes())
+    assert sealed.predicate.promised == sum((evidence.path(name) / file).stat().st_size for file in sealed.files) > 1000
+
+
+@pytest.mark.parametrize(
+    "receipts",
+    [[], [{}], [{"part": "data", "bytes": 1}]]
+    + [[{"part": "evidence", "bytes": bad}] for bad in (None, -1, 1.5, True, "9", [], {}, float("inf"))],
+)
+def test_what_is_no_size_promises_nothing(receipts: Any) -> None:
+    assert manifest.Predicate("sealed", {}, {}, {}, receipts, {}).promised is None
+
+
 def test_it_follows_the_line_of_the_ledger_that_starts_the_run(evidence: Evidence) -> None:
     lines = evidence.ledger()
     for name, run_id in evidence.runs.items():

@@ -94,14 +94,14 @@ def exists(folder: Path, name: str) -> bool:
 
 @contextmanager
 def reading(folder: Path, name: str, limit: int | None = None) -> Iterator[BinaryIO]:
-    """Open a file of a run directory, `name` in it (with `/` between folders), for its first `limit` bytes at most.
+    """Open a file of a run directory, `name` in it (with `/` between folders).
 
-    Raises OSError where there is none, what is there is no regular file of one name, or it is larger than `limit` (by
-    default `limit_of` its name).
+    Raises OSError where there is none, what is there is no regular file of one name, or it is larger than `limit` or
+    than `limit_of` its name: what a stranger promises can lower that, and never raise it.
     """
     with _file(folder, name, os.O_RDONLY) as file:
         size = os.fstat(file).st_size
-        most = limit_of(name) if limit is None else limit
+        most = limit_of(name) if limit is None else min(limit, limit_of(name))
         if size > most:
             raise OSError(errno.EFBIG, f"{size:,} bytes, more than the {most:,} that such a file may have", name)
         with open(file, "rb", closefd=False) as stream:

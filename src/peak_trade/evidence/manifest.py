@@ -57,6 +57,18 @@ class Predicate(Struct, frozen=True, rename="camel"):
         return self.status in COMPLETED
 
     @property
+    def promised(self) -> int | None:
+        """How many bytes all sealed files have together, by the receipt of what the evidence cost; None without one.
+
+        No sealed file is larger: who reads one of a stranger's passes it to the door as `limit`.
+        """
+        for receipt in self.receipts:
+            size = receipt.get("bytes")
+            if receipt.get("part") == "evidence" and type(size) is int and size >= 0:
+                return size
+        return None
+
+    @property
     def rules(self) -> int:
         """The edition of the engine's rules that the run was traded by."""
         return int(self.build_definition.get("internalParameters", {}).get("rules", 1))
