@@ -1,4 +1,4 @@
-"""A run trades the bars that were loaded, and its evidence names those: whatever a strategy does to what it is given."""
+"""A run trades the bars that were loaded, and its evidence names those: whatever a strategy does to its own."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_backtest_trades_the_bars_it_was_given_and_leaves_them_alone() -> None
     mine = bars_of(close=np.array([100.0, 101.0, 102.0, 103.0]))
 
     def writes(bars: Bars) -> object:
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="WRITEABLE"):
             bars.close.setflags(write=True)
         msgspec.structs.force_setattr(bars, "close", bars.close * 2)
         return np.ones(len(bars))

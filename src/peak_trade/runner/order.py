@@ -133,8 +133,11 @@ def _make(
     with attempt.stages.clock("evidence"):
         if fingerprint.digest(bars) != marks["digest"]:
             raise RunError(
-                "the strategy changed the bars that it was given", hint="compute in copies: bars.close.copy()"
+                "the strategy changed the bars that it was given", hint="compute in copies, as bars.close.copy()"
             )
+        if attempt.directory.displaced:
+            raise RunError("the strategy moved the directory of its run, or put another in its place")
+        attempt.tidy()
     with attempt.stages.clock("backtest"):
         result, compared = outcome.trade(bars, target, config)
     with attempt.stages.clock("stats"):
@@ -167,6 +170,7 @@ def _make(
             attempt.warn("account", manifest.RUINED, f"equity was at or below zero at {when}: closed there, for good")
         origin = definition(attempt, git, loaded, marks, function)
         sha256 = origin["resolvedDependencies"][0]["digest"]["sha256"]
+        attempt.tidy()  # again, for what a thread or a child has left since
     took = attempt.stages.milliseconds.items()
     _LOG.info("sealing, after %s", ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in took))
     start = time.perf_counter()
@@ -228,8 +232,10 @@ def _fail(attempt: Attempt, git: provenance.GitQuestion, error: BaseException) -
     directory = attempt.directory
     try:
         with uninterrupted():
+            directory.replace()
             directory.discard()
             attempt.forget()
+            attempt.tidy()
             write_config(attempt)
             directory.write(ERROR, [files.encode_json(told)])
             origin = {
