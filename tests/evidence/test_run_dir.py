@@ -38,7 +38,9 @@ def sealed(results: Path, run_id: str = A, event: str = "sealed") -> Path:
     run = begun(results, run_id)
     run.write("error.json", [b"{}"])
     status = "failed" if event != "sealed" else "sealed"
-    return run.seal(predicate(run, run.start, status), event)  # type: ignore[attr-defined]
+    path = run.seal(predicate(run, run.start, status), event)  # type: ignore[attr-defined]
+    run.release()
+    return path
 
 
 def test_a_new_run_id_is_a_uuid4() -> None:

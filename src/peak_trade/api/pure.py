@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from peak_trade.api.card import card, figures
 from peak_trade.api.table import Table, trades_table
 from peak_trade.errors import InputError
 from peak_trade.evidence import tables
-from peak_trade.market.bars import COLUMNS, Bars
+from peak_trade.market.bars import Bars
 from peak_trade.market.contract import check_ohlcv
 from peak_trade.market.frames import bars_of
 from peak_trade.market.rate import rate_assumption, rate_finding
@@ -151,15 +152,12 @@ def backtest(
     config = configs.compose(settings).config
     assumed += rate_assumption(given.timestamp, calendar, periods_per_year)
     assumed += [found.text for found in rate_finding(given.timestamp, given.timeframe, calendar, periods_per_year)]
-    read_only = {name: getattr(given, name).view() for name in COLUMNS}
-    for array in read_only.values():
-        array.setflags(write=False)
-    seen = Bars(**read_only, symbol=given.symbol, timeframe=given.timeframe)
+    given = copy(given).freeze()  # what is traded is what was given, whatever the strategy does
     with _seeded(None if named else seed):
         function = _function(strategy)
         known = strategies.check_params(function, params or {})
-        target = strategies.check_target(function(seen, **known), len(seen))
-    return Backtest(f"{label} on {given.symbol or 'bars'} {given.timeframe}", seen, target, config, assumed)
+        target = strategies.check_target(function(given.apart(), **known), len(given))
+    return Backtest(f"{label} on {given.symbol or 'bars'} {given.timeframe}", given, target, config, assumed)
 
 
 def _function(strategy: str | Callable[..., Any]) -> Callable[..., Any]:

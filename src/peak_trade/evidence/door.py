@@ -6,6 +6,8 @@ name is opened relative to the descriptor of the folder that holds it, no link i
 directory on (nor is the directory itself one), what is opened must be a regular file with one name, and the size is
 looked at before a byte is taken. Opening never waits.
 
+A run directory is given by its path, or by the descriptor of who has it open: its name may have another holder then.
+
 What is refused is an OSError like any other, whose `strerror` says what there is instead: who can say that a file is
 unreadable can say this.
 """
@@ -15,20 +17,22 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from peak_trade.evidence.files import opened, write_all
+from peak_trade.evidence.files import Written, opened, write, write_all
 
 __all__ = [
     "Entry",
     "append",
+    "create",
     "entries",
     "exists",
     "limit_of",
     "lines",
+    "opening",
     "overwrite",
     "read",
     "reading",
@@ -77,15 +81,15 @@ def limit_of(name: str) -> int:
     return _LIMITS.get(os.path.splitext(name)[1], _LIMIT)
 
 
-def entries(folder: Path, below: str = "") -> list[Entry]:
+def entries(folder: Path | int, below: str = "") -> list[Entry]:
     """Return all names in a run directory, or in the folder `below` in it, sorted. Raises OSError."""
-    with _folder(folder, below.split("/") if below else []) as handle:
+    with opening(folder, below.split("/") if below else []) as handle:
         return [
             _entry(name, os.stat(name, dir_fd=handle, follow_symlinks=False)) for name in sorted(os.listdir(handle))
         ]
 
 
-def exists(folder: Path, name: str) -> bool:
+def exists(folder: Path | int, name: str) -> bool:
     """Tell whether there is a file of this name that can be read through the door."""
     with suppress(OSError), _parent(folder, name) as (handle, last):
         return _entry(last, os.stat(last, dir_fd=handle, follow_symlinks=False)).is_file
@@ -93,7 +97,7 @@ def exists(folder: Path, name: str) -> bool:
 
 
 @contextmanager
-def reading(folder: Path, name: str, limit: int | None = None) -> Iterator[BinaryIO]:
+def reading(folder: Path | int, name: str, limit: int | None = None) -> Iterator[BinaryIO]:
     """Open a file of a run directory, `name` in it (with `/` between folders).
 
     Raises OSError where there is none, what is there is no regular file of one name, or it is larger than `limit` or
@@ -108,14 +112,14 @@ def reading(folder: Path, name: str, limit: int | None = None) -> Iterator[Binar
             yield stream
 
 
-def read(folder: Path, name: str, limit: int | None = None) -> bytes:
+def read(folder: Path | int, name: str, limit: int | None = None) -> bytes:
     """Return the content of a file; raises OSError as `reading` does."""
     with reading(folder, name, limit) as stream:
         size = os.fstat(stream.fileno()).st_size
         return stream.read(size)  # what is added while it is read is not part of it
 
 
-def lines(folder: Path, name: str, limit: int | None = None) -> Iterator[bytes | None]:
+def lines(folder: Path | int, name: str, limit: int | None = None) -> Iterator[bytes | None]:
     """Yield the lines of a file with their ends; None for one that is longer than any that is written here.
 
     Raises OSError as `reading` does.
@@ -133,20 +137,26 @@ def lines(folder: Path, name: str, limit: int | None = None) -> Iterator[bytes |
                 left -= len(line)
 
 
-def tail(folder: Path, name: str, most: int) -> bytes:
+def tail(folder: Path | int, name: str, most: int) -> bytes:
     """Return the last `most` bytes of a file, or all of it; raises OSError as `reading` does, whatever its size."""
     with _file(folder, name, os.O_RDONLY) as file:
         size = os.fstat(file).st_size
         return os.pread(file, most, max(0, size - most))
 
 
-def append(folder: Path, name: str, content: bytes) -> None:
+def create(folder: Path | int, name: str, chunks: Iterable[bytes]) -> Written:
+    """Write a file that is new, read-only and flushed, making the folder that it lies in. Raises OSError."""
+    with _parent(folder, name, make=True) as (handle, last):
+        return write(last, chunks, handle)
+
+
+def append(folder: Path | int, name: str, content: bytes) -> None:
     """Add to a file that may be new; raises OSError as `reading` does."""
     with _file(folder, name, _WRITE | os.O_APPEND) as file:
         write_all(file, content)
 
 
-def overwrite(folder: Path, name: str, content: bytes) -> None:
+def overwrite(folder: Path | int, name: str, content: bytes) -> None:
     """Write a small file that may be there, in place; raises OSError as `reading` does.
 
     The end is cut off after the write: there is no instant at which it is empty.
@@ -156,7 +166,7 @@ def overwrite(folder: Path, name: str, content: bytes) -> None:
         os.ftruncate(file, len(content))
 
 
-def replace(folder: Path, name: str, content: bytes) -> None:
+def replace(folder: Path | int, name: str, content: bytes) -> None:
     """Write a file in one step, making the folder that it lies in: a reader sees the old one or the new one.
 
     What has its name, if it is no folder, makes way; a link is replaced, not followed. Raises OSError.
@@ -178,11 +188,14 @@ def replace(folder: Path, name: str, content: bytes) -> None:
 
 
 @contextmanager
-def _folder(folder: Path, below: list[str], *, make: bool = False) -> Iterator[int]:
-    """Yield a descriptor of the folder that lies `below` a run directory, one name after the other."""
+def opening(folder: Path | int, below: list[str], *, make: bool = False) -> Iterator[int]:
+    """Yield a descriptor of the folder that lies `below` a run directory, one name after the other.
+
+    Raises OSError where a name is none of a folder; with `make` those that are missing are made.
+    """
     if bad := [name for name in below if name in ("", ".", "..")]:
         raise OSError(errno.EINVAL, "no name of a folder in it", bad[0])
-    handle = _open_folder(os.fspath(folder), None)
+    handle = os.dup(folder) if isinstance(folder, int) else _open_folder(os.fspath(folder), None)
     try:
         for name in below:
             if make:
@@ -207,16 +220,16 @@ def _open_folder(name: str, within: int | None) -> int:
 
 
 @contextmanager
-def _parent(folder: Path, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+def _parent(folder: Path | int, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
     *below, last = name.split("/")
     if last in ("", ".", ".."):
         raise OSError(errno.EINVAL, "no name of a file in it", name)
-    with _folder(folder, below, make=make) as handle:
+    with opening(folder, below, make=make) as handle:
         yield handle, last
 
 
 @contextmanager
-def _file(folder: Path, name: str, flags: int) -> Iterator[int]:
+def _file(folder: Path | int, name: str, flags: int) -> Iterator[int]:
     """Yield a descriptor of a regular file of one name."""
     with _parent(folder, name) as (handle, last):
         try:

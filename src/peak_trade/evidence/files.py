@@ -25,10 +25,13 @@ class Written(NamedTuple):
     size: int
 
 
-def write(path: Path, chunks: Iterable[bytes]) -> Written:
-    """Create `path` (which must not exist) read-only from `chunks`, flushed to the disk."""
+def write(path: str | Path, chunks: Iterable[bytes], within: int | None = None) -> Written:
+    """Create `path` (which must not exist) read-only from `chunks`, flushed to the disk.
+
+    `within` is the descriptor of the folder that it counts from.
+    """
     sha256, size = hashlib.sha256(), 0
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY, dir_fd=within)
     try:
         for chunk in chunks:
             sha256.update(chunk)

@@ -20,6 +20,7 @@ __all__ = ["Results", "is_run_id", "run_ids"]
 
 WORKING = ".working"  # where runs are made
 REMOVING = ".removing"  # where `retention` takes a run whose removal is in the ledger
+LEFT = ".left"  # what a strategy left in the directory of its run, by run_id: no part of the evidence
 PINS = ".pins"  # a file for each run that retention leaves, with its run_id as name: runs are pinned after their seal
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

@@ -8,13 +8,20 @@ after everything is on disk: a directory that exists under its final name is who
 so whatever instant a process dies at, what it leaves is a working directory without a lock, which `unfinished` finds
 and `recover` brings to its end: where the ledger has the seal only the rename was missing, else the run is sealed as
 failed.
+
+A strategy runs while the directory stands there, and may leave anything in it, or put something else in its place. So
+all of a run is written relative to the descriptor of its directory, and what is not its own is taken out to
+`results/.left/<run_id>/` before the seal.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import itertools
 import logging
 import os
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,9 +31,10 @@ from typing import Any
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import files, manifest
+from peak_trade.evidence import door, files, manifest
 from peak_trade.evidence.ledger import STARTED, History, Ledger, now
-from peak_trade.evidence.results import REMOVING, WORKING, Results, is_run_id
+from peak_trade.evidence.results import LEFT, REMOVING, WORKING, Results, is_run_id
+from peak_trade.text import as_utf8
 
 __all__ = ["RunDir", "Unfinished", "new_run_id", "read_manifest", "recover", "unfinished", "warn_unfinished"]
 
@@ -54,8 +62,15 @@ class RunDir:
         self.results, self.run_id, self.path, self._lock = results, run_id, path, lock
         self.ledger = Ledger(results)
         self.sealed: dict[str, str] = {}
+        self.beside: set[str] = set()  # what the seal does not cover
         self.bytes = 0
         self.noted = False  # the seal stands in the ledger: from here on nothing of the run may change
+        self._begun: set[str] = set()  # files that were to be sealed, whole or not
+
+    @property
+    def place(self) -> Path | int:
+        """The directory for the door: by its descriptor, which is that of the lock, while this process has it."""
+        return self.path if self._lock < 0 else self._lock
 
     @classmethod
     def create(cls, results: Path, run_id: str, *, given: bool) -> RunDir:
@@ -75,29 +90,93 @@ class RunDir:
 
     def write(self, name: str, chunks: Iterable[bytes]) -> files.Written:
         """Write a file that the seal will cover."""
-        written = files.write(self.path / name, chunks)
+        self._begun.add(name)
+        written = files.write(name, chunks, self._lock)
         self.sealed[name] = written.sha256
         self.bytes += written.size
         return written
 
     def write_beside(self, name: str, chunks: Iterable[bytes]) -> None:
         """Write a file, below a folder of the directory, that the seal will not cover."""
-        path = self.path / name
-        path.parent.mkdir(exist_ok=True)
-        files.write(path, chunks)
+        self.beside.add(name)
+        door.create(self._lock, name, chunks)
 
     def discard(self) -> None:
         """Remove the files that were to be sealed: a failed run leaves no half result."""
-        for entry in list(os.scandir(self.path)):
-            if entry.is_file(follow_symlinks=False) and entry.name != "run.log":
-                os.unlink(entry.path)
+        for name in sorted(self._begun):
+            with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # a folder is somebody else's
+                os.unlink(name, dir_fd=self._lock)
+        self._begun.clear()
         self.sealed.clear()
         self.bytes = 0
 
+    # --- what is not its own
+
+    @property
+    def displaced(self) -> bool:
+        """Whether what stands under the directory's name is no longer this directory."""
+        try:
+            there, above = (os.stat(path, follow_symlinks=False) for path in (self.path, self.path.parent))
+        except OSError:
+            return True
+        return not (os.path.samestat(there, os.fstat(self._lock)) and stat.S_ISDIR(above.st_mode))
+
+    def replace(self) -> None:
+        """Make the directory anew where it is displaced; what stands in its place is taken out."""
+        if not self.displaced:
+            return
+        working = self.path.parent
+        if os.path.lexists(working) and not stat.S_ISDIR(os.lstat(working).st_mode):
+            with files.opened(self.results, os.O_RDONLY | os.O_DIRECTORY) as base:
+                self._take_out(base, working.name)
+        working.mkdir(parents=True, exist_ok=True)
+        with _registry(working) as folder:
+            if os.path.lexists(self.path):
+                self._take_out(folder, self.run_id)
+            self.path.mkdir()
+            self.release()
+            self._lock = _lock(self.path)
+
+    def settle(self) -> list[str]:
+        """Take out what is not the run's own, and return what that is, as `a symbolic link report`.
+
+        Raises OSError where it can't be taken out.
+        """
+        strange: list[str] = []
+        folders = {os.path.dirname(name) for name in self.beside}
+        ours = dict.fromkeys([*self.sealed, *self.beside, "run.log"], "a file") | dict.fromkeys(folders, "a folder")
+        for below in ("", *sorted(folders)):
+            there: list[door.Entry] = []
+            with suppress(FileNotFoundError):
+                there = door.entries(self._lock, below)
+            for entry in there:
+                name = os.path.join(below, entry.name)
+                if entry.kind == ours.get(name):
+                    continue
+                with door.opening(self._lock, [below] if below else []) as folder:
+                    self._take_out(folder, entry.name)
+                strange.append(f"{entry.kind} {as_utf8(name)}")
+        return strange
+
+    def _take_out(self, folder: int, name: str) -> None:
+        with (
+            files.opened(self.results, os.O_RDONLY | os.O_DIRECTORY) as base,
+            door.opening(base, [LEFT, self.run_id], make=True) as left,
+        ):
+            taken = set(os.listdir(left))
+            new = next(new for n in itertools.count(1) if (new := f"{name}.{n}" if n > 1 else name) not in taken)
+            with suppress(OSError):  # a folder that gets another parent must be one that can be written to
+                if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                    os.chmod(name, 0o700, dir_fd=folder)
+            os.rename(name, new, src_dir_fd=folder, dst_dir_fd=left)
+
     def seal(self, predicate: manifest.Predicate, event: str, **fields: Any) -> Path:
         """Write the manifest, note the seal in the ledger and give the directory its final name."""
-        written = files.write(self.path / manifest.NAME, [manifest.encode(self.sealed, predicate)])
-        files.sync_folder(self.path)
+        if self.displaced:
+            raise OSError(errno.ESTALE, "the directory of the run was moved or replaced")
+        self._begun.add(manifest.NAME)
+        written = files.write(manifest.NAME, [manifest.encode(self.sealed, predicate)], self._lock)
+        os.fsync(self._lock)
         finished = predicate.run_details.get("metadata", {}).get("finishedOn", "")  # said twice: either can be checked
         self.ledger.append(event, self.run_id, time=finished, manifest=written.sha256, **fields)
         self.noted = True
@@ -109,14 +188,13 @@ class RunDir:
         os.rename(self.path, final)
         self.path = final
         files.sync_folder(self.results)
-        self.release()
         return final
 
     def abandon(self) -> None:
         """Take back a directory whose run did not start; what can't be removed is left to `recover`."""
         with suppress(OSError):
-            for entry in list(os.scandir(self.path)):
-                os.unlink(entry.path)
+            for name in os.listdir(self._lock):
+                os.unlink(name, dir_fd=self._lock)
             self.path.rmdir()
         self.release()
 
@@ -139,12 +217,12 @@ def _lock(folder: Path) -> int:
 
 
 @contextmanager
-def _registry(working: Path) -> Iterator[None]:
-    """Hold the right to add, probe and take over working directories; others wait."""
+def _registry(working: Path) -> Iterator[int]:
+    """Hold the right to add, probe and take over working directories; others wait. Yields the folder's descriptor."""
     handle = os.open(working, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        yield handle
     finally:
         os.close(handle)
 
@@ -246,9 +324,12 @@ def _finish(run: RunDir, history: History) -> str:
         return "removed: it had not started"
     start = history.entries[0].sha256 if history.entries else run.ledger.append("start", run.run_id)
     path.unlink(missing_ok=True)  # written but never noted: the seal below replaces it
-    for entry in sorted(os.scandir(run.path), key=lambda entry: entry.name):
-        if entry.is_file(follow_symlinks=False) and entry.name != "run.log":
-            run.sealed[entry.name] = files.digest(Path(entry.path))
+    for entry in door.entries(run.place):
+        if entry.is_file and entry.name != "run.log":
+            run.sealed[entry.name] = files.digest(run.path / entry.name)
+    with suppress(OSError):
+        run.beside |= {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
+    left = run.settle()
     error = {"type": "Abandoned", "message": "the process died before the run was sealed"}
     if ERROR not in run.sealed:
         run.write(ERROR, [files.encode_json(error)])
@@ -256,7 +337,8 @@ def _finish(run: RunDir, history: History) -> str:
     details = {"metadata": {"invocationId": run.run_id, "startedOn": began, "finishedOn": now()}}
     definition = {"buildType": manifest.BUILD, "externalParameters": {}, "internalParameters": {},
                   "resolvedDependencies": []}  # fmt: skip
-    predicate = manifest.Predicate("failed", definition, details, {}, [], {"follows": start}, error)
+    receipts = [{"part": "directory", "outcome": "left", "reason": ", ".join(left)}] if left else []
+    predicate = manifest.Predicate("failed", definition, details, {}, receipts, {"follows": start}, error)
     run.seal(predicate, "abandoned")
     return "sealed as failed: its process died"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["COLUMNS", "Bars", "Floats"]
+__all__ = ["COLUMNS", "Bars", "Floats", "unmasked"]
 
 Floats = npt.NDArray[np.float64]
 COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
@@ -21,6 +22,7 @@ class Bars(msgspec.Struct, frozen=True, eq=False):
     """N bars of one symbol, in order of time.
 
     `timestamp` is datetime64[ns] in UTC, the bar's open time; the prices and `volume` are float64, all of shape (N,).
+    What a masked array masks is missing: NaN, or NaT.
     """
 
     timestamp: npt.NDArray[np.datetime64]
@@ -32,8 +34,35 @@ class Bars(msgspec.Struct, frozen=True, eq=False):
     symbol: str
     timeframe: str
 
+    def __post_init__(self) -> None:
+        for name in COLUMNS:
+            if type(column := getattr(self, name)) is not np.ndarray:
+                msgspec.structs.force_setattr(self, name, unmasked(column))
+
     def __len__(self) -> int:
         return len(self.timestamp)
+
+    def freeze(self) -> Bars:
+        """Move the columns to memory that can't be written to, one after the other, and return these bars.
+
+        `setflags(write=False)` can be taken back by whoever has the array. An array over `bytes` is read-only for good,
+        and so is all that is made from it without a copy.
+        """
+        for name in COLUMNS:
+            column = getattr(self, name)
+            content = column.base
+            whole = isinstance(content, bytes) and len(content) == column.nbytes and column.flags.c_contiguous
+            if not whole:
+                msgspec.structs.force_setattr(self, name, _over(column.tobytes(), column))
+        return self
+
+    def apart(self) -> Bars:
+        """Return frozen bars as other objects over the same memory.
+
+        For who is handed them: an array's shape and type can be changed in place, and all that hold it see that.
+        """
+        columns = {name: _over(column.base, column) for name in COLUMNS for column in [getattr(self, name)]}
+        return Bars(**columns, symbol=self.symbol, timeframe=self.timeframe)
 
     @classmethod
     def from_frame(
@@ -47,7 +76,7 @@ class Bars(msgspec.Struct, frozen=True, eq=False):
         and low too, so that fills and stops are at closes; without a volume it is 0. `timeframe` is taken from the
         times where it is not given. What was assumed is logged as information by `peak_trade.bars`.
 
-        The arrays are copies that can't be written to.
+        The arrays are copies that can't be written to (`freeze`).
 
         Raises:
             InputError: a time is missing or occurs twice, a price is missing or none, a column is absent or of another
@@ -59,3 +88,26 @@ class Bars(msgspec.Struct, frozen=True, eq=False):
         for line in assumed:
             logging.getLogger("peak_trade.bars").info("%s", line)
         return bars
+
+
+def _over(content: bytes, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.ndarray(like.shape, like.dtype, buffer=content)
+
+
+def unmasked(values: Any) -> Any:
+    """Return a plain array in which what a masked array masks is NaN (of times, NaT); anything else as it is.
+
+    >>> unmasked(np.ma.array([1, 2], mask=[False, True]))
+    array([ 1., nan])
+    """
+    masked = sys.modules.get("numpy.ma")  # without which there is no such array
+    if masked is None:
+        return values
+    if isinstance(values, list | tuple) and any(isinstance(value, masked.MaskedArray) for value in values):
+        values = [unmasked(value) for value in values]
+    if not isinstance(values, masked.MaskedArray):
+        return values
+    kind = values.dtype.kind
+    if kind in "biu":
+        values, kind = values.astype(np.float64), "f"
+    return values.filled({"M": np.datetime64("NaT"), "f": np.nan, "O": np.nan, "c": np.nan}.get(kind))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.instants import iso
 
-__all__ = ["compare", "fingerprint"]
+__all__ = ["compare", "digest", "fingerprint"]
 
 FORMAT = "peak_trade.bars/1"
 DAYS_AT_MOST = 366
@@ -28,6 +28,35 @@ def fingerprint(bars: Bars, by: str | None = None) -> dict[str, Any]:
     bars span at most 366 UTC days (`by` is `day`), else under `2024-01` (`month`); `by` asks for one of them. Bars must
     be in order of time.
     """
+    part = _digests(bars)
+    days = bars.timestamp.astype("datetime64[D]")
+    spans_days = not len(days) or int((days[-1] - days[0]).astype(np.int64)) < DAYS_AT_MOST
+    by = by or ("day" if spans_days else "month")
+    periods = days if by == "day" else days.astype("datetime64[M]")
+    starts = np.flatnonzero(np.concatenate(([True], periods[1:] != periods[:-1])))[: len(bars)].tolist()
+    return {
+        "digest": part(0, len(bars)),
+        "rows": len(bars),
+        "start": iso(bars.timestamp[0]) if len(bars) else None,
+        "end": iso(bars.timestamp[-1]) if len(bars) else None,
+        "by": by,
+        "parts": {str(periods[first]): part(first, end) for first, end in pairwise([*starts, len(bars)])},
+    }
+
+
+def digest(bars: Bars) -> str:
+    """Return the digest of bars alone, in hex.
+
+    >>> from peak_trade.market.bars import Bars
+    >>> one = Bars(*(np.ones(1, kind) for kind in ["M8[ns]", *["f8"] * 5]), symbol="A", timeframe="1d")
+    >>> digest(one) == fingerprint(one)["digest"]
+    True
+    """
+    return _digests(bars)(0, len(bars))
+
+
+def _digests(bars: Bars) -> Callable[[int, int], str]:
+    """Return what digests the rows from one to another."""
     arrays = [np.ascontiguousarray(getattr(bars, name)) for name in COLUMNS]
     arrays = [arrays[0].view(np.int64).astype("<i8", copy=False)] + [
         array.astype("<f8", copy=False) for array in arrays[1:]
@@ -39,25 +68,13 @@ def fingerprint(bars: Bars, by: str | None = None) -> dict[str, Any]:
     )
     start = hashlib.sha256(header + b"\n")
 
-    def digest(first: int, end: int) -> str:
+    def part(first: int, end: int) -> str:
         sha = start.copy()
         for column in columns:
             sha.update(column[8 * first : 8 * end])
         return sha.hexdigest()
 
-    days = bars.timestamp.astype("datetime64[D]")
-    spans_days = not len(days) or int((days[-1] - days[0]).astype(np.int64)) < DAYS_AT_MOST
-    by = by or ("day" if spans_days else "month")
-    periods = days if by == "day" else days.astype("datetime64[M]")
-    starts = np.flatnonzero(np.concatenate(([True], periods[1:] != periods[:-1])))[: len(bars)].tolist()
-    return {
-        "digest": digest(0, len(bars)),
-        "rows": len(bars),
-        "start": iso(bars.timestamp[0]) if len(bars) else None,
-        "end": iso(bars.timestamp[-1]) if len(bars) else None,
-        "by": by,
-        "parts": {str(periods[first]): digest(first, end) for first, end in pairwise([*starts, len(bars)])},
-    }
+    return part
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -64,9 +64,7 @@ def bars_of(
     if timeframe is None:
         timeframe = timeframe_of(arrays["timestamp"])
         assumed.append(f"timeframe taken from the times: {timeframe}")
-    for array in arrays.values():
-        array.setflags(write=False)
-    bars = Bars(**arrays, symbol=symbol, timeframe=timeframe)
+    bars = Bars(**arrays, symbol=symbol, timeframe=timeframe).freeze()
     if found := check_ohlcv(bars):
         lines = "".join(f"\n  {line}" for line in found.lines(lambda row: f"row {order[row]}"))
         missing = any(np.isnan(arrays[name]).any() for name in COLUMNS[1:])

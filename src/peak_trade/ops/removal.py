@@ -24,7 +24,7 @@ from datetime import datetime
 from peak_trade.errors import RunError
 from peak_trade.evidence import pins
 from peak_trade.evidence.files import disk_errors, opened
-from peak_trade.evidence.results import REMOVING, Results
+from peak_trade.evidence.results import LEFT, REMOVING, Results
 from peak_trade.ops.retention import Item, Plan, Policy, plan
 from peak_trade.shown.telemetry import OPERATIONS
 
@@ -142,11 +142,12 @@ class _Remover:
         try:
             if not leftover:
                 self._delete_run(run_id)
-            with (
-                suppress(FileNotFoundError, NotADirectoryError),
-                opened(OPERATIONS, _FOLDER, self.base) as folder,
-            ):
-                self._delete(folder, run_id)
+            for beside in (OPERATIONS, LEFT):
+                with (
+                    suppress(FileNotFoundError, NotADirectoryError),
+                    opened(beside, _FOLDER, self.base) as folder,
+                ):
+                    self._delete(folder, run_id)
         except OSError as error:
             return f"not finished: {error.strerror}"
         return ""

@@ -16,7 +16,7 @@ from peak_trade.config import Config, Source
 from peak_trade.errors import RunError
 from peak_trade.evidence import tables
 from peak_trade.evidence.ledger import now
-from peak_trade.evidence.results import Results
+from peak_trade.evidence.results import LEFT, Results
 from peak_trade.evidence.run_dir import RunDir, new_run_id, warn_unfinished
 from peak_trade.market.findings import Finding
 from peak_trade.redact import Redactor
@@ -26,6 +26,7 @@ from peak_trade.text import as_utf8
 __all__ = ["Attempt", "Stages", "asked"]
 
 _LOG = logging.getLogger("peak_trade.run")
+_NAMED = 5  # of what a strategy left
 
 
 class Stages(Struct):
@@ -102,6 +103,15 @@ class Attempt(Struct):
             except OSError as error:
                 self.skip("debug", f"the rows of `{finding.kind}` can't be written: {error.strerror}")
 
+    def tidy(self) -> None:
+        """Take out of the directory what a strategy left there, and say so."""
+        if left := self.directory.settle():
+            place = f"{self.directory.results.name}/{LEFT}/{self.directory.run_id}/"
+            named = self.redactor.text(
+                ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED:,} more" if left[_NAMED:] else "")
+            )
+            self.warn("directory", "left", f"it held what is not the run's, which was taken to {place}: {named}")
+
     def findings(self) -> dict[str, dict[str, int]]:
         """Return how often what was found in the bars, for the ledger: nothing where there is nothing to be said."""
         found = {receipt["outcome"]: receipt["count"] for receipt in self.receipts if receipt["part"] == "data"}
@@ -109,7 +119,7 @@ class Attempt(Struct):
 
     def forget(self) -> None:
         """Forget the receipts that speak of what a run that failed discards: what was found in its bars stands."""
-        self.receipts[:] = [receipt for receipt in self.receipts if receipt["part"] == "data"]
+        self.receipts[:] = [receipt for receipt in self.receipts if receipt["part"] in ("data", "directory")]
 
     def skip_what_could_not_start(self) -> None:
         """Take over what was skipped before this program began, as `part: reason; hint: …` in the environment says."""

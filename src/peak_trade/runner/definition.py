@@ -11,7 +11,7 @@ from peak_trade import strategies
 from peak_trade.engine import RULES
 from peak_trade.evidence import manifest, provenance
 from peak_trade.evidence.ledger import now
-from peak_trade.market import fingerprint, ohlcv
+from peak_trade.market import ohlcv
 from peak_trade.runner.attempt import Attempt, asked
 from peak_trade.runner.snapshot import plain
 from peak_trade.text import as_utf8
@@ -23,21 +23,20 @@ def definition(
     attempt: Attempt,
     git: provenance.GitQuestion,
     loaded: ohlcv.Loaded,
+    marks: dict[str, Any],
     function: Callable[..., Any],
-    params: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return what was asked and what the run was made from."""
+    """Return what was asked and what the run was made from; `marks` are the fingerprint of the bars as loaded."""
     config = attempt.source.config
-    marks = fingerprint.fingerprint(loaded.bars)
     code = strategies.source_digest(function, attempt.root)
     bars = {
         "name": "bars",
-        "digest": {"sha256": marks.pop("digest")},
+        "digest": {"sha256": marks["digest"]},
         "annotations": {
             **asked(config),
             "source": attempt.redactor.text(config.data.source),
             "files": [{"name": as_utf8(Path(f.path).name), "sha256": f.sha256, "bytes": f.bytes} for f in loaded.files],
-            **marks,
+            **{name: mark for name, mark in marks.items() if name != "digest"},
             "dropped": loaded.dropped,
             "violations": loaded.violations,
             "gaps": loaded.gaps.missing,

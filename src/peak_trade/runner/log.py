@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
 
+from peak_trade.evidence import door
 from peak_trade.evidence.ledger import now
 from peak_trade.evidence.run_dir import RunDir
 from peak_trade.redact import Redactor
@@ -28,11 +28,7 @@ class RunLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         try:  # the file is opened for each: user code that configures logging closes what handlers hold open
-            handle = os.open(self.directory.path / "run.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            try:
-                os.write(handle, msgspec.json.encode(self._line(record)) + b"\n")
-            finally:
-                os.close(handle)
+            door.append(self.directory.place, "run.log", msgspec.json.encode(self._line(record)) + b"\n")
         except Exception:  # noqa: BLE001 - a message that cannot be made, or a full disk: as every log handler does
             self.handleError(record)
 

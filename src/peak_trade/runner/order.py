@@ -28,7 +28,7 @@ from peak_trade.engine import RULES
 from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import files, manifest, provenance, tables
 from peak_trade.evidence.run_dir import ERROR, new_run_id
-from peak_trade.market import ohlcv
+from peak_trade.market import fingerprint, ohlcv
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
 from peak_trade.redact import Redactor
@@ -100,9 +100,7 @@ def _load_bars(source: Source, root: Path) -> ohlcv.Loaded:
         reading=data,
         periods_per_year=source.config.stats.periods_per_year,
     )
-    bars = loaded.bars
-    for column in (bars.timestamp, bars.open, bars.high, bars.low, bars.close, bars.volume):
-        column.setflags(write=False)  # a strategy that wrote into them would change what its own evidence is made from
+    loaded.bars.freeze()  # a strategy that wrote into them would change what its own evidence is made from
     return loaded
 
 
@@ -128,8 +126,18 @@ def _make(
     if limit and threading.current_thread() is not threading.main_thread():
         attempt.skip("run.timeout_s", "only a run in the main thread can be stopped")
         limit = None
+    with attempt.stages.clock("evidence"):
+        marks = fingerprint.fingerprint(bars)  # of the bars as they were loaded: no user's code has run
     with attempt.stages.clock("strategy"):
-        function, params, target = within(limit, lambda: _ask(attempt, bars, function))
+        function, params, target = within(limit, lambda: _ask(attempt, bars.apart(), function))
+    with attempt.stages.clock("evidence"):
+        if fingerprint.digest(bars) != marks["digest"]:
+            raise RunError(
+                "the strategy changed the bars that it was given", hint="compute in copies, as bars.close.copy()"
+            )
+        if attempt.directory.displaced:
+            raise RunError("the strategy moved the directory of its run, or put another in its place")
+        attempt.tidy()
     with attempt.stages.clock("backtest"):
         result, compared = outcome.trade(bars, target, config)
     with attempt.stages.clock("stats"):
@@ -160,8 +168,9 @@ def _make(
             (when,) = tables.iso(bars.timestamp[result.ruined : result.ruined + 1])
             came_out[manifest.RUINED] = when
             attempt.warn("account", manifest.RUINED, f"equity was at or below zero at {when}: closed there, for good")
-        origin = definition(attempt, git, loaded, function, params)
+        origin = definition(attempt, git, loaded, marks, function)
         sha256 = origin["resolvedDependencies"][0]["digest"]["sha256"]
+        attempt.tidy()  # again, for what a thread or a child has left since
     took = attempt.stages.milliseconds.items()
     _LOG.info("sealing, after %s", ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in took))
     start = time.perf_counter()
@@ -223,8 +232,10 @@ def _fail(attempt: Attempt, git: provenance.GitQuestion, error: BaseException) -
     directory = attempt.directory
     try:
         with uninterrupted():
+            directory.replace()
             directory.discard()
             attempt.forget()
+            attempt.tidy()
             write_config(attempt)
             directory.write(ERROR, [files.encode_json(told)])
             origin = {

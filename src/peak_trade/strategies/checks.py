@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.errors import InputError, RunError, did_you_mean
+from peak_trade.market.bars import unmasked
 
 __all__ = ["check_params", "check_target"]
 
@@ -58,14 +59,15 @@ def check_params(function: Callable[..., Any], params: Mapping[str, Any]) -> dic
 def check_target(target: object, n: int) -> npt.NDArray[np.float64]:
     """Return a strategy's target as a new float64 array of shape (n,), without -0.0.
 
-    Any array-like of real numbers or bools is taken, a pandas Series too (by position, whatever its index).
+    Any array-like of real numbers or bools is taken, a pandas Series too (by position, whatever its index). What a
+    masked array masks is missing, as NaN is.
 
     Raises:
         RunError: it is not one finite number in [-1, 1] for each of the `n` bars.
     """
     needed = f"needed: one number in [-1, 1] for each of the {n} bars"
     try:
-        array = np.asarray(target)
+        array = np.asarray(unmasked(np.asanyarray(unmasked(target))))
         if array.dtype == np.object_ and array.ndim:
             array = array.astype(np.float64)
     except (TypeError, ValueError):
