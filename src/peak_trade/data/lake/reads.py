@@ -33,6 +33,10 @@ _SCHEMAS = frozenset({"information_schema", "main", "memory"})
 
 def the_select(duckdb: Any, text: str) -> str:
     """Return a text that is one SELECT, without its semicolon; InputError for all else, DuckDB's own for no SQL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError("the question is not UTF-8") from None
     statements = duckdb.extract_statements(text)
     if not statements:
         raise InputError("there is no SQL", hint='just lake-query "SELECT * FROM runs LIMIT 10"')
