@@ -38,9 +38,10 @@ def main() -> int:
         return 0
     asking = ask.Asking(lake, args.format, args.output, args.limit, args.timeout, args.memory_limit, args.explain)
     text = ask.saved(args.report) if args.report else args.sql or args.question or ask.read_sql(args.file)
-    if text is None:
-        return prompt.prompt(asking)
-    asking.answer(text)
+    with asking:
+        if text is None:
+            return prompt.prompt(asking)
+        asking.answer(text)
     for note in asking.notes:
         script.note(note)
     sys.stdout.flush()

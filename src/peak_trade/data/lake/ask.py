@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import stat
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from peak_trade import places
-from peak_trade.data.lake import commit, query
+from peak_trade.data.lake import child, commit, query
 from peak_trade.data.lake.views import QUESTIONS
-from peak_trade.errors import InputError, PeakError, RunError, did_you_mean
+from peak_trade.errors import InputError, RunError, did_you_mean
 
 __all__ = ["Asking", "files", "listing", "read_sql", "reports", "saved"]
 
+_LONGEST = 1e8  # seconds; three years
+_NOT_HELD = "this system bounds no memory of a process: --memory-limit holds for DuckDB's buffers alone"
 _NAMED = 10  # symbols in a sentence
 _OF_P2 = "BTCUSDT"  # what `just p2` runs on and brings in
 _BY_NAME = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".parquet": "parquet", ".txt": "table"}
 
 
 class Asking:
-    """How questions are to be answered; `notes` says what a person should know of the last answer."""
+    """How questions are to be answered; `notes` says what a person should know of the last answer.
+
+    A child answers them, one after another; where it had to be killed, the next question gets a new one.
+    """
 
     def __init__(
         self,
@@ -39,83 +43,116 @@ class Asking:
             raise InputError(f"there is no format {self.how}", hint=did_you_mean(self.how, query.FORMATS))
         if limit is not None and limit < 0:
             raise InputError("the limit is negative", hint="--limit 10")
-        if timeout_s is not None and timeout_s <= 0:
+        if timeout_s is not None and not 0 < timeout_s <= _LONGEST:
             raise InputError("the timeout is not a time", hint="--timeout 10")
         self.lake, self.limit, self.timeout_s = lake, limit, timeout_s
         self.memory_limit, self.explain = memory_limit, explain
         self.output = Path(output) if output else None
-        if self.output and self.output.resolve().is_relative_to(lake.resolve()):
-            raise InputError("an answer can't be written into the lake", hint="name a file elsewhere")
+        if self.output:
+            _refuse(self.output, lake)
         if self.how == "parquet" and not output and sys.stdout.isatty():
             raise InputError("Parquet is not for a terminal", hint="--output FILE")
         self.shown = query.SHOWN if limit is None else limit
         self.notes: list[str] = []
+        self._child: child.Child | None = None
 
     def answer(self, text: str) -> None:
         """Answer one question."""
         self.notes = []
         if self.output:
             self._to_file(text, self.output)
-        elif self.how == "table" or self.explain:
-            with self._connected(text) as connection:
-                print(self._as_text(connection, text))  # noqa: T201 - the answer
-        else:
-            self._to_stdout(text)
+            return
+        width = os.get_terminal_size().columns or None if sys.stdout.isatty() else None
+        shown = self._ask(text, None, width)
+        if shown is not None:
+            print(shown)  # noqa: T201 - the answer
 
-    @contextmanager
-    def _connected(self, text: str, *writable: str) -> Iterator[query.Connection]:
-        asked = [
-            name for name in QUESTIONS if name in text
-        ]  # to make them all would double what a small question costs
-        with (
-            query.connect(self.lake, memory_limit=self.memory_limit, writable=writable, questions=asked) as connection,
-            connection.within(self.timeout_s),
-        ):
-            yield connection
-            if not self.explain:
-                self.notes += [_absence(*found) for found in connection.absent_symbols(text)]
+    def close(self) -> None:
+        """End the child; the next question would get a new one."""
+        if self._child:
+            self._child.kill()
 
-    def _as_text(self, connection: query.Connection, text: str) -> str:
-        if self.explain:
-            return connection.explain(text)
-        width = os.get_terminal_size().columns or None if sys.stdout.isatty() and not self.output else None
-        shown, more = connection.table(text, self.shown, width)
-        if more:
-            self.notes.append(f"only the first {self.shown:,} rows; --limit N shows more, --format csv all")
-        return shown
+    def __enter__(self) -> Asking:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _to_file(self, text: str, output: Path) -> None:
         """Write beside the file first: what was there stays until the answer is whole."""
-        draft = output.absolute().with_name(f".{output.name}.{os.getpid()}.tmp")
+        draft = output.absolute().with_name(f".peak_trade-{os.getpid()}.tmp")
         try:
-            with self._connected(text, str(draft)) as connection:
-                if self.how == "table" or self.explain:
-                    draft.write_text(self._as_text(connection, text) + "\n", encoding="utf-8")
-                else:
-                    connection.write(text, str(draft), self.how, self.limit)
+            shown = self._ask(text, str(draft), None)
+            if shown is not None:
+                draft.write_text(shown + "\n", encoding="utf-8")
             os.replace(draft, output)
         except OSError as error:
             raise RunError(f"cannot write {output}: {error.strerror}") from None
         finally:
             draft.unlink(missing_ok=True)
 
-    def _to_stdout(self, text: str) -> None:
-        """Have DuckDB write into a pipe to `cat`: a file that stdout is appended to, it would cut off."""
-        sys.stdout.flush()
-        failed: PeakError | None = None
-        # in a group of its own, for Ctrl-C is DuckDB's to hear
-        with subprocess.Popen(["cat"], stdin=subprocess.PIPE, process_group=0) as cat:
-            assert cat.stdin is not None
-            target = f"/dev/fd/{cat.stdin.fileno()}"
-            try:
-                with self._connected(text, target) as connection:
-                    connection.write(text, target, self.how, self.limit)
-            except PeakError as error:
-                failed = error
-        if cat.returncode:
-            raise BrokenPipeError  # nobody reads stdout any more
-        if failed:
-            raise failed
+    def _ask(self, text: str, target: str | None, width: int | None) -> str | None:
+        """Have a question answered: into a file, as text, or, where there is neither, to stdout as it comes."""
+        if not (self._child and self._child.alive):
+            self._child = child.Child(self._answered)
+        shown, self.notes = self._child.ask((text, target, width), _to_stdout, self.timeout_s)
+        return None if shown is None else str(shown)
+
+    def _answered(
+        self, text: str, target: str | None, width: int | None, scratch: str, pipe: int
+    ) -> tuple[str | None, list[str]]:
+        """Answer one question in the child; return what is to be shown, and the notes."""
+        as_text = self.how == "table" or self.explain
+        target = target or child.OUTPUT.format(pipe)
+        asked = [name for name in QUESTIONS if name in text]  # all of them would double what a small question costs
+        child.free_memory()
+        with query.connect(
+            self.lake,
+            memory_limit=self.memory_limit,
+            writable=() if as_text else (target,),
+            questions=asked,
+            scratch=scratch,
+        ) as connection:
+            held = child.bound_memory(connection.memory_limit)
+            notes = [] if held or self.memory_limit is None else [_NOT_HELD]
+            shown = None
+            if self.explain:
+                return connection.explain(text), notes
+            if as_text:
+                shown, more = connection.table(text, self.shown, width)
+                if more:
+                    notes.append(f"only the first {self.shown:,} rows; --limit N shows more, --format csv all")
+            else:
+                connection.write(text, target, self.how, self.limit)
+            return shown, notes + [_absence(*found) for found in connection.absent_symbols(text)]
+
+
+def _to_stdout(block: bytes) -> None:
+    rest = memoryview(block)
+    try:
+        while rest:
+            rest = rest[os.write(sys.stdout.fileno(), rest) :]
+    except BrokenPipeError:
+        raise  # nobody reads it any more, which is no error
+    except OSError as error:
+        raise RunError(f"cannot write the answer: {str(error.strerror).lower()}") from None
+
+
+def _refuse(output: Path, lake: Path) -> None:
+    """Refuse a place to which no answer can be moved, before the question is asked."""
+    if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(lake)):
+        raise InputError("an answer can't be written into the lake", hint="name a file elsewhere")
+    try:
+        mode = os.stat(output).st_mode
+    except FileNotFoundError:
+        if not os.path.isdir(output.parent):
+            raise RunError(f"cannot write {output}: there is no folder {output.parent}") from None
+    except OSError as error:
+        raise RunError(f"cannot write {output}: {error.strerror}") from None
+    else:
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+            raise RunError(f"cannot write {output}: it is {kind}", hint="--output FILE, or > FILE in the shell")
 
 
 def _absence(table: str, absent: Sequence[str], there: Sequence[str]) -> str:
@@ -130,10 +167,10 @@ def read_sql(file: str | None) -> str | None:
     """Return the SQL in a file or in standard input; None where it is a terminal's turn to ask."""
     if file is None and sys.stdin.isatty():
         return None
-    if file in (None, "-"):
-        return sys.stdin.read()
     try:
-        return Path(str(file)).read_text(encoding="utf-8")
+        return sys.stdin.read() if file in (None, "-") else Path(str(file)).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"cannot read {file or 'standard input'}: it is not UTF-8") from None
     except OSError as error:
         where = places.looked(str(file)) if isinstance(error, FileNotFoundError) else ""
         raise InputError(f"cannot read {file}: {str(error.strerror).lower()}{where}") from None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from peak_trade import places
-from peak_trade.data.lake import commit, names, reads, table
+from peak_trade.data.lake import child, commit, names, reads, table
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, RunError, did_you_mean
 from peak_trade.text import escaped, one_line
@@ -57,15 +57,18 @@ def connect(
     threads: int | None = None,
     writable: Sequence[str] = (),
     questions: Collection[str] = QUESTIONS.keys(),
+    scratch: str | None = None,
 ) -> Connection:
     """Open a lake: its tables and saved `questions` as views, locked down; `writable` paths are for answers alone.
+
+    `scratch` is the folder into which a query may spill, by default a new one.
 
     Raises InputError where there is no lake, nothing in it, or DuckDB is missing.
     """
     reader = commit.reading(lake)
     try:
         require("duckdb")
-        return Connection(reader, memory_limit, threads, writable, questions)
+        return Connection(reader, memory_limit, threads, writable, questions, scratch or child.scratch())
     except BaseException:
         reader.close()
         raise
@@ -81,6 +84,7 @@ class Connection:
         threads: int | None,
         writable: Sequence[str],
         questions: Collection[str],
+        scratch: str,
     ) -> None:
         import duckdb
 
@@ -98,16 +102,16 @@ class Connection:
             raise InputError(_sentence(error), hint="a memory limit is such as 2GB") from None
         self._weak = weakref.finalize(self, reader.close)
         with _house_errors(self):
-            self._lock_down(writable, questions)
+            self._lock_down(writable, questions, scratch)
 
-    def _lock_down(self, writable: Sequence[str], questions: Collection[str]) -> None:
+    def _lock_down(self, writable: Sequence[str], questions: Collection[str], scratch: str) -> None:
         import duckdb
 
         root = self._reader.lake.resolve()
         run = self._duckdb.execute
         run("SET timezone = 'UTC'")
         run("SET enable_progress_bar = false")  # it is drawn on stdout, between the rows
-        run(f"SET temp_directory = {_quoted(os.path.join(_temporary(), f'peak_trade-lake-{os.getpid()}'))}")
+        run(f"SET temp_directory = {_quoted(scratch)}")
         paths = list(writable)
         for name, live in self.commit.tables.items():
             there = [os.path.join(root, part.path) for part in live.parts]
@@ -130,6 +134,11 @@ class Connection:
         for path in paths:
             if os.path.islink(path):
                 raise RunError(f"{path} is a link, not a file of the lake", hint="just lake-check")
+
+    @property
+    def memory_limit(self) -> str:
+        """How much DuckDB's buffers may take, as it writes it: 286.1 MiB."""
+        return str(self._duckdb.execute("SELECT current_setting('memory_limit')").fetchall()[0][0])
 
     def sql(self, text: str) -> Any:
         """Return the answer to one SELECT as a DuckDB relation: `.df()`, `.arrow()`, `.fetchall()`, or shown as it is.
@@ -230,7 +239,10 @@ class Connection:
 
     @contextmanager
     def within(self, seconds: float | None) -> Iterator[None]:
-        """Stop what runs longer, with a RunError."""
+        """Stop what runs longer, with a RunError, as soon as DuckDB looks: between one batch of rows and the next.
+
+        A single call of a function, a plan or a parser at work runs on; `just lake-query` ends those too.
+        """
         done, late = threading.Event(), threading.Event()
 
         def watch() -> None:
@@ -303,11 +315,6 @@ def _view(live: commit.Live, paths: Sequence[str]) -> str:
 
 def _files(paths: Sequence[str]) -> str:
     return f"read_parquet([{', '.join(map(_quoted, paths))}]"
-
-
-def _temporary() -> str:
-    """Return where a query that does not fit into memory may spill; `tempfile` takes 5 ms to say the same."""
-    return os.environ.get("TMPDIR") or "/tmp"
 
 
 def _quoted(text: str) -> str:

@@ -25,11 +25,18 @@ _REFUSED_FUNCTION = re.compile(
     r"getenv|current_setting|write_log|nextval|currval|setval|setseed|.*sleep.*|read_.*|.*_scan|glob|query|query_table"
     r"|json_execute_.*|pragma_.*|which_secret|.*_external_resource.*|copy_.*|__internal_.*"
 )
+# What SHOW can list, as the tree has it: "tables", "databases" …
+_SHOWN = frozenset({"", "__show_tables_expanded", '"databases"', '"schemas"', '"tables"', '"variables"'})
+_SEES_ITS_OWN = {"RECURSIVE_CTE_NODE": "right", "CTE_NODE": "child"}  # the latter before DuckDB 1.4, for MATERIALIZED
 _SCHEMAS = frozenset({"information_schema", "main", "memory"})
 
 
 def the_select(duckdb: Any, text: str) -> str:
     """Return a text that is one SELECT, without its semicolon; InputError for all else, DuckDB's own for no SQL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError("the question is not UTF-8") from None
     statements = duckdb.extract_statements(text)
     if not statements:
         raise InputError("there is no SQL", hint='just lake-query "SELECT * FROM runs LIMIT 10"')
@@ -44,13 +51,16 @@ def the_select(duckdb: Any, text: str) -> str:
 
 def tree_of(duckdb: Any, asked: str, tables: Collection[str]) -> list[dict[str, Any]]:
     """Return every node of a SELECT's tree; InputError where one writes, or asks for what is not of the lake."""
-    tree = json.loads(duckdb.execute("SELECT json_serialize_sql(?::VARCHAR)", [asked]).fetchall()[0][0])
+    try:
+        tree = json.loads(duckdb.execute("SELECT json_serialize_sql(?::VARCHAR)", [asked]).fetchall()[0][0])
+    except RecursionError:
+        raise InputError("this SELECT is nested too deeply to be checked", hint="name its parts by WITH") from None
     if tree.get("error") or len(tree["statements"]) != 1:
         raise InputError(f"this SELECT can't be checked: {tree.get('error_message', 'it is more than one')}")
-    found = list(_dicts(tree))
-    ctes = {str(entry["key"]).lower() for node in found for entry in _entries(node)}
+    found = []
     macros = {name for name, question in QUESTIONS.items() if question.arguments}
-    for node in found:
+    for node, ctes in _scoped(tree):
+        found.append(node)
         kind = str(node.get("type", ""))
         if kind.endswith("_NODE") and kind not in _QUERY_NODES:
             raise InputError(f"{kind.split('_')[0]} is not allowed: only what reads is")
@@ -62,14 +72,15 @@ def tree_of(duckdb: Any, asked: str, tables: Collection[str]) -> list[dict[str, 
                 )
         elif "function_name" in node and _REFUSED_FUNCTION.fullmatch(str(node["function_name"]).lower()):
             raise InputError(f"the function {node['function_name']} is not allowed: only what reads the lake is")
-        elif kind == "BASE_TABLE":
-            _check_table(node, ctes, tables)
+        elif kind == "BASE_TABLE" or (kind == "SHOW_REF" and node.get("table_name", "") not in _SHOWN):
+            _check_table(node, ctes, tables)  # SHOW of a name that is no table would tell a setting
     return found
 
 
-def _check_table(node: Mapping[str, Any], ctes: set[str], tables: Collection[str]) -> None:
+def _check_table(node: Mapping[str, Any], ctes: Collection[str], tables: Collection[str]) -> None:
     name = str(node["table_name"])
     if above := str(node.get("schema_name") or ""):
+        ctes = ()  # a name with its schema before it is never that of a common table expression
         if above.lower() not in _SCHEMAS:
             raise InputError(f"there is no schema {above} in the lake", hint=did_you_mean(above, _SCHEMAS))
         if above.lower() == "information_schema":
@@ -102,20 +113,30 @@ def _constant(side: Any) -> Any:
     return side["literal"].get("text") if "literal" in side else side.get("value", {}).get("value")  # before DuckDB 2
 
 
-def _dicts(tree: Any) -> Iterator[dict[str, Any]]:
-    """Yield every object of a JSON tree."""
-    rest = [tree]
+def _scoped(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
+    """Yield every object of a JSON tree, with the names of the common table expressions that it sees."""
+    rest: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
     while rest:
-        node = rest.pop()
+        node, seen = rest.pop()
         if isinstance(node, dict):
-            yield node
-            rest += node.values()
+            yield node, seen
+            rest += _within(node, seen)
         elif isinstance(node, list):
-            rest += node
+            rest += ((part, seen) for part in node)
 
 
-def _entries(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the common table expressions of a query's node."""
+def _within(node: dict[str, Any], seen: frozenset[str]) -> Iterator[tuple[Any, frozenset[str]]]:
+    """Yield what is in a node, each with what it sees: an expression is seen by those after it and by its query.
+
+    It does not see itself: that name is a table, where there is one. The second part of a recursive one does.
+    """
     named = node.get("cte_map")
-    found: list[dict[str, Any]] = named.get("map", []) if isinstance(named, dict) else []
-    return found + ([{"key": node["cte_name"]}] if "cte_name" in node else [])
+    for entry in named.get("map", []) if isinstance(named, dict) else []:
+        yield entry.get("value"), seen
+        seen |= {str(entry.get("key")).lower()}
+    inner = _SEES_ITS_OWN.get(str(node.get("type", "")))
+    for key, part in node.items():
+        if key == inner:
+            yield part, seen | {str(node.get("cte_name")).lower()}
+        elif key != "cte_map":
+            yield part, seen
