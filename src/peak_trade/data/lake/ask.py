@@ -13,6 +13,7 @@ from peak_trade import places
 from peak_trade.data.lake import commit, query
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, RunError, did_you_mean
+from peak_trade.terminal import show
 
 __all__ = ["Asking", "files", "listing", "read_sql", "reports", "saved"]
 
@@ -58,7 +59,7 @@ class Asking:
             self._to_file(text, self.output)
         elif self.how == "table" or self.explain:
             with self._connected(text) as connection:
-                print(self._as_text(connection, text))  # noqa: T201 - the answer
+                show(self._as_text(connection, text), exact=True)
         else:
             self._to_stdout(text)
 
