@@ -26,6 +26,7 @@ def main() -> int:
     from peak_trade.data.lake import build
     from peak_trade.evidence.results import Results
 
+    script.show_warnings()
     done = build.build(
         Results(script.results_dir(args.results_dir)),
         query.lake_dir(args.lake_dir),

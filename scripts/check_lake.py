@@ -23,13 +23,14 @@ def main() -> int:
     from peak_trade.data.lake import check
     from peak_trade.evidence.results import Results
 
+    script.show_warnings()
     own = args.results_dir or not args.lake_dir  # a lake elsewhere is of results elsewhere
     results = Results(script.results_dir(args.results_dir)) if own else None
     checked = check.check(query.lake_dir(args.lake_dir), results)
     if args.json:
         script.print_json(msgspec.to_builtins(checked))
     else:
-        print(checked.as_text())
+        script.show(checked.as_text())
     return 1 if checked.findings else 0
 
 

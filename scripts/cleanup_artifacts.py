@@ -44,7 +44,7 @@ def main() -> int:
         script.print_json(plan.to_json_object())
     elif plan.items:
         width = 36 if args.full else listing.distinct([item.run_id for item in plan.items])
-        print(listing.aligned(plan.table(width), right=(1, 3)))
+        script.show(listing.aligned(plan.table(width), right=(1, 3)))
     script.note(plan.totals())
     if failed := plan.of("failed"):
         raise RunError(

@@ -21,6 +21,7 @@ def main() -> int:
 
     from peak_trade.data.lake import compact, writer
 
+    script.show_warnings()
     done = compact.compact(
         query.lake_dir(args.lake_dir),
         grace_s=writer.GRACE_S if args.grace is None else args.grace,

@@ -24,6 +24,7 @@ def main() -> int:
     from peak_trade.market import description
     from peak_trade.shown import bars
 
+    script.show_warnings()
     found = description.describe(
         args.files,
         symbol=args.symbol,
@@ -34,7 +35,7 @@ def main() -> int:
     if args.json:
         script.print_json(found.to_json_object())
     else:
-        print(bars.page(found))
+        script.show(bars.page(found))
     return 1 if found.refused else 0
 
 

@@ -31,6 +31,7 @@ def main() -> int:
     from peak_trade.data import difference
     from peak_trade.data.lake import query
 
+    script.show_warnings()
     if not 0 <= args.tolerance < 1:
         parser.error(f"--tolerance {args.tolerance:g} is not from 0 up to 1")
     keys = script.reading_keys(args)
@@ -43,7 +44,7 @@ def main() -> int:
     if args.json:
         script.print_json({"a": a.summary(), "b": b.summary()} | msgspec.to_builtins(found))
     else:
-        print(difference.as_text(a, b, found, args.days))
+        script.show(difference.as_text(a, b, found, args.days))
     return 0 if found.same else 1
 
 

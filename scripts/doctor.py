@@ -17,13 +17,14 @@ def main() -> int:
     from peak_trade.evidence.results import Results
     from peak_trade.ops import doctor  # after the arguments: --help answers at once
 
+    script.show_warnings()
     findings = doctor.examine(script.repo_root(), Results(script.results_dir(args.results_dir)))
     if args.json:
         script.print_json([finding._asdict() for finding in findings])
     else:
         for name, state, detail, hint, _ in findings:
             mend = f"  ({script.as_here(hint)})" if state not in ("ok", "mended") and hint else ""
-            print(f"{state:8}{name:22}{detail}{mend}")
+            script.show(f"{state:8}{name:22}{detail}{mend}")
     lacking = [finding.name for finding in findings if finding.needed and finding.state != "ok"]
     if args.strict and lacking:
         script.warn("needed: " + ", ".join(lacking))

@@ -42,6 +42,7 @@ def main() -> int:
         query.require()
     from peak_trade.data.fetch import client, fetch
 
+    script.show_warnings()
     done = fetch.fetch(
         asked,
         Path(args.output) if args.output else order.default_path(asked),
@@ -58,7 +59,7 @@ def main() -> int:
         script.note(
             ingest.ingest_bars(lake, done.bars, source=asked.exchange, calendar="24/7", origin="fetch").as_text()
         )
-    script.print_json(done.note) if args.json else print(done.path)
+    script.print_json(done.note) if args.json else script.show(str(done.path), exact=True)
     return 0
 
 

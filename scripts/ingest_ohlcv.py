@@ -41,6 +41,7 @@ def main() -> int:
     from peak_trade import config
     from peak_trade.data.lake import ingest
 
+    script.show_warnings()
     done = ingest.ingest_files(
         query.lake_dir(args.lake_dir),
         args.files,

@@ -26,7 +26,7 @@ def main() -> int:
     if args.json:
         script.print_json([row.to_json_object() for row in found])
     elif found:
-        print(listing.as_table(found, full=args.full))
+        script.show(listing.as_table(found, full=args.full))
     else:
         script.note(f"no runs in {results.path.name}/; just run config/my_strategy.toml makes one")
     return 0

@@ -32,7 +32,7 @@ def main() -> int:
         texts[f"{name}_daily.csv"] = from_arch((args.arch / name / f"{name}.csv.gz").read_bytes())
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
-        print(f"{hashlib.sha256(text.encode()).hexdigest()}  {name}")
+        script.show(f"{hashlib.sha256(text.encode()).hexdigest()}  {name}")
     return 0
 
 

@@ -22,9 +22,10 @@ def main() -> int:
     from peak_trade.tracking import batch, page
     from peak_trade.tracking.store import Store
 
+    script.show_warnings()
     store = Store.of(script.repo_root())
     if store.is_server:
-        print(store.shown)
+        script.show(store.shown)
         script.note("the store is a server, which has a page of its own")
         return 0
     if not batch.installed():
@@ -34,7 +35,7 @@ def main() -> int:
         script.note(f"starting mlflow over {store.shown} …")
         with page.served(store, args.port) as (url, server):
             runs = page.runs_page(url)
-            print(runs or url, flush=True)
+            script.show(runs or url, flush=True)
             script.note("Ctrl-C ends it" if runs else "no run is logged yet: `just track --pending`; Ctrl-C ends it")
             code = page.wait(server)
     except KeyboardInterrupt:

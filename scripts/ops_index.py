@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 from peak_trade import script
@@ -14,7 +13,7 @@ NO_PROSE = re.compile(r"<!--.*?-->|^```.*?^```|^[#|].*?$", re.DOTALL | re.MULTIL
 
 def main() -> int:
     script.parser(__doc__).parse_args()
-    sys.stdout.write(index(script.repo_root() / "docs" / "ops"))
+    script.show(index(script.repo_root() / "docs" / "ops"), end="", exact=True)
     return 0
 
 

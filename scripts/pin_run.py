@@ -26,13 +26,13 @@ def main() -> int:
     results = Results(script.results_dir(args.results_dir, there=True))
     change = pins.unpin if args.remove else pins.pin
     for which in args.runs:
-        print(change(results, which))
+        script.show(change(results, which))
     if args.list:
         pinned = [row for row in listing.rows(results) if row.pinned]
         if args.json:
             script.print_json([row.to_json_object() for row in pinned])
         elif pinned:
-            print(listing.as_table(pinned))
+            script.show(listing.as_table(pinned))
         else:
             script.note("no run is pinned; just pin RUN pins one")
     return 0

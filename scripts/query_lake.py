@@ -29,12 +29,13 @@ def main() -> int:
 
     from peak_trade.data.lake import ask, prompt, query
 
+    script.show_warnings()
     lake = query.lake_dir(args.lake_dir)
     if args.list or args.files is not None:
-        print("\n".join(ask.listing(lake) if args.list else ask.files(lake, args.files)))
+        script.show("\n".join(ask.listing(lake) if args.list else ask.files(lake, args.files)), exact=bool(args.files))
         return 0
     if args.report == []:
-        print(ask.reports())
+        script.show(ask.reports())
         return 0
     asking = ask.Asking(lake, args.format, args.output, args.limit, args.timeout, args.memory_limit, args.explain)
     text = ask.saved(args.report) if args.report else args.sql or args.question or ask.read_sql(args.file)

@@ -23,18 +23,18 @@ def main() -> int:
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="which recipe (default: the list of all)")
     name = parser.parse_args().recipe
     if name is None:
-        sys.stdout.write(just("--list", "--unsorted"))
+        script.show(just("--list", "--unsorted"), end="")
         return 0
     known = {recipe["name"]: recipe for recipe in recipes()}
     if name not in known:
         raise InputError(f"unknown recipe `{name}`", hint=did_you_mean(name, known))
-    print(f"{usage(known[name])}\n{known[name]['doc']}")
+    script.show(f"{usage(known[name])}\n{known[name]['doc']}")
     for needed in known[name]["dependencies"]:
-        print(f"\n$ just {needed['recipe']}\n{known[needed['recipe']]['doc']}")
+        script.show(f"\n$ just {needed['recipe']}\n{known[needed['recipe']]['doc']}")
     for command in commands(known[name]):
-        print(f"\n$ {command}")
+        script.show(f"\n$ {command}")
         for path in SCRIPT.findall(command):
-            print(help_of(path), end="")
+            script.show(help_of(path), end="")
     return 0
 
 

@@ -52,7 +52,7 @@ def main() -> int:
     script.progress()
     for made in written:
         if not args.json:
-            print(made.html, file=result)
+            script.show(str(made.html), result, exact=True)
         if args.open:
             render.show(made.html)
         faults += made.faults

@@ -24,7 +24,7 @@ def main() -> int:
     except OSError as error:
         page = results.path / "index.html"
         raise RunError(f"cannot write {page}: {error.strerror}", hint="check the folder") from None
-    print(path)
+    script.show(str(path), exact=True)
     if args.open:
         render.show(path)
     return 0

@@ -33,6 +33,7 @@ def main() -> int:
     from peak_trade.evidence.results import Results
     from peak_trade.report import render, run
 
+    script.show_warnings()
     output = args.output or script.repo_root() / "docs" / "reports" / "report.png"
     with tempfile.TemporaryDirectory(prefix="peak_trade-picture-") as folder:
         html, shot = Path(folder, "report.html"), Path(folder, "report.png")
@@ -46,7 +47,7 @@ def main() -> int:
             picture.convert("RGB").quantize(COLOURS).save(output, optimize=True)
     if output.stat().st_size > LARGEST:
         raise RunError(f"{output} has {output.stat().st_size:,} bytes, more than {LARGEST:,}")
-    print(output)
+    script.show(str(output), exact=True)
     return 0
 
 

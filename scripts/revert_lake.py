@@ -25,6 +25,7 @@ def main() -> int:
 
     from peak_trade.data.lake import history
 
+    script.show_warnings()
     lake = query.lake_dir(args.lake_dir)
     found = history.changes_of(lake, symbol=args.symbol, timeframe=args.timeframe, source=args.source)
     if args.to is None:
@@ -34,7 +35,7 @@ def main() -> int:
             )
             return 0
         for series, own in found.items():
-            print("\n".join([str(series), *(f"  {change}" for change in own)]))
+            script.show("\n".join([str(series), *(f"  {change}" for change in own)]))
         return 0
     done = history.revert(
         lake,

@@ -54,9 +54,9 @@ def main() -> int:
     if args.json:
         script.print_json(listing.describe(run_dir), result)
     else:
-        print(run_dir.name, file=result)
+        script.show(run_dir.name, result)
     if not args.quiet:
-        script.note(listing.summary(run_dir))
+        script.show(listing.summary(run_dir), sys.stderr)
     tracker.log(run_dir)  # the last thing: whatever comes of it, the run is sealed and its id is told
     return 0
 

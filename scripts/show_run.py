@@ -27,7 +27,7 @@ def main() -> int:
     if args.json:
         script.print_json(listing.describe(found) | {"tracking": tracked.to_json_object() if tracked else None})
     else:
-        print(listing.summary(found, [("tracking", tracked.said().removeprefix("tracking "))] if tracked else ()))
+        script.show(listing.summary(found, [("tracking", tracked.said().removeprefix("tracking "))] if tracked else ()))
     return 0
 
 

@@ -27,6 +27,7 @@ def main() -> int:
 
     from peak_trade.shown import telemetry, waterfall
 
+    script.show_warnings()
     results = script.results_dir(args.results_dir)
     told = telemetry.read(results, telemetry.find(results, args.run))
     if told.skipped:
@@ -39,7 +40,9 @@ def main() -> int:
         return 0
     terminal = sys.stdout.isatty()
     width = (os.get_terminal_size(1).columns or 80) if terminal else 100
-    print(waterfall.as_text(told, level=level, width=width, cut=terminal, colour=script.coloured(sys.stdout)))
+    colour = script.coloured(sys.stdout)
+    text = waterfall.as_text(told, level=level, width=width, cut=terminal, colour=colour)
+    script.show(text, painted=colour)
     return 0
 
 

@@ -38,7 +38,9 @@ def main() -> int:
             done.append(receipt)
             if not args.json:
                 script.progress()
-                print(f"{receipt.status:8}{receipt.run_id}  {receipt.mlflow_run_id or receipt.reason}", flush=True)
+                script.show(
+                    f"{receipt.status:8}{receipt.run_id}  {receipt.mlflow_run_id or receipt.reason}", flush=True
+                )
         script.progress(seen, len(wanted), "runs")
     script.progress()
     if args.json:

@@ -30,7 +30,7 @@ def main() -> int:
     for verdict in verify.verify_all(results, None if args.all else names, root=root):
         verdicts.append(verdict)
         if not args.json:
-            print(verdict.as_text())
+            script.show(verdict.as_text())
     if args.json:
         script.print_json([verdict.to_json_object() for verdict in verdicts])
     states = {verdict.state for verdict in verdicts}

@@ -22,6 +22,7 @@ def main() -> int:
     from peak_trade.ops import gh, merge_log
     from peak_trade.ops.git import Git
 
+    script.show_warnings()
     root = (args.root or script.repo_root()).resolve()
     git = Git(root)
     told = gh.view(root, args.pr) if gh.installed() else {}
@@ -34,7 +35,7 @@ def main() -> int:
     script.note(f"{path.name} is {done}")
     if stale := merge_log.index(root):
         script.warn(f"the index is not: {stale}", hint="just fix")
-    print(path)
+    script.show(str(path), exact=True)
     return 0
 
 

@@ -32,6 +32,7 @@ def main() -> int:
     from peak_trade.ops import gh, git_state, pull_request
     from peak_trade.ops.git import Git
 
+    script.show_warnings()
     root = (args.root or script.repo_root()).resolve()
     results = Results(script.results_dir(args.results_dir, there=True))
     state = git_state.examine(root, branch=args.base, strict=True)
@@ -44,7 +45,7 @@ def main() -> int:
     if args.dry_run or not gh.installed():
         if not args.dry_run:
             script.warn("gh is missing: run this by hand, or open the page of the repository")
-        print("\n".join(map(shlex.join, commands)))
+        script.show("\n".join(map(shlex.join, commands)), exact=True)
         return 0
     for command in commands:  # at the terminal, for they may ask for a password
         if subprocess.run(command, cwd=root, stdout=sys.stderr if command[0] == "git" else None).returncode:

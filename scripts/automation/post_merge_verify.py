@@ -28,6 +28,7 @@ def main() -> int:
     from peak_trade.evidence.results import Results
     from peak_trade.ops import post_merge
 
+    script.show_warnings()
     steps = []
     for step in post_merge.verify(
         (args.root or script.repo_root()).resolve(),
@@ -41,14 +42,14 @@ def main() -> int:
     ):
         steps.append(step)
         if not args.json:
-            print(step, flush=True)
+            script.show(str(step), flush=True)
     states = Counter(step.state for step in steps)
     failed = states["failed"] > 0 or (states["warn"] > 0 and os.environ.get("PEAK_STRICT") == "1")
     if args.json:
         script.print_json({"state": "failed" if failed else "ok", "steps": [step._asdict() for step in steps]})
     else:
         told = ", ".join(f"{number} {state}" for state, number in states.items())
-        print(f"{'failed' if failed else 'ok':8}{'post-merge':14}{len(steps)} steps: {told}")
+        script.show(f"{'failed' if failed else 'ok':8}{'post-merge':14}{len(steps)} steps: {told}")
     return 1 if failed else 0
 
 

@@ -44,7 +44,7 @@ def main() -> int:
     if args.json:
         script.print_json([{name: getattr(figure, name) for name in figure.__struct_fields__} for figure in measured])
     else:
-        print(f"{figures.machine()}\n\n{figures.as_markdown(measured)}")
+        script.show(f"{figures.machine()}\n\n{figures.as_markdown(measured)}")
     if args.write:
         figures.write(root / "docs" / "dev" / "benchmarks.md", measured)
     return 0

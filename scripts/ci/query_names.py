@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("dashboards", nargs="+", metavar="FILE", type=Path)
     found = {name for path in parser.parse_args().dashboards for name in names(json.loads(path.read_bytes()))}
     for kind, name in sorted(found):
-        print(f"{kind}\t{name}")
+        script.show(f"{kind}\t{name}", exact=True)
     return 0
 
 

@@ -25,6 +25,7 @@ def main() -> int:
 
     from peak_trade.ops import git_state
 
+    script.show_warnings()
     state = git_state.examine(
         (args.root or script.repo_root()).resolve(),
         remote=args.remote,
@@ -36,7 +37,7 @@ def main() -> int:
     if args.json:
         script.print_json(state.to_json_object())
     else:
-        print(state.as_text())
+        script.show(state.as_text())
     return 0 if state.fit else 1
 
 

@@ -24,6 +24,7 @@ def main() -> int:
     from peak_trade.tracking import batch, page
     from peak_trade.tracking.store import Store
 
+    script.show_warnings()
     store = Store.of(script.repo_root())
     if store.is_server:
         raise InputError(f"MLFLOW_TRACKING_URI is the server {store.shown}", hint="unset it, or send to it yourself")
@@ -38,9 +39,9 @@ def main() -> int:
             experiment = ids.get(args.experiment)
             if experiment is None:
                 experiment = page.ask(url, "experiments/create", name=args.experiment)["experiment_id"]
-            print("export PEAK_OTEL_ENABLED=1")
-            print(f"export PEAK_OTEL_EXPORTER_OTLP_ENDPOINT={url}")
-            print(f"export OTEL_EXPORTER_OTLP_HEADERS=x-mlflow-experiment-id={experiment}", flush=True)
+            script.show("export PEAK_OTEL_ENABLED=1")
+            script.show(f"export PEAK_OTEL_EXPORTER_OTLP_ENDPOINT={url}")
+            script.show(f"export OTEL_EXPORTER_OTLP_HEADERS=x-mlflow-experiment-id={experiment}", flush=True)
             script.note("run these lines in another terminal, then `just run config/my_strategy.toml`")
             script.note(f"its trace is then at {url}/#/experiments/{experiment}/traces; Ctrl-C ends the server")
             code = page.wait(server)

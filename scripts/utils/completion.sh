@@ -11,35 +11,56 @@ set -euo pipefail
 run_recipes='show verify report track trace pin'
 shell=${1-${SHELL-}}
 
+# Names found on disk are compared, never expanded or put on a line as they are: only what has the shape of a run_id is
+# offered. What `just` itself offers after a recipe are files, which bash would not quote: those are left to bash.
 case ${shell##*/} in
 bash)
 	"${JUST:-just}" --completions bash
-	cat <<-EOF
-		_peak_trade_before=\$(complete -p just | sed 's/.* -F \([^ ]*\) .*/\1/')
+	printf "_peak_trade_recipes=' %s '\n" "$run_recipes"
+	cat <<-'EOF'
+		_peak_trade_before=$(complete -p just | sed 's/.* -F \([^ ]*\) .*/\1/')
+		_peak_trade_runs() (
+			results=${PEAK_RESULTS_DIR-} at=$PWD
+			while [[ -z $results && -n $at ]]; do [[ ! -e $at/justfile ]] || results=$at/results; at=${at%/*}; done
+			shopt -u failglob
+			set +f
+			[[ last != "$1"* ]] || echo last
+			for run in "$results"/[0-9a-f]???????-????-????-????-????????????/; do
+				run=${run%/} run=${run##*/}
+				[[ $run == *[!0123456789abcdef-]* || $run != "$1"* ]] || echo "$run"
+			done
+		)
 		_peak_trade() {
+			local IFS=$'\n' flags=$- at
 			COMPREPLY=()
-			if [[ " $run_recipes " == *" \${COMP_WORDS[1]-} "* && \$COMP_CWORD -gt 1 ]]; then
-				local results=\${PEAK_RESULTS_DIR-} at=\$PWD
-				while [[ -z \$results && -n \$at ]]; do [[ ! -e \$at/justfile ]] || results=\$at/results; at=\${at%/*}; done
-				local runs=(\$(cd "\$results" 2>/dev/null && compgen -G '????????-*-*-*-*'))
-				COMPREPLY=(\$(compgen -W "last \${runs[*]-}" -- "\${COMP_WORDS[COMP_CWORD]}"))
+			set -f
+			if [[ $_peak_trade_recipes == *" ${COMP_WORDS[1]-} "* && $COMP_CWORD -gt 1 ]]; then
+				COMPREPLY=($(_peak_trade_runs "${COMP_WORDS[COMP_CWORD]}"))
 			fi
-			((\${#COMPREPLY[@]})) || "\$_peak_trade_before" "\$@"
+			((${#COMPREPLY[@]})) || "$_peak_trade_before" "$@"
+			[[ $flags == *f* ]] || set +f
+			for at in "${!COMPREPLY[@]}"; do
+				[[ ${COMPREPLY[at]} != *[!_.,:=/@%+[:alnum:]-]* ]] || unset "COMPREPLY[$at]"
+			done
 		}
 		complete -o bashdefault -o default -F _peak_trade just
 	EOF
 	;;
 zsh)
 	"${JUST:-just}" --completions zsh
-	cat <<-EOF
-		_peak_trade_before=\${_comps[just]}
+	printf "_peak_trade_recipes=' %s '\n" "$run_recipes"
+	cat <<-'EOF'
+		_peak_trade_before=${_comps[just]}
 		_peak_trade() {
-			if ((CURRENT > 2)) && [[ " $run_recipes " == *" \$words[2] "* && \$PREFIX != -* ]]; then
-				local results=\${PEAK_RESULTS_DIR-} at=\$PWD
-				while [[ -z \$results && -n \$at ]]; do [[ ! -e \$at/justfile ]] || results=\$at/results; at=\${at%/*}; done
-				compadd -- last "\$results"/????????-*-*-*-*(/N:t)
+			if ((CURRENT > 2)) && [[ $_peak_trade_recipes == *" $words[2] "* && $PREFIX != -* ]]; then
+				local results=${PEAK_RESULTS_DIR-} at=$PWD run
+				while [[ -z $results && -n $at ]]; do [[ ! -e $at/justfile ]] || results=$at/results; at=${at%/*}; done
+				compadd -- last
+				for run in "$results"/[0-9a-f]???????-????-????-????-????????????(/N:t); do
+					[[ $run == *[^0123456789abcdef-]* ]] || compadd -- "$run"
+				done
 			else
-				"\$_peak_trade_before" "\$@"
+				"$_peak_trade_before" "$@"
 			fi
 		}
 		compdef _peak_trade just
@@ -47,15 +68,18 @@ zsh)
 	;;
 fish)
 	"${JUST:-just}" --completions fish
-	cat <<-EOF
+	printf "set -g __peak_trade_recipes %s\n" "$run_recipes"
+	cat <<-'EOF'
 		function __peak_trade_runs
-			set -l at \$PWD
-			while test -n "\$at"; and not test -e \$at/justfile; set at (string replace -r '/[^/]*\$' '' \$at); end
-			set -q PEAK_RESULTS_DIR; and set -l results \$PEAK_RESULTS_DIR; or set -l results \$at/results
+			set -l at $PWD
+			while test -n "$at"; and not test -e $at/justfile; set at (string replace -r '/[^/]*$' '' -- $at); end
+			set -q PEAK_RESULTS_DIR; and set -l results $PEAK_RESULTS_DIR; or set -l results $at/results
 			echo last
-			for run in \$results/????????-*-*-*-*; basename \$run; end
+			for run in $results/*/
+				string match -r -- '(?<=/)[0-9a-f][0-9a-f-]{35}(?=/\z)' $run
+			end
 		end
-		complete -c just -n '__fish_seen_subcommand_from $run_recipes' -a '(__peak_trade_runs)'
+		complete -c just -n '__fish_seen_subcommand_from $__peak_trade_recipes' -a '(__peak_trade_runs)'
 	EOF
 	;;
 '')

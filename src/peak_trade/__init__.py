@@ -17,7 +17,8 @@ A run on its way from a TOML file to a lake row, which is the order to read the 
 - `tracking`, `report`, `data.lake`: finished runs into MLflow, an HTML page and Parquet. Each takes a run's directory.
 - `ops`: the checkout, its pull requests and its environment; the removal of old runs.
 - `obs`: telemetry, from outside: nothing here imports it.
-- `errors`, `text` and `script`: the one family of errors, text that others wrote, what the files in `scripts/` share.
+- `errors`, `text`, `terminal` and `script`: the one family of errors, text that others wrote, the one way to a person's
+  terminal, what the files in `scripts/` share.
 - `places` and `commands`: where things lie, with a checkout and without one; `python -m peak_trade COMMAND`.
 
 From Python (docs/dev/python.md): `run`, `backtest`, `open_run`, `runs`, with `Run`, `Backtest`, `Table` and `Bars`.

@@ -21,12 +21,12 @@ def main() -> int:
     """Run the script of a command as if it had been started by itself."""
     words = sys.argv[1:]
     if not words or words[0] in ("-h", "--help"):
-        print(_help())  # noqa: T201 - a help text is what was asked for
+        script.show(_help())
         return 0 if words else 2
     if words[0] == "--version":
         from peak_trade import __version__
 
-        print(__version__)  # noqa: T201 - as above
+        script.show(__version__)
         return 0
     name, *given = words
     if name not in COMMANDS:

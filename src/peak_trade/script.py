@@ -3,7 +3,7 @@
 A script is a module docstring (its help), a `main() -> int`, and `script.run(main)`:
 stdout carries the result alone, everything said to a person goes to stderr,
 and the exit code is 0 (done), 1 (the thing run or checked failed) or 2 (wrong usage, config or input).
-Imports only the standard library and the leaves `errors`, `text` and `places`, so that `--help` answers at once.
+Imports only the standard library and leaves (`errors`, `text`, `terminal`, `places`), so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Never, NoReturn, TextIO
 
 from peak_trade import places
 from peak_trade.errors import InputError, PeakError, did_you_mean
-from peak_trade.text import one_line
+from peak_trade.terminal import coloured, progress, say, show
+from peak_trade.text import json_escaped, one_line
 
 __all__ = [
     "Parser",
@@ -38,13 +39,13 @@ __all__ = [
     "repo_root",
     "results_dir",
     "run",
+    "show",
     "show_warnings",
     "under_telemetry",
     "warn",
 ]
 
 command: str | None = None  # what the script was started as, where that is not its file's name
-_COLOURS = {"error": "31", "warn": "33", "hint": "36"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,6 +58,9 @@ class Parser(argparse.ArgumentParser):
             InputError: always.
         """
         raise InputError(message, hint=f"`{_help_of(self.prog)}` shows the usage")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        show(message, file, end="")  # argparse's own way writes as it is: a program's name, say
 
     def parse_args(  # type: ignore[override] # argparse overloads it for namespaces of one's own; scripts have none
         self, args: Sequence[str] | None = None, namespace: None = None
@@ -255,29 +259,17 @@ def warn(message: str, *, hint: str = "") -> None:
         _say(hint, label="hint")
 
 
-def progress(done: int = 0, of: int = 0, what: str = "") -> None:
-    """Draw how many of a long command's parts are `done` over the line before; all of them, or none, take it away.
-
-    Where stderr is no terminal, or one that cannot draw over a line, nothing is shown.
-    """
-    global _bar_is_up
-    if not _draws(sys.stderr):
-        return
-    columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    bar = f"{done:,} of {of:,} {what} {'#' * (30 * done // of):.<30}" if done < of else ""
-    sys.stderr.write(f"\r\x1b[K{bar[: columns - 1]}")
-    sys.stderr.flush()
-    _bar_is_up = bool(bar)
-
-
-_bar_is_up = False
-
-
 def print_json(value: Any, stream: TextIO | None = None) -> None:
-    """Print `value` on stdout as JSON; a NaN or an infinity is an error, not invalid JSON."""
+    """Print `value` on stdout as JSON; a NaN or an infinity is an error, not invalid JSON.
+
+    A terminal gets what it would obey as JSON's own escapes: the same value.
+    """
     import json  # not every script prints JSON
 
-    (stream or sys.stdout).write(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    text, stream = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False), stream or sys.stdout
+    if stream.isatty():
+        text = json_escaped(text)
+    show(text, stream, exact=True)
 
 
 def claim_stdout() -> TextIO:
@@ -304,7 +296,8 @@ def show_warnings() -> None:
             if hasattr(record, "traceback"):  # an error that ends the process: it is told at the end, once
                 return
             try:
-                message, _, hint = record.getMessage().partition("; hint: ")
+                said = record.getMessage()
+                message, _, hint = (one_line(said) if record.name == "py.warnings" else said).partition("; hint: ")
             except Exception:  # noqa: BLE001 - a strategy's log call with the wrong arguments is no reason to die
                 message, hint = f"{record.msg} {record.args}", ""
             warn(message, hint=hint)
@@ -332,11 +325,6 @@ def under_telemetry() -> None:
     os.environ["PEAK_SKIPPED"] = f"telemetry: {reason}; hint: just setup observability"
 
 
-def coloured(stream: TextIO) -> bool:
-    """Tell whether what is written to a stream is to have colours: https://no-color.org."""
-    return not os.environ.get("NO_COLOR") and _draws(stream)
-
-
 def repo_root() -> Path:
     """Return the checkout that holds this package; of one that was installed without, the current folder."""
     return places.root()
@@ -357,19 +345,14 @@ def _fail(message: str, hint: str = "", *, debug: bool) -> None:
     if debug:
         import traceback  # only on the way out
 
-        traceback.print_exc()
+        show(traceback.format_exc(), sys.stderr, end="")
     _say(message, label="error")
     if hint:
         _say(hint, label="hint")
 
 
 def _say(message: str, *, label: str = "") -> None:
-    if _bar_is_up:
-        progress()
-    head = _paint(f"{label}:", _COLOURS[label], sys.stderr) + " " if label else ""
-    message = as_here(message)
-    with suppress(OSError):  # a stderr that takes nothing changes nothing of what was done
-        print(f"{head}{message}", file=sys.stderr)  # noqa: T201 - stderr is where a person is told
+    say(as_here(message), label=label)
 
 
 def as_here(text: str) -> str:
@@ -388,15 +371,6 @@ def _without_just(text: str) -> str:
     text = re.sub(r"\bjust setup (\w+)", r"pip install 'peak-trade[\1]'", text)
     text = re.sub(rf"\bjust (?=(?:{'|'.join(COMMANDS)})\b)", "peak-trade ", text)
     return text.replace("run config/my_strategy.toml", "run CONFIG")
-
-
-def _paint(text: str, colour: str, stream: TextIO) -> str:
-    return f"\x1b[{colour}m{text}\x1b[0m" if coloured(stream) else text
-
-
-def _draws(stream: TextIO) -> bool:
-    """Tell whether a stream is a terminal that knows escape sequences."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _reader_is_gone() -> bool:

@@ -7,17 +7,33 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["as_utf8", "escaped", "figure", "one_line", "percentage", "printable"]
+__all__ = ["as_utf8", "escaped", "figure", "json_escaped", "one_line", "percentage", "printable"]
 
 
-def escaped(text: str, limit: int | None = None) -> str:
-    r"""Return text on one line with every mark it has, the unprintable ones as Python writes them, cut at `limit`.
+def escaped(text: str, limit: int | None = None, *, keep: str = "") -> str:
+    r"""Return text on one line with every mark it has, cut at `limit`: the unprintable ones, unless in `keep`, escaped.
 
-    >>> print(escaped("a\nb \x1b[31m"), escaped("abcdef", 3))
-    a\nb \x1b[31m abc…
+    As Python writes them. Unprintable are controls (line breaks too), marks that turn the direction of writing or are
+    not seen, halves of characters.
+
+    >>> print(escaped("a\nb \x1b[31m \x9b \u202e"), escaped("abcdef", 3))
+    a\nb \x1b[31m \x9b \u202e abc…
     """
-    shown = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text[:limit])
-    return shown if limit is None or len(text) <= limit else shown + "…"
+    cut = text[:limit]
+    if not cut.isprintable():
+        cut = "".join(mark if mark.isprintable() or mark in keep else ascii(mark)[1:-1] for mark in cut)
+    return cut if limit is None or len(text) <= limit else cut + "…"
+
+
+def json_escaped(text: str) -> str:
+    r"""Return a text of JSON with the unprintable marks in it as JSON's escapes, but for line breaks: the same value.
+
+    >>> print(json_escaped('["\x7f \u202e \x85", "é"]'))
+    ["\u007f \u202e \u0085", "é"]
+    """
+    import json  # not everybody writes JSON
+
+    return "".join(mark if mark.isprintable() or mark == "\n" else json.dumps(mark)[1:-1] for mark in text)
 
 
 def printable(text: str, instead: str = " ", keep: str = "") -> str:

@@ -1,12 +1,9 @@
-"""A newcomer finds the way: one screen of recipes, help for each, completion on TAB."""
+"""A newcomer finds the way: one screen of recipes, help for each."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 WIDTH = 100
 
@@ -51,65 +48,3 @@ def test_an_unknown_recipe_gets_the_nearest_one(run: Any) -> None:
     assert refused.returncode == 2
     assert refused.stdout == ""
     assert refused.stderr == "error: unknown recipe `verfy`\nhint: did you mean `verify`?\n"
-
-
-def test_completion_asks_for_runs_where_a_recipe_takes_one(root: Path, recipes: dict[str, Any]) -> None:
-    text = (root / "scripts" / "utils" / "completion.sh").read_text(encoding="utf-8")
-    (names,) = re.findall(r"^run_recipes='(.*)'$", text, re.MULTILINE)
-    assert [name for name in names.split() if name not in recipes] == []
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> Path:
-    for run_id in ("0a1b2c3d-0000-4000-8000-000000000001", "ffff2c3d-0000-4000-8000-000000000002"):
-        (tmp_path / run_id).mkdir()
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ("just show l", ["last"]),
-        ("just verify last f", ["ffff2c3d-0000-4000-8000-000000000002"]),
-        ("just veri", ["verify"]),
-    ],
-)
-def test_bash_completes_recipes_and_run_ids(typed: str, offered: list[str], results: Path, run: Any) -> None:
-    ask = f"""
-eval "$(scripts/utils/completion.sh bash)"
-COMP_WORDS=({typed}) COMP_LINE="{typed}" COMP_POINT={len(typed)} COMP_TYPE=9
-COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
-_peak_trade just "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD - 1]}}"
-printf '%s\\n' "${{COMPREPLY[@]}}"
-"""
-    answered = run("bash", "-c", ask, PEAK_RESULTS_DIR=str(results))
-    assert answered.stdout.split() == offered
-
-
-def test_bash_completes_run_ids_in_a_folder_below_the_justfile(tmp_path: Path, root: Path, run: Any) -> None:
-    (tmp_path / "docs" / "deep").mkdir(parents=True)
-    (tmp_path / "justfile").touch()
-    (tmp_path / "results" / "0a1b2c3d-0000-4000-8000-000000000001").mkdir(parents=True)
-    ask = f"""
-eval "$({root}/scripts/utils/completion.sh bash)"
-COMP_WORDS=(just show 0) COMP_CWORD=2
-_peak_trade just 0 show
-echo "${{COMPREPLY[@]}}"
-"""
-    answered = run("bash", "-c", ask, cwd=tmp_path / "docs" / "deep", PEAK_RESULTS_DIR="")
-    assert answered.stdout == "0a1b2c3d-0000-4000-8000-000000000001\n"
-
-
-def test_the_shell_to_complete_in_is_the_one_that_is_used(run: Any) -> None:
-    named, used = run("scripts/utils/completion.sh", "fish"), run("scripts/utils/completion.sh", SHELL="/usr/bin/fish")
-    assert named.returncode == 0
-    assert used.stdout == named.stdout
-    unnamed = run("scripts/utils/completion.sh", SHELL="")
-    assert unnamed.returncode == 2
-    assert unnamed.stderr == "error: no shell is named\nhint: known: bash, zsh, fish\n"
-
-
-def test_an_unknown_shell_is_refused_with_the_known_ones(run: Any) -> None:
-    refused = run("scripts/utils/completion.sh", "tcsh")
-    assert refused.returncode == 2
-    assert refused.stderr == "error: unknown shell `tcsh`\nhint: known: bash, zsh, fish\n"

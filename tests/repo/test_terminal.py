@@ -137,7 +137,7 @@ def test_a_path_that_is_no_text_goes_out_as_it_is(where: str) -> None:
 
 def test_one_place_draws_on_the_terminal() -> None:
     escapes = [path for path in SOURCES if re.search(r"\\x1b\[K|\\033|f\"\\r", path.read_text(encoding="utf-8"))]
-    assert [path.name for path in escapes] == ["script.py"]
+    assert [path.name for path in escapes] == ["terminal.py"]
 
 
 # The voice: a message is lower case and has no full stop; a name keeps its own spelling.
@@ -192,3 +192,120 @@ def test_shell_scripts_speak_in_the_same_voice() -> None:
 )
 def test_a_false_note_would_be_heard(text: str, heard: bool) -> None:
     assert out_of_tune(text) is heard
+
+
+# --- one function writes to a terminal ------------------------------------------------------------------------------
+
+STREAMS = {f"sys.{name}" for name in ("stdout", "stderr", "__stdout__", "__stderr__")}
+ASKED = {"isatty", "fileno", "flush", "encoding", "reconfigure"}  # of a stream, without writing to it
+TAKERS = {"show", "say", "coloured", "_draws", "call", "verify"}  # what a stream is handed to; all write by `show`
+WRITES = re.compile(
+    r"print|pprint\.\w+|traceback\.print_\w+|warnings\.showwarning|logging\.(basicConfig|StreamHandler)|sys\.\w+hook"
+    r"|os\.(system|popen|spawn\w+|posix_spawn\w*)|click\.\w+|rich\.\w+|readline\.insert_text|pty\.spawn"
+)
+STARTS = re.compile(r"(subprocess\.)?(run|Popen|call|check_call|check_output)|asyncio\.create_subprocess\w+")
+DEVICES = {"/dev/tty", "/dev/stdout", "/dev/stderr", "/dev/fd/1", "/dev/fd/2"}
+ALLOWED = {
+    ("src/peak_trade/terminal.py", "sys.stdout"): "where `show` writes if nobody says otherwise",
+    (
+        "src/peak_trade/script.py",
+        "sys.stdout",
+    ): "print_json asks whether it is a terminal; the claimed one stands for it",
+    ("src/peak_trade/data/lake/ask.py", "subprocess.Popen"): "`cat`, by which DuckDB's answer goes out",
+    ("scripts/automation/open_pr.py", "subprocess.run"): "git and gh, which may ask the person something",
+    ("scripts/automation/open_pr.py", "sys.stderr"): "where git writes, of those two",
+    ("scripts/recipes.py", "subprocess.run"): "just and our scripts, which say themselves what is wrong",
+}
+
+
+def dotted(node: ast.AST) -> str:
+    """`a.b.c` as it is written, for names alone."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def ways_out(source: str) -> list[str]:
+    """What a program may write to a terminal by, other than by handing text and stream to `show`."""
+    tree = ast.parse(source)
+    above = {id(child): parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in ("sys", "traceback", "pprint", "logging", "subprocess"):
+            given = [f"{node.module}.{name.name}" for name in node.names]
+            found += [name for name in given if name in STREAMS or WRITES.fullmatch(name) or STARTS.fullmatch(name)]
+        elif isinstance(node, ast.Attribute) and (name := dotted(node)) in STREAMS:
+            parent = above[id(node)]
+            if isinstance(parent, ast.keyword):
+                parent = above[id(parent)]
+            asked = isinstance(parent, ast.Attribute) and parent.attr in ASKED
+            handed = isinstance(parent, ast.Call) and dotted(parent.func).rpartition(".")[2] in TAKERS
+            started = isinstance(parent, ast.Call) and STARTS.fullmatch(dotted(parent.func))
+            if not (asked or handed or started):
+                found.append(name)
+        elif isinstance(node, ast.Call):
+            called = dotted(node.func)
+            keywords = {keyword.arg for keyword in node.keywords}
+            kept = "capture_output" in keywords or {"stdout", "stderr"} <= keywords
+            starts = called.startswith(("subprocess.", "asyncio.")) and STARTS.fullmatch(called)
+            if WRITES.fullmatch(called) or (starts and not kept):
+                found.append(called)
+            if called == "os.write" and isinstance(node.args[0], ast.Constant):
+                found.append(called)
+        elif isinstance(node, ast.Constant) and node.value in DEVICES:
+            found.append(str(node.value))
+    return found
+
+
+def test_one_function_writes_to_a_terminal() -> None:
+    ours = {path: path.relative_to(ROOT).as_posix() for path in SOURCES if "bench" not in path.parts}  # no recipe's
+    found = {(ours[path], way) for path in ours for way in ways_out(path.read_text(encoding="utf-8"))}
+    assert found - ALLOWED.keys() == set()
+    assert ALLOWED.keys() - found == set()  # no reason outlives what it is for
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "print(1)",
+        "print(1, file=result)",
+        "sys.stdout.write('a')",
+        "sys.stderr.buffer.write(b'a')",
+        "out = sys.stdout",
+        "json.dump(value, sys.stdout)",
+        "from sys import stderr",
+        "traceback.print_exc()",
+        "os.write(2, b'a')",
+        "open('/dev/tty', 'w')",
+        "logging.StreamHandler()",
+        "subprocess.run(['ls'])",
+        "subprocess.Popen(['ls'], stdout=pipe)",
+        "os.system('ls')",
+    ],
+)
+def test_another_way_would_be_found(source: str) -> None:
+    assert ways_out(source) != []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "show('a', sys.stderr)",
+        "sys.stdout.isatty()",
+        "subprocess.run(['ls'], stdout=sys.stderr, stderr=None)",
+        "file.write(1)",
+    ],
+)
+def test_what_writes_by_it_is_let_be(source: str) -> None:
+    assert ways_out(source) == []
+
+
+LOGS = re.compile(r"from peak_trade\.(api|data|evidence|market|ops|report|runner|shown|tracking|trust)\b")
+
+
+def test_every_script_that_can_log_shows_warnings_in_its_own_way() -> None:
+    """Else Python writes them as they are."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in SOURCES if "scripts" in path.parts}
+    logging = {name: text for name, text in texts.items() if "script.run(main)" in text and LOGS.search(text)}
+    assert len(logging) > 20
+    assert [name for name, text in logging.items() if "script.show_warnings()" not in text] == []

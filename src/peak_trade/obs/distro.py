@@ -77,7 +77,7 @@ def put_back() -> None:
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     except KeyboardInterrupt:
-        launch.say("error: interrupted\n")
+        launch.say("error: interrupted")
         os._exit(1)
 
 
@@ -90,7 +90,7 @@ def _run_the_other() -> None:
             spec.loader.exec_module(other)
         except Exception as error:  # noqa: BLE001 - what `site` says of it
             kind = type(error).__name__
-            launch.say(f"Error in sitecustomize; set PYTHONVERBOSE for traceback:\n{kind}: {error}\n")
+            launch.say("Error in sitecustomize; set PYTHONVERBOSE for traceback:", f"{kind}: {error}")
 
 
 class Instrumentor(BaseInstrumentor):

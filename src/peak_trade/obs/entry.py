@@ -36,7 +36,7 @@ def start() -> None:
         return
     farewell.register()
     if session.settings.complaint:
-        say(f"warn: {session.settings.complaint}\nhint: docs/ops/telemetry.md lists the settings\n")
+        say(f"warn: {session.settings.complaint}", "hint: docs/ops/telemetry.md lists the settings")
     _session = session
 
 
@@ -54,6 +54,7 @@ def _skip(error: Exception) -> None:
     def tell() -> None:
         if "PEAK_SKIPPED" in os.environ and os.getpid() == pid:
             part, _, why = os.environ["PEAK_SKIPPED"].partition(": ")
-            say("warn: {} skipped: {}\nhint: {}\n".format(part, *why.split("; hint: ")))
+            why, _, hint = why.partition("; hint: ")
+            say(f"warn: {part} skipped: {why}", f"hint: {hint}")
 
     atexit.register(tell)

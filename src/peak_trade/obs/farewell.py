@@ -157,7 +157,7 @@ class Farewell:
         session = self.session
         text = f"telemetry failed: {session.redactor.text(session.fault)}"
         hint = "just obs-check asks the collector" if session.settings.endpoint else "check the folder and the disk"
-        say(f"warn: {text}\nhint: {hint}\n")
+        say(f"warn: {text}", f"hint: {hint}")
         if session.run_dir:
             from peak_trade.evidence.ledger import now
 

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 
-from peak_trade.text import one_line
+from peak_trade.terminal import show
+from peak_trade.text import escaped, one_line
 
 __all__ = ["BEFORE", "OURS", "hint_of", "makes_run", "noted", "option", "restore", "say"]
 
@@ -67,11 +68,10 @@ def restore(noted: str) -> None:
             os.environ[name] = value
 
 
-def say(text: str) -> None:
+def say(*lines: str) -> None:
     """Tell a person something, if anybody can be told: stderr may be closed, or a file to read from."""
     with suppress(AttributeError, OSError, ValueError):
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        show("\n".join(map(escaped, lines)), sys.stderr, flush=True)
 
 
 def hint_of(error: BaseException) -> str:
@@ -117,12 +117,13 @@ def main(program: list[str]) -> int:
         os.environ.update(before)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     except KeyboardInterrupt:
-        say("error: interrupted\n")
+        say("error: interrupted")
         return 1
     if makes_run(program):
         os.environ["PEAK_SKIPPED"] = f"telemetry: {reason}"
     else:
-        say("warn: telemetry skipped: {}\nhint: {}\n".format(*reason.split("; hint: ")))
+        why, _, hint = reason.partition("; hint: ")
+        say(f"warn: telemetry skipped: {why}", f"hint: {hint}")
     os.execvp(program[0], program)
 
 

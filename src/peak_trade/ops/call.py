@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, NamedTuple, TextIO
 
+from peak_trade.terminal import show
 from peak_trade.text import escaped
 
 __all__ = ["NOT_FOUND", "TIMED_OUT", "Done", "call"]
@@ -76,8 +77,7 @@ def _wait(process: subprocess.Popen[bytes], out: IO[bytes], deadline: float, ech
             if echo:
                 # The child shares our place in the file: look without moving it.
                 fresh = os.pread(out.fileno(), os.fstat(out.fileno()).st_size - shown, shown)
-                echo.write(fresh.decode("utf-8", "replace"))
-                echo.flush()
+                show(fresh.decode("utf-8", "replace"), echo, end="", flush=True)
                 shown += len(fresh)
             if code is not None:
                 return code

@@ -12,6 +12,7 @@ from peak_trade import places
 from peak_trade.data.lake import child, commit, query
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, RunError, did_you_mean
+from peak_trade.terminal import show
 
 __all__ = ["Asking", "files", "listing", "read_sql", "reports", "saved"]
 
@@ -65,7 +66,7 @@ class Asking:
         width = os.get_terminal_size().columns or None if sys.stdout.isatty() else None
         shown = self._ask(text, None, width)
         if shown is not None:
-            print(shown)  # noqa: T201 - the answer
+            show(shown, exact=True)
 
     def close(self) -> None:
         """End the child; the next question would get a new one."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
 from peak_trade.data.lake import ask, commit
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, did_you_mean
+from peak_trade.terminal import say, show
 
 __all__ = ["WORDS", "offers", "prompt"]
 
@@ -32,7 +32,7 @@ _KEYWORDS = (
 def prompt(asking: ask.Asking) -> int:
     """Ask at the terminal until the end of input: an error ends nothing, and a word with a dot is never SQL."""
     _complete(asking)
-    _say("SQL, which a semicolon ends; .help shows what else there is")
+    say("SQL, which a semicolon ends; .help shows what else there is")
     pending: list[str] = []
     while True:
         try:
@@ -48,7 +48,7 @@ def prompt(asking: ask.Asking) -> int:
             if word in (".quit", ".exit"):
                 return 0
             if word in WORDS or (not pending and word.startswith(".")):
-                print(_answer(word, asking))  # noqa: T201 - the answer
+                show(_answer(word, asking))
                 continue
             pending.append(line)
             if line.rstrip().endswith(";"):
@@ -56,15 +56,13 @@ def prompt(asking: ask.Asking) -> int:
                 pending.clear()
                 asking.answer(text)
                 for note in asking.notes:
-                    _say(note)
+                    say(note)
         except PeakError as error:
-            _say(f"error: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""))
+            say(error.message, label="error")
+            if error.hint:
+                say(error.hint, label="hint")
         except KeyboardInterrupt:
-            _say("interrupted")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - to the person
+            say("interrupted")
 
 
 def _answer(word: str, asking: ask.Asking) -> str:
