@@ -27,6 +27,7 @@ __all__ = [
     "append",
     "entries",
     "exists",
+    "folder",
     "limit_of",
     "lines",
     "overwrite",
@@ -85,6 +86,13 @@ def entries(folder: Path, below: str = "") -> list[Entry]:
         ]
 
 
+@contextmanager
+def folder(folder: Path) -> Iterator[int]:
+    """Yield a descriptor of a run directory itself, to lock or to flush it; OSError where it is none, or a link."""
+    with _folder(folder, []) as handle:
+        yield handle
+
+
 def exists(folder: Path, name: str) -> bool:
     """Tell whether there is a file of this name that can be read through the door."""
     with suppress(OSError), _parent(folder, name) as (handle, last):
@@ -141,8 +149,8 @@ def tail(folder: Path, name: str, most: int) -> bytes:
 
 
 def append(folder: Path, name: str, content: bytes) -> None:
-    """Add to a file that may be new; raises OSError as `reading` does."""
-    with _file(folder, name, _WRITE | os.O_APPEND) as file:
+    """Add to a file that may be new, making the folder that it lies in; raises OSError as `reading` does."""
+    with _file(folder, name, _WRITE | os.O_APPEND, make=True) as file:
         write_all(file, content)
 
 
@@ -209,16 +217,16 @@ def _open_folder(name: str, within: int | None) -> int:
 @contextmanager
 def _parent(folder: Path, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
     *below, last = name.split("/")
-    if last in ("", ".", ".."):
+    if last in ("", ".", "..") or "\0" in name:
         raise OSError(errno.EINVAL, "no name of a file in it", name)
     with _folder(folder, below, make=make) as handle:
         yield handle, last
 
 
 @contextmanager
-def _file(folder: Path, name: str, flags: int) -> Iterator[int]:
+def _file(folder: Path, name: str, flags: int, *, make: bool = False) -> Iterator[int]:
     """Yield a descriptor of a regular file of one name."""
-    with _parent(folder, name) as (handle, last):
+    with _parent(folder, name, make=make) as (handle, last):
         try:
             file = os.open(last, flags | _FILE, 0o644, dir_fd=handle)
         except OSError as error:
