@@ -7,10 +7,11 @@ import tomllib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
 from peak_trade.errors import RunError
 from peak_trade.evidence import documents, door, manifest, run_dir, tables
@@ -20,7 +21,9 @@ from peak_trade.shown import telemetry
 from peak_trade.stats.values import Floats
 from peak_trade.trust import verify
 
-__all__ = ["RunFiles", "find"]
+__all__ = ["BarsPart", "RunFiles", "find"]
+
+_T = TypeVar("_T")
 
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _BENCHMARK = ("timestamp", "close", "equity")
@@ -34,6 +37,33 @@ def find(which: str, results: Results) -> Path:
     if len(path.parts) > 1 and path.is_dir():
         return path.absolute()
     return results.find(which)
+
+
+class _Part(Struct):
+    """What a run was made from: bars, strategy, git, pins."""
+
+    name: str
+    digest: dict[str, str | None] = {}
+    annotations: dict[str, Any] = {}
+
+
+class _File(Struct):
+    name: str
+    bytes: int
+
+
+class BarsPart(Struct):
+    """What the manifest tells of the bars."""
+
+    rows: int
+    start: str
+    end: str
+    files: list[_File] = []
+    source: str | None = None
+    gaps: int | None = None
+    dropped: int | None = None
+    violations: list[Any] | dict[str, Any] | int | None = None
+    assumptions: list[str] = []
 
 
 class RunFiles:
@@ -167,10 +197,13 @@ class RunFiles:
 
     def annotations(self, part: str) -> dict[str, Any]:
         """What the manifest tells of a part that the run was made from: `bars`, `strategy` or `git`."""
-        for made in self.manifest.predicate.build_definition.get("resolvedDependencies", []) if self.manifest else []:
-            if made.get("name") == part:
-                return dict(made.get("annotations", {}))
-        return {}
+        return self._parts[part].annotations if part in self._parts else {}
+
+    @cached_property
+    def bars(self) -> BarsPart | None:
+        """What the manifest tells of the bars; None where it tells nothing."""
+        told = self.annotations("bars")
+        return self.told(told, BarsPart) if told else None
 
     @property
     def findings(self) -> list[str]:
@@ -180,10 +213,23 @@ class RunFiles:
 
     def digest(self, part: str) -> str:
         """The sha256 that the manifest has for a part, empty where it has none."""
-        for made in self.manifest.predicate.build_definition.get("resolvedDependencies", []) if self.manifest else []:
-            if made.get("name") == part:
-                return str(made.get("digest", {}).get("sha256") or "")
-        return ""
+        return self._parts[part].digest.get("sha256") or "" if part in self._parts else ""
+
+    @cached_property
+    def _parts(self) -> dict[str, _Part]:
+        made = self.manifest.predicate.build_definition.get("resolvedDependencies", []) if self.manifest else []
+        parts: dict[str, _Part] = {}
+        for part in self.told(made, list[_Part]):
+            parts.setdefault(part.name, part)
+        return parts
+
+    def told(self, value: Any, kind: type[_T]) -> _T:
+        """Return a part of the manifest, most of which may be any JSON, as a type; RunError where it is none."""
+        try:
+            documents.check(value)
+            return msgspec.convert(value, kind)
+        except ValueError as error:
+            raise RunError(f"{manifest.NAME}: {error}") from None
 
     def _read(self, name: str) -> bytes:
         try:
