@@ -24,7 +24,7 @@ from typing import Any
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import files, manifest
+from peak_trade.evidence import door, files, manifest
 from peak_trade.evidence.ledger import STARTED, History, Ledger, now
 from peak_trade.evidence.results import REMOVING, WORKING, Results, is_run_id
 
@@ -129,7 +129,7 @@ class RunDir:
 
 def _lock(folder: Path) -> int:
     """Lock a directory for the life of this process; BlockingIOError where another process has it."""
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -141,12 +141,9 @@ def _lock(folder: Path) -> int:
 @contextmanager
 def _registry(working: Path) -> Iterator[None]:
     """Hold the right to add, probe and take over working directories; others wait."""
-    handle = os.open(working, os.O_RDONLY)
-    try:
+    with door.folder(working) as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(handle)
 
 
 # --- runs that a process left unfinished --------------------------------------------------------------------------
@@ -168,7 +165,7 @@ def unfinished(results: Results) -> list[Unfinished]:
             entries = (entry for entry in os.scandir(working) if is_run_id(entry.name))
             names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
             return [Unfinished(name, working / name, _alive(working / name)) for name in names]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
@@ -177,7 +174,7 @@ def _alive(folder: Path) -> bool:
         os.close(_lock(folder))
     except (BlockingIOError, PermissionError):  # another user's is not ours to judge
         return True
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return False
 
@@ -264,6 +261,6 @@ def _finish(run: RunDir, history: History) -> str:
 def read_manifest(run_dir: Path) -> manifest.Manifest:
     """Read a run's manifest; RunError where it is missing, unreadable or none."""
     try:
-        return manifest.decode((run_dir / manifest.NAME).read_bytes())
+        return manifest.decode(door.read(run_dir, manifest.NAME))
     except OSError as error:
         raise RunError(f"{run_dir.name}/{manifest.NAME}: {error.strerror}") from None
