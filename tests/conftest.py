@@ -119,10 +119,9 @@ class Evidence(msgspec.Struct):
         """Return the directory of a run."""
         return self.results / self.runs[name]
 
-    def copy(self, root: Path, *, links: bool = True) -> Evidence:
-        """Copy everything to `root`; sealed files, which are replaced and never written to, as hard links."""
-        copy = link_sealed if links else shutil.copy2
-        shutil.copytree(self.root, root, symlinks=True, dirs_exist_ok=True, copy_function=copy)
+    def copy(self, root: Path) -> Evidence:
+        """Copy everything to `root`."""
+        shutil.copytree(self.root, root, symlinks=True, dirs_exist_ok=True)
         return Evidence(root, root / "results", dict(self.runs))
 
     def run(self, name: str, text: str, *overrides: str, **options: Any) -> Path:
@@ -223,11 +222,6 @@ class Evidence(msgspec.Struct):
                 statement["predicate"]["ledger"]["follows"] = previous
                 rewrite(path, as_json(statement))
         self.write_ledger(lines)
-
-
-def link_sealed(source: str, target: str) -> None:
-    sealed = os.stat(source).st_mode & 0o777 == 0o444
-    (os.link if sealed else shutil.copy2)(source, target)
 
 
 def as_json(value: Any) -> bytes:

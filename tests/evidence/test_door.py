@@ -114,12 +114,34 @@ def test_no_link_is_followed_on_the_way(run: Path) -> None:
         door.read(run.parent / "again", "stats.json")
 
 
-@pytest.mark.parametrize("name", ["../secret", "report/../../secret", "", ".", "..", "report/", "/etc/passwd", "a//b"])
+@pytest.mark.parametrize(
+    "name", ["../secret", "report/../../secret", "", ".", "..", "report/", "/etc/passwd", "a//b", "a\0b"]
+)
 def test_a_name_leads_nowhere_else(run: Path, name: str) -> None:
     with pytest.raises(OSError, match="no name of a f"):
         door.read(run, name)
     with pytest.raises(OSError, match="no name of a f"):
         door.replace(run, name, b"")
+
+
+def test_a_folder_that_is_written_to_is_made_but_no_run_directory(run: Path) -> None:
+    door.append(run, "telemetry/a.jsonl", b"one\n")
+    door.append(run, "telemetry/a.jsonl", b"two\n")
+    assert door.read(run, "telemetry/a.jsonl") == b"one\ntwo\n"
+    for write in (door.append, door.replace):
+        with pytest.raises(FileNotFoundError):
+            write(run.parent / "removed", "telemetry/a.jsonl", b"one\n")
+
+
+def test_a_run_directory_is_opened_itself_if_it_is_one(run: Path) -> None:
+    with door.folder(run) as handle:
+        assert os.path.samestat(os.fstat(handle), run.stat())
+    for kind, plant in PLANTED.items():
+        if kind in ("a folder", "a hard link"):
+            continue
+        plant(run / kind)
+        with pytest.raises(NotADirectoryError, match=f"{kind} in place of a folder"), door.folder(run / kind):
+            pass
 
 
 def test_a_file_is_too_large_before_a_byte_is_taken(run: Path) -> None:

@@ -372,7 +372,7 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(copy_of: Callable[[s
     run_dir = copy_of("usual")
     (run_dir / "equity.csv").unlink()
     os.mkfifo(run_dir / "equity.csv")
-    assert "equity.csv: no regular file" in page(run_dir).words
+    assert "equity.csv: a named pipe in place of a file" in page(run_dir).words
 
 
 def test_an_error_of_ours_is_not_hidden_where_the_seal_is_intact(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:

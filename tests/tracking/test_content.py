@@ -248,7 +248,9 @@ def spoil(run_dir: Path, how: str) -> str:
     elif how == "linked":
         (run_dir.parent / "elsewhere").write_bytes(content_)
         path.symlink_to(run_dir.parent / "elsewhere")
-    return {"changed": "is not as it was sealed", "missing": "No such file", "linked": "is no file of the run"}[how]
+    return {"changed": "is not as it was sealed", "missing": "No such file", "linked": "a symbolic link in place of"}[
+        how
+    ]
 
 
 @pytest.mark.parametrize("how", ["changed", "missing", "linked"])

@@ -1121,7 +1121,7 @@ def public(sealed_once: Evidence) -> Iterator[Evidence]:
     """A copy that other users can read, as they cannot read pytest's folders."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        copied = sealed_once.copy(Path(folder), links=False)
+        copied = sealed_once.copy(Path(folder))
         copied.root.chmod(0o755)
         yield copied
 

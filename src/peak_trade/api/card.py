@@ -22,7 +22,9 @@ def figures(stats: Mapping[str, Any]) -> list[tuple[str, str]]:
     shown = [
         (name, number(stats.get(key)) if key == "sharpe" else percent(stats.get(key))) for key, name in names.items()
     ]
-    return [*shown, ("trades", f"{stats.get('trades') or 0:,}"), ("won", percent(stats.get("win_rate")))]
+    trades = stats.get("trades") or 0
+    counted = f"{trades:,}" if isinstance(trades, int) else "–"
+    return [*shown, ("trades", counted), ("won", percent(stats.get("win_rate")))]
 
 
 def card(title: str, lines: Sequence[str], shown: Sequence[tuple[str, str]], equity: npt.NDArray[Any] | None) -> str:

@@ -16,6 +16,7 @@ from peak_trade import places, runner, tracking
 from peak_trade.api.card import card, figures
 from peak_trade.api.table import Table, trades_table
 from peak_trade.errors import PeakError, RunError
+from peak_trade.evidence import documents
 from peak_trade.evidence.results import Results
 from peak_trade.report import render
 from peak_trade.report import run as files
@@ -86,9 +87,9 @@ class Run:
     def manifest(self) -> dict[str, Any]:
         """The in-toto statement that is the seal: what was asked, what it was made from, what came out."""
         try:
-            return msgspec.json.decode((self.path / "manifest.json").read_bytes(), type=dict[str, Any])
-        except (OSError, msgspec.DecodeError) as error:
-            raise RunError(f"{self.run_id}/manifest.json: {error}", hint=f"just verify {self.run_id[:8]}") from None
+            return documents.read(self.path, "manifest.json")
+        except RunError as error:
+            raise RunError(f"{self.run_id}/{error.message}", hint=f"just verify {self.run_id[:8]}") from None
 
     @property
     def findings(self) -> list[str]:

@@ -30,9 +30,9 @@ __all__ = [
     "create",
     "entries",
     "exists",
+    "folder",
     "limit_of",
     "lines",
-    "opening",
     "overwrite",
     "read",
     "reading",
@@ -81,29 +81,31 @@ def limit_of(name: str) -> int:
     return _LIMITS.get(os.path.splitext(name)[1], _LIMIT)
 
 
-def entries(folder: Path | int, below: str = "") -> list[Entry]:
+def entries(run: Path | int, below: str = "") -> list[Entry]:
     """Return all names in a run directory, or in the folder `below` in it, sorted. Raises OSError."""
-    with opening(folder, below.split("/") if below else []) as handle:
-        return [
-            _entry(name, os.stat(name, dir_fd=handle, follow_symlinks=False)) for name in sorted(os.listdir(handle))
-        ]
+    found = []
+    with folder(run, *(below.split("/") if below else [])) as handle:
+        for name in sorted(os.listdir(handle)):
+            with suppress(FileNotFoundError):  # it went while the others were looked at
+                found.append(_entry(name, os.stat(name, dir_fd=handle, follow_symlinks=False)))
+    return found
 
 
-def exists(folder: Path | int, name: str) -> bool:
+def exists(run: Path | int, name: str) -> bool:
     """Tell whether there is a file of this name that can be read through the door."""
-    with suppress(OSError), _parent(folder, name) as (handle, last):
+    with suppress(OSError), _parent(run, name) as (handle, last):
         return _entry(last, os.stat(last, dir_fd=handle, follow_symlinks=False)).is_file
     return False
 
 
 @contextmanager
-def reading(folder: Path | int, name: str, limit: int | None = None) -> Iterator[BinaryIO]:
+def reading(run: Path | int, name: str, limit: int | None = None) -> Iterator[BinaryIO]:
     """Open a file of a run directory, `name` in it (with `/` between folders).
 
     Raises OSError where there is none, what is there is no regular file of one name, or it is larger than `limit` or
     than `limit_of` its name: what a stranger promises can lower that, and never raise it.
     """
-    with _file(folder, name, os.O_RDONLY) as file:
+    with _file(run, name, os.O_RDONLY) as file:
         size = os.fstat(file).st_size
         most = limit_of(name) if limit is None else min(limit, limit_of(name))
         if size > most:
@@ -112,19 +114,19 @@ def reading(folder: Path | int, name: str, limit: int | None = None) -> Iterator
             yield stream
 
 
-def read(folder: Path | int, name: str, limit: int | None = None) -> bytes:
+def read(run: Path | int, name: str, limit: int | None = None) -> bytes:
     """Return the content of a file; raises OSError as `reading` does."""
-    with reading(folder, name, limit) as stream:
+    with reading(run, name, limit) as stream:
         size = os.fstat(stream.fileno()).st_size
         return stream.read(size)  # what is added while it is read is not part of it
 
 
-def lines(folder: Path | int, name: str, limit: int | None = None) -> Iterator[bytes | None]:
+def lines(run: Path | int, name: str, limit: int | None = None) -> Iterator[bytes | None]:
     """Yield the lines of a file with their ends; None for one that is longer than any that is written here.
 
     Raises OSError as `reading` does.
     """
-    with reading(folder, name, limit) as stream:
+    with reading(run, name, limit) as stream:
         left = os.fstat(stream.fileno()).st_size
         while left > 0 and (line := stream.readline(min(_LINE, left))):
             left -= len(line)
@@ -137,41 +139,41 @@ def lines(folder: Path | int, name: str, limit: int | None = None) -> Iterator[b
                 left -= len(line)
 
 
-def tail(folder: Path | int, name: str, most: int) -> bytes:
+def tail(run: Path | int, name: str, most: int) -> bytes:
     """Return the last `most` bytes of a file, or all of it; raises OSError as `reading` does, whatever its size."""
-    with _file(folder, name, os.O_RDONLY) as file:
+    with _file(run, name, os.O_RDONLY) as file:
         size = os.fstat(file).st_size
         return os.pread(file, most, max(0, size - most))
 
 
-def create(folder: Path | int, name: str, chunks: Iterable[bytes]) -> Written:
+def create(run: Path | int, name: str, chunks: Iterable[bytes]) -> Written:
     """Write a file that is new, read-only and flushed, making the folder that it lies in. Raises OSError."""
-    with _parent(folder, name, make=True) as (handle, last):
+    with _parent(run, name, make=True) as (handle, last):
         return write(last, chunks, handle)
 
 
-def append(folder: Path | int, name: str, content: bytes) -> None:
-    """Add to a file that may be new; raises OSError as `reading` does."""
-    with _file(folder, name, _WRITE | os.O_APPEND) as file:
+def append(run: Path | int, name: str, content: bytes) -> None:
+    """Add to a file that may be new, making the folder that it lies in; raises OSError as `reading` does."""
+    with _file(run, name, _WRITE | os.O_APPEND, make=True) as file:
         write_all(file, content)
 
 
-def overwrite(folder: Path | int, name: str, content: bytes) -> None:
+def overwrite(run: Path | int, name: str, content: bytes) -> None:
     """Write a small file that may be there, in place; raises OSError as `reading` does.
 
     The end is cut off after the write: there is no instant at which it is empty.
     """
-    with _file(folder, name, _WRITE) as file:
+    with _file(run, name, _WRITE) as file:
         write_all(file, content)
         os.ftruncate(file, len(content))
 
 
-def replace(folder: Path | int, name: str, content: bytes) -> None:
+def replace(run: Path | int, name: str, content: bytes) -> None:
     """Write a file in one step, making the folder that it lies in: a reader sees the old one or the new one.
 
     What has its name, if it is no folder, makes way; a link is replaced, not followed. Raises OSError.
     """
-    with _parent(folder, name, make=True) as (handle, last):
+    with _parent(run, name, make=True) as (handle, last):
         draft = f".{last}.{os.urandom(6).hex()}.tmp"
         try:
             with opened(draft, _WRITE | os.O_EXCL | _FILE, handle) as file:
@@ -188,14 +190,14 @@ def replace(folder: Path | int, name: str, content: bytes) -> None:
 
 
 @contextmanager
-def opening(folder: Path | int, below: list[str], *, make: bool = False) -> Iterator[int]:
-    """Yield a descriptor of the folder that lies `below` a run directory, one name after the other.
+def folder(base: Path | int, *below: str, make: bool = False) -> Iterator[int]:
+    """Yield a descriptor of a run directory, or of the folder `below` it, one name after the other.
 
-    Raises OSError where a name is none of a folder; with `make` those that are missing are made.
+    Raises OSError where a name is none of a folder, but a link, say; with `make` those that are missing are made.
     """
     if bad := [name for name in below if name in ("", ".", "..")]:
         raise OSError(errno.EINVAL, "no name of a folder in it", bad[0])
-    handle = os.dup(folder) if isinstance(folder, int) else _open_folder(os.fspath(folder), None)
+    handle = os.dup(base) if isinstance(base, int) else _open_folder(os.fspath(base), None)
     try:
         for name in below:
             if make:
@@ -220,18 +222,18 @@ def _open_folder(name: str, within: int | None) -> int:
 
 
 @contextmanager
-def _parent(folder: Path | int, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+def _parent(run: Path | int, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
     *below, last = name.split("/")
-    if last in ("", ".", ".."):
+    if last in ("", ".", "..") or "\0" in name:
         raise OSError(errno.EINVAL, "no name of a file in it", name)
-    with opening(folder, below, make=make) as handle:
+    with folder(run, *below, make=make) as handle:
         yield handle, last
 
 
 @contextmanager
-def _file(folder: Path | int, name: str, flags: int) -> Iterator[int]:
+def _file(run: Path | int, name: str, flags: int, *, make: bool = False) -> Iterator[int]:
     """Yield a descriptor of a regular file of one name."""
-    with _parent(folder, name) as (handle, last):
+    with _parent(run, name, make=make) as (handle, last):
         try:
             file = os.open(last, flags | _FILE, 0o644, dir_fd=handle)
         except OSError as error:

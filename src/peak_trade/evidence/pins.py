@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from peak_trade.errors import InputError
-from peak_trade.evidence import files
+from peak_trade.evidence import door, files
 from peak_trade.evidence.results import PINS, Results
 
 __all__ = ["held", "pin", "unpin"]
@@ -52,6 +52,6 @@ def unpin(results: Results, which: str) -> str:
 def held(results: Results) -> Iterator[set[str]]:
     """Yield the pinned runs, which stay as they are as long as this is held."""
     (results.path / PINS).mkdir(exist_ok=True)
-    with files.opened(results.path / PINS, os.O_RDONLY | os.O_DIRECTORY) as folder:
+    with door.folder(results.path / PINS) as folder:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield results.pinned()

@@ -153,7 +153,7 @@ class RunDir:
                 name = os.path.join(below, entry.name)
                 if entry.kind == ours.get(name):
                     continue
-                with door.opening(self._lock, [below] if below else []) as folder:
+                with door.folder(self._lock, *([below] if below else [])) as folder:
                     self._take_out(folder, entry.name)
                 strange.append(f"{entry.kind} {as_utf8(name)}")
         return strange
@@ -161,7 +161,7 @@ class RunDir:
     def _take_out(self, folder: int, name: str) -> None:
         with (
             files.opened(self.results, os.O_RDONLY | os.O_DIRECTORY) as base,
-            door.opening(base, [LEFT, self.run_id], make=True) as left,
+            door.folder(base, LEFT, self.run_id, make=True) as left,
         ):
             taken = set(os.listdir(left))
             new = next(new for n in itertools.count(1) if (new := f"{name}.{n}" if n > 1 else name) not in taken)
@@ -207,7 +207,7 @@ class RunDir:
 
 def _lock(folder: Path) -> int:
     """Lock a directory for the life of this process; BlockingIOError where another process has it."""
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -219,12 +219,9 @@ def _lock(folder: Path) -> int:
 @contextmanager
 def _registry(working: Path) -> Iterator[int]:
     """Hold the right to add, probe and take over working directories; others wait. Yields the folder's descriptor."""
-    handle = os.open(working, os.O_RDONLY)
-    try:
+    with door.folder(working) as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield handle
-    finally:
-        os.close(handle)
 
 
 # --- runs that a process left unfinished --------------------------------------------------------------------------
@@ -246,7 +243,7 @@ def unfinished(results: Results) -> list[Unfinished]:
             entries = (entry for entry in os.scandir(working) if is_run_id(entry.name))
             names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
             return [Unfinished(name, working / name, _alive(working / name)) for name in names]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
@@ -255,7 +252,7 @@ def _alive(folder: Path) -> bool:
         os.close(_lock(folder))
     except (BlockingIOError, PermissionError):  # another user's is not ours to judge
         return True
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return False
 
@@ -346,6 +343,6 @@ def _finish(run: RunDir, history: History) -> str:
 def read_manifest(run_dir: Path) -> manifest.Manifest:
     """Read a run's manifest; RunError where it is missing, unreadable or none."""
     try:
-        return manifest.decode((run_dir / manifest.NAME).read_bytes())
+        return manifest.decode(door.read(run_dir, manifest.NAME))
     except OSError as error:
         raise RunError(f"{run_dir.name}/{manifest.NAME}: {error.strerror}") from None

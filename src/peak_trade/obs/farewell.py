@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import shutil
 import signal
 import threading
 import time
@@ -114,10 +113,7 @@ class Farewell:
         if not session.writing or not (session.folder.is_dir() or session.fault or session.run_dir):
             return
         if session.run_dir and session.folder != session.run_dir / "telemetry":
-            try:
-                self._move_to(session.run_dir, "")
-            except OSError as error:
-                session.failed(f"it stays in {session.folder}", error)
+            self._move_to(session.run_dir, "")
         session.make_folder()
         name = f"{session.settings.part}.receipt.json" if session.settings.part else "receipt.json"
         receipt = {
@@ -138,19 +134,20 @@ class Farewell:
     def _move_to(self, run_dir: Path, part: str) -> None:
         """Move the files beside those of a run: its own, or those of a command that did a part of its work later."""
         session = self.session
-        target = run_dir / "telemetry"
-        target.mkdir(exist_ok=True)
-        for path in list(session.folder.iterdir()):
-            plain = path.name in ("traces.jsonl", "logs.jsonl", "metrics.jsonl", "receipt.json")
-            new = target / (f"{part}.{path.name}" if part and plain else path.name)
-            if new.exists() and new.suffix == ".jsonl":
-                with new.open("ab") as stream:
-                    stream.write(path.read_bytes())
+        from peak_trade.evidence import door  # only at the exit
+
+        try:
+            for path in list(session.folder.iterdir()):
+                plain = path.name in ("traces.jsonl", "logs.jsonl", "metrics.jsonl", "receipt.json")
+                name = f"{part}.{path.name}" if part and plain else path.name
+                put = door.append if path.suffix == ".jsonl" else door.replace
+                put(run_dir, f"telemetry/{name}", path.read_bytes())
                 path.unlink()
-            else:
-                shutil.move(path, new)  # a copy, where it is another file system
-        session.folder.rmdir()
-        session.folder = target
+            session.folder.rmdir()
+        except OSError as error:
+            session.failed(f"it stays in {session.folder}", error)
+        else:
+            session.folder = run_dir / "telemetry"
 
     def _tell(self) -> None:
         """Say what went wrong: on stderr, and in the run's log."""
@@ -159,6 +156,7 @@ class Farewell:
         hint = "just obs-check asks the collector" if session.settings.endpoint else "check the folder and the disk"
         say(f"warn: {text}", f"hint: {hint}")
         if session.run_dir:
+            from peak_trade.evidence import door
             from peak_trade.evidence.ledger import now
 
             line = {
@@ -168,8 +166,8 @@ class Farewell:
                 "logger": __package__,
                 "message": text,
             }
-            with suppress(OSError), (session.run_dir / "run.log").open("ab") as stream:
-                stream.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+            with suppress(OSError):
+                door.append(session.run_dir, "run.log", json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
 
 def _die() -> None:

@@ -6,12 +6,14 @@ nothing else is changed.
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -137,11 +139,27 @@ def _ledger(results: Results) -> Finding:
 
 
 def _disk(results: Path) -> Finding:
-    files = [path.lstat().st_size for path in results.rglob("*") if not path.is_dir()] if results.is_dir() else []
+    files = list(_sizes(results))
     there = next(path for path in (results, *results.resolve().parents) if path.exists())
     free = shutil.disk_usage(there).free
     detail = f"{readable_size(sum(files))} in {len(files)} files under {results}, {readable_size(free)} free"
     return Finding("disk", "ok" if free > 1e9 else "stale", detail, "make room: less than 1 GB is free")
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Yield the size of each file below a folder; no link is followed, and what can't be looked at is left out."""
+    folders = [folder]
+    while folders:
+        try:
+            entries = list(os.scandir(folders.pop()))
+        except OSError:  # gone meanwhile, not ours to see, or too deep
+            continue
+        for entry in entries:
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                else:
+                    yield entry.stat(follow_symlinks=False).st_size
 
 
 def _installed_version(name: str) -> str | None:

@@ -25,7 +25,7 @@ from peak_trade.errors import RunError
 from peak_trade.evidence import pins
 from peak_trade.evidence.files import disk_errors, opened
 from peak_trade.evidence.results import LEFT, REMOVING, Results
-from peak_trade.ops.retention import Item, Plan, Policy, plan
+from peak_trade.ops.retention import DEEPEST, Item, Plan, Policy, plan
 from peak_trade.shown.telemetry import OPERATIONS
 
 __all__ = ["apply", "finish"]
@@ -165,14 +165,16 @@ class _Remover:
         os.rename(run_id, run_id, src_dir_fd=self.base, dst_dir_fd=self.aside)
         os.fsync(self.base)
 
-    def _delete(self, parent: int, name: str) -> None:
+    def _delete(self, parent: int, name: str, depth: int = 0) -> None:
+        if depth > DEEPEST:
+            raise OSError(errno.ELOOP, f"more than {DEEPEST} folders deep", name)
         with opened(name, _FOLDER, parent) as folder:
             if os.fstat(folder).st_dev != self.device:
                 raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
             _make_writable(folder)
             for entry in list(os.scandir(folder)):
                 if entry.is_dir(follow_symlinks=False):
-                    self._delete(folder, entry.name)
+                    self._delete(folder, entry.name, depth + 1)
                 else:
                     os.unlink(entry.name, dir_fd=folder)
         os.rmdir(name, dir_fd=parent)

@@ -5,6 +5,7 @@ What has no end in the ledger, is pinned, is not as it was sealed or can't be de
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -15,16 +16,16 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, structs
 
-from peak_trade.evidence import files, manifest
+from peak_trade.evidence import door, files, manifest
 from peak_trade.evidence.ledger import ENDED, REMOVED, History
 from peak_trade.evidence.results import REMOVING, Results, run_ids
 from peak_trade.evidence.run_dir import Unfinished, unfinished
 from peak_trade.shown.listing import readable_size
 from peak_trade.shown.telemetry import OPERATIONS
 
-__all__ = ["Item", "Plan", "Policy", "plan"]
+__all__ = ["DEEPEST", "Item", "Plan", "Policy", "plan"]
 
-_DEEPEST = 32  # folders in folders, of a run that is removed
+DEEPEST = 32  # folders in folders, of a run that is removed
 _DAY_S = 86_400
 
 
@@ -184,8 +185,8 @@ class _Survey:
             return "a file system is mounted in it"
         if info.st_uid != os.geteuid() and not _may_change(place):  # of one's own the mode is no obstacle
             return "can't be removed: Permission denied"
-        if depth > _DEEPEST:
-            return f"more than {_DEEPEST} folders deep"
+        if depth > DEEPEST:
+            return f"more than {DEEPEST} folders deep"
         return ""
 
 
@@ -247,11 +248,12 @@ def _since(time: str, now: datetime) -> float | None:
 def _changed(folder: Path, history: History) -> str:
     """Say so where a run's manifest is not the one that its tombstone would name: that is for people to look at."""
     try:
-        path = folder / manifest.NAME
-        if path.is_file() and not path.is_symlink() and files.digest(path) == history.manifest:
+        if hashlib.sha256(door.read(folder, manifest.NAME)).hexdigest() == history.manifest:
             return ""
-    except OSError as error:
+    except PermissionError as error:
         return f"can't be read: {error.strerror}"
+    except OSError:  # missing, or nothing that was sealed
+        pass
     return f"not what was sealed: just verify {folder.name[:8]}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from peak_trade.errors import RunError
 from peak_trade.evidence.manifest import COMPLETED, RUINED
 from peak_trade.market.trades import EXIT_REASONS
 from peak_trade.report.markup import counted, figure_of, in_toml, text
@@ -54,18 +55,17 @@ def head(run: RunFiles, checked: str) -> str:
     seal = run.seal.state
     facts = []
     try:
-        data, bars = run.config.get("data", {}), run.annotations("bars")
+        data, bars = run.config.get("data", {}), run.bars
         given = run.config.get("strategy", {}).get("params", {})
         params = ", ".join(f"{key} = {in_toml(value)}" for key, value in given.items())
         facts.append(text(f"{run.strategy} ({params})" if params else run.strategy))
         facts.append(text(f"{data.get('symbol')} {data.get('timeframe')}"))
         if bars:
-            span = f"{counted(bars['rows'], 'bar')}, {str(bars['start'])[:10]} to {str(bars['end'])[:10]}"
-            facts.append(text(span))
+            facts.append(text(f"{counted(bars.rows, 'bar')}, {bars.start[:10]} to {bars.end[:10]}"))
         if rate := run.stats.get("periods_per_year") if run.status in COMPLETED else None:
             facts.append(text(f"{rate:,.6g} bars a year, {_whence(run.config)}"))
     except Exception as error:  # what a corrupt file holds may be anything; of an intact one it is an error of ours
-        if seal == "intact":
+        if seal == "intact" and not isinstance(error, RunError):
             raise
         facts.append(text(f"not readable: {error}"))
     return (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import os
 from collections.abc import Container
 from importlib import resources
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from peak_trade.evidence import door
 from peak_trade.evidence.results import Results
 from peak_trade.report.markup import number, percent, text
 from peak_trade.report.render import OUTPUT, replace
@@ -28,6 +28,7 @@ __all__ = ["sample", "write"]
 _SHOWN = 500  # rows before "Show all": a browser lays out ten thousand in seconds
 _POINTS = 60  # of a curve, at most
 _LINE = 256  # bytes: two lines of equity.csv are shorter
+_LARGEST = 1e300  # a curve of more, or of no number, can't be drawn
 _WIDTH, _HEIGHT = 240, 56  # units of a curve
 _COLUMNS = ("Run", "Started (UTC)", "Strategy", "Symbol", "Status", "Return", "Sharpe", "Max drawdown", "Equity")
 
@@ -67,13 +68,13 @@ def _row(results: Path, row: listing.Row, directories: Container[str], hidden: b
     """Return a run as a row; the name of a directory is a plain run_id, what the ledger tells may be anything."""
     there = row.run_id in directories
     short = f"<code>{text(row.run_id[:8])}</code>"
-    if there and (results / row.run_id / OUTPUT).is_file():
-        short = f'<a href="{row.run_id}/{OUTPUT.as_posix()}">{short}</a>'
+    if there and door.exists(results / row.run_id, OUTPUT):
+        short = f'<a href="{row.run_id}/{OUTPUT}">{short}</a>'
     figures = "".join(
         _figure(value, write(value))
         for value, write in ((row.total_return, percent), (row.sharpe, number), (row.max_drawdown, percent))
     )
-    curve = _curve(sample(results / row.run_id / "equity.csv")) if there else ""
+    curve = _curve(sample(results / row.run_id)) if there else ""
     started = text(row.started[:19].replace("T", " "))
     return (
         f'<tr{" hidden" if hidden else ""}><th scope="row">{short}</th><td>{started}</td>'
@@ -99,29 +100,26 @@ def _curve(values: list[float]) -> str:
     )
 
 
-def sample(path: Path, points: int = _POINTS) -> list[float]:
-    """Return the equity at about `points` places of an equity.csv, its first and last row among them.
+def sample(run_dir: Path, points: int = _POINTS) -> list[float]:
+    """Return the equity at about `points` places of a run's equity.csv, its first and last row among them.
 
     Places are equally far apart in bytes, and so almost in rows. Empty where the file is missing or anything else.
     """
+    found: dict[bytes, float] = {}
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return []
-    try:
-        size = os.fstat(handle).st_size
-        start = os.pread(handle, _LINE, 0).index(b"\n")
-        found: dict[bytes, float] = {}
-        for place in range(points - 1):
-            offset = start + (size - start) * place // (points - 1)
-            line = os.pread(handle, _LINE, offset).split(b"\n", 2)[1]  # the first row that begins after that place
-            if line:
-                stamp, equity, *_ = line.split(b",")
-                found[stamp] = float(equity)
-        stamp, equity, *_ = os.pread(handle, _LINE, max(size - _LINE, 0)).rstrip(b"\n").rpartition(b"\n")[2].split(b",")
-        found[stamp] = float(equity)
+        with door.reading(run_dir, "equity.csv") as stream:
+            handle = stream.fileno()
+            size = os.fstat(handle).st_size
+            start = os.pread(handle, _LINE, 0).index(b"\n")
+            for place in range(points - 1):
+                offset = start + (size - start) * place // (points - 1)
+                line = os.pread(handle, _LINE, offset).split(b"\n", 2)[1]  # the first row that begins after that place
+                if line:
+                    stamp, equity, *_ = line.split(b",")
+                    found[stamp] = float(equity)
+            last = os.pread(handle, _LINE, max(size - _LINE, 0)).rstrip(b"\n").rpartition(b"\n")[2]
+            stamp, equity, *_ = last.split(b",")
+            found[stamp] = float(equity)
     except (OSError, ValueError, IndexError):
         return []
-    finally:
-        os.close(handle)
-    return list(found.values()) if all(map(math.isfinite, found.values())) else []
+    return list(found.values()) if all(abs(value) < _LARGEST for value in found.values()) else []

@@ -5,10 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from peak_trade.report.markup import counted, in_toml, number, table, text
 from peak_trade.report.run import RunFiles, flat
 
 __all__ = ["configuration", "failure", "provenance", "ruin"]
+
+
+class _Internal(Struct):
+    environment: dict[str, Any] = {}
+    seed: int | str | None = ""
+
+
+class _Moments(Struct, rename="camel"):
+    started_on: str | None = None
+    finished_on: str | None = None
+
+
+class _Details(Struct):
+    metadata: _Moments = msgspec.field(default_factory=_Moments)
+    milliseconds: dict[str, float | None] = {}
+    argv: list[str] = []
+    host: str | None = ""
+
+
+class _Cost(Struct):
+    ms: float
+    bytes: int
 
 
 def configuration(run: RunFiles) -> str:
@@ -45,21 +70,21 @@ def provenance(run: RunFiles) -> str:
     if run.manifest is None:
         return "<p>There is no readable manifest: nothing is known of where this comes from.</p>"
     predicate = run.manifest.predicate
-    details, made = predicate.run_details, predicate.build_definition
-    moments = details.get("metadata", {})
-    took = ", ".join(f"{stage} {number(ms, 1)} ms" for stage, ms in details.get("milliseconds", {}).items())
-    environment = made.get("internalParameters", {}).get("environment", {})
+    details = run.told(predicate.run_details, _Details)
+    inside = run.told(predicate.build_definition.get("internalParameters", {}), _Internal)
+    moments = details.metadata
+    took = ", ".join(f"{stage} {number(ms, 1)} ms" for stage, ms in details.milliseconds.items())
     facts: list[tuple[str, Any]] = [
         ("Run", run.run_id),
         ("Commit", _commit(run.annotations("git"))),
         *_data(run),
         ("Strategy", _source(run.annotations("strategy"))),
         ("Pins", f"constraints.txt, sha256 {run.digest('constraints.txt')}" if run.digest("constraints.txt") else ""),
-        ("Environment", ", ".join(f"{key} {value}" for key, value in environment.items())),
-        ("Seed", made.get("internalParameters", {}).get("seed", "")),
-        ("Command", " ".join(details.get("argv", []))),
-        ("Time", f"{moments.get('startedOn')} to {moments.get('finishedOn')}" + (f": {took}" if took else "")),
-        ("Host", details.get("host", "")),
+        ("Environment", ", ".join(f"{key} {value}" for key, value in inside.environment.items())),
+        ("Seed", inside.seed),
+        ("Command", " ".join(details.argv)),
+        ("Time", f"{moments.started_on} to {moments.finished_on}" + (f": {took}" if took else "")),
+        ("Host", details.host),
         ("Ledger", f"follows {predicate.ledger.get('follows')}"),
         ("Tracking", _tracked(run.tracking)),
     ]
@@ -83,16 +108,17 @@ def _commit(git: Mapping[str, Any]) -> str:
 
 
 def _data(run: RunFiles) -> Iterable[tuple[str, str]]:
-    bars = run.annotations("bars")
-    if not bars:
+    bars = run.bars
+    if bars is None:
         return
-    files = ", ".join(f"{file['name']} ({file['bytes']:,} bytes)" for file in bars.get("files", []))
-    yield "Data", f"{files}; source: {bars.get('source') or 'not said'}"
-    yield "Fingerprint", f"{run.digest('bars')} over {counted(bars['rows'], 'bar')}, {bars['start']} to {bars['end']}"
-    counts = [f"{bars[key]:,} {key}" for key in ("gaps", "dropped") if isinstance(bars.get(key), int)]
-    broken = bars.get("violations") or []
-    notes = [*counts, f"{len(broken) if isinstance(broken, list | dict) else broken} violations",
-             *map(str, bars.get("assumptions", []))]  # fmt: skip
+    files = ", ".join(f"{file.name} ({file.bytes:,} bytes)" for file in bars.files)
+    yield "Data", f"{files}; source: {bars.source or 'not said'}"
+    yield "Fingerprint", f"{run.digest('bars')} over {counted(bars.rows, 'bar')}, {bars.start} to {bars.end}"
+    counts = [
+        f"{count:,} {what}" for what, count in (("gaps", bars.gaps), ("dropped", bars.dropped)) if count is not None
+    ]
+    broken = bars.violations or []
+    notes = [*counts, f"{len(broken) if isinstance(broken, list | dict) else broken} violations", *bars.assumptions]
     yield "Checks", ", ".join(notes)
 
 
@@ -113,7 +139,10 @@ def _receipts(run: RunFiles, receipts: Sequence[Mapping[str, Any]]) -> str:
     if run.tracking.get("status") in ("failed", "skipped"):
         skipped.append({"part": "tracking", "outcome": run.tracking["status"], "reason": run.tracking.get("reason")})
     cost = next((receipt for receipt in receipts if receipt.get("part") == "evidence"), None)
-    words = f"The evidence took {number(cost['ms'], 1)} ms and {cost['bytes']:,} bytes." if cost else ""
+    words = ""
+    if cost:
+        evidence = run.told(cost, _Cost)
+        words = f"The evidence took {number(evidence.ms, 1)} ms and {evidence.bytes:,} bytes."
     if not skipped:
         return f"<p>Nothing was skipped. {words}</p>"
     rows = [[text(receipt.get(key, "")) for key in ("part", "outcome", "reason")] for receipt in skipped]

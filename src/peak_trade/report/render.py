@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from peak_trade.errors import RunError
+from peak_trade.evidence import door
 from peak_trade.evidence.results import Results
 from peak_trade.report.builtin import Builtin
 from peak_trade.report.quarto import NotInstalled, Quarto
@@ -39,7 +40,7 @@ __all__ = [
 
 _LOG = logging.getLogger("peak_trade.report")
 QMD = Path("reports") / "quarto" / "backtest_report.qmd"  # within the checkout
-OUTPUT = Path("report") / "backtest_report.html"  # within a run directory
+OUTPUT = "report/backtest_report.html"  # within a run directory
 
 
 class Rendered(NamedTuple):
@@ -76,8 +77,11 @@ def render(
     marks = _checked(content, run_dir)
     path = run_dir / OUTPUT if output is None else Path(output)
     try:
-        path.parent.mkdir(parents=output is not None, exist_ok=True)  # a run may have been removed meanwhile
-        replace(path, content)
+        if output is None:
+            door.replace(run_dir, OUTPUT, content.encode())
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace(path, content)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}", hint="check the folder and the disk") from None
     return Rendered(run_dir.name, path, renderer.name, marks.seal)
@@ -218,7 +222,7 @@ def choose(name: str, qmd: Path) -> Renderer:
 
 def missing(results: Results) -> list[Path]:
     """Return the directories of the runs that have no report yet."""
-    return [path for path in results.runs() if not (path / OUTPUT).is_file()]
+    return [path for path in results.runs() if not door.exists(path, OUTPUT)]
 
 
 def show(html: Path) -> None:

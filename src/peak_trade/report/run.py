@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
 from peak_trade.errors import RunError
-from peak_trade.evidence import manifest, run_dir, tables
+from peak_trade.evidence import documents, door, manifest, run_dir, tables
 from peak_trade.evidence.results import Results
 from peak_trade.market.trades import Trades
 from peak_trade.shown import telemetry
 from peak_trade.stats.values import Floats
 from peak_trade.trust import verify
 
-__all__ = ["RunFiles", "find"]
+__all__ = ["BarsPart", "RunFiles", "find"]
+
+_T = TypeVar("_T")
 
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _BENCHMARK = ("timestamp", "close", "equity")
-_LOG_TAIL = 40  # lines
+_LOG_TAIL, _LOG_BYTES = 40, 1 << 20  # lines, and bytes in which they are looked for
+_CONFIG = 1 << 20  # characters of a config file that is read: parsing one takes longer than its length tells
 
 
 def find(which: str, results: Results) -> Path:
@@ -32,6 +37,33 @@ def find(which: str, results: Results) -> Path:
     if len(path.parts) > 1 and path.is_dir():
         return path.absolute()
     return results.find(which)
+
+
+class _Part(Struct):
+    """What a run was made from: bars, strategy, git, pins."""
+
+    name: str
+    digest: dict[str, str | None] = {}
+    annotations: dict[str, Any] = {}
+
+
+class _File(Struct):
+    name: str
+    bytes: int
+
+
+class BarsPart(Struct):
+    """What the manifest tells of the bars."""
+
+    rows: int
+    start: str
+    end: str
+    files: list[_File] = []
+    source: str | None = None
+    gaps: int | None = None
+    dropped: int | None = None
+    violations: list[Any] | dict[str, Any] | int | None = None
+    assumptions: list[str] = []
 
 
 class RunFiles:
@@ -67,7 +99,7 @@ class RunFiles:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved config, with the overrides under `overrides`."""
-        loaded = self._json("config_snapshot.json")
+        loaded = documents.read(self.path, "config_snapshot.json")
         return {key: value if isinstance(value, dict) else {} for key, value in loaded.items()}
 
     @cached_property
@@ -79,14 +111,14 @@ class RunFiles:
     def given(self) -> dict[str, Any]:
         """The keys that the config file itself set, by their dotted names."""
         try:
-            return flat(tomllib.loads(self.config_text))
-        except ValueError:  # masking a secret can leave text that is no TOML
+            return flat(tomllib.loads(self.config_text)) if len(self.config_text) < _CONFIG else {}
+        except (ValueError, RecursionError):  # masking a secret can leave text that is no TOML
             return {}
 
     @cached_property
     def stats(self) -> dict[str, Any]:
         """The statistics, by key."""
-        return self._json("stats.json")
+        return documents.read(self.path, "stats.json")
 
     @cached_property
     def reasons(self) -> dict[str, str]:
@@ -102,14 +134,14 @@ class RunFiles:
     @cached_property
     def benchmark(self) -> dict[str, Any] | None:
         """Columns of benchmark.csv; None where the run has none."""
-        if not (self.path / "benchmark.csv").is_file():
+        if self._lacks("benchmark.csv"):
             return None
         return tables.read_series(self.path / "benchmark.csv", _BENCHMARK, self._read("benchmark.csv"))
 
     @cached_property
     def trades(self) -> Trades:
         """The closed trades, from whichever file the run has."""
-        name = "trades.parquet" if (self.path / "trades.parquet").is_file() else "trades.csv"
+        name = "trades.csv" if self._lacks("trades.parquet") else "trades.parquet"
         try:
             return tables.read_trades(self.path / name, self._read(name))
         except ImportError as error:
@@ -124,22 +156,16 @@ class RunFiles:
     def log(self) -> list[dict[str, str]]:
         """The last records of run.log, oldest first; lines that are none are left out."""
         try:
-            lines = self._read("run.log").splitlines()[-_LOG_TAIL:]
-        except RunError:
+            end = door.tail(self.path, "run.log", _LOG_BYTES)
+        except OSError:
             return []
-        records = []
-        for line in lines:
-            try:
-                records.append(msgspec.json.decode(line, type=dict[str, str]))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                continue
-        return records
+        return list(_records(end.splitlines()[-_LOG_TAIL:]))
 
     @cached_property
     def tracking(self) -> dict[str, Any]:
         """The receipt of tracking, which is written after the seal and not covered by it; empty without one."""
         try:
-            return self._json("tracking.json")
+            return documents.read(self.path, "tracking.json")
         except RunError:
             return {}
 
@@ -171,10 +197,13 @@ class RunFiles:
 
     def annotations(self, part: str) -> dict[str, Any]:
         """What the manifest tells of a part that the run was made from: `bars`, `strategy` or `git`."""
-        for made in self.manifest.predicate.build_definition.get("resolvedDependencies", []) if self.manifest else []:
-            if made.get("name") == part:
-                return dict(made.get("annotations", {}))
-        return {}
+        return self._parts[part].annotations if part in self._parts else {}
+
+    @cached_property
+    def bars(self) -> BarsPart | None:
+        """What the manifest tells of the bars; None where it tells nothing."""
+        told = self.annotations("bars")
+        return self.told(told, BarsPart) if told else None
 
     @property
     def findings(self) -> list[str]:
@@ -184,25 +213,44 @@ class RunFiles:
 
     def digest(self, part: str) -> str:
         """The sha256 that the manifest has for a part, empty where it has none."""
-        for made in self.manifest.predicate.build_definition.get("resolvedDependencies", []) if self.manifest else []:
-            if made.get("name") == part:
-                return str(made.get("digest", {}).get("sha256") or "")
-        return ""
+        return self._parts[part].digest.get("sha256") or "" if part in self._parts else ""
+
+    @cached_property
+    def _parts(self) -> dict[str, _Part]:
+        made = self.manifest.predicate.build_definition.get("resolvedDependencies", []) if self.manifest else []
+        parts: dict[str, _Part] = {}
+        for part in self.told(made, list[_Part]):
+            parts.setdefault(part.name, part)
+        return parts
+
+    def told(self, value: Any, kind: type[_T]) -> _T:
+        """Return a part of the manifest, most of which may be any JSON, as a type; RunError where it is none."""
+        try:
+            documents.check(value)
+            return msgspec.convert(value, kind)
+        except ValueError as error:
+            raise RunError(f"{manifest.NAME}: {error}") from None
 
     def _read(self, name: str) -> bytes:
-        path = self.path / name
         try:
-            if path.exists() and not path.is_file():
-                raise RunError(f"{name}: no regular file")  # a named pipe would keep us waiting
-            return path.read_bytes()
+            return door.read(self.path, name, self.manifest.predicate.promised if self.manifest else None)
         except OSError as error:
             raise RunError(f"{name}: {error.strerror}") from None
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def _lacks(self, name: str) -> bool:
+        """Tell whether the run has nothing of that name; what it has there may be no file, which reading it says."""
         try:
-            return msgspec.json.decode(self._read(name), type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RunError(f"{name}: {error}") from None
+            return name not in {entry.name for entry in door.entries(self.path)}
+        except OSError as error:
+            raise RunError(f"{self.run_id}: {error.strerror}") from None
+
+
+def _records(lines: list[bytes]) -> Iterator[dict[str, str]]:
+    for line in lines:
+        try:
+            yield msgspec.json.decode(line, type=dict[str, str])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from peak_trade.shown.waterfall import Block, Row
 
 __all__ = ["there", "timing"]
 
-_SHOWN = 500  # rows; a run makes some twenty
+_SHOWN, _STEPS = 500, 50  # rows, and steps of a path; a run makes some twenty
 _LEAST = 0.25  # percent of the axis: a bar that is thinner would not be seen
 
 
@@ -28,12 +28,15 @@ def timing(run: RunFiles) -> str:
     rows = [row for block in blocks for row in block.rows]
     parts, left = [], _SHOWN
     for block in blocks:
+        if not left:
+            break
         if block is not blocks[0]:
             later = waterfall.duration((block.start - blocks[0].start) / 1e6)
             parts.append(f'<p class="note">{later} after the first:</p>')
         parts.append(_table(block, left))
         for path in waterfall.slowest_paths(block):
-            steps = ", ".join(f"{text(name)} {waterfall.duration(ms)}" for name, ms in path)
+            steps = ", ".join(f"{text(name)} {waterfall.duration(ms)}" for name, ms in path[:_STEPS])
+            steps += ", …" if len(path) > _STEPS else ""
             parts.append(f"<p>▸ The slowest path, each step by itself: {steps}.</p>")
         left = max(left - len(block.rows), 0)
     notes = ["Own is the time in which nothing that the step had started was under way."]

@@ -11,12 +11,21 @@ import msgspec
 from msgspec import Struct
 
 from peak_trade.errors import RunError
+from peak_trade.evidence import documents
 from peak_trade.evidence.ledger import ENDED, REMOVED, STARTED
+from peak_trade.evidence.manifest import Manifest
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import read_manifest, unfinished
 from peak_trade.text import figure, percentage, printable
 
 __all__ = ["Row", "aligned", "as_table", "counts", "describe", "distinct", "readable_size", "rows", "summary"]
+
+
+# what reading on raises where a field that decoded is of another type, or has a value that nothing of ours has
+_OTHER_TYPES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_WORD, _CELL = 1_000, 4_000  # characters of a word of a row, and of a cell of text, at most
+_STRATEGY, _SYMBOL = 32, 24  # characters of a column: one run shall not widen all lines
+_LARGEST = 1e300  # of a figure: beyond it, sums and squares are no numbers any more
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -94,7 +103,7 @@ def _from_directory(path: Path) -> dict[str, Any]:
             "status": run["status"],
             "findings": {receipt["outcome"]: receipt["count"] for receipt in _found(run["receipts"])},
         }
-    except (RunError, AttributeError, LookupError, TypeError):
+    except (RunError, *_OTHER_TYPES):
         return {"status": "unreadable"}
 
 
@@ -106,12 +115,25 @@ def _found(receipts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def _row(run_id: str, run: dict[str, Any], is_pinned: bool) -> Row:
     words = ("started", "strategy", "symbol", "timeframe", "status")
     figures = ("total_return", "sharpe", "max_drawdown")
-    cells: dict[str, Any] = {word: str(run.get(word) or "") for word in words} | {f: run.get(f) for f in figures}
+    cells: dict[str, Any] = {word: _word(run.get(word)) for word in words} | {f: _figure(run.get(f)) for f in figures}
     found = run.get("findings")
     counted = (
-        {kind: count for kind, count in found.items() if isinstance(count, int)} if isinstance(found, dict) else {}
+        {_word(kind): count for kind, count in found.items() if type(count) is int and 0 <= count < 1 << 63}
+        if isinstance(found, dict)
+        else {}
     )
     return Row(run_id=run_id, pinned=is_pinned, findings=counted, **cells)
+
+
+def _word(value: object) -> str:
+    """Return a word, or a number, that ledger or manifest has; of anything else, which may be deep, nothing."""
+    shown = value if isinstance(value, str) else _figure(value) or ""
+    return str(shown)[:_WORD]
+
+
+def _figure(value: object) -> float | None:
+    """Return a figure that ledger or manifest has; None for what is no finite number."""
+    return value if isinstance(value, int | float) and type(value) is not bool and abs(value) < _LARGEST else None
 
 
 def as_table(listed: Sequence[Row], *, full: bool = False) -> str:
@@ -125,12 +147,12 @@ def as_table(listed: Sequence[Row], *, full: bool = False) -> str:
         (
             row.run_id[:width],
             row.started[:19].replace("T", " "),
-            row.strategy[-32:],
-            row.symbol,
+            row.strategy[-_STRATEGY:],
+            row.symbol[:_SYMBOL],
             percent(row.total_return),
             number(row.sharpe),
             percent(row.max_drawdown),
-            row.status + (", pinned" if row.pinned else ""),
+            row.status[:_SYMBOL] + (", pinned" if row.pinned else ""),
             counts(row.findings),
         )
         for row in listed
@@ -156,7 +178,7 @@ def distinct(run_ids: Sequence[str]) -> int:
 
 def aligned(table: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
     """Return a table as lines of columns, those whose numbers are in `right` to the right."""
-    table = [[printable(cell, "�") for cell in row] for row in table]
+    table = [[printable(cell[:_CELL], "�") for cell in row] for row in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     to_the_right = set(right)
     lines = (
@@ -205,15 +227,22 @@ def describe(run_dir: Path) -> dict[str, Any]:
 
     Raises RunError where its manifest or a file of it can't be read.
     """
-    predicate = (sealed := read_manifest(run_dir)).predicate
+    sealed = read_manifest(run_dir)
     try:
-        loaded = {
-            name: msgspec.json.decode((run_dir / f"{name}.json").read_bytes(), type=dict[str, Any])
-            for name in ("config_snapshot", "stats")
-            if f"{name}.json" in sealed.files
-        }
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RunError(f"{run_dir.name} can't be read: {error}", hint=f"just verify {run_dir.name[:8]}") from None
+        documents.check(sealed)
+        return _described(run_dir, sealed)
+    except (RunError, *_OTHER_TYPES) as error:
+        what = error.message if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
+        raise RunError(f"{run_dir.name} can't be read: {what}", hint=f"just verify {run_dir.name[:8]}") from None
+
+
+def _described(run_dir: Path, sealed: Manifest) -> dict[str, Any]:
+    predicate = sealed.predicate
+    loaded = {
+        name: documents.read(run_dir, f"{name}.json")
+        for name in ("config_snapshot", "stats")
+        if f"{name}.json" in sealed.files
+    }
     return {
         "run_id": sealed.run_id,
         "status": predicate.status,
@@ -236,7 +265,7 @@ def summary(run_dir: Path, more: Iterable[tuple[str, str]] = ()) -> str:
     """
     try:
         return aligned([*_lines(describe(run_dir)), *more])
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except _OTHER_TYPES as error:
         what = f"{type(error).__name__}: {error}"
         raise RunError(f"{run_dir.name} can't be read: {what}", hint=f"just verify {run_dir.name[:8]}") from None
 

@@ -6,7 +6,6 @@ stops a reader: a line that is torn, empty or no OTLP, and a record without what
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Container, Iterator
@@ -17,21 +16,29 @@ import msgspec
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
+from peak_trade.evidence import documents, door
 from peak_trade.evidence.results import Results
 from peak_trade.shown import otlp
 from peak_trade.shown.otlp import Key, Log, Signal, Span
+from peak_trade.text import as_utf8
 
 __all__ = ["File", "Telemetry", "absent", "files", "find", "folders", "read"]
 
 FOLDER, OPERATIONS = "telemetry", ".telemetry"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOST = 500_000  # records of a folder that are read; a run makes some twenty, and each takes a kB of memory
 _FILE = re.compile(r"(?:(?P<part>.+)\.)?(?P<signal>traces|logs)\.jsonl")
 
 
 class File(Struct, kw_only=True):
-    """A file that was read: `rows` were taken from it, `repeated` had been read already, `skipped` are no records."""
+    """A file that was read: `rows` were taken from it, `repeated` had been read already, `skipped` are no records.
+
+    It is opened as `name` in the directory `within`, through the door; `path` is where that lies.
+    """
 
     path: Path
+    within: Path
+    name: str
     signal: Signal
     part: str
     bytes: int
@@ -68,32 +75,38 @@ def folders(results: Path) -> dict[str, list[File]]:
 def files(results: Path, folder: str) -> list[File]:
     """Return the files of one folder, none of them read: those of the finished run first."""
     found = []
-    for place in (results / folder / FOLDER, results / OPERATIONS / folder):
-        try:
-            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
-        except OSError:
-            continue
-        for entry in entries:
-            named = _FILE.fullmatch(entry.name)
-            if named and entry.is_file(follow_symlinks=False):  # a named pipe would keep us waiting
-                about = entry.stat(follow_symlinks=False)
-                found.append(
-                    File(
-                        path=place / entry.name,
-                        signal="traces" if named["signal"] == "traces" else "logs",
-                        part=named["part"] or "main",
-                        bytes=about.st_size,
-                        modified=about.st_mtime_ns,
+    for path, within, below in _places(results, folder):
+        with suppress(OSError):
+            for entry in door.entries(within, below):
+                named = _FILE.fullmatch(entry.name)
+                if named and entry.is_file:
+                    found.append(
+                        File(
+                            path=path / entry.name,
+                            within=within,
+                            name=f"{below}/{entry.name}",
+                            signal="traces" if named["signal"] == "traces" else "logs",
+                            part=as_utf8(named["part"] or "main"),
+                            bytes=entry.size,
+                            modified=entry.modified,
+                        )
                     )
-                )
     return found
 
 
+def _places(results: Path, folder: str) -> tuple[tuple[Path, Path, str], ...]:
+    """Return where telemetry of a folder may lie: the path, and the directory from which the door leads there.
+
+    `results` may be a link of the user's own: beyond it, none is followed.
+    """
+    run, below = results / folder, f"{OPERATIONS}/{folder}"
+    return (run / FOLDER, run, FOLDER), (results / below, results.resolve(), below)
+
+
 def _operations(results: Path) -> list[str]:
-    try:
-        return sorted(name for name in os.listdir(results / OPERATIONS) if _ID.fullmatch(name))
-    except OSError:
-        return []
+    with suppress(OSError):
+        return [entry.name for entry in door.entries(results.resolve(), OPERATIONS) if _ID.fullmatch(entry.name)]
+    return []
 
 
 def find(results: Path, which: str) -> str:
@@ -121,9 +134,9 @@ class _Receipt(Struct):
 def absent(results: Path, folder: str) -> RunError:
     """Return the error that says why a folder has no telemetry, as far as its receipt tells."""
     found = _Receipt()
-    for place in (results / folder / FOLDER, results / OPERATIONS / folder):
-        with suppress(OSError, ValueError):
-            found = msgspec.json.decode((place / "receipt.json").read_bytes(), type=_Receipt)
+    for _, within, below in _places(results, folder):
+        with suppress(RunError):
+            found = documents.read(within, f"{below}/receipt.json", _Receipt)
     if found.endpoint:
         hint = "PEAK_OTEL_FILE=1 keeps a copy of the next run's in its directory"
         return RunError(f"the telemetry of {folder} is not here: it was for {found.endpoint}", hint=hint)
@@ -137,6 +150,8 @@ def absent(results: Path, folder: str) -> RunError:
 def read(results: Path, folder: str, known: Container[Key] = ()) -> Telemetry:
     """Return the telemetry of a folder, by the id that `find` gives; nothing in it is an error.
 
+    Beyond a number that no run comes near, records are left out, and counted as such.
+
     Of the spans with one key the first counts, and none that is `known` from elsewhere. A log record has no key: where
     two files hold the same record, as they do when one is a copy of the other, it counts as often as in the file that
     has it most often.
@@ -148,6 +163,9 @@ def read(results: Path, folder: str, known: Container[Key] = ()) -> Telemetry:
     for file in listed:
         own: Counter[bytes] = Counter()
         for record in _records(file, folder):
+            if len(spans) + len(logs) >= _MOST:
+                file.skipped += 1
+                continue
             if isinstance(record, Span):
                 new = record.key not in known and spans.setdefault(record.key, record) is record
             else:
@@ -157,7 +175,8 @@ def read(results: Path, folder: str, known: Container[Key] = ()) -> Telemetry:
                     logs.append(record)
             file.rows += new
             file.repeated += not new
-        seen |= own
+        for content, count in own.items():
+            seen[content] = max(seen[content], count)
     return Telemetry(
         folder,
         sorted(spans.values(), key=lambda span: (span.start, -span.end, span.trace_id, span.span_id)),
@@ -169,15 +188,14 @@ def read(results: Path, folder: str, known: Container[Key] = ()) -> Telemetry:
 def _records(file: File, folder: str) -> Iterator[Span | Log]:
     """Yield the records of a file, and count in it what is none."""
     try:
-        with open(file.path, "rb") as stream:
-            for line in stream:
-                try:
-                    for record in otlp.records(line, file.signal, folder, file.part):
-                        if record:
-                            yield record
-                        else:
-                            file.skipped += 1
-                except ValueError:
-                    file.skipped += 1
-    except OSError:  # removed or moved since it was listed; or not ours to read
+        for line in door.lines(file.within, file.name):
+            try:
+                for record in otlp.records(line or b"", file.signal, folder, file.part):
+                    if record:
+                        yield record
+                    else:
+                        file.skipped += 1
+            except ValueError:
+                file.skipped += 1
+    except OSError:  # removed or moved since it was listed; not ours to read, or larger than any
         file.skipped += 1

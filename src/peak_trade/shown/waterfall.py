@@ -7,6 +7,7 @@ of its own, or the run would be a dot on it. `slowest` marks the slowest path, a
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ __all__ = [
 NOT_WRITTEN = "(a span that was never written)"
 _BAR = " ▏▎▍▌▋▊▉█"  # eighths
 _LEAST, _MOST = 20, 0.4  # columns of a bar at least; share of the width that names get at most
+_DEEPEST = 40  # levels that are indented
 _NAME, _SAID = 200, 2_000  # characters of a span's name, and of what is said, at most
 _STYLES = {"slowest": "1", "error": "31", "critical": "31", "warning": "33", "": "2"}
 
@@ -79,13 +81,13 @@ def blocks(told: Telemetry, level: str = "warning") -> list[Block]:
             inside.setdefault(key, []).append(log)
         else:
             outside.append(log)
-    made = []
     axes = _axes(roots) or [(log.time, outside[-1].time, []) for log in outside[:1]]
-    for number, (start, end, own) in enumerate(axes):
-        until = axes[number + 1][0] if number + 1 < len(axes) else math.inf
-        loose = [log for log in outside if (start <= log.time or not number) and log.time < until]
-        made.append(Block(start, end, list(_rows(start, [*own, *loose], inside))))
-    return made
+    starts = [bisect_left(outside, start, key=lambda log: log.time) for start, _, _ in axes]
+    edges = [0, *starts[1:], len(outside)]  # what was logged before the first axis stands in it too
+    return [
+        Block(start, end, list(_rows(start, [*own, *outside[edges[number] : edges[number + 1]]], inside)))
+        for number, (start, end, own) in enumerate(axes)
+    ]
 
 
 def slowest_paths(block: Block) -> list[list[tuple[str, float]]]:
@@ -106,9 +108,11 @@ def _axes(roots: Sequence[Node]) -> list[tuple[int, int, list[Node]]]:
     for own in traces.values():  # in order of their first root
         start, end = own[0].start, max(node.end for root in own for _, node in root.walk())
         if axes and start <= axes[-1][1]:
-            axes[-1] = (axes[-1][0], max(axes[-1][1], end), [*axes[-1][2], *own])
+            first, until, before = axes[-1]
+            before += own
+            axes[-1] = (first, max(until, end), before)
         else:
-            axes.append((start, end, own))
+            axes.append((start, end, [*own]))
     return axes
 
 
@@ -234,15 +238,19 @@ def _painted(text: str, style: str) -> str:
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if style in _STYLES else text
 
 
+def _indent(row: Row) -> str:
+    return "  " * min(row.depth, _DEEPEST)
+
+
 def _name(row: Row) -> str:
-    return "  " * row.depth + escaped(row.text) + (f" [{escaped(row.part)}]" if row.part else "")
+    return _indent(row) + escaped(row.text) + (f" [{escaped(row.part)}]" if row.part else "")
 
 
 def _line(row: Row, block: Block, columns: _Columns) -> tuple[str, str]:
     """Return a row as a line, and its style."""
     if row.node is None:
         mark = "!" if row.level in LEVELS[3:] else "-"
-        line = f"  {'  ' * row.depth}{mark} {row.level or 'log'}: {escaped(row.text)}"
+        line = f"  {_indent(row)}{mark} {row.level or 'log'}: {escaped(row.text)}"
         return _shortened(line, columns.width or len(line)), row.level if row.level in _STYLES else ""
     node, name = row.node, _shortened(_name(row), columns.names)
     took, own = (f"{duration(ms):>{columns.digits}}" for ms in (node.duration_ms, node.self_ms))

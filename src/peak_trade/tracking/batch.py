@@ -15,16 +15,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from peak_trade.config import Tracking
 from peak_trade.errors import RunError
+from peak_trade.evidence import documents, door
 from peak_trade.evidence.results import Results
 from peak_trade.tracking import receipt as receipts
 from peak_trade.tracking.receipt import Answer, Job, Receipt
 from peak_trade.tracking.store import Store, redactor
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 __all__ = ["ABSENT", "INSTALL", "MlflowTracker", "installed", "pending", "track"]
 
@@ -62,7 +66,10 @@ class MlflowTracker:
 
     def log_later(self, run_dir: Path) -> None:
         """Send off a process that logs a run, and return; a problem that shows at once is a warning. Never raises."""
-        if not run_dir.is_dir():
+        try:
+            with door.folder(run_dir):
+                pass
+        except OSError:
             return
         if not installed():
             self._note(run_dir, "skipped", ABSENT)
@@ -110,9 +117,9 @@ def _receipt(
 def settings(run_dir: Path) -> Tracking:
     """Return a run's `[tracking]` from its config as resolved; the defaults where that cannot be read."""
     try:
-        snapshot = msgspec.json.decode((run_dir / "config_snapshot.json").read_bytes(), type=dict[str, Any])
+        snapshot: dict[str, Any] = documents.read(run_dir, "config_snapshot.json")
         return msgspec.convert(snapshot["tracking"], Tracking)
-    except (OSError, KeyError, msgspec.DecodeError, UnicodeDecodeError):
+    except (RunError, KeyError, msgspec.ValidationError):
         return Tracking()
 
 
@@ -168,6 +175,7 @@ class Worker:
         self.store = store
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes]
+        self._drafts: TemporaryDirectory[str]
 
     def log(self, job: Job) -> Answer:
         """Return what became of a run; the process ends where that takes longer than the job's limit."""
@@ -192,7 +200,7 @@ class Worker:
         return Answer(job.receipt.failed(reason), unreachable=True)
 
     def _start(self, limit: float) -> subprocess.Popen[bytes]:
-        import tempfile  # brings every compressor, and a run that is tracked has no need of it
+        from tempfile import TemporaryDirectory, TemporaryFile  # bring every compressor, which a run has no need of
 
         defaults = {
             "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, int(limit))),
@@ -200,14 +208,21 @@ class Worker:
             "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when the process has ended
+        self._errors = TemporaryFile()  # noqa: SIM115 - it is closed when the process has ended
+        self._drafts = TemporaryDirectory(prefix="peak_trade-track-")  # goes with the process, however that ends
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "peak_trade.tracking.worker", str(self.store.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             bufsize=0,
-            env=defaults | os.environ | {"MLFLOW_ENABLE_ASYNC_LOGGING": "false", "MLFLOW_TRACKING_URI": self.store.uri},
+            env=defaults
+            | os.environ
+            | {
+                "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+                "MLFLOW_TRACKING_URI": self.store.uri,
+                "TMPDIR": self._drafts.name,
+            },
             start_new_session=True,  # so that whatever it starts can be ended with it
         )
         return self._process
@@ -229,4 +244,5 @@ class Worker:
             os.killpg(self._process.pid, signal.SIGKILL)
         with self._process:  # waits for it, and closes its pipes
             self._errors.close()
+        self._drafts.cleanup()
         self._process = None

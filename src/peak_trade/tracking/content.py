@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -19,22 +19,27 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from peak_trade.errors import RunError
-from peak_trade.evidence import manifest, tables
-from peak_trade.evidence.run_dir import read_manifest
+from peak_trade.evidence import documents, door, manifest, tables
+from peak_trade.text import as_utf8
 
-__all__ = ["SOURCE", "Content", "Metric", "report_files", "report_state", "run_content", "thinned"]
+__all__ = ["SOURCE", "Content", "Metric", "beside", "report_files", "report_state", "run_content", "thinned"]
 
 SOURCE = "peak_trade"  # by which our runs are told from others that MLflow may hold
 POINTS = {"equity": 250, "drawdown": 100}  # more than a chart of MLflow's shows; each costs 0.05 ms in SQLite
 _KEY, _PARAM, _TAG, _NOTE = 250, 6_000, 8_000, 5_000  # MLflow's limits; the last one is ours
 _DIGEST, _FILES = 36, 20  # MLflow's longest digest of a dataset; files of the data that are named
+_BESIDE, _REPORTS, _DEEPEST = 64 << 20, 200, 4  # bytes of a file that is not sealed; files and folders of a report
 _UNFIT = re.compile(r"[^\w.\- :]")
 
 Metric = tuple[str, float, int, int]  # key, value, time in ms since 1970, step
 
 
 class Content(Struct, kw_only=True):
-    """One run as MLflow is told of it; times in ms since 1970, artifacts by their names in the run's directory."""
+    """One run as MLflow is told of it; times in ms since 1970, artifacts by their names in the run's directory.
+
+    `left_out` says, a sentence each, what is none for not being the run's own file. What MLflow gets is what was read
+    here: between a look at a file and a second one it may become another.
+    """
 
     name: str
     status: str
@@ -44,7 +49,8 @@ class Content(Struct, kw_only=True):
     params: dict[str, str]
     metrics: list[Metric]
     dataset: dict[str, str] | None
-    artifacts: list[str]
+    artifacts: dict[str, bytes]
+    left_out: list[str] = []
 
 
 def run_content(run_dir: Path, parent: str | None = None) -> Content:
@@ -52,32 +58,40 @@ def run_content(run_dir: Path, parent: str | None = None) -> Content:
 
     Raises RunError where a file is not what was sealed: numbers that nobody vouches for are not passed on.
     """
-    sealed = read_manifest(run_dir)
-    contents = {name: _sealed_bytes(run_dir, name, sha256) for name, sha256 in sealed.files.items()}
+    statement = _read(run_dir, manifest.NAME)
+    sealed = manifest.decode(statement)
     try:
-        return _content(run_dir, sealed, contents, parent)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        documents.check(sealed)
+        if sealed.run_id != run_dir.name:
+            raise RunError(f"{manifest.NAME} speaks of another run")
+        most = sealed.predicate.promised
+        contents = {name: _sealed_bytes(run_dir, name, sha256, most) for name, sha256 in sealed.files.items()}
+        found = _content(sealed, contents, parent)
+        log, found.left_out = beside(run_dir, ["run.log"])
+        found.artifacts |= {manifest.NAME: statement} | log
+        return found
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise RunError(f"its files are not those of a run: {type(error).__name__}: {error}") from None
 
 
-def _sealed_bytes(run_dir: Path, name: str, sha256: str) -> bytes:
-    path = run_dir / name
+def _read(run_dir: Path, name: str, most: int | None = None) -> bytes:
     try:
-        if "/" in name or path.is_symlink():
-            raise RunError(f"{name} is no file of the run")
-        content = path.read_bytes()
+        return door.read(run_dir, name, most)
     except OSError as error:
         raise RunError(f"{name}: {error.strerror}") from None
+
+
+def _sealed_bytes(run_dir: Path, name: str, sha256: str, most: int | None) -> bytes:
+    content = _read(run_dir, name, most)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise RunError(f"{name} is not as it was sealed")
     return content
 
 
-def _content(run_dir: Path, sealed: manifest.Manifest, contents: dict[str, bytes], parent: str | None) -> Content:
+def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str | None) -> Content:
     predicate = sealed.predicate
     config, figures = (
-        msgspec.json.decode(contents.get(name, b"{}"), type=dict[str, Any])
-        for name in ("config_snapshot.json", "stats.json")
+        documents.decode(contents.get(name, b"{}"), name) for name in ("config_snapshot.json", "stats.json")
     )
     origin = {part["name"]: part for part in predicate.build_definition.get("resolvedDependencies", [])}
     metadata, run = predicate.run_details.get("metadata", {}), config.get("run", {})
@@ -117,7 +131,7 @@ def _content(run_dir: Path, sealed: manifest.Manifest, contents: dict[str, bytes
             *(_curves(contents["equity.csv"]) if "equity.csv" in contents else ()),
         ],
         dataset=_dataset(config["data"], bars) if bars else None,
-        artifacts=[*sealed.files, manifest.NAME, *(["run.log"] if (run_dir / "run.log").is_file() else [])],
+        artifacts=contents,
     )
 
 
@@ -219,12 +233,47 @@ def _dataset(data: Mapping[str, Any], bars: Mapping[str, Any]) -> dict[str, str]
     }
 
 
-def report_files(run_dir: Path) -> list[Path]:
-    """Return the files of the run's report, which is rendered after the run was sealed, or never."""
-    return sorted(path for path in (run_dir / "report").rglob("*") if path.is_file() and not path.is_symlink())
+def beside(run_dir: Path, names: Iterable[str]) -> tuple[dict[str, bytes], list[str]]:
+    """Return the content of files that are not sealed, and why some of them are left out: each is a sentence."""
+    found: dict[str, bytes] = {}
+    left_out = []
+    for name in names:
+        try:
+            found[name] = door.read(run_dir, name, _BESIDE)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            left_out.append(f"{name}: {error.strerror}")
+    return found, left_out
+
+
+def report_files(run_dir: Path) -> list[str]:
+    """Return the names of what is in the run's report, which is rendered after the run was sealed, or never."""
+    return [name for name, _ in _report(run_dir)]
+
+
+def _report(run_dir: Path) -> list[tuple[str, door.Entry]]:
+    found: list[tuple[str, door.Entry]] = []
+    folders = ["report"]
+    while folders and len(found) < _REPORTS:
+        folder = folders.pop()
+        try:
+            entries = door.entries(run_dir, folder)
+        except FileNotFoundError:
+            continue
+        except OSError:  # named when it is asked for, as what is no folder
+            found += [(folder, door.Entry(folder, "no folder", 0, 0))]
+            continue
+        for entry in entries:
+            name = f"{folder}/{entry.name}"
+            if entry.kind != "a folder":
+                found.append((name, entry))
+            elif name.count("/") < _DEEPEST:
+                folders.append(name)
+    return sorted(found)[:_REPORTS]
 
 
 def report_state(run_dir: Path) -> str | None:
     """Return a mark that changes when the report does; None without a report."""
-    marks = [(path.name, info.st_size, info.st_mtime_ns) for path in report_files(run_dir) for info in [path.stat()]]
+    marks = [(as_utf8(entry.name), entry.size, entry.modified) for _, entry in _report(run_dir)]
     return hashlib.sha256(_text(marks).encode()).hexdigest()[:16] if marks else None

@@ -38,7 +38,7 @@ def served(store: Store, first_port: int) -> Iterator[tuple[str, subprocess.Pope
     with tempfile.TemporaryFile() as log:
         try:
             store.folder.mkdir(parents=True, exist_ok=True)
-            with store.turn(store.folder):  # a database is made by one process at a time
+            with store.turn(store.folder.resolve()):  # a database is made by one process at a time
                 if store.database and not database.has_tables(store.database):
                     _open(store)
                 url, server = _start(store, free_port(first_port), log)

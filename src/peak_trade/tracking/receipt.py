@@ -5,7 +5,6 @@ A `Job` takes it to the process that logs, and an `Answer` brings it back.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +12,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
+from peak_trade.errors import RunError
+from peak_trade.evidence import documents, door
 from peak_trade.evidence.files import encode_json
 from peak_trade.evidence.ledger import now
 
@@ -25,9 +26,10 @@ class Receipt(Struct, kw_only=True):
     """What became of logging one run.
 
     `started`: a process was sent off, and no more is known yet. `logged`: the store has all of it. `failed` and
-    `skipped` have a reason, and a hint where one is known. `store` is the store's address without its password; `epoch`
-    tells the store from another one that was made at the same place later; `report` is the state of the report that was
-    logged with the run; `parent` is the run_id that the environment named when the run was made.
+    `skipped` have a reason, and a hint where one is known; that of `logged` names what is left out. `store` is the
+    store's address without its password; `epoch` tells the store from another one that was made at the same place
+    later; `report` is the state of the report that was logged with the run; `parent` is the run_id that the environment
+    named when the run was made.
     """
 
     run_id: str
@@ -58,7 +60,8 @@ class Receipt(Struct, kw_only=True):
         'tracking failed: the store is locked'
         """
         if self.status == "logged":
-            return f"logged to {self.store} as {self.mlflow_run_id} in {self.ms:.0f} ms"
+            said = f"logged to {self.store} as {self.mlflow_run_id} in {self.ms:.0f} ms"
+            return f"{said}; {self.reason}" if self.reason else said
         return f"tracking {self.status}" + (f": {self.reason}" if self.reason else "")
 
 
@@ -85,8 +88,8 @@ class Answer(Struct):
 def read(run_dir: Path) -> Receipt | None:
     """Return a run's receipt; None where there is none, or none that can be read."""
     try:
-        return msgspec.json.decode((run_dir / NAME).read_bytes(), type=Receipt)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return documents.read(run_dir, NAME, Receipt)
+    except RunError:
         return None
 
 
@@ -100,12 +103,10 @@ def write(run_dir: Path, receipt: Receipt) -> bool:
         "message": receipt.said(),
     }
     try:
-        with open(os.open(run_dir / NAME, os.O_WRONLY | os.O_CREAT, 0o644), "wb") as file:
-            file.write(encode_json(receipt))
-            file.truncate()  # after the write: there is no instant at which the file is empty
+        door.overwrite(run_dir, NAME, encode_json(receipt))
     except OSError:
         return False
     if receipt.status != "started":
-        with suppress(OSError), open(run_dir / "run.log", "ab", buffering=0) as log:
-            log.write(msgspec.json.encode(line) + b"\n")
+        with suppress(OSError):
+            door.append(run_dir, "run.log", msgspec.json.encode(line) + b"\n")
     return True

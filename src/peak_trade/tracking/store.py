@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from peak_trade.evidence import door
+from peak_trade.evidence.files import opened
 from peak_trade.redact import Redactor
 
 __all__ = ["DEFAULT", "Store", "redactor"]
@@ -56,13 +58,15 @@ class Store(NamedTuple):
         as the file system does, so for a server, what another machine does is not seen.
         Raises OSError where the lock cannot be made.
         """
-        path = self.database.with_name(f"{self.database.name}.lock") if self.database else run_dir
-        handle = os.open(path, os.O_RDONLY | (os.O_CREAT if self.database else 0), 0o644)
-        try:
+        if self.database:
+            lock = opened(
+                self.database.with_name(f"{self.database.name}.lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC
+            )
+        else:
+            lock = door.folder(run_dir)
+        with lock as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
-        finally:
-            os.close(handle)
 
 
 def redactor(environment: Mapping[str, str] = os.environ) -> Redactor:

@@ -16,9 +16,10 @@ import os
 import signal
 import sqlite3
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -28,7 +29,7 @@ import msgspec
 from peak_trade.errors import PeakError, RunError
 from peak_trade.text import one_line
 from peak_trade.tracking import database
-from peak_trade.tracking.content import SOURCE, Content, report_files, report_state, run_content
+from peak_trade.tracking.content import SOURCE, Content, beside, report_files, report_state, run_content
 from peak_trade.tracking.receipt import Answer, Job, Receipt
 from peak_trade.tracking.store import Store, redactor
 
@@ -36,7 +37,7 @@ __all__ = ["Logger", "failure", "main"]
 
 _PARAMS = 100  # MLflow's most in one call; of metrics there are fewer than it takes
 _WHOLE = ("FINISHED", "FAILED")
-_LONGEST = 300  # characters of a reason
+_LONGEST, _TAG = 300, 2_000  # characters of a reason, and of what is left out
 _FAREWELL_S = 2.0  # to close what is open
 
 
@@ -48,6 +49,7 @@ class Logger:
         self._client: Any = None
         self._experiments: dict[str, Any] = {}
         self._everywhere: list[str] = []  # the experiments in which a run may be
+        self._left_out = ""  # of the run that was written last: what was no file of its own
 
     def log(self, job: Job) -> Receipt | None:
         """Log one run, unless the store has all of it (None); what it has of it otherwise is deleted."""
@@ -71,8 +73,9 @@ class Logger:
             if whole is None:
                 self.tell("logging the run")
                 whole = self._write(experiment.experiment_id, run_dir, content)
+                receipt.reason = self._left_out and f"left out: {self._left_out}"
             elif job.report != report:
-                self._write_report(whole, run_dir)
+                self._upload_report(whole, run_dir)
         receipt.status, receipt.mlflow_run_id, receipt.epoch, receipt.report = "logged", whole, epoch, report
         return receipt
 
@@ -126,17 +129,31 @@ class Logger:
         if content.dataset:
             context = entities.InputTag("mlflow.data.context", "backtest")
             client.log_inputs(run_id, [entities.DatasetInput(entities.Dataset(**content.dataset), [context])])
-        for name in content.artifacts:
-            client.log_artifact(run_id, str(run_dir / name))
-        self._write_report(run_id, run_dir)
+        self._upload(run_id, content.artifacts)
+        left_out = [*content.left_out, *self._upload_report(run_id, run_dir)]
+        self._left_out = "; ".join(left_out)[:_TAG]
+        if left_out:
+            client.set_tag(run_id, "left_out", self._left_out)
         for child in list(self._search("parent_run_id", content.tags["run_id"])):
             client.set_tag(child.info.run_id, "mlflow.parentRunId", run_id)
         client.set_terminated(run_id, content.status, content.finished)
         return run_id
 
-    def _write_report(self, run_id: str, run_dir: Path) -> None:
-        for path in report_files(run_dir):
-            self._client.log_artifact(run_id, str(path), path.parent.relative_to(run_dir).as_posix())
+    def _upload_report(self, run_id: str, run_dir: Path) -> list[str]:
+        """Upload the run's report, if it has one; return what is left out, and why."""
+        found, left_out = beside(run_dir, report_files(run_dir))
+        self._upload(run_id, found)
+        return left_out
+
+    def _upload(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Upload what was read, from copies: MLflow would follow what has got the name since then."""
+        with tempfile.TemporaryDirectory(prefix="peak_trade-track-") as folder:
+            for name, content in files.items():
+                draft = Path(folder, name)
+                draft.parent.mkdir(parents=True, exist_ok=True)
+                draft.write_bytes(content)
+                self._client.log_artifact(run_id, str(draft), name.rpartition("/")[0] or None)
+                draft.unlink()
 
 
 def main() -> None:

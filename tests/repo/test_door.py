@@ -1,0 +1,155 @@
+"""What lies in a run directory is reached by `evidence/door.py` alone: a stranger may have put a link or a pipe there.
+
+Whoever reads run directories may call nothing that opens, looks at or changes a file by its path. What is no run
+directory has its line in `ALLOWED`, by module and function, with the reason.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOMS = ("api", "obs", "ops", "report", "shown", "tracking")
+"""Folders of the package whose modules take run directories."""
+
+METHODS = frozenset(
+    "open read_bytes read_text write_bytes write_text touch unlink rename stat lstat exists is_file is_dir is_symlink "
+    "iterdir glob rglob mkdir rmdir chmod symlink_to hardlink_to readlink samefile owner group is_fifo".split()
+)
+"""Of paths; `replace` is left out, as text has it too: `os.replace` is below."""
+MODULES = {
+    "os": frozenset(
+        "open stat lstat scandir listdir walk fwalk unlink remove removedirs rename renames replace mkdir makedirs "
+        "rmdir chmod chown truncate link symlink readlink mkfifo mknod utime access".split()
+    ),
+    "os.path": frozenset("exists lexists isfile isdir islink getsize getmtime realpath samefile".split()),
+    "files": frozenset(["digest", "opened", "write"]),
+    "glob": None,
+    "io": frozenset(["open"]),
+    "shutil": None,
+    "tempfile": None,
+}
+"""Functions of modules that take a path; None stands for all of them."""
+NAMES = frozenset(["open", "opened", "digest"])
+
+NO_FILES = frozenset(["_DIRECT", "door", "webbrowser"])
+"""Owners of such a name that open no file here: addresses, and the door itself."""
+
+REPOSITORY = "files of the repository, no run"
+WITHOUT = "names and sizes of whatever lies there, by way of `lstat`: nothing is opened"
+BESIDE = "in results/, beside the runs"
+OWN = "a folder of its own making"
+ALLOWED = {
+    "ops.call": "output of the commands that it calls",
+    "ops.doctor._disk": WITHOUT,
+    "ops.doctor._sizes": WITHOUT,
+    "ops.doctor._tool": "programs on PATH",
+    "ops.doctor.examine": REPOSITORY,
+    "ops.doctor.pins": REPOSITORY,
+    "ops.gh": "programs on PATH",
+    "ops.git": REPOSITORY,
+    "ops.git_state": REPOSITORY,
+    "ops.merge_log": REPOSITORY,
+    "ops.pins": REPOSITORY,
+    "ops.post_merge": REPOSITORY,
+    "ops.pull_request": REPOSITORY,
+    "ops.removal": "deletes by descriptors of its own, and opens no file: tests/ops/test_retention.py",
+    "ops.retention._Survey": WITHOUT,
+    "ops.retention._may_change": WITHOUT,
+    "ops.retention._mounts": "of the system",
+    "ops.retention._telemetry": WITHOUT,
+    "ops.retention.plan": BESIDE,
+    "obs.edges._reported": "the size of a page that was just written",
+    "obs.farewell": "its own files in results/.telemetry/, on their way to the door",
+    "obs.launch": "programs on PATH",
+    "obs.session": "its own files in results/.telemetry/, which take the run's name with it",
+    "report.builtin": "the source of the report, and a folder of its own making",
+    "report.index.write": "parts of the page that ship with the package",
+    "report.quarto": "the source of the report, and a folder of its own making",
+    "report.render.render": "where the person wants the page, as --output names it",
+    "report.render.replace": "results/index.html, and what --output names",
+    "report.run.find": "whether a word is a path: what is there is opened by the door",
+    "tracking.database": "the store",
+    "tracking.page": "the store",
+    "tracking.store": "the store",
+    "tracking.worker.Logger._upload": OWN,
+    "tracking.worker.Logger.log": "the store",
+}
+"""A module, or a class or function in one, that need not go by the door, and why."""
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[str, int, str]]:
+    """Yield each call that is not allowed: the function that it stands in, its line, and what it is."""
+    rest: list[tuple[ast.AST, str]] = [(tree, "")]
+    while rest:
+        node, inside = rest.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inside = f"{inside}.{node.name}"
+        if isinstance(node, ast.Call) and (name := forbidden(node.func)):
+            yield inside, node.lineno, name
+        rest += [(child, inside) for child in ast.iter_child_nodes(node)]
+
+
+def forbidden(function: ast.expr) -> str:
+    name = ast.unparse(function)
+    owner, _, last = name.rpartition(".")
+    if not owner:
+        return name if name in NAMES else ""
+    if owner in MODULES:
+        of = MODULES[owner]
+        return name if of is None or last in of else ""
+    return name if last in METHODS and owner not in NO_FILES else ""
+
+
+def found(package: Path, rooms: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the calls that are not allowed, by module and function."""
+    listed = defaultdict(list)
+    for room in rooms:
+        for path in sorted((package / room).rglob("*.py")):
+            module = ".".join(path.relative_to(package).with_suffix("").parts)
+            for inside, line, name in calls(ast.parse(path.read_text("utf-8"))):
+                listed[f"{module}{inside}"].append(f"{path.relative_to(package)}:{line}: {name}")
+    return listed
+
+
+def allowed(name: str) -> set[str]:
+    """Return the lines of `ALLOWED` that a module and function fall under."""
+    parts = name.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts) + 1)} & ALLOWED.keys()
+
+
+def test_run_directories_are_read_and_written_by_the_door_alone(root: Path) -> None:
+    listed = found(root / "src" / "peak_trade", ROOMS)
+    assert {name: lines for name, lines in listed.items() if not allowed(name)} == {}
+
+
+def test_nothing_is_allowed_that_is_not_there(root: Path) -> None:
+    used = set().union(*map(allowed, found(root / "src" / "peak_trade", ROOMS)))
+    assert ALLOWED.keys() - used == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "open(run_dir / 'run.log', 'ab')",
+        "(run_dir / 'stats.json').read_bytes()",
+        "path.open('ab').write(b'')",
+        "os.open(path, os.O_RDONLY)",
+        "list(os.scandir(run_dir))",
+        "(run_dir / 'report').mkdir()",
+        "[path for path in run_dir.rglob('*')]",
+        "shutil.copytree(run_dir, other)",
+        "files.digest(run_dir / 'manifest.json')",
+        "tempfile.mkstemp(dir=run_dir)",
+        "os.path.exists(path)",
+    ],
+)
+def test_the_test_would_find_one(line: str, tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "page.py").write_text(f"def made(run_dir):\n    return door.read(run_dir, 'a')\n\n{line}\n")
+    [(name, [said])] = found(tmp_path, ("report",)).items()
+    assert (name, said.startswith("report/page.py:4: ")) == ("report.page", True)
