@@ -1,11 +1,13 @@
 """The suite leaves the checkout and its user alone: every store is elsewhere, and what is touched fails the run.
 
-Also here: `needs`, the marker of a test that takes an extra, and `slow`, which the everyday loop leaves out.
+Also here: `needs`, the marker of a test that takes an extra, `slow`, which the everyday loop leaves out, and `hostile`,
+of which there are hundreds and `just test` takes a share.
 It stands at the root because the doctests of src/ are part of the suite.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -35,6 +37,7 @@ SLOW = (
     "engine/test_parity.py",
     "engine/test_decimal.py",
     "fetch",
+    "hostile",
     "lake",
     "obs",
     "ops/test_doctor.py",
@@ -43,6 +46,7 @@ SLOW = (
     "ops/test_post_merge.py",
     "ops/test_pull_request.py",
     "report/test_browser.py",
+    "report/test_hostile.py",
     "report/test_index.py",
     "report/test_render.py",
     "report/test_scripts.py",
@@ -60,6 +64,7 @@ SLOW = (
     "runner/test_cli.py",
     "runner/test_failing_calls.py",
     "runner/test_fuzzed_config.py",
+    "runner/test_hostile.py",
     "runner/test_kill.py",
     "runner/test_lean.py",
     "runner/test_misbehaviour.py",
@@ -68,6 +73,7 @@ SLOW = (
     "runner/test_signals.py",
     "tracking",
     "trust/test_archive.py",
+    "trust/test_hostile.py",
 )
 
 
@@ -82,6 +88,28 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_itemcollected(item: pytest.Item) -> None:
     if is_slow(item.path):
         item.add_marker("slow")
+
+
+# --- hostile ------------------------------------------------------------------------------------------------------
+
+
+def lot(item: pytest.Item) -> bytes:
+    """By what a case is drawn: by chance, but the same at each start and in each worker."""
+    return hashlib.sha256(item.nodeid.encode("utf-8", "surrogateescape")).digest()
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` is looked at
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is beyond a test's share as thorough: it runs where it is asked for, by `-m hostile`."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("hostile"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for drawn in cases.values():
+        marker = drawn[0].get_closest_marker("hostile")
+        share = marker.kwargs.get("share") if marker else None
+        for item in sorted(drawn, key=lot)[share:] if share else ():
+            item.add_marker("thorough")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -144,6 +172,9 @@ BEFORE = pytest.StashKey[dict[str, tuple[int, int]]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(extra, …): takes these extras, and is skipped where one is missing")
+    config.addinivalue_line(
+        "markers", "hostile(share=N): what a stranger does; N cases of the test run always, all of them by `-m hostile`"
+    )
     if not hasattr(config, "workerinput"):
         config.stash[BEFORE] = snapshot()
 

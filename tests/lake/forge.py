@@ -1,4 +1,4 @@
-"""Changes a lake in processes that are killed at the n-th call that touches it.
+"""Changes a lake in processes that are killed at the n-th call that touches it, or at an instant of one's choice.
 
 Imports everything once, then reads a request a line from stdin (JSON), forks a child for it, and answers on stdout what
 became of it. The calls are wrapped in the child alone; the program knows nothing of it.
@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -163,11 +164,15 @@ def child(request: dict[str, Any], report_to: int) -> None:
 def main() -> None:
     for line in sys.stdin:
         reading, writing = os.pipe()
+        request = json.loads(line)
         pid = os.fork()
         if not pid:
             os.close(reading)
-            child(json.loads(line), writing)
+            child(request, writing)
         os.close(writing)
+        if request.get("kill_after_s") is not None:
+            time.sleep(request["kill_after_s"])
+            os.kill(pid, signal.SIGKILL)
         with os.fdopen(reading) as stream:
             calls = stream.read().splitlines()
         _, status = os.waitpid(pid, 0)

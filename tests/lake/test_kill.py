@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -261,3 +263,74 @@ def test_a_marker_is_written_after_all_that_it_names_is_on_disk(forge: Any, plac
         draft = calls[link].removeprefix("link ")
         assert f"fsync {draft}" in calls[:link]
         assert calls[link + 1] == "open _commits" and calls[link + 2] == "fsync _commits"
+
+
+# --- at any instant -----------------------------------------------------------------------------------------------
+
+KILLS = [(deed, n) for deed, count in {"build": 25, "rebuild": 15, "ingest": 20, "compact": 15, "revert": 15}.items()
+         for n in range(count)]  # fmt: skip
+CHANGE: dict[str, dict[str, Any]] = {
+    "ingest": {"closes": [50, 50.5, 51], "start": "2024-02-05T03:00"},  # as it was, revised, new
+    "revert": {"to": 1},
+}
+TOOK: dict[str, float] = {}  # seconds of what was done once without being killed
+
+
+def killed_at_an_instant(forge: Any, do: str, lake: Path, copy: Callable[[], Path], number: int, **given: Any) -> None:
+    """Kill once, at an instant drawn from all those that it takes; what was quicker is killed earlier."""
+    if do not in TOOK:
+        copy()
+        began = time.monotonic()
+        assert forge.ask(do, lake, **given)[0] == 0
+        TOOK[do] = time.monotonic() - began
+    lot = random.Random(f"{do} {number}")
+    for _ in range(50):
+        copy()
+        if forge.ask(do, lake, kill_after_s=lot.uniform(0, TOOK[do]), **given)[0] == KILLED:
+            return
+    raise AssertionError("it was never killed")
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    forge: Any, look: Any, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Path, dict[str, Any], list[Any]]]:
+    """Return a function that gives a folder with a lake before a change, what the change is given, and both states."""
+    known: dict[str, tuple[Path, dict[str, Any], list[Any]]] = {}
+
+    def of(do: str) -> tuple[Path, dict[str, Any], list[Any]]:
+        if do not in known:
+            place = tmp_path_factory.mktemp(do) / "place"
+            shutil.copytree(template, place)
+            lake = scattered(place, look)
+            if do == "build":
+                look.run(place / "config.toml", place / "results")
+            given = {"results": place / "results", "root": place} if "build" in do else CHANGE.get(do, {})
+            shutil.copytree(lake, place / "done")
+            assert forge.ask(do, place / "done", **given)[0] == 0
+            known[do] = place, given, [state(look, lake), state(look, place / "done")]
+        return known[do]
+
+    return of
+
+
+@pytest.mark.hostile(share=2)
+@pytest.mark.parametrize(("do", "number"), KILLS)
+def test_a_lake_whose_writer_was_killed_at_any_instant_is_as_before_or_after(
+    forge: Any, look: Any, prepared: Any, tmp_path: Path, do: str, number: int
+) -> None:
+    place, given, states = prepared(do)
+    lake, see = tmp_path / "lake", Seen(look)
+
+    def copy() -> None:
+        shutil.rmtree(lake, ignore_errors=True)
+        shutil.copytree(place / "lake", lake)
+
+    killed_at_an_instant(forge, do, lake, copy, number, **given)
+    found, findings = see(lake)
+    assert findings == []
+    assert found in states
+    assert forge.ask(do, lake, **given)[0] == 0
+    compact.compact(lake, grace_s=0)
+    assert look.strays(lake) == set()
+    assert see(lake)[0] == states[1]

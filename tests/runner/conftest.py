@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,6 +180,28 @@ def photograph(results: Path) -> dict[str, str]:
     }
 
 
+TOOK: dict[str, float] = {}  # seconds of what was done once without being killed
+
+
+def killed_at_an_instant(
+    name: str, lot: random.Random, ready: Callable[[], Any], do: Callable[..., Outcome]
+) -> Outcome:
+    """Do something that `ready` prepares, and kill it at an instant that is drawn from all those that it takes.
+
+    One that was quicker is done again, and killed earlier.
+    """
+    if name not in TOOK:
+        ready()
+        began = time.monotonic()
+        assert do().code in (0, 1)
+        TOOK[name] = time.monotonic() - began
+    for _ in range(50):
+        ready()
+        if (outcome := do(kill_after_s=lot.uniform(0, TOOK[name]))).code == -signal.SIGKILL:
+            return outcome
+    raise AssertionError("it was never killed")
+
+
 def whole(ledger: Path) -> bool:
     """Say whether a ledger ends with a whole line; one that is not there does."""
     return not ledger.exists() or ledger.read_bytes()[-1:] in (b"", b"\n")
@@ -191,6 +216,7 @@ def look() -> Any:
         unrecovered = staticmethod(unrecovered)
         photograph = staticmethod(photograph)
         whole = staticmethod(whole)
+        killed_at_an_instant = staticmethod(killed_at_an_instant)
         unfinished = staticmethod(lambda results: run_dir.unfinished(Results(results)))
         write_bars = staticmethod(write_bars)
 

@@ -1,4 +1,4 @@
-"""Runs the real scripts in processes that are killed, or whose system calls fail, at a call of one's choice.
+"""Runs the real scripts in processes that are killed, or whose system calls fail, at a call or instant of one's choice.
 
 Started as a program it imports everything once, then reads a request a line from stdin (JSON), forks a child for it and
 answers on stdout what became of the child. Nothing of the program knows of this: the calls are wrapped in the child
@@ -414,9 +414,16 @@ def _text(descriptor: int) -> Any:
     return open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
-def finish(pid: int, reader: int) -> dict[str, Any]:
-    """Wait for a child; return its exit code (minus the signal that killed it) and the calls that it reported."""
+def finish(pid: int, reader: int, kill_after_s: float | None = None) -> dict[str, Any]:
+    """Wait for a child; return its exit code (minus the signal that killed it) and the calls that it reported.
+
+    One that shall be killed by the clock is, with all that it has started.
+    """
     reported, deadline = b"", time.monotonic() + LIMIT_S
+    if kill_after_s is not None:
+        time.sleep(kill_after_s)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
     while time.monotonic() < deadline:
         if select.select([reader], [], [], 0.5)[0]:
             if not (part := os.read(reader, 1 << 16)):
@@ -457,7 +464,9 @@ def serve() -> None:
         requests = json.loads(line)
         started = [start(request) for request in requests]
         watching = [goes_on(request) for request in requests]
-        outcomes = {i: finish(*started[i]) for i, watches in enumerate(watching) if not watches}
+        outcomes = {
+            i: finish(*started[i], requests[i].get("kill_after_s")) for i, watches in enumerate(watching) if not watches
+        }
         for i, watches in enumerate(watching):
             if watches:
                 os.kill(started[i][0], signal.SIGTERM)

@@ -6,6 +6,7 @@ Runs are removed by the real script in processes of the forge; what it leaves is
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 from collections.abc import Callable
@@ -143,6 +144,19 @@ def test_a_clean_up_killed_half_way_through_a_tombstone_leaves_the_run_whole(
     places, wrong = killed_everywhere(forge, copies, look, half=True)
     assert not wrong, "\n".join(wrong)
     assert places == ["write ledger.jsonl"] * 2
+
+
+@pytest.mark.hostile(share=3)
+@pytest.mark.parametrize("number", range(40))
+def test_a_clean_up_killed_at_any_instant_leaves_each_run_whole_or_removed(
+    forge: Any, copies: Copies, look: Any, number: int
+) -> None:
+    results = copies()
+    before = contents(results, look)
+    look.killed_at_an_instant(
+        "a clean-up", random.Random(number), copies, lambda **more: clean_up(forge, results, **more)
+    )
+    assert wrong_with(results, before, look) + wrong_in_the_end(results, before, look) == []
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def _alarm(run: RunFiles) -> str:
 def _status(run: RunFiles) -> str:
     mark = {
         "sealed": "✓ Run completed",
-        RUINED: f"✗ Account ruined on {run.ruined[:10]}",
+        RUINED: f"✗ Account ruined on {text(run.ruined[:10])}",
         "failed": "✗ Run failed",
     }.get(run.status, "? Run unreadable")
     return f'<span class="badge {"good" if run.status == "sealed" else "bad"}">{mark}</span>'
