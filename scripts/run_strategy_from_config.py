@@ -7,11 +7,12 @@ evidence is left where only the strategy's own code could tell.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
 
-from peak_trade import script
+from peak_trade import script, supervisor
 
 
 def main() -> int:
@@ -26,7 +27,11 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="no summary on stderr")
     args = parser.parse_args()
     script.under_telemetry()
+    with supervisor.stand_by() as line:  # what follows is another process, which this one watches
+        return _run(args, line)
 
+
+def _run(args: argparse.Namespace, line: supervisor.Line) -> int:
     result = script.claim_stdout()  # what a strategy prints goes to stderr
     with script.loading():  # after the arguments: --help answers at once
         from peak_trade import config, runner, tracking
@@ -46,6 +51,7 @@ def main() -> int:
             results=results,
             run_id=args.run_id or run_id,
             argv=sys.argv[1:],
+            line=line,
         )
     except PeakError as error:
         if error.run_id:

@@ -46,7 +46,8 @@ LIMIT_S = 300.0  # a child that takes longer hangs
 class Fault:
     """At the `n`-th call below `results`: SIGKILL, or the error `code`; once, or from then on (`lasting`).
 
-    `half`: only writes count, and half of the bytes are written first.
+    `half`: only writes count, and half of the bytes are written first. `where` says what is hit: the whole `command`,
+    which is two processes where a run has its supervisor, the `run` alone, or the `supervisor` alone.
     """
 
     results: str
@@ -55,9 +56,12 @@ class Fault:
     code: str = "KILL"
     lasting: bool = False
     half: bool = False
+    where: str = "command"
     seen: int = 0
+    first: int = 0  # the process that was started: the supervisor, once there is a run
 
     def install(self) -> None:
+        self.first = os.getpid()
         for name in CALLS:
             setattr(os, name, self._wrapped(name, getattr(os, name)))
         io.open = builtins.open = self._wrapped("read", io.open)  # type: ignore[assignment]
@@ -67,7 +71,8 @@ class Fault:
     def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(first: Any, *rest: Any, **named: Any) -> Any:
             path = self._touched(first, named)
-            if path is None or (self.half and name != "write"):
+            elsewhere = (self.where == "run") == (os.getpid() == self.first) and self.where != "command"
+            if path is None or elsewhere or (self.half and name != "write"):
                 return real(first, *rest, **named)
             self.seen += 1
             self.report(f"{name} {path}")
@@ -77,6 +82,8 @@ class Fault:
                 if self.half:
                     real(first, rest[0][: len(rest[0]) // 2])
                 if self.code == "KILL":
+                    if self.where == "command":
+                        os.kill(self.first, signal.SIGKILL)
                     os.kill(os.getpid(), signal.SIGKILL)
                 if self.code in ("SIGINT", "SIGTERM"):
                     os.kill(os.getpid(), getattr(signal, self.code))

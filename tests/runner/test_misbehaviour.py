@@ -199,7 +199,7 @@ def test_a_strategy_that_runs_too_long_is_stopped(misbehave: Any, ram: Path, loo
 
 
 def test_a_strategy_that_is_stopped_may_tidy_up(misbehave: Any) -> None:
-    assert "tidied" in misbehave("tidies_up", "--set", "run.timeout_s=0.1").stderr
+    assert "tidied" in misbehave("tidies_up", "--set", "run.timeout_s=0.5").stderr
 
 
 def test_a_strategy_that_is_quick_enough_is_not_stopped(misbehave: Any) -> None:
@@ -255,19 +255,33 @@ def test_a_relative_results_directory_stays_where_it_was_named(
     assert (ram / "relative" / outcome.run_id / "manifest.json").is_file()
 
 
-def test_a_strategy_that_ends_the_process_leaves_an_unfinished_run(
-    forge: Any, misbehave: Any, ram: Path, look: Any
+@pytest.mark.parametrize(
+    "way, found",
+    [
+        ("os._exit(0)", "the strategy ended the run's process, with exit code 0, before its run was sealed"),
+        ("os._exit(2)", "the strategy ended the run's process, with exit code 2, before its run was sealed"),
+        ("os.kill(os.getpid(), 9)", "the run's process was ended by SIGKILL before its run was sealed"),
+        ("ctypes.string_at(0)", "the run's process was ended by SIGSEGV before its run was sealed"),
+        ("os.abort()", "the run's process was ended by SIGABRT before its run was sealed"),
+        ("os.execvp('true', ['true'])", "the strategy ended the run's process, with exit code 0"),
+    ],
+)
+def test_a_strategy_that_ends_the_process_leaves_a_failed_run(
+    forge: Any, misbehave: Any, ram: Path, look: Any, way: str, found: str
 ) -> None:
-    (ram / "user.py").write_text("import os\ndef vanishes(bars): os._exit(0)\n")
-    outcome = misbehave("fine")
-    assert outcome.code == 2  # control: the function is not there
+    (ram / "user.py").write_text(f"import ctypes, os\ndef vanishes(bars): {way}\n")
+    assert misbehave("fine").code == 2  # control: the function is not there
     config = ram / "config.toml"
     config.write_text(config.read_text().replace("user.py:fine", "user.py:vanishes"))
     (ram / "other").mkdir()
-    assert forge.cli(config, ram / "other").stdout == ""
-    [left] = look.unfinished(ram / "other")
-    assert not left.alive
-    assert forge.recover(ram / "other").stderr == f"{left.run_id} sealed as failed: its process died\n"
+    outcome = forge.cli(config, ram / "other")
+    assert (outcome.code, outcome.stdout) == (1, "")
+    [message], [hint] = outcome.said("error"), outcome.said("hint")
+    assert message.startswith(found)
+    predicate, error, log = evidence(ram / "other")
+    assert predicate["status"] == "failed" and error["message"] == message and error["stage"] == "strategy"
+    assert log[-1]["message"] == message
+    assert look.unfinished(ram / "other") == []
     assert look.unrecovered(ram / "other") == []
 
 

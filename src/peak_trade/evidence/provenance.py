@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,14 @@ class GitQuestion:
             self._known = _ANSWERS.setdefault(self.folder, self._parse(_output(self._process)))
         return self._known or None
 
+    def close(self) -> None:
+        """Leave no process behind, if there was no need for the answer."""
+        if self._known is None and self._process is not None:
+            with suppress(OSError):
+                self._process.kill()
+                self._process.communicate()
+            self._process = None
+
     def _parse(self, status: bytes) -> dict[str, Any]:
         lines = status.decode("utf-8", "surrogateescape").split("\0")
         head = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# ") and " " in line[2:])
@@ -95,6 +104,8 @@ def _output(process: subprocess.Popen[bytes] | None) -> bytes:
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
+        return b""
+    except OSError:  # a strategy has closed what it comes by
         return b""
     return output if process.returncode == 0 else b""
 

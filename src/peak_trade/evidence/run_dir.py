@@ -40,6 +40,8 @@ __all__ = ["RunDir", "Unfinished", "new_run_id", "read_manifest", "recover", "un
 
 _LOG = logging.getLogger("peak_trade.run_dir")
 ERROR = "error.json"
+_FILES = {"config_snapshot.toml", "config_snapshot.json", "stats.json", "equity.csv", "benchmark.csv", "trades.csv",
+          "trades.parquet", manifest.NAME, ERROR}  # fmt: skip
 
 
 def new_run_id(given: str | None = None) -> str:
@@ -66,6 +68,31 @@ class RunDir:
         self.bytes = 0
         self.noted = False  # the seal stands in the ledger: from here on nothing of the run may change
         self._begun: set[str] = set()  # files that were to be sealed, whole or not
+        self._mark = _mark(lock)
+
+    @classmethod
+    def take_over(cls, results: Path, run_id: str) -> RunDir:
+        """Lock the directory of a run that started and whose process is gone, made anew where it is no more.
+
+        Raises OSError where it can't be, BlockingIOError where a process has it.
+        """
+        path = results / WORKING / run_id
+        run = cls(results, run_id, path, -1)
+        try:
+            with _registry(path.parent):
+                run._lock = _lock(path)
+                run._mark = _mark(run._lock)
+        except BlockingIOError:
+            raise
+        except OSError:  # it is gone, or something else has its name
+            pass
+        run.replace()
+        for entry in door.entries(run.place):
+            if entry.is_file and entry.name in _FILES:
+                run._begun.add(entry.name)
+        with suppress(OSError):
+            run.beside = {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
+        return run
 
     @property
     def place(self) -> Path | int:
@@ -116,10 +143,16 @@ class RunDir:
     def displaced(self) -> bool:
         """Whether what stands under the directory's name is no longer this directory."""
         try:
+            self._regain()
             there, above = (os.stat(path, follow_symlinks=False) for path in (self.path, self.path.parent))
+            return not (os.path.samestat(there, os.fstat(self._lock)) and stat.S_ISDIR(above.st_mode))
         except OSError:
             return True
-        return not (os.path.samestat(there, os.fstat(self._lock)) and stat.S_ISDIR(above.st_mode))
+
+    def _regain(self) -> None:
+        """Lock the directory again, where a strategy has closed all descriptors that there were."""
+        if _mark(self._lock) != self._mark and _mark(lock := _lock(self.path)) == self._mark:
+            self._lock = lock
 
     def replace(self) -> None:
         """Make the directory anew where it is displaced; what stands in its place is taken out."""
@@ -136,6 +169,7 @@ class RunDir:
             self.path.mkdir()
             self.release()
             self._lock = _lock(self.path)
+            self._mark = _mark(self._lock)
 
     def settle(self) -> list[str]:
         """Take out what is not the run's own, and return what that is, as `a symbolic link report`.
@@ -201,7 +235,8 @@ class RunDir:
     def release(self) -> None:
         """Let go of the lock."""
         if self._lock >= 0:
-            os.close(self._lock)
+            if _mark(self._lock) == self._mark:  # else a strategy has closed it, and it may be another file
+                os.close(self._lock)
             self._lock = -1
 
 
@@ -214,6 +249,14 @@ def _lock(folder: Path) -> int:
         os.close(handle)
         raise
     return handle
+
+
+def _mark(handle: int) -> tuple[int, int] | None:
+    try:
+        about = os.fstat(handle)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 @contextmanager

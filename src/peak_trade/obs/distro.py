@@ -103,6 +103,7 @@ class Instrumentor(BaseInstrumentor):
     def _instrument(self, **kwargs: Any) -> None:
         from opentelemetry import _logs, context, metrics, trace
 
+        from peak_trade import supervisor
         from peak_trade.obs import edges
         from peak_trade.obs.session import Session
         from peak_trade.obs.settings import Settings
@@ -112,6 +113,7 @@ class Instrumentor(BaseInstrumentor):
         session.tracers, session.meters = trace.get_tracer_provider(), metrics.get_meter_provider()
         session.context = context  # where other plug-ins look too; for logs there is one already
         edges.install(session)
+        supervisor.followers.append(session.follow)
         atexit.register(session.end)
         for provider in (session.tracers, session.meters, _logs.get_logger_provider()):
             _name(provider, session)

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 
+from peak_trade import supervisor
 from peak_trade.obs.launch import hint_of, say
 from peak_trade.obs.session import Session
 from peak_trade.obs.settings import Settings
@@ -35,6 +36,7 @@ def start() -> None:
         _skip(error)
         return
     farewell.register()
+    supervisor.followers.append(session.follow)
     if session.settings.complaint:
         say(f"warn: {session.settings.complaint}", "hint: docs/ops/telemetry.md lists the settings")
     _session = session

@@ -3,7 +3,7 @@
 This process is that command: it is checked here, by importing what it imports, so that a second check costs nothing,
 and then runs as it is installed, with `--` before the program. What it needs to find us (`OURS`) and what it leaves in
 the environment is noted in `BEFORE`, by which `distro` puts everything back for the program and its children.
-Standard library only: it has to work where nothing else does.
+Standard library and leaves only: it has to work where nothing else does.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 
+from peak_trade import supervisor
+from peak_trade.errors import PeakError
 from peak_trade.terminal import show
 from peak_trade.text import escaped, one_line
 
@@ -133,4 +135,10 @@ if __name__ == "__main__":
         import uuid
 
         os.environ["PEAK_RUN_ID"] = str(uuid.uuid4())
+    if makes_run(sys.argv[1:]):
+        try:
+            supervisor.stand_by(hand_on=True)  # in front of telemetry too, which is not to know two processes
+        except PeakError as error:
+            say(f"error: {error.message}\nhint: {error.hint}\n")
+            sys.exit(error.exit_code)
     sys.exit(main(sys.argv[1:]))

@@ -64,6 +64,10 @@ class Session:
         """Say whether this is the process that is recorded, and not a child that it has forked; and not its end."""
         return not self.over and os.getpid() == self.pid
 
+    def follow(self, pid: int) -> None:
+        """Belong to another process from now on: the run, where this one becomes its supervisor."""
+        self.pid = pid
+
     @property
     def redactor(self) -> Any:
         """What masks secrets: that of the run's config, once it is known."""

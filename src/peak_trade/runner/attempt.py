@@ -21,6 +21,7 @@ from peak_trade.evidence.run_dir import RunDir, new_run_id, warn_unfinished
 from peak_trade.market.findings import Finding
 from peak_trade.redact import Redactor
 from peak_trade.runner.log import RunLog
+from peak_trade.supervisor import UNWATCHED, Line
 from peak_trade.text import as_utf8
 
 __all__ = ["Attempt", "Stages", "asked"]
@@ -58,11 +59,12 @@ class Attempt(Struct):
     log: RunLog
     follows: str
     receipts: list[dict[str, Any]] = []
+    line: Line = UNWATCHED
 
     @classmethod
     def begin(
         cls, source: Source, root: Path, results: Path, run_id: str | None, argv: list[str], stages: Stages,
-        redactor: Redactor,
+        redactor: Redactor, line: Line,
     ) -> Attempt:  # fmt: skip
         """Make the working directory, and put the START record on disk; RunError where that can't be written."""
         directory = None
@@ -77,7 +79,8 @@ class Attempt(Struct):
                 f"cannot write to {results}: {error.strerror}",
                 hint="check the folder and the disk; PEAK_RESULTS_DIR names another folder",
             ) from None
-        return cls(source, root, argv, stages, redactor, directory, RunLog(directory, redactor), follows)
+        log = RunLog(directory, redactor)
+        return cls(source, root, argv, stages, redactor, directory, log, follows, line=line)
 
     def skip(self, part: str, reason: str, hint: str = "") -> None:
         """Warn that an optional part was skipped, and note it; with PEAK_STRICT=1 the run fails instead."""

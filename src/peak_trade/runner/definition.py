@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from peak_trade import strategies
 from peak_trade.engine import RULES
 from peak_trade.evidence import manifest, provenance
 from peak_trade.evidence.ledger import now
@@ -24,11 +22,12 @@ def definition(
     git: provenance.GitQuestion,
     loaded: ohlcv.Loaded,
     marks: dict[str, Any],
-    function: Callable[..., Any],
+    code: dict[str, str | None],
 ) -> dict[str, Any]:
-    """Return what was asked and what the run was made from; `marks` are the fingerprint of the bars as loaded."""
+    """Return what was asked and what the run was made from; `marks` are the fingerprint of the bars as loaded,
+    `code` the strategy's source digest.
+    """
     config = attempt.source.config
-    code = strategies.source_digest(function, attempt.root)
     bars = {
         "name": "bars",
         "digest": {"sha256": marks["digest"]},

@@ -5,8 +5,10 @@ All of it works by signals, which reach the main thread alone; in another thread
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,6 +17,7 @@ from typing import TypeVar
 __all__ = ["TimeOut", "termination_raised", "uninterrupted", "within"]
 
 _T = TypeVar("_T")
+_MOMENT_S = 0.1
 
 
 class TimeOut(BaseException):
@@ -51,15 +54,29 @@ def within(seconds: float | None, strategy: Callable[[], _T]) -> _T:
 
 @contextmanager
 def termination_raised() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does: with evidence."""
+    """Let SIGTERM end a run as Ctrl-C does, with evidence; two of a kind within a moment are one.
+
+    `timeout` tells a process and then its group, and a supervisor hands on what came by both ways.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    last: dict[int, float] = {}
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        before, last[signum] = last.get(signum, -math.inf), time.monotonic()
+        if last[signum] - before > _MOMENT_S:
+            raise KeyboardInterrupt
+
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or a notebook's own
+        numbers.append(signal.SIGINT)
+    handlers = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -13,10 +13,9 @@ import logging
 import os
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Never
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,23 +23,24 @@ import numpy.typing as npt
 
 from peak_trade import stats, strategies
 from peak_trade.config import Config, Source, locate
-from peak_trade.engine import RULES
-from peak_trade.errors import PeakError, RunError
+from peak_trade.errors import RunError
 from peak_trade.evidence import files, manifest, provenance, tables
-from peak_trade.evidence.run_dir import ERROR, new_run_id
+from peak_trade.evidence.run_dir import new_run_id
 from peak_trade.market import fingerprint, ohlcv
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
 from peak_trade.redact import Redactor
 from peak_trade.runner import outcome
 from peak_trade.runner.attempt import Attempt, Stages, asked
-from peak_trade.runner.definition import definition, git_state, predicate
+from peak_trade.runner.definition import definition, predicate
 from peak_trade.runner.edition import check_edition
-from peak_trade.runner.limits import TimeOut, termination_raised, uninterrupted, within
+from peak_trade.runner.failure import fail
+from peak_trade.runner.limits import termination_raised, uninterrupted, within
 from peak_trade.runner.log import logging_to
-from peak_trade.runner.snapshot import plain, write_config
+from peak_trade.runner.snapshot import kept, write_config
+from peak_trade.runner.testament import testament
 from peak_trade.stats.values import need
-from peak_trade.text import as_utf8
+from peak_trade.supervisor import UNWATCHED, Line
 
 __all__ = ["run"]
 
@@ -54,10 +54,13 @@ def run(
     results: str | os.PathLike[str],
     run_id: str | None = None,
     argv: Sequence[str] = (),
+    line: Line = UNWATCHED,
 ) -> Path:
     """Run a loaded config and return the sealed directory `results/<run_id>/`.
 
-    `root` is the repository in which relative paths and the git state are looked up.
+    `root` is the repository in which relative paths and the git state are looked up. `line` leads to the process that
+    watches this one. Without it `run.timeout_s` stops what Python does, and no more: not one long call into C, nor what
+    blocks signals, and a process that is gone leaves its run to `just doctor`.
 
     Raises InputError where config, data or parameters are wrong, RunError where the strategy or a write fails; the
     error's `run_id` attribute names the evidence that was left, if any was.
@@ -73,20 +76,20 @@ def run(
             loaded = _load_bars(source, root)
             function = _registered(source.config)
         with stages.clock("evidence"):
-            attempt = Attempt.begin(source, root, results, run_id, list(argv), stages, redactor)
-    except BaseException:
-        git.answer()  # leave no process behind
-        raise
-    try:
-        with logging_to(attempt.log), termination_raised():
-            try:
-                if of_old:
-                    attempt.warn("rules", "changed", of_old)
-                return _make(attempt, git, loaded, function)
-            except BaseException as error:  # noqa: BLE001 - the one guard: whatever a strategy does, evidence is left
-                _fail(attempt, git, error)
+            attempt = Attempt.begin(source, root, results, run_id, list(argv), stages, redactor, line)
+        try:
+            line.started(testament(attempt))
+            with logging_to(attempt.log), termination_raised():
+                try:
+                    if of_old:
+                        attempt.warn("rules", "changed", of_old)
+                    return _make(attempt, git, loaded, function)
+                except BaseException as error:  # noqa: BLE001 - the one guard: whatever a strategy does, evidence is left
+                    fail(attempt, git, error)
+        finally:
+            attempt.directory.release()
     finally:
-        attempt.directory.release()
+        git.close()  # leave no process behind
 
 
 def _load_bars(source: Source, root: Path) -> ohlcv.Loaded:
@@ -129,7 +132,9 @@ def _make(
     with attempt.stages.clock("evidence"):
         marks = fingerprint.fingerprint(bars)  # of the bars as they were loaded: no user's code has run
     with attempt.stages.clock("strategy"):
-        function, params, target = within(limit, lambda: _ask(attempt, bars.apart(), function))
+        attempt.line.strategy(limit)
+        code, params, target = within(limit, lambda: _ask(attempt, bars.apart(), function))
+        attempt.line.free()
     with attempt.stages.clock("evidence"):
         if fingerprint.digest(bars) != marks["digest"]:
             raise RunError(
@@ -168,7 +173,7 @@ def _make(
             (when,) = tables.iso(bars.timestamp[result.ruined : result.ruined + 1])
             came_out[manifest.RUINED] = when
             attempt.warn("account", manifest.RUINED, f"equity was at or below zero at {when}: closed there, for good")
-        origin = definition(attempt, git, loaded, marks, function)
+        origin = definition(attempt, git, loaded, marks, code)
         sha256 = origin["resolvedDependencies"][0]["digest"]["sha256"]
         attempt.tidy()  # again, for what a thread or a child has left since
     took = attempt.stages.milliseconds.items()
@@ -185,8 +190,11 @@ def _make(
 
 def _ask(
     attempt: Attempt, bars: Bars, function: Callable[..., Any] | None
-) -> tuple[Callable[..., Any], dict[str, Any], npt.NDArray[np.float64]]:
-    """Run the strategy, loading it first where it is the user's own; return it with its parameters and its target."""
+) -> tuple[dict[str, str | None], dict[str, Any], npt.NDArray[np.float64]]:
+    """Run the strategy, loading it first where it is the user's own; return its digest, its parameters and its target.
+
+    All that is a user's runs in here: a parameter's default has a text of its own too.
+    """
     config = attempt.source.config
     if function is None:
         _seed(config.run.seed)
@@ -194,7 +202,8 @@ def _ask(
     params = strategies.check_params(function, config.strategy.params)
     process = os.getpid()
     try:
-        return function, params, strategies.check_target(function(bars, **params), len(bars))
+        target = strategies.check_target(function(bars, **params), len(bars))
+        return strategies.source_digest(function, attempt.root), kept(params), target
     finally:
         if os.getpid() != process:  # a child that the strategy forked and did not end: the run is not its own
             os._exit(1)
@@ -209,78 +218,6 @@ def _write_trades(attempt: Attempt, trades: Trades) -> None:
         attempt.directory.write("trades.csv", tables.trades_csv(trades))
     else:
         attempt.directory.write("trades.parquet", [content])
-
-
-def _fail(attempt: Attempt, git: provenance.GitQuestion, error: BaseException) -> Never:
-    """Seal what is known of a run that failed, and raise the error that its operator reads."""
-    shown = _readable(attempt, error)
-    shown.run_id = attempt.directory.run_id
-    if attempt.directory.noted:
-        if attempt.directory.path.parent == attempt.directory.results:
-            shown.hint = f"the run is sealed all the same: just show {shown.run_id}"
-        else:
-            shown.hint = "the run is sealed, but has not got its final name yet: just doctor finishes it"
-        raise shown from error
-    shown.hint = shown.hint or f"just show {shown.run_id}"
-    trace = "".join(traceback.format_exception(error))
-    attempt.log.emit(  # not by a logger: user code may have switched those off
-        logging.makeLogRecord(
-            {"name": _LOG.name, "levelname": "ERROR", "msg": shown.message, "traceback": trace},
-        )
-    )
-    told = {"stage": attempt.stages.now, "type": type(error).__name__, "message": shown.message}
-    directory = attempt.directory
-    try:
-        with uninterrupted():
-            directory.replace()
-            directory.discard()
-            attempt.forget()
-            attempt.tidy()
-            write_config(attempt)
-            directory.write(ERROR, [files.encode_json(told)])
-            origin = {
-                "buildType": manifest.BUILD,
-                "externalParameters": attempt.redactor.tree({"overrides": plain(attempt.source.overrides)}),
-                "internalParameters": {
-                    "seed": attempt.source.config.run.seed,
-                    "rules": RULES,
-                    "environment": provenance.environment(),
-                },
-                "resolvedDependencies": [git_state(git)],
-            }
-            statement = predicate(attempt, "failed", origin, {}, told)
-            directory.seal(statement, "failed", **asked(attempt.source.config), **attempt.findings(), **told)
-    except OSError as second:
-        shown.hint = (
-            f"its evidence could not be sealed either ({second.strerror}): just doctor will, once there is room"
-        )
-    raise shown from error
-
-
-def _readable(attempt: Attempt, error: BaseException) -> PeakError:
-    """Return the sentence that says what went wrong."""
-    if isinstance(error, PeakError):
-        error.message = attempt.redactor.text(as_utf8(error.message))
-        return error
-    if isinstance(error, TimeOut):
-        limit = f"{attempt.source.config.run.timeout_s:g} s"
-        return RunError(
-            f"the strategy ran longer than run.timeout_s = {limit}", hint="raise it or make the strategy faster"
-        )
-    if isinstance(error, KeyboardInterrupt):
-        return RunError("interrupted")
-    if isinstance(error, OSError) and attempt.stages.now == "evidence":
-        return RunError(f"cannot write the evidence: {error.strerror or error}", hint="check the folder and the disk")
-    what = "the strategy" if attempt.stages.now == "strategy" else attempt.stages.now
-    try:
-        text = str(error)
-    except Exception as second:  # noqa: BLE001 - a user's exception may fail to say what it is, in any way
-        text = f"its text raised {type(second).__name__}"
-    text = attempt.redactor.text(as_utf8(text.strip().partition("\n")[0]))[:200]
-    return RunError(
-        f"{what} raised {type(error).__name__}" + (f": {text}" if text else ""),
-        hint=f"the traceback is in {attempt.directory.results / attempt.directory.run_id / 'run.log'}",
-    )
 
 
 def _seed(seed: int) -> None:

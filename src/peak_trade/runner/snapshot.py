@@ -10,23 +10,29 @@ import msgspec
 from peak_trade.evidence import files
 from peak_trade.runner.attempt import Attempt
 
-__all__ = ["plain", "write_config"]
+__all__ = ["kept", "plain", "write_config"]
 
 
 def write_config(attempt: Attempt, params: dict[str, Any] | None = None) -> None:
-    """Write the config as given, secrets masked, and as resolved: defaults filled in, overrides applied and listed."""
+    """Write the config as given, secrets masked, and as resolved: defaults filled in, overrides applied and listed.
+
+    `params` are those that the strategy had, as `kept` returns them.
+    """
     given = attempt.source.content
     masked = attempt.redactor.toml(given)
     if masked != given:
         attempt.receipts.append({"part": "config_snapshot.toml", "outcome": "redacted", "reason": "it holds secrets"})
     resolved = msgspec.to_builtins(attempt.source.config)
     if params is not None:
-        resolved["strategy"]["params"] = {
-            name: msgspec.to_builtins(value, enc_hook=_named, order="deterministic") for name, value in params.items()
-        }
+        resolved["strategy"]["params"] = params
     resolved["overrides"] = attempt.source.overrides
     attempt.directory.write("config_snapshot.toml", [masked])
     attempt.directory.write("config_snapshot.json", [files.encode_json(attempt.redactor.tree(plain(resolved)))])
+
+
+def kept(params: dict[str, Any]) -> dict[str, Any]:
+    """Return a strategy's parameters as a run keeps them: by their text, where a default is nothing for JSON."""
+    return {name: msgspec.to_builtins(value, enc_hook=_named, order="deterministic") for name, value in params.items()}
 
 
 def _named(value: object) -> str:

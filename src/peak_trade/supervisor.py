@@ -1,0 +1,313 @@
+"""The process in front of a run, which sees that one end and brings the run to its end, whatever became of it.
+
+    command ─▶ supervisor ─fork─▶ the run, with its strategy
+                   ▲──────words──────┘
+
+A time limit by signals stops what Python's interpreter does, between two of its instructions. It stops no long call
+into C, nothing that blocks signals, and it can't seal a run whose process is gone. So the command's own process imports
+nothing and runs no strategy: it forks the run, waits, hands signals on, and ends as that ended. What it would take to
+seal the run as failed it is told once the run has started (`Line.started`); when the time is up and a grace is over it
+kills the run and what that has started, and seals.
+
+Signals are waited for, not handled, so that none interrupts a seal here. What a terminal sends reaches the run by
+itself, being of the same group; so does what is sent to the group, and `limits` takes two of one kind for one.
+If the supervisor dies, the last end of a pipe closes with it, and the kernel kills the run: no thread watches.
+Standard library only, and little of it: every run pays for it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from types import TracebackType
+from typing import Never
+
+from peak_trade.errors import PeakError
+
+__all__ = ["GRACE_S", "UNWATCHED", "Line", "followers", "stand_by"]
+
+GRACE_S = 3.0
+"""Beyond the limit, for the run to end by the exception that comes first: it has the traceback, which is worth more."""
+LEAVE_S = 10.0  # for a run with a limit to leave its process, once it has said its last word
+_NAME = "PEAK_SUPERVISOR"
+_STARTED, _STRATEGY, _FREE, _BYE = b"WSFB"
+_HANDED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+              signal.SIGCONT}  # fmt: skip
+_HEARD = {*_HANDED_ON, signal.SIGCHLD, signal.SIGIO}
+_TIMED = hasattr(signal, "sigtimedwait")  # not on macOS
+if not _TIMED:
+    _HEARD |= {signal.SIGALRM}
+
+followers: list[Callable[[int], None]] = []
+"""Called with the run's pid, in both processes: for what has noted that it belongs to the process before."""
+
+
+def _mark(handle: int) -> tuple[int, int] | None:
+    try:
+        about = os.fstat(handle)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
+class Line:
+    """What a run tells its supervisor; one that has none, or has lost it, tells nobody."""
+
+    def __init__(self, words: int = -1) -> None:
+        self._words = words
+        self._mark = _mark(words)
+        self._pid = os.getpid()
+
+    def started(self, will: bytes) -> None:
+        """Tell that the run has started, and what seals it as failed (`runner.testament`)."""
+        self._tell(_STARTED, will)
+
+    def strategy(self, limit_s: float | None) -> None:
+        """Tell that a user's code runs from here on, for so long at most."""
+        self._tell(_STRATEGY, str(limit_s or 0).encode())
+
+    def free(self) -> None:
+        """Tell that no user's code runs any more."""
+        self._tell(_FREE)
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        code = 0 if error is None else getattr(error, "exit_code", 1)
+        self._tell(_BYE, str(code).encode())  # what is left is the way out
+
+    def _tell(self, word: int, content: bytes = b"") -> None:
+        # a descriptor that a strategy has closed may be another file by now, and a child that it has forked is not us
+        if self._mark is None or _mark(self._words) != self._mark or os.getpid() != self._pid:
+            return
+        view = memoryview(bytes([word]) + len(content).to_bytes(4, "big") + content)
+        with suppress(OSError):
+            while view:
+                view = view[os.write(self._words, view) :]
+
+
+UNWATCHED = Line()
+"""Of a run that has no supervisor, as from Python."""
+
+
+def stand_by(*, hand_on: bool = False) -> Line:
+    """Go on as the process of a run, with this one as its supervisor, which ends as the run does.
+
+    It never returns there, but raises RunError where it had to seal the run. `hand_on`: the run is made by another
+    program, which this one is about to become, and which calls this again.
+    """
+    if (line := _handed_on()) or sys.platform == "win32":
+        return line or UNWATCHED
+    words, tell = os.pipe()
+    alive, life = os.pipe()
+    before = {number: signal.getsignal(number) for number in _HEARD}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()  # what is not out yet would come out twice
+    me = os.getpid()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of threads, where another tool has started some: they stay here
+        try:
+            pid = os.fork()
+        except OSError:  # no more processes: better a run that is not watched than none
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            for handle in (words, tell, alive, life):
+                os.close(handle)
+            return UNWATCHED
+    for follow in followers:
+        follow(pid or os.getpid())
+    if pid:
+        os.close(tell)
+        os.close(alive)
+        for number in _HEARD:
+            signal.signal(number, _nothing)  # else some systems drop, rather than keep, what is ignored by default
+        _Supervisor(pid, words).watch()
+    os.close(words)
+    os.close(life)
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler and handler is not None:
+            signal.signal(number, handler)
+    _tie(alive)
+    if os.getppid() != me:
+        os._exit(1)
+    if hand_on:
+        for handle in (tell, alive):
+            os.set_inheritable(handle, True)
+        os.environ[_NAME] = f"{me} {tell} {alive}"
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return Line(tell)
+
+
+def _handed_on() -> Line | None:
+    """Return the line that the program before this one, in this process, had: its supervisor is our parent."""
+    try:
+        parent, tell, alive = map(int, os.environ.pop(_NAME, "").split())
+        if parent == os.getppid():
+            os.set_inheritable(tell, False)
+            os.set_inheritable(alive, False)
+            return Line(tell)
+    except (ValueError, OSError):
+        pass
+    return None
+
+
+def _tie(alive: int) -> None:
+    """Have the kernel kill this process when the other end of a pipe closes."""
+    import fcntl
+
+    fcntl.fcntl(alive, fcntl.F_SETOWN, os.getpid())
+    if hasattr(fcntl, "F_SETSIG"):  # on Linux; elsewhere it is SIGIO, which ends a process too
+        fcntl.fcntl(alive, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(alive, fcntl.F_SETFL, fcntl.fcntl(alive, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+class _Supervisor:
+    """Waits for one run."""
+
+    def __init__(self, pid: int, words: int) -> None:
+        import fcntl
+
+        self.pid, self.words = pid, words
+        self.will = b""
+        self.limit = 0.0
+        self.strategy = False  # a user's code is running
+        self.bye: int | None = None  # the run's last word: the exit code that it is about to end with
+        self.deadline: float | None = None
+        fcntl.fcntl(words, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(words, fcntl.F_SETFL, fcntl.fcntl(words, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+        self.heard = b""
+
+    def watch(self) -> Never:
+        """Wait for the run's end, and end as it did; raise RunError where it has to be sealed here."""
+        self._listen()  # from here on each word comes with a signal
+        late, status = False, self._reaped()
+        while status is None:
+            number, typed = self._wait()
+            self._listen()
+            if number in _HANDED_ON and not typed:
+                os.kill(self.pid, number)
+            if number == signal.SIGCONT and self.deadline is not None:  # it could do nothing while it was stopped
+                self.deadline = max(self.deadline, time.monotonic() + GRACE_S)
+            status = self._reaped()
+            if status is None and self.deadline is not None and time.monotonic() >= self.deadline:
+                late = True
+                os.kill(self.pid, signal.SIGKILL)
+                status = os.waitpid(self.pid, 0)[1]
+        self._listen()
+        code = os.waitstatus_to_exitcode(status)
+        if self.bye is not None:
+            _end(self.bye if late else code)
+        if self.will:
+            self._bury()
+            self._seal(late, code)
+        _end(code)
+
+    def _wait(self) -> tuple[int, bool]:
+        """Return the next signal, and whether the kernel sent it, to all of the group; 0 where the time is up."""
+        left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        if _TIMED:
+            about = signal.sigwaitinfo(_HEARD) if left is None else signal.sigtimedwait(_HEARD, left)
+            return (about.si_signo, about.si_code > 0) if about else (0, True)
+        if left is not None:
+            signal.setitimer(signal.ITIMER_REAL, left + 1e-3)
+        return signal.sigwait(_HEARD), False
+
+    def _reaped(self) -> int | None:
+        """Return how the run's process ended; None while it lives. What it has left to us is taken from the table."""
+        ended = None
+        with suppress(ChildProcessError):
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                if found[0] == self.pid:
+                    ended = found[1]
+        return ended
+
+    def _listen(self) -> None:
+        with suppress(BlockingIOError):
+            while part := os.read(self.words, 1 << 16):
+                self.heard += part
+        while len(self.heard) >= 5 and len(self.heard) >= (end := 5 + int.from_bytes(self.heard[1:5], "big")):
+            word, content, self.heard = self.heard[0], self.heard[5:end], self.heard[end:]
+            if word == _STARTED:
+                self.will = content
+                _adopt()
+            elif word == _STRATEGY:
+                self.strategy, self.limit = True, float(content)
+                self.deadline = time.monotonic() + self.limit + GRACE_S if self.limit else None
+            elif word == _FREE:
+                self.strategy, self.deadline = False, None
+            elif word == _BYE:
+                self.bye = int(content)
+                self.deadline = time.monotonic() + LEAVE_S if self.limit else None
+
+    def _bury(self) -> None:
+        """Kill what the run has started and not waited for: it may hold the directory, and write to it."""
+        for _ in range(1000):  # what is killed leaves its own children to us
+            if not (children := _children()):
+                return
+            for child in children:
+                with suppress(OSError):
+                    os.kill(child, signal.SIGKILL)
+            for child in children:
+                with suppress(OSError):
+                    os.waitpid(child, 0)
+
+    def _seal(self, late: bool, code: int) -> None:
+        stage = "strategy" if self.strategy else "evidence"
+        if late:
+            kind, text = "TimeOut", f"the strategy ran longer than run.timeout_s = {self.limit:g} s"
+        elif code < 0:
+            name = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")
+            kind, text = "Killed", f"the run's process was ended by {name} before its run was sealed"
+        else:
+            who = "the strategy" if self.strategy else "something"
+            kind, text = "Exited", f"{who} ended the run's process, with exit code {code}, before its run was sealed"
+        testament = import_module("peak_trade.runner.testament")  # by its name, and now: nothing is imported before
+        error: PeakError | None = testament.execute(self.will, {"stage": stage, "type": kind, "message": text})
+        if error is not None:
+            raise error
+
+
+def _adopt() -> None:
+    """Have what the run starts, and leaves when it dies, left to this process. On Linux; elsewhere it goes its way."""
+    if sys.platform == "linux":
+        import ctypes  # while the run goes on
+
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def _children() -> list[int]:
+    me, found = str(os.getpid()), []
+    with suppress(OSError):
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                with suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stream:
+                    _, parent = stream.read().rpartition(") ")[2].split()[:2]
+                    if parent == me:
+                        found.append(int(name))
+    return found
+
+
+def _end(code: int) -> Never:
+    """End as the run did: by its exit code, or by its signal."""
+    if code < 0:
+        import resource
+
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the run's own is there
+        with suppress(OSError, ValueError):  # SIGKILL has no handler
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {-code})
+    os._exit(code if code >= 0 else 128 - code)
