@@ -16,7 +16,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,6 +53,9 @@ BYTES = 128 << 20  # of a batch, before the run that is more
 LINES = 5_000  # of the ledger, or runs of which only it tells, that are made rows at once
 _OF_A_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 RECORDS = 200_000  # spans and log records that are held at once, and those of one folder more
+_Item = TypeVar("_Item")
+_Make = Callable[[Sequence[Any]], Any]
+_Blame = Callable[[Any, str], None]
 
 
 class Built(Struct):
@@ -163,15 +166,14 @@ class _Build:
             for fit, tables in fitting(found, tables_of, self._blame_run):
                 self._take_bars(fit)
                 for name, rows in tables.items():
-                    self._add(name, [rows])
+                    self._add(name, rows)
                 self._count(run.row["status"] for run in fit)
                 self._add_ledger(line for run in fit for line in ledger.of(run.row["run_id"]).entries)
             done += len(batch)
             if done < len(new) and not self.built.anew:
                 self._publish()
-        gone = _in_blocks(ended, ended_table, lambda run, why: self.built.unfit.append((run[0], f"its row {why}")))
-        self._add("runs", [rows for _, rows in gone])
-        self._count(status for block, _ in gone for _, status, _ in block)
+        told = self._add_blocks("runs", ended, ended_table, lambda run, why: self.built.unfit.append((run[0], why)))
+        self._count(status for _, status, _ in told)
         self._add_ledger(ledger.entries)
         self._take_telemetry()
         if self.tables != self.writer.commit.tables or self.bars != set(self.writer.commit.bars):
@@ -217,7 +219,7 @@ class _Build:
             rows["runs"].column_names.index("status"), "status", pa.array(["removed"] * len(found))
         )
         for name, kept in rows.items():
-            self._add(name, [kept])
+            self._add(name, kept)
         self._count("removed" for _ in found)
         return set(found)
 
@@ -278,20 +280,30 @@ class _Build:
         for status in statuses:
             self.built.runs[status] = self.built.runs.get(status, 0) + 1
 
-    def _add(self, name: str, tables: Sequence[Any]) -> None:
-        """Add rows to a table: those of one Arrow table in its order, of several in any."""
-        tables = [rows for rows in tables if rows.num_rows]
-        if tables:
-            rows = parts.sort_rows(name, tables) if tables[1:] else tables[0]
+    def _add(self, name: str, rows: Any) -> None:
+        if rows.num_rows:
             self.tables[name] = parts.append(self.writer, name, self.live(name), [({}, rows)])
+
+    def _add_blocks(self, name: str, items: Sequence[_Item], make: _Make, blame: _Blame) -> list[_Item]:
+        """Add what is made of items, `LINES` at a time, and return those that went in.
+
+        As objects of Python's, rows take many times the room that they have in a table.
+        """
+        fit: list[_Item] = []
+        tables: list[Any] = []
+        for start in range(0, len(items), LINES):
+            for block, rows in fitting(items[start : start + LINES], make, blame):
+                fit += block
+                tables.append(rows)
+        if tables:
+            self.tables[name] = parts.append(self.writer, name, self.live(name), [({}, tables)])
+        return fit
 
     def _add_ledger(self, entries: Iterable[Entry]) -> None:
         """Add lines of the ledger: those of a batch with it, so that no reader sees the one without the other."""
         new = [entry for entry in entries if entry.sha256 not in self.lines]
         self.lines |= {entry.sha256 for entry in new}
-        made = _in_blocks(new, ledger_table, self._blame_line)
-        self._add("ledger", [rows for _, rows in made])
-        self.built.lines += sum(len(block) for block, _ in made)
+        self.built.lines += len(self._add_blocks("ledger", new, ledger_table, self._blame_line))
 
     def _blame_line(self, entry: Entry, why: str) -> None:
         self.built.unfit.append((f"ledger line {entry.line:,}", why))
@@ -324,7 +336,7 @@ class _Build:
 
         for fit, made in fitting(told, tables, lambda one, why: self.built.unfit.append((one.folder, why))):
             for name, rows in made.items():
-                self._add(name, [rows])
+                self._add(name, rows)
             self.built.spans += sum(len(one.spans) for one in fit)
             self.built.logs += sum(len(one.logs) for one in fit)
             files = [file for one in fit for file in one.files if file.skipped]
@@ -406,9 +418,3 @@ def _batches(
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _in_blocks(items: Sequence[Any], make: Callable[[Any], Any], blame: Callable[[Any, str], None]) -> list[Any]:
-    """Make Arrow tables of items, `LINES` at a time: as Python's objects rows take many times their room."""
-    starts = range(0, len(items), LINES)
-    return [made for start in starts for made in fitting(items[start : start + LINES], make, blame)]
