@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -281,8 +281,14 @@ def _value(value: Any) -> tuple[str, float | None]:
 
 
 def moment(text: str | None) -> datetime | None:
-    """Return a time of a manifest or the ledger; None where there is none."""
-    return datetime.fromisoformat(text) if text else None
+    """Return a time of a manifest or the ledger, in UTC; None where there is none.
+
+    Raises ValueError or TypeError where it is no time; OverflowError for one that is in no year of UTC's.
+    """
+    if not text:
+        return None
+    there = datetime.fromisoformat(text)
+    return there.astimezone(UTC) if there.tzinfo else there.replace(tzinfo=UTC)
 
 
 def tables_of(found: Sequence[RunRows]) -> dict[str, Any]:
