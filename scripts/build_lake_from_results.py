@@ -2,8 +2,8 @@
 
 Safe to interrupt, to repeat and to run twice at once. With --rebuild the tables of runs are made again from results/,
 and shown when all of them are made; what a clean-up has removed from there is taken over from the lake as it was.
-Exit 0: done. 1: runs that are not as they were sealed, or bars that look like another instrument's, stay out (or, with
---rebuild, such bars are in the lake).
+Exit 0: done. 1: runs that are not as they were sealed, what can't be rows, or bars that look like another instrument's,
+stay out (or, with --rebuild, such bars are in the lake).
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def main() -> int:
     )
     for run_id, reason in done.broken:
         script.warn(f"{run_id} stays out: {reason}", hint=f"just verify {run_id[:8]}")
+    for what, reason in done.unfit:
+        script.warn(f"{what} stays out: {reason}", hint="just verify --all")
     for run_id, reason in done.skipped:
         script.warn(f"{run_id}: {reason}")
     for run_id, reason in done.refused:
@@ -56,7 +58,7 @@ def main() -> int:
     )
     if args.json:
         script.print_json(msgspec.to_builtins(done))
-    return 1 if done.broken or done.refused or done.doubtful else 0
+    return 1 if done.broken or done.unfit or done.refused or done.doubtful else 0
 
 
 if __name__ == "__main__":

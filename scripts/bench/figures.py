@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import statistics
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +17,18 @@ from peak_trade.evidence import tables
 from peak_trade.evidence.provenance import environment
 from peak_trade.market.bars import Bars
 
-__all__ = ["Figure", "as_markdown", "children", "config_of", "figure", "machine", "prove", "random_bars", "write"]
+__all__ = [
+    "Figure",
+    "as_markdown",
+    "children",
+    "config_of",
+    "figure",
+    "machine",
+    "process",
+    "prove",
+    "random_bars",
+    "write",
+]
 
 
 class Figure(Struct, frozen=True):
@@ -71,6 +84,28 @@ def children(**settings: str) -> dict[str, str]:
     """Return the environment of what is timed: as Python comes, so that byte code is kept, whatever stands in ours."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PEAK_", "OTEL_", "PYTHON"))}
     return ours | settings
+
+
+# A process inherits the peak memory of the one that starts it, so a small one does.
+_LAUNCHER = """
+import os, sys, time
+quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+start = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet), 0)
+print(time.perf_counter() - start, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def process(command: Sequence[str]) -> tuple[float, float]:
+    """Return wall seconds and peak memory in MB of one process."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command], capture_output=True, text=True, env=children()
+    )
+    if done.returncode:
+        raise RunError(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
+    seconds, kilobytes = done.stdout.split()
+    return float(seconds), float(kilobytes) / 1e3
 
 
 def config_of(folder: Path, bars: Bars) -> Path:

@@ -7,7 +7,6 @@ with no contract, no revisions and no marker. `native` is a DuckDB table of them
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import statistics
 import subprocess
@@ -21,7 +20,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from figures import Figure, prove, random_bars
+from figures import Figure, process, prove, random_bars
 
 from peak_trade import config, runner
 from peak_trade.evidence import manifest, tables
@@ -71,6 +70,7 @@ def measure(root: Path, *, repeat: int = 5, rows: int = 10_000_000, runs: int = 
         yield from _runs(folder, rows, runs, repeat)
         yield from _cold(root, folder, repeat)
         yield from _build(root, folder)
+        yield from _removed(root, folder)
 
 
 def as_figure(name: str, seconds: Sequence[float], ratio: str = "") -> Figure:
@@ -360,8 +360,43 @@ def _build(root: Path, folder: Path, count: int = 1_000) -> Iterator[Figure]:
     start = time.perf_counter()
     done = build.build(Results(results), folder / "built", root=root)
     seconds = time.perf_counter() - start
+    prove("the build", done.runs, {"sealed": count})
     yield as_figure(f"lake: build from {count:,} run directories of 500 bars", [seconds],
                     f"{done.runs.get('sealed', 0) / seconds:,.0f} runs a second")  # fmt: skip
+
+
+def _removed(root: Path, folder: Path) -> Iterator[Figure]:
+    """A whole `lake-build` of one run, and of the lines that many leave in the ledger when they are removed."""
+    from peak_trade.data.lake import query
+
+    script = str(root / "scripts" / "build_lake_from_results.py")
+    for count in (50_000, 100_000):
+        results, lake = folder / f"removed-{count}", folder / f"lake-{count}"
+        shutil.copytree(folder / "one", results)
+        remove(results, count - 1 if count == 100_000 else count)
+        command = [sys.executable, script, "--no-bars", "--results-dir", str(results), "--lake-dir", str(lake)]
+        seconds, megabytes = process(command)
+        with query.connect(lake) as asked:
+            told = asked.execute("SELECT status, count(*) FROM runs GROUP BY status ORDER BY status").fetchall()
+        removed = int(told[0][1])
+        prove("the lake's runs", [list(row) for row in told], [["removed", str(removed)], ["sealed", "1"]])
+        yield as_figure(f"lake: process: lake-build, one run and {removed:,} removed", [seconds])
+        yield Figure(f"lake: its peak memory, {removed:,} removed", megabytes, megabytes, megabytes, "MB")
+
+
+def remove(results: Path, count: int) -> None:
+    """Add the lines of `count` runs to a ledger of one, each with an id of its own: its start, its end, its removal."""
+    ledger = Results(results).reading()
+    previous, lines = ledger.head, []
+    told = [(entry.event, entry.time, entry.fields) for entry in ledger.entries]
+    for _ in range(count):
+        run_id = str(uuid.uuid4())
+        for event, time_, fields in (*told, ("removed", now(), {"reason": "older than 30 days"})):
+            entry = {"event": event, "time": time_, "run_id": run_id, **fields, "prev": previous}
+            lines.append(msgspec.json.encode(entry))
+            previous = hashlib.sha256(lines[-1]).hexdigest()
+    with open(results / "ledger.jsonl", "ab") as file:
+        file.write(b"\n".join([*lines, b""]))
 
 
 def copies(run_dir: Path, results: Path, count: int) -> None:
@@ -375,7 +410,7 @@ def copies(run_dir: Path, results: Path, count: int) -> None:
         folder.mkdir()
         for path in run_dir.iterdir():
             if path.name != manifest.NAME:
-                os.link(path, folder / path.name)
+                shutil.copyfile(path, folder / path.name)  # a file of two names is none of a run's
         own = content.replace(run_dir.name, run_id).encode()
         (folder / manifest.NAME).write_bytes(own)
         for event, fields in (("start", {}), ("sealed", {"manifest": hashlib.sha256(own).hexdigest()})):

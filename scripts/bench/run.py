@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figures import Figure, children, config_of, figure, prove, random_bars
+from figures import Figure, children, config_of, figure, process, prove, random_bars
 
 from peak_trade import config, engine, runner, stats, strategies
 from peak_trade.config import Execution, Stops
-from peak_trade.errors import RunError
 from peak_trade.evidence import tables
 from peak_trade.evidence.results import Results
 from peak_trade.market.bars import Bars
@@ -71,16 +70,6 @@ _PEERS = (
     ("vectorbt", _VECTORBT, _COSTS, 1e-9),
 )
 
-# A process inherits the peak memory of the one that starts it, so a small one does.
-_LAUNCHER = """
-import os, sys, time
-quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-start = time.perf_counter()
-_, status, usage = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet), 0)
-print(time.perf_counter() - start, usage.ru_maxrss)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-
 
 def measure(root: Path, *, repeat: int = 7, peers: bool = True) -> Iterator[Figure]:
     """Measure everything and yield each figure as soon as it is known."""
@@ -114,7 +103,7 @@ def _processes(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:
     run = [python, script, "--config", file, "--results-dir", str(folder / "cold")]
     numpy = [python, "-c", "import numpy"]
     _prove_run(run, folder)
-    trios = [(_process(numpy), _process(run), _process([python, script, "--help"])) for _ in range(repeat + 1)][1:]
+    trios = [(process(numpy), process(run), process([python, script, "--help"])) for _ in range(repeat + 1)][1:]
     pairs = [(bare, whole) for bare, whole, _ in trios]
     bare, whole, helped = (list(column) for column in zip(*trios, strict=True))
     ratio = statistics.median(one[0] / other[0] for other, one in pairs)
@@ -135,17 +124,6 @@ def _prove_run(run: list[str], folder: Path) -> None:
     )
     bars = load_bars(str(folder / "bars.csv"), symbol="SYNTHETIC", timeframe="1m").bars
     prove("the run's process", sealed["equity"], _trade(bars, Stops()).equity)
-
-
-def _process(command: list[str]) -> tuple[float, float]:
-    """Return wall seconds and peak memory in MB of one process."""
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command], capture_output=True, text=True, env=children()
-    )
-    if done.returncode:
-        raise RunError(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
-    seconds, kilobytes = done.stdout.split()
-    return float(seconds), float(kilobytes) / 1e3
 
 
 def _evidence(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:

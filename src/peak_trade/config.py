@@ -199,8 +199,13 @@ def locate(path: str, bases: Sequence[Path]) -> str:
         pattern = os.path.join(glob.escape(str(base)), path)  # a folder may be called [old]
         if glob.has_magic(path) and "\0" not in path and next(glob.iglob(pattern, recursive=True), None):
             return pattern
+    raise nowhere(path, bases)
+
+
+def nowhere(path: str, bases: Sequence[Path]) -> InputError:
+    """Return the error that says that there is no such file, and where that was looked for."""
     where = "" if Path(path).is_absolute() else f"; looked in {' and '.join(str(base) for base in bases)}"
-    raise InputError(f"there is no file {path}{where}", hint="check data.path in the config")
+    return InputError(f"there is no file {path}{where}", hint="check data.path in the config")
 
 
 def load(path: str | os.PathLike[str], overrides: Sequence[str] | Mapping[str, Any] = ()) -> Source:

@@ -3,6 +3,10 @@
 The lake's tables of runs are a function of `results/`: building step by step or anew gives the same rows. A run that
 was removed keeps the rows that the lake has of it, also when it is built anew, and else has the one that the ledger can
 give. How a run becomes rows is `runs`.
+
+What is in `results/` may come from strangers: a run, a line of the ledger or a folder of telemetry that can't be rows
+is left out and named, whatever is wrong with it, and all others go in. Nothing of it is waited for, so the right to
+write is never held for the sake of a stranger's file.
 """
 
 from __future__ import annotations
@@ -12,44 +16,46 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
 from peak_trade import config
-from peak_trade.config import locate
 from peak_trade.data.lake import ingest, parts, schema, traces
 from peak_trade.data.lake.commit import Live
 from peak_trade.data.lake.history import Origin, doubtful
 from peak_trade.data.lake.runs import (
+    UNFIT,
     RunRows,
-    equity_table,
-    ledger_row,
-    long_table,
-    moment,
+    ended_table,
+    fitting,
+    ledger_table,
     read_run,
-    rows_table,
-    trades_table,
+    tables_of,
 )
 from peak_trade.data.lake.writer import GRACE_S, Writer, writing
-from peak_trade.errors import InputError, PeakError, RunError
-from peak_trade.evidence.ledger import ENDED, REMOVED, Entry, Reading
+from peak_trade.errors import PeakError, RunError
+from peak_trade.evidence.ledger import ENDED, REMOVED, Entry, History, Reading
 from peak_trade.evidence.manifest import COMPLETED
 from peak_trade.evidence.results import WORKING, Results
+from peak_trade.market import promised
 from peak_trade.market.fingerprint import fingerprint
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.shown import telemetry
-from peak_trade.text import one_line
+from peak_trade.text import escaped, one_line
 
 __all__ = ["Built", "build"]
 
 RUNS = 1_000  # of a batch
-BYTES = 128 << 20  # of a batch's files, at most
+BYTES = 128 << 20  # of a batch, before the run that is more
+LINES = 5_000  # of the ledger, or runs of which only it tells, that are made rows at once
 _OF_A_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 RECORDS = 200_000  # spans and log records that are held at once, and those of one folder more
+_Item = TypeVar("_Item")
+_Make = Callable[[Sequence[Any]], Any]
+_Blame = Callable[[Any, str], None]
 
 
 class Built(Struct):
@@ -57,7 +63,8 @@ class Built(Struct):
 
     `broken` are runs that stay out as they are not what was sealed, `skipped` those whose bars alone do; with reasons.
     `refused` are those whose bars look like another instrument's, `doubtful` what a build anew finds of that kind in
-    the lake. `torn` are the lines and records of telemetry that can't be read, by file.
+    the lake. `torn` are the lines and records of telemetry that can't be read, by file. `unfit` are lines of the ledger
+    and folders of telemetry that stay out as they can't be rows, with reasons.
     """
 
     runs: dict[str, int] = {}
@@ -70,6 +77,7 @@ class Built(Struct):
     skipped: list[tuple[str, str]] = []
     refused: list[tuple[str, str]] = []
     doubtful: list[str] = []
+    unfit: list[tuple[str, str]] = []
     seconds: float = 0.0
     anew: bool = False
 
@@ -109,6 +117,7 @@ class _Build:
         self.tables = dict(writer.commit.tables)
         self.bars = set(writer.commit.bars)
         self.gone: set[str] = set()  # the removed runs
+        self.told: set[str] = set()
         of_runs = [table for table in schema.TABLES.values() if table.of_runs]
         changed = any(
             table.name in self.tables and self.tables[table.name].columns != schema.duckdb_types(table)
@@ -129,15 +138,21 @@ class _Build:
         return self.tables.get(name) or Live(schema.duckdb_types(table), list(table.partitions))
 
     def go(self, progress: Callable[[int, int], None]) -> None:
-        there = self.results.runs()  # before the ledger: what is removed from now on is no run that is missing
-        ledger = self.results.reading()
+        try:
+            there = self.results.runs()  # before the ledger: what is removed from now on is no run that is missing
+            ledger = self.results.reading()
+        except OSError as error:
+            raise RunError(
+                f"cannot read {self.results.path}: {error.strerror}", hint="just verify --all shows what is there"
+            ) from None
+        self._name_lines(ledger)
         known = self._known()
         self.gone = ledger.removed
         known |= dict.fromkeys(self._keep(known), "removed")
         new, ended = self._news(there, ledger, known)
         sealed = {run_id: history.manifest for run_id, history in ledger.runs.items()}
         back = {path.name for path in new} & known.keys()
-        if stale := (back | {str(row["run_id"]) for row in ended}) & set(known):
+        if stale := (back | {run_id for run_id, _, _ in ended}) & set(known):
             for table in schema.TABLES.values():
                 if table.of_runs and table.name not in ("ledger", *traces.TABLES):
                     self._drop(table.name, "run_id", stale)
@@ -146,22 +161,32 @@ class _Build:
         for batch in _batches(new, sealed, progress):
             found = [run for run in batch if not run.error]
             for run in batch:
-                if run.error and (self.results.path / run.row["run_id"]).is_dir():  # else it has just been removed
+                if run.error and os.path.lexists(self.results.path / run.row["run_id"]):  # else it was just removed
                     self.built.broken.append((run.row["run_id"], run.error))
-            found, equity, trades = self._readable(found)
-            self._take_bars(found)
-            self._add_runs(found, equity, trades)
-            self._add_ledger(line for run in found for line in ledger.of(run.row["run_id"]).entries)
+            for fit, tables in fitting(found, tables_of, self._blame_run):
+                self._take_bars(fit)
+                for name, rows in tables.items():
+                    self._add(name, rows)
+                self._count(run.row["status"] for run in fit)
+                self._add_ledger(line for run in fit for line in ledger.of(run.row["run_id"]).entries)
             done += len(batch)
             if done < len(new) and not self.built.anew:
                 self._publish()
-        if ended:
-            self._add("runs", rows_table("runs", ended))
-            self._count(ended)
+        told = self._add_blocks("runs", ended, ended_table, lambda run, why: self.built.unfit.append((run[0], why)))
+        self._count(status for _, status, _ in told)
         self._add_ledger(ledger.entries)
         self._take_telemetry()
         if self.tables != self.writer.commit.tables or self.bars != set(self.writer.commit.bars):
             self._publish()
+
+    def _name_lines(self, ledger: Reading) -> None:
+        """Name the lines that are none of a ledger; that the chain is broken is for `verify` to tell."""
+        for line, expected, found in ledger.broken:
+            if not expected.startswith("prev "):
+                self.built.unfit.append((f"ledger line {line:,}", f"{expected} is expected, not {escaped(found, 60)}"))
+
+    def _blame_run(self, run: RunRows, why: str) -> None:
+        self.built.broken.append((run.row["run_id"], why))
 
     def _publish(self) -> None:
         for table in schema.TABLES.values():
@@ -185,7 +210,7 @@ class _Build:
         try:
             rows = {name: self._rows_of(name, wanted) for name in names}
         except (RunError, pa.ArrowException) as error:  # building anew is how a damaged lake is mended
-            self.built.skipped.append(("removed runs", f"their rows can't be kept: {str(error).splitlines()[0]}"))
+            self.built.skipped.append(("removed runs", f"their rows can't be kept: {one_line(error, 200)}"))
             return set()
         if not self.built.anew:
             self._drop("runs", "run_id", wanted)
@@ -195,7 +220,7 @@ class _Build:
         )
         for name, kept in rows.items():
             self._add(name, kept)
-        self._count({"status": "removed"} for _ in found)
+        self._count("removed" for _ in found)
         return set(found)
 
     def _rows_of(self, name: str, run_ids: set[str]) -> Any:
@@ -212,8 +237,8 @@ class _Build:
 
     def _news(
         self, paths: Sequence[Path], ledger: Reading, known: dict[str, str]
-    ) -> tuple[list[Path], list[dict[str, Any]]]:
-        """Return the directories to read, and the rows of the runs of which only the ledger tells."""
+    ) -> tuple[list[Path], list[tuple[str, str, History]]]:
+        """Return the directories to read, and the runs of which only the ledger tells, with their status."""
         there = {path.name: path for path in paths}
         removed = ledger.removed
         new = [
@@ -230,7 +255,7 @@ class _Build:
             else:
                 continue
             if known.get(run_id) != status:
-                ended.append(ledger_row(run_id, status, history))
+                ended.append((run_id, status, history))
         return new, ended
 
     def _somewhere(self, run_id: str) -> bool:
@@ -251,61 +276,37 @@ class _Build:
                 kept.append((part.series, rows.filter(pc.invert(mask))))
         self.tables[name] = parts.replace(name, live, taken, parts.write_parts(self.writer, name, kept))
 
-    def _readable(self, found: list[RunRows]) -> tuple[list[RunRows], Any, Any]:
-        """Return the runs of a batch whose equity and trades can be read, and both as tables.
-
-        They are read together; where that fails, run by run, to name the one at fault.
-        """
-        try:
-            return found, equity_table(found), trades_table(found)
-        except (pa.ArrowException, InputError):
-            fine = []
-            for run in found:
-                try:
-                    equity_table([run]), trades_table([run])
-                except (pa.ArrowException, InputError) as error:
-                    self.built.broken.append((run.row["run_id"], str(error).splitlines()[0]))
-                else:
-                    fine.append(run)
-            return fine, equity_table(fine), trades_table(fine)
-
-    def _add_runs(self, found: list[RunRows], equity: Any, trades: Any) -> None:
-        if not found:
-            return
-        self._add("runs", rows_table("runs", [run.row for run in found]))
-        self._add("params", long_table("params", found, [run.params for run in found]))
-        self._add("stats", long_table("stats", found, [run.stats for run in found]))
-        receipts = [{"run_id": run.row["run_id"]} | receipt for run in found for receipt in run.receipts]
-        self._add("receipts", rows_table("receipts", receipts))
-        self._add("equity", equity)
-        self._add("trades", trades)
-        self._count([run.row for run in found])
-
-    def _count(self, rows: Iterable[dict[str, Any]]) -> None:
-        for row in rows:
-            self.built.runs[row["status"]] = self.built.runs.get(row["status"], 0) + 1
+    def _count(self, statuses: Iterable[str]) -> None:
+        for status in statuses:
+            self.built.runs[status] = self.built.runs.get(status, 0) + 1
 
     def _add(self, name: str, rows: Any) -> None:
-        if rows is not None and rows.num_rows:
+        if rows.num_rows:
             self.tables[name] = parts.append(self.writer, name, self.live(name), [({}, rows)])
+
+    def _add_blocks(self, name: str, items: Sequence[_Item], make: _Make, blame: _Blame) -> list[_Item]:
+        """Add what is made of items, `LINES` at a time, and return those that went in.
+
+        As objects of Python's, rows take many times the room that they have in a table.
+        """
+        fit: list[_Item] = []
+        tables: list[Any] = []
+        for start in range(0, len(items), LINES):
+            for block, rows in fitting(items[start : start + LINES], make, blame):
+                fit += block
+                tables.append(rows)
+        if tables:
+            self.tables[name] = parts.append(self.writer, name, self.live(name), [({}, tables)])
+        return fit
 
     def _add_ledger(self, entries: Iterable[Entry]) -> None:
         """Add lines of the ledger: those of a batch with it, so that no reader sees the one without the other."""
-        rows = [
-            {
-                "run_id": entry.run_id,
-                "line": entry.line,
-                "event": entry.event,
-                "time": moment(entry.time),
-                "sha256": entry.sha256,
-                "fields": msgspec.json.encode(entry.fields).decode(),
-            }
-            for entry in entries
-            if entry.sha256 not in self.lines
-        ]
-        self._add("ledger", rows_table("ledger", rows))
-        self.lines |= {str(row["sha256"]) for row in rows}
-        self.built.lines += len(rows)
+        new = [entry for entry in entries if entry.sha256 not in self.lines]
+        self.lines |= {entry.sha256 for entry in new}
+        self.built.lines += len(self._add_blocks("ledger", new, ledger_table, self._blame_line))
+
+    def _blame_line(self, entry: Entry, why: str) -> None:
+        self.built.unfit.append((f"ledger line {entry.line:,}", why))
 
     def _take_telemetry(self) -> None:
         """Read the folders whose telemetry has changed, and let their rows take the place of those they had."""
@@ -330,12 +331,16 @@ class _Build:
         self._add_telemetry(waiting)
 
     def _add_telemetry(self, told: Sequence[telemetry.Telemetry]) -> None:
-        for name, rows in traces.to_tables(told, self.results.path).items():
-            self._add(name, rows)
-        self.built.spans += sum(len(one.spans) for one in told)
-        self.built.logs += sum(len(one.logs) for one in told)
-        files = [file for one in told for file in one.files if file.skipped]
-        self.built.torn |= {traces.path_of(file, self.results.path): file.skipped for file in files}
+        def tables(told: Sequence[telemetry.Telemetry]) -> dict[str, Any]:
+            return traces.to_tables(told, self.results.path)
+
+        for fit, made in fitting(told, tables, lambda one, why: self.built.unfit.append((one.folder, why))):
+            for name, rows in made.items():
+                self._add(name, rows)
+            self.built.spans += sum(len(one.spans) for one in fit)
+            self.built.logs += sum(len(one.logs) for one in fit)
+            files = [file for one in fit for file in one.files if file.skipped]
+            self.built.torn |= {traces.path_of(file, self.results.path): file.skipped for file in files}
 
     def _take_bars(self, found: Iterable[RunRows]) -> None:
         """Bring the bars of runs in, each once, through the same door as all other bars, in the order of the runs."""
@@ -352,25 +357,26 @@ class _Build:
             except ingest.AnotherInstrument as error:
                 self.built.refused.append((run_id, f"its bars stay out: {error.message}"))
             except PeakError as error:
-                self._skip(run_id, error.message.splitlines()[0])
+                self._skip(run_id, (error.message.splitlines() or [""])[0])
             except OSError as error:
                 if error.errno not in _OF_A_NAME:
                     raise
                 self._skip(run_id, str(error))
-            except (pa.ArrowException, ArithmeticError, KeyError, TypeError, ValueError) as error:
+            except UNFIT as error:
                 self._skip(run_id, f"{type(error).__name__}: {one_line(error, 200)}")
 
     def _skip(self, run_id: str, why: str) -> None:
-        reason = f"its bars stay out: {why}"
-        if not any(text == reason for _, text in self.built.skipped):
-            self.built.skipped.append((run_id, reason))
+        told = f"its bars stay out: {why}"
+        if told not in self.told:  # many runs share a file that has changed
+            self.told.add(told)
+            self.built.skipped.append((run_id, told))
 
     def _bars_of(self, run: RunRows, digest: str) -> ingest.Ingested:
         assert self.root is not None
         data = run.data
-        path = locate(data["path"], [self.root / run.folder, self.root] if run.folder else [self.root])
+        folders = [self.root / run.folder, self.root] if run.folder else [self.root]
         loaded = load_bars(
-            path,
+            promised.find(data["path"], folders, run.files),
             symbol=data["symbol"],
             timeframe=data["timeframe"],
             calendar=data["calendar"],
@@ -404,7 +410,7 @@ def _batches(
     for number, path in enumerate(paths, 1):
         run = read_run(path, sealed.get(path.name))  # in threads it is slower: little of it leaves Python's lock
         batch.append(run)
-        size += len(run.equity)
+        size += run.held
         if number % 25 == 0 or number == len(paths):
             progress(number, len(paths))
         if len(batch) >= RUNS or size >= BYTES:

@@ -146,13 +146,19 @@ def group_key(part: Part) -> tuple[tuple[str, str], ...]:
 
 
 def append(writer: Writer, name: str, live: Live, pieces: Sequence[tuple[Mapping[str, str], Any]]) -> Live:
-    """Return `live` with rows added, each piece of one series, merged with files that are no larger."""
+    """Return `live` with rows added, each piece of one series, merged with files that are no larger.
+
+    The rows of a piece are an Arrow table in the table's order, or several, of which they are put in order together.
+    """
     taken: set[str] = set()
     merged = []
     for series, rows in pieces:
-        victims = _victims([part for part in live.parts if part.series == series], rows.num_rows)
-        taken |= {part.path for part in victims}
-        merged.append((series, sort_rows(name, [read_rows(writer.lake, name, victims), rows]) if victims else rows))
+        tables = rows if isinstance(rows, list) else [rows]
+        added = sum(table.num_rows for table in tables)
+        if victims := _victims([part for part in live.parts if part.series == series], added):
+            taken |= {part.path for part in victims}
+            tables = [read_rows(writer.lake, name, victims), *tables]
+        merged.append((series, sort_rows(name, tables) if len(tables) > 1 else tables[0]))
     written = write_parts(writer, name, merged)
     return replace(name, live, taken, written)
 

@@ -1,38 +1,96 @@
 """What one run, or the ledger of one that has gone, gives to the lake's tables, and runs together as Arrow tables.
 
 Every file that is read is held against its digest in the manifest, and the manifest against the ledger: what is not as
-it was sealed does not get in.
+it was sealed does not get in. Nor does what is sealed and can be no run: a stranger seals what he likes. Files come by
+the door, and how many rows a table may have is known before it is decoded: equity has a line of text for each, and
+trades as many as the statistics say, of which there are no more than the bars allow.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 from msgspec import Struct
 
 from peak_trade.data.lake import parts, schema
 from peak_trade.errors import InputError, PeakError, RunError
-from peak_trade.evidence import manifest
-from peak_trade.evidence.ledger import History
+from peak_trade.evidence import door, footer, manifest
+from peak_trade.evidence.ledger import Entry, History
+from peak_trade.evidence.manifest import COMPLETED
 from peak_trade.evidence.tables import EXCURSIONS
-from peak_trade.text import one_line
+from peak_trade.text import escaped, one_line
 
-__all__ = ["RunRows", "equity_table", "ledger_row", "long_table", "moment", "read_run", "rows_table", "trades_table"]
+__all__ = [
+    "UNFIT",
+    "RunRows",
+    "ended_table",
+    "fitting",
+    "ledger_table",
+    "moment",
+    "read_run",
+    "reason",
+    "tables_of",
+]
 
+UNFIT = (
+    pa.ArrowException,
+    PeakError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What values of a stranger, of whatever type and size, can raise where they are made rows."""
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _STATISTICS = [stat.key for stat in schema.STATS]
+_DECODED = 10  # times as much memory as JSON on disk
+_TRADES_A_BAR = 2  # a position that is closed, and one that is opened and stopped
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
+
+
+def reason(error: BaseException) -> str:
+    """Return in one line why a thing can't be rows."""
+    if isinstance(error, PeakError):
+        return one_line(error.message, 300)
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}"
+    return f"is not of this format: {one_line(error, 200) or type(error).__name__}"
+
+
+def fitting(
+    items: Sequence[_Item], make: Callable[[Sequence[_Item]], _Made], blame: Callable[[_Item, str], None]
+) -> list[tuple[Sequence[_Item], _Made]]:
+    """Return what can be made of items together; where one is at fault, it is blamed, and the others are made.
+
+    Halved until the one at fault stands alone: a million of them cost no more than twenty times as many that are fine.
+    """
+    if not items:
+        return []
+    try:
+        return [(items, make(items))]
+    except UNFIT as error:
+        if len(items) == 1:
+            blame(items[0], reason(error))
+            return []
+    half = len(items) // 2
+    return fitting(items[:half], make, blame) + fitting(items[half:], make, blame)
 
 
 class RunRows(Struct):
-    """What one run directory gives to the tables; what is wrong with it stands in `error`."""
+    """What one run directory gives to the tables; what is wrong with it stands in `error`.
+
+    `files` are those of its bars, as the manifest has them; `held` is about how many bytes of memory all this takes.
+    """
 
     row: dict[str, Any]
     params: list[tuple[str, str, float | None]] = []
@@ -43,6 +101,8 @@ class RunRows(Struct):
     data: dict[str, Any] = {}
     max_revised: float | None = None
     folder: str = ""
+    files: list[dict[str, Any]] = []
+    held: int = 0
     error: str = ""
 
 
@@ -50,65 +110,87 @@ def read_run(path: Path, seal: str | None) -> RunRows:
     """Read a run directory; what is wrong with it stands in `error`."""
     try:
         return _read_run(path, seal)
-    except PeakError as error:
-        return RunRows({"run_id": path.name}, error=error.message)
-    except OSError as error:
-        return RunRows({"run_id": path.name}, error=f"cannot be read: {error.strerror}")
-    except (pa.ArrowException, msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        return RunRows({"run_id": path.name}, error=f"is not of this format: {one_line(error, 200)}")
+    except (OSError, *UNFIT) as error:
+        return RunRows({"run_id": path.name}, error=reason(error))
 
 
 def _read_run(path: Path, seal: str | None) -> RunRows:
-    content = (path / manifest.NAME).read_bytes()
+    content = door.read(path, manifest.NAME)
     digest = hashlib.sha256(content).hexdigest()
     if seal != digest:
         raise RunError("its manifest is not the one in the ledger")
     sealed = manifest.decode(content)
     if sealed.run_id != path.name:
         raise RunError(f"its manifest is that of the run {sealed.run_id}")
-    read = _Files(path, sealed.files)
+    predicate = sealed.predicate
+    if predicate.status not in (*COMPLETED, "failed"):
+        raise RunError(f"its manifest has the status {escaped(predicate.status, 40)}, which no end of a run has")
+    read = _Files(path, sealed.files, predicate.promised)
     config = read.json("config_snapshot.json") or {}
     figures = read.json("stats.json") or {}
     reasons = figures.pop("reasons", {})
     run = RunRows(_row(sealed, digest, config) | {key: figures.get(key) for key in _STATISTICS})
     run.params = list(_params(config))
     run.stats = [(key, value, reasons.get(key)) for key, value in figures.items()]
-    run.receipts = sealed.predicate.receipts
+    run.receipts = predicate.receipts
     run.data = config.get("data", {})
     run.max_revised = config.get("lake", {}).get("max_revised")
-    predicate = sealed.predicate
+    run.files = _dependencies(sealed).get("bars", {}).get("annotations", {}).get("files", [])
     run.folder = predicate.run_details.get("folder") or predicate.build_definition["externalParameters"].get(
         "folder", ""
     )
     if predicate.completed:
         run.equity = read.bytes("equity.csv")
+        bars, trades = _count(figures, "bars"), _count(figures, "trades")
+        if (there := run.equity.count(b"\n") - 1) != bars:
+            raise RunError(f"equity.csv has {there:,} bars, and stats.json {bars:,}")
+        if trades > _TRADES_A_BAR * bars:
+            raise RunError(f"stats.json has {trades:,} trades in {bars:,} bars")
         name = "trades.parquet" if "trades.parquet" in sealed.files else "trades.csv"
-        run.trades = _parse_trades(name, read.bytes(name))
+        run.trades = _parse_trades(name, read.bytes(name), trades)
+        run.held = len(run.equity) + run.trades.nbytes
+    run.held += _DECODED * read.decoded
     return run
+
+
+def _count(figures: dict[str, Any], key: str) -> int:
+    value = figures.get(key)
+    if type(value) is not int or value < 0:
+        raise RunError(f"stats.json has no number of {key}")
+    return value
 
 
 class _Files:
     """The sealed files of a run, each held against its digest."""
 
-    def __init__(self, path: Path, digests: dict[str, str]) -> None:
-        self.path, self.digests = path, digests
+    def __init__(self, path: Path, digests: dict[str, str], promised: int | None) -> None:
+        self.path, self.digests, self.promised = path, digests, promised
+        self.decoded = 0
 
     def bytes(self, name: str) -> bytes:
         if name not in self.digests:
             raise RunError(f"{name} is not among its sealed files")
-        content = (self.path / name).read_bytes()
+        content = door.read(self.path, name, self.promised)
         if hashlib.sha256(content).hexdigest() != self.digests[name]:
             raise RunError(f"{name} is not what was sealed")
         return content
 
     def json(self, name: str) -> Any:
-        return msgspec.json.decode(self.bytes(name)) if name in self.digests else None
+        if name not in self.digests:
+            return None
+        content = self.bytes(name)
+        self.decoded += len(content)
+        return msgspec.json.decode(content)
+
+
+def _dependencies(sealed: manifest.Manifest) -> dict[str, dict[str, Any]]:
+    return {part["name"]: part for part in sealed.predicate.build_definition.get("resolvedDependencies", [])}
 
 
 def _row(sealed: manifest.Manifest, digest: str, config: dict[str, Any]) -> dict[str, Any]:
     predicate = sealed.predicate
     definition, details = predicate.build_definition, predicate.run_details
-    dependencies = {part["name"]: part for part in definition.get("resolvedDependencies", [])}
+    dependencies = _dependencies(sealed)
     strategy, data = config.get("strategy", {}), config.get("data", {})
     times = details.get("metadata", {})
     internal = definition.get("internalParameters", {})
@@ -142,8 +224,30 @@ def _row(sealed: manifest.Manifest, digest: str, config: dict[str, Any]) -> dict
     }
 
 
-def ledger_row(run_id: str, status: str, history: History) -> dict[str, Any]:
-    """Return the row of a run whose directory has gone, by what the ledger says."""
+def ended_table(ended: Iterable[tuple[str, str, History]]) -> Any:
+    """Return the rows of runs, by run_id and status, whose directories have gone: what the ledger says of them."""
+    return rows_table("runs", [_ledger_row(*run) for run in ended])
+
+
+def ledger_table(entries: Iterable[Entry]) -> Any:
+    """Return lines of the ledger as rows."""
+    return rows_table(
+        "ledger",
+        [
+            {
+                "run_id": entry.run_id,
+                "line": entry.line,
+                "event": entry.event,
+                "time": moment(entry.time),
+                "sha256": entry.sha256,
+                "fields": msgspec.json.encode(entry.fields).decode(),
+            }
+            for entry in entries
+        ],
+    )
+
+
+def _ledger_row(run_id: str, status: str, history: History) -> dict[str, Any]:
     known = history.fields
     row = {key: known.get(key) for key in ("strategy", "symbol", "timeframe", *_STATISTICS)}
     return row | {
@@ -177,8 +281,27 @@ def _value(value: Any) -> tuple[str, float | None]:
 
 
 def moment(text: str | None) -> datetime | None:
-    """Return a time of a manifest or the ledger; None where there is none."""
-    return datetime.fromisoformat(text) if text else None
+    """Return a time of a manifest or the ledger, in UTC; None where there is none.
+
+    Raises ValueError or TypeError where it is no time; OverflowError for one that is in no year of UTC's.
+    """
+    if not text:
+        return None
+    there = datetime.fromisoformat(text)
+    return there.astimezone(UTC) if there.tzinfo else there.replace(tzinfo=UTC)
+
+
+def tables_of(found: Sequence[RunRows]) -> dict[str, Any]:
+    """Return all that runs give, as Arrow tables by name."""
+    receipts = [{"run_id": run.row["run_id"]} | receipt for run in found for receipt in run.receipts]
+    return {
+        "runs": rows_table("runs", [run.row for run in found]),
+        "params": long_table("params", found, [run.params for run in found]),
+        "stats": long_table("stats", found, [run.stats for run in found]),
+        "receipts": rows_table("receipts", receipts),
+        "equity": equity_table(found),
+        "trades": trades_table(found),
+    }
 
 
 def rows_table(name: str, rows: Sequence[dict[str, Any]]) -> Any:
@@ -202,7 +325,7 @@ def equity_table(found: Sequence[RunRows]) -> Any:
     bodies = []
     for run in found:
         body = run.equity.removeprefix(head)
-        if run.equity and (len(body) == len(run.equity) or not body.endswith(b"\n")):
+        if run.equity and (len(body) == len(run.equity) or b"\r" in body or not body.endswith(b"\n")):
             raise InputError(f"equity.csv of {run.row['run_id']} does not hold {','.join(_EQUITY)}")
         bodies.append(body)
     kinds = schema.arrow_schema("equity")
@@ -212,6 +335,8 @@ def equity_table(found: Sequence[RunRows]) -> Any:
     table = pyarrow.csv.read_csv(
         pa.BufferReader(b"".join(bodies)),
         read_options=pyarrow.csv.ReadOptions(column_names=_EQUITY),
+        # a line is a row, whatever is in it: else one run's rows could be counted as another's
+        parse_options=pyarrow.csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types={field.name: field.type for field in kinds if field.name != "run_id"}, null_values=[]
         ),
@@ -240,17 +365,18 @@ def _with_run_ids(name: str, found: Sequence[RunRows], lengths: Sequence[int], t
     return pa.table([run_ids, *table.columns], names=["run_id", *table.column_names])
 
 
-def _parse_trades(name: str, content: bytes) -> Any:
-    """Return the trades of one run as they stand in its file; excursions that it hasn't got are null."""
+def _parse_trades(name: str, content: bytes, rows: int) -> Any:
+    """Return the trades of one run, `rows` of them, as they stand in its file; excursions that it hasn't are null."""
     kinds = {field.name: field.type for field in schema.arrow_schema("trades") if field.name != "run_id"}
     if name.endswith(".parquet"):
-        with pq.ParquetFile(pa.BufferReader(content)) as file:
-            table = file.read(use_threads=False)
+        table = footer.table(content, rows)
     else:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(content),
             convert_options=pyarrow.csv.ConvertOptions(column_types=kinds, null_values=[], strings_can_be_null=False),
         )
+    if table.num_rows != rows:
+        raise RunError(f"{name} has {table.num_rows:,} trades, and stats.json {rows:,}")
     if table.column_names == [column for column in kinds if column not in EXCURSIONS]:
         for column in EXCURSIONS:
             table = table.append_column(column, pa.nulls(table.num_rows, kinds[column]))

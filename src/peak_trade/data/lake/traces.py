@@ -18,6 +18,7 @@ import pyarrow as pa
 from peak_trade.data.lake import parts, schema
 from peak_trade.shown.otlp import Key, Log, Span
 from peak_trade.shown.telemetry import File, Telemetry, folders
+from peak_trade.text import as_utf8
 
 __all__ = ["TABLES", "State", "changed", "keys", "path_of", "state_of", "to_tables"]
 
@@ -82,7 +83,7 @@ def _table(name: str, of: dict[str, Callable[[Any], Any]], items: Sequence[tuple
 
 def path_of(file: File, results: Path) -> str:
     """Return a file's path within `results`."""
-    return file.path.relative_to(results).as_posix()
+    return as_utf8(file.path.relative_to(results).as_posix())
 
 
 def _json(value: Any) -> str:

@@ -1,0 +1,50 @@
+"""What a Parquet file says of itself at its end, held against what is promised, before any of it is decoded.
+
+A few kB can stand for any number of equal rows, or for a text of any length in each of them. So the footer is read
+first: it must be small, have as many rows as are promised, and no more bytes in them than such rows can need; and texts
+that repeat stay coded until their length is known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from peak_trade.errors import RunError
+
+__all__ = ["table"]
+
+_FOOTER = 1 << 20  # bytes; a run's has some ten thousand, and as many again for each million trades
+_COLUMNS = 64
+_ROW = 1 << 10  # bytes of a row when it is unpacked; a trade has about 150
+_FIRST = 1 << 20  # of any file, beside its rows
+_TEXT = 256  # bytes of a text that repeats: a symbol, a side, a reason
+
+
+def table(content: bytes, rows: int) -> Any:
+    """Return the Arrow table of a Parquet file of trades that must have `rows` rows; texts that repeat stay coded.
+
+    Raises RunError where the footer says otherwise or promises more than such a table takes; ArrowException, OSError or
+    ValueError where it is no Parquet file; ImportError without pyarrow.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if content[-4:] != b"PAR1" or int.from_bytes(content[-8:-4], "little") > _FOOTER:
+        raise RunError("it is no Parquet file with a footer of usual size")
+    texts = ["symbol", "side", "exit_reason"]
+    with pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts) as file:
+        about = file.metadata
+        if about.num_rows != rows:
+            raise RunError(f"its footer has {about.num_rows:,} rows, and {rows:,} are promised")
+        groups = [about.row_group(at) for at in range(about.num_row_groups)]
+        size = sum(max(group.total_byte_size, 0) for group in groups)
+        if about.num_columns > _COLUMNS or sum(group.num_rows for group in groups) != rows:
+            raise RunError(f"its footer has {about.num_columns:,} columns, and groups of another number of rows")
+        if size > _FIRST + _ROW * rows:
+            raise RunError(f"its footer has {size:,} bytes for {rows:,} rows")
+        found = file.read(use_threads=False)  # threads cost more than they save on a few kB
+    for name, column in zip(found.column_names, found.columns, strict=True):
+        words = (chunk.dictionary for chunk in column.chunks if pa.types.is_dictionary(column.type))
+        if any(len(word or "") > _TEXT for dictionary in words for word in dictionary.to_pylist()):
+            raise RunError(f"{name} has a text of more than {_TEXT} characters")
+    return found
