@@ -87,7 +87,10 @@ fish)
 	exit 2
 	;;
 *)
-	printf "error: unknown shell \`%s\`\nhint: known: bash, zsh, fish\n" "${shell##*/}" >&2
+	LC_ALL=C
+	shell=${shell##*/}
+	[[ $shell != *[!\ -~]* ]] || shell=$(printf '%q' "$shell") # what a terminal might obey, as a shell spells it
+	printf "error: unknown shell \`%s\`\nhint: known: bash, zsh, fish\n" "$shell" >&2
 	exit 2
 	;;
 esac

@@ -9,8 +9,14 @@
 set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
 
+# One line that cannot act on a terminal: as a shell spells it, where it has more than plain marks.
+plain() {
+	local LC_ALL=C
+	if [[ $1 == *[!\ -~]* ]]; then printf '%q' "$1"; else printf '%s' "$1"; fi
+}
+
 fail() {
-	printf 'error: %s\nhint: %s\n' "$1" "$2" >&2
+	printf 'error: %s\nhint: %s\n' "$(plain "$1")" "$2" >&2
 	exit "${3:-1}"
 }
 
@@ -87,7 +93,7 @@ done
 
 stop() { # what can't be set up anew is no reason not to use what is there
 	if ! { $if_needed && $had_all; }; then fail "$1" "$2"; fi
-	printf 'warn: going on with the packages of the last set-up: %s\nhint: just setup\n' "$1" >&2
+	printf 'warn: going on with the packages of the last set-up: %s\nhint: just setup\n' "$(plain "$1")" >&2
 	exit 0
 }
 

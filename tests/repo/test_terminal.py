@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fcntl
+import json
 import os
 import pty
 import re
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -309,3 +311,177 @@ def test_every_script_that_can_log_shows_warnings_in_its_own_way() -> None:
     logging = {name: text for name, text in texts.items() if "script.run(main)" in text and LOGS.search(text)}
     assert len(logging) > 20
     assert [name for name, text in logging.items() if "script.show_warnings()" not in text] == []
+
+
+# --- text that others wrote -----------------------------------------------------------------------------------------
+
+BELL, MARKS = "\x1b]0;owned\x07\x1b[2J", "\x1b\x07\x7f\x9b\x85\u202e\u2066\u200f\u2028\ufeff"
+NASTY = f"{BELL}{MARKS}\rerror: forged\nhint: forged"
+ACTS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]|^(error|hint): forged", re.M
+)
+OURS = re.compile(r"\r\x1b\[K|\x1b\[(?:0|1|2|31|33|36)m")  # the bar, and our colours
+SABOTAGED = """
+import runpy, sys
+from peak_trade import terminal, text
+if {sabotage}:
+    for module in (terminal, text):
+        module.escaped = lambda text, limit=None, keep="": text[:limit]
+    text.json_escaped = lambda text: text
+sys.argv = {words!r}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def acts(*words: str, sabotage: bool = False, **settings: str) -> list[str]:
+    """What a script sends to a terminal that would act on it, in spite of `show` or without it (`sabotage`)."""
+    script = [str(ROOT / "scripts" / words[0]), *words[1:]]
+    said = on_terminal(SABOTAGED.format(sabotage=sabotage, words=script), **settings)
+    assert re.search(r"owned|forged", said), said  # it has come so far
+    found = [match[0] for match in ACTS.finditer(OURS.sub("", said))]
+    return [mark for mark in found if "--debug" not in words or len(mark) == 1]  # a traceback has lines of its own
+
+
+SAMPLE = str(ROOT / "data" / "samples" / "sp500_daily.csv")
+
+
+def config(folder: Path, without: str = "", **keys: str) -> Path:
+    """A config whose key `section_key` is a hostile text, in TOML's own escapes."""
+    given = {"data_path": SAMPLE, "data_symbol": "A", "data_timeframe": "1d", "strategy_name": "macd"}
+    keys = {name: text for name, text in given.items() if name != without} | keys
+    sections: dict[str, list[str]] = {"data": [], "strategy": []}
+    for name, value in keys.items():
+        section, _, key = name.partition("_")
+        sections[section].append(f"{key} = {json.dumps(value)}")
+    path = folder / "config.toml"
+    text = "\n".join(line for section, lines in sections.items() for line in (f"[{section}]", *lines))
+    path.write_text(text.replace("\x7f", "\\u007f"), encoding="utf-8")
+    return path
+
+
+RUN = "run_strategy_from_config.py", "--config"
+
+
+@pytest.mark.parametrize("key", ["data_path", "strategy_name"])
+def test_a_value_of_a_config_does_not_act_on_the_terminal(key: str, tmp_path: Path) -> None:
+    path = str(config(tmp_path, "strategy_name" if key == "strategy_entrypoint" else "", **{key: NASTY}))
+    assert acts(*RUN, path) == []
+    assert acts(*RUN, path, sabotage=True) != []
+
+
+@pytest.mark.parametrize("line", ["[{}]", "[data]\n{} = 1", "[strategy.params]\n{} = 1"])
+def test_a_name_in_a_config_does_not_act_on_the_terminal(line: str, tmp_path: Path) -> None:
+    name = json.dumps(NASTY).replace("\x7f", "\\u007f")
+    path = config(tmp_path)
+    path.write_text(f"{line.format(name)}\n{path.read_text(encoding='utf-8')}".replace("\n[data]\n[data]", "\n[data]"))
+    if line.startswith("[data]"):
+        path.write_text(line.format(name), encoding="utf-8")
+    assert acts(*RUN, str(path)) == []
+    assert acts(*RUN, str(path), sabotage=True) != []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list_runs.py", f"--{NASTY}"),
+        ("list_runs.py", NASTY),
+        ("verify_runs.py", "--results-dir", NASTY),
+        ("describe_data.py", NASTY, "--debug"),
+        ("query_lake.py", "--report", NASTY),
+        ("recipes.py", NASTY),
+    ],
+)
+def test_an_argument_does_not_act_on_the_terminal(words: tuple[str, ...]) -> None:
+    assert acts(*words) == []
+    assert acts(*words, sabotage=True) != []
+
+
+SPEAKING = """
+import logging, sys, warnings
+from peak_trade import script
+from peak_trade.obs import launch
+script.show_warnings()
+def main():
+    {what}
+    return 0
+script.run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "script.note(text)",
+        "script.warn(text, hint=text)",
+        "script.show(text)",
+        "script.show(text, exact=True)",
+        "script.show(text, sys.stderr, painted=True)",
+        "script.progress(1, 2, text)",
+        "script.print_json({text: text})",
+        "script.print_json({text: text}, script.claim_stdout())",
+        "logging.getLogger('x').warning('%s; hint: %s', text, text)",
+        "logging.getLogger('x').warning(text + '%s', text, text)",
+        "logging.captureWarnings(True), warnings.warn(text)",
+        "launch.say(text)",
+        "raise ValueError(text)",
+        "raise OSError(2, text, text)",
+    ],
+)
+def test_no_way_to_speak_lets_text_act_on_the_terminal(what: str) -> None:
+    program = SPEAKING.format(what=f"text = {NASTY!r}; {what}")
+    lines = r"\x1b|^(?!$)" if "show(" in what else ""  # lines are kept by `show` itself
+    said = OURS.sub("", on_terminal(program))
+    assert "owned" in said
+    found = [match[0] for match in ACTS.finditer(said)]
+    assert [mark for mark in found if not (lines and "forged" in mark)] == []
+
+
+def test_what_a_terminal_would_obey_is_noticed() -> None:
+    said = OURS.sub("", on_terminal(f"print({NASTY!r})"))
+    assert set(MARKS) - {"\u2028"} <= set("".join(ACTS.findall(said))) or len(ACTS.findall(said)) > 10
+
+
+def test_json_on_a_terminal_is_the_same_value_and_in_a_pipe_the_same_bytes(tmp_path: Path) -> None:
+    value = {NASTY: [NASTY, "ä ü € 漢字", "\U000e0001\ud800"]}
+    program = f"from peak_trade import script\nscript.print_json({value!r})"
+    said = on_terminal(program)
+    assert ACTS.findall(said) == []
+    assert "ä ü € 漢字" in said
+    assert json.loads(said) == value
+    piped_out = piped(program.replace("\\ud800", "")).stdout
+    assert "\u202e" in piped_out
+    assert json.loads(piped_out) == json.loads(json.dumps(value).replace("\\ud800", ""))
+
+
+def test_a_telemetry_file_s_name_and_what_is_in_it_do_not_act_on_the_terminal(tmp_path: Path, otlp: Any) -> None:
+    run_id = "11111111-1111-4111-8111-111111111111"
+    otlp.run(tmp_path, run_id)
+    name = NASTY.replace("/", "").replace("\n", " ")
+    otlp.write(
+        tmp_path / run_id / "telemetry", f"{name}.logs.jsonl", otlp.line(run_id, logs=[otlp.log(NASTY, 17)]), b"torn"
+    )
+    words = ("trace_run.py", run_id, "--logs", "--results-dir", str(tmp_path))
+    assert acts(*words) == []
+    assert acts(*words, sabotage=True) != []
+    assert acts(*words, "--json") == []
+    assert acts(*words, "--json", sabotage=True) != []
+
+
+def test_a_shell_script_does_not_say_what_would_act_on_the_terminal() -> None:
+    path = str(ROOT / "scripts" / "utils" / "completion.sh")
+    said = on_terminal(f"import os; os.execv({path!r}, [{path!r}, {NASTY!r}])")
+    assert "forged" in said
+    assert ACTS.findall(said) == []
+
+
+def test_set_up_says_what_is_wrong_in_plain_marks() -> None:
+    text = (ROOT / "scripts" / "utils" / "setup_env.sh").read_text(encoding="utf-8")
+    (own,) = re.findall(r"^plain\(\) \{.*?^\}$", text, re.MULTILINE | re.DOTALL)
+    said = {
+        word: subprocess.run(["bash", "-c", f'{own}; plain "$1"', "-", word], capture_output=True, text=True).stdout
+        for word in (NASTY, "unknown extra `a`", "café")
+    }
+    assert said["unknown extra `a`"] == "unknown extra `a`"
+    assert said["café"] == r"$'caf\303\251'"
+    assert "forged" in said[NASTY]
+    assert ACTS.findall(said[NASTY]) == []
