@@ -107,8 +107,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for drawn in cases.values():
         marker = drawn[0].get_closest_marker("hostile")
-        share = marker.kwargs.get("share") if marker else None
-        for item in sorted(drawn, key=lot)[share:] if share else ():
+        share = marker.kwargs.get("share", len(drawn)) if marker else 0
+        for item in sorted(drawn, key=lot)[share:]:
             item.add_marker("thorough")
 
 

@@ -218,12 +218,20 @@ def run(main: Callable[[], int]) -> Never:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
             sys.exit(0)
         code = 1
-        _fail(f"internal: {type(error).__name__}: {one_line(error)}".rstrip(": "), "`--debug` shows where", debug=debug)
+        _fail(*_unforeseen(error), debug=debug)
     if text := os.environ.pop("PEAK_SKIPPED", ""):  # no run has taken it over: there was none
         part, _, reason = text.partition(": ")
         reason, _, hint = reason.partition("; hint: ")
         warn(f"{part} skipped: {reason}", hint=hint)
     sys.exit(code)
+
+
+def _unforeseen(error: Exception) -> tuple[str, str]:
+    """Return a sentence and a hint for an error that nobody had a word for; one of the system's is no fault of ours."""
+    if isinstance(error, OSError) and error.errno and error.strerror:
+        where = f"{one_line(error.filename)}: " if error.filename else ""
+        return f"{where}{one_line(error.strerror).lower()}", "check the disk and your rights; `--debug` shows where"
+    return f"internal: {type(error).__name__}: {one_line(error)}".rstrip(": "), "`--debug` shows where"
 
 
 def _open_what_was_closed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import subprocess
 import sys
@@ -188,3 +189,49 @@ def test_a_limit_on_file_sizes_fails_a_run_and_harms_nothing(
     outcome = Said(done.returncode, done.stdout, done.stderr)
     assert "File too large" in outcome.stderr
     assert wrong_after(outcome, results, before, look) == []
+
+
+# --- each command, each error -------------------------------------------------------------------------------------
+
+DEEDS: dict[str, tuple[str, tuple[str, ...]]] = {  # a script and its words; {run} is the run that is there
+    "run": ("run_strategy_from_config.py", ("--config", "{config}", "--quiet")),
+    "doctor": ("doctor.py", ()),
+    "pin": ("pin_run.py", ("{run}",)),
+    "report-index": ("report_index.py", ()),
+    "runs": ("list_runs.py", ()),
+    "show": ("show_run.py", ("{run}",)),
+    "verify": ("verify_runs.py", ("--all", "--no-data")),
+}
+ERRORS = ("ENOSPC", "EDQUOT", "EACCES", "EROFS", "EIO", "ESTALE", "EMFILE", "ENOMEM")
+
+
+@pytest.mark.hostile(share=5)
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
+@pytest.mark.parametrize("code", ERRORS)
+@pytest.mark.parametrize("deed", DEEDS)
+def test_each_command_says_each_error_in_a_sentence_and_harms_no_run(
+    forge: Any, config: Path, copies: Callable[[], Path], look: Any, deed: str, code: str, lasting: bool
+) -> None:
+    results = copies()
+    before = look.photograph(results)
+    run_id = next(path.name for path in results.iterdir() if len(path.name) == 36)
+    name, words = DEEDS[deed]
+    argv = [word.format(config=config, run=run_id) for word in words] + ["--results-dir", str(results)]
+    asked = {"do": "cli", "script": name, "argv": argv, "results": str(results)}
+    [whole] = forge.ask(asked | {"fault": {"n": 0}})
+    assert whole.code in ((0, 1) if deed == "doctor" else (0,)), whole.stderr
+    assert whole.calls
+    for n in sorted(random.Random(f"{deed} {code} {lasting}").sample(range(1, len(whole.calls) + 1), 3)):
+        copies()
+        [outcome] = forge.ask(asked | {"fault": {"n": n, "code": code, "lasting": lasting}})
+        at = f"{code} at call {n} ({outcome.calls[n - 1]})"
+        assert outcome.code in (0, 1, 2), f"{at}: {outcome.stderr}"
+        assert "Traceback" not in outcome.stderr and "internal" not in outcome.stderr, f"{at}: {outcome.stderr}"
+        if outcome.code and not outcome.stdout:
+            assert len(outcome.said("error")) == 1, f"{at}: {outcome.stderr}"
+        now = look.photograph(results)
+        assert [file for file in before if file != "ledger.jsonl" and now.get(file) != before[file]] == [], at
+        assert look.faults_of(results) == [], at
+        run_dir.recover(Results(results))
+        assert forge.ask(asked)[0].code == whole.code, at
+        assert look.unrecovered(results) == [], at

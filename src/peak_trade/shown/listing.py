@@ -87,7 +87,9 @@ def _ledger_readable(results: Results) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunError(f"{results.path.name}/ledger.jsonl: {error.strerror}") from None
+        raise RunError(
+            f"{results.path.name}/ledger.jsonl: {error.strerror}", hint="check the folder and the disk"
+        ) from None
 
 
 def _from_directory(path: Path) -> dict[str, Any]:
