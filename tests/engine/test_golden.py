@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -1016,6 +1017,74 @@ def test_a_bar_that_opens_at_the_level_fills_there() -> None:
     assert touched(11.2, 10.5, side=1, at=10.63, stop_loss=0.05) == ("stop_loss", 10.63)
 
 
+MANY = [Decimal("0.2") * ticks for ticks in range(1, 501)]  # entries: more positions than are searched one by one
+Decimals = Callable[[Decimal], Decimal]
+
+
+def stopped_in_one_search(
+    levels: Decimals, prices: Decimals, *, side: int, peak: Decimals, entries: list[Decimal] = MANY, **stops: float
+) -> None:
+    """Hold positions in turn, whose stops are looked for at once, and expect each to end at its level.
+
+    Each is decided on a bar, opened on the next, which reaches its peak, and goes from there to its price on the third.
+    """
+    rows = []
+    for entry in entries:
+        best, price = peak(entry), prices(entry)
+        rows += [[entry] * 3, [entry, max(entry, best), min(entry, best)], [best, max(best, price), min(best, price)]]
+    open_, high, low = np.array([[float(price) for price in row] for row in rows]).T
+    time = np.datetime64("2024-01-01", "ns") + np.arange(len(rows)) * np.timedelta64(1, "D")
+    bars = Bars(time, open_, high, low, open_, np.ones(len(rows)), "TEST", "1d")
+    target = np.tile([float(side), float(side), 0.0], len(entries))
+    trades = run(bars, target, execution=Execution(allow_short=True), stops=Stops(**stops)).trades
+    (stop,) = stops
+    assert [EXIT_REASONS[reason] for reason in trades.exit_reason.tolist()] == [stop] * len(entries)
+    assert trades.bars_held.tolist() == [1] * len(entries)
+    assert trades.exit_price.tolist() == [float(levels(entry)) for entry in entries]
+
+
+@pytest.mark.parametrize("stop", ["stop_loss", "trailing_stop", "take_profit"])
+@pytest.mark.parametrize("side", [1, -1], ids=["long", "short"])
+@pytest.mark.parametrize("distance", ["0.05", "0.013", "0.3"])
+def test_a_touch_is_one_for_each_of_many_positions_too(stop: str, side: int, distance: str) -> None:
+    """As above, for 500 positions in one search: 11.20 less 5 % is 10.64, of a trailing stop after a peak of 14: 13.30.
+
+    The control: 10^-5 short of their levels none of them is stopped.
+    """
+    away = -side if stop != "take_profit" else side
+
+    def peak(entry: Decimal) -> Decimal:
+        return entry * (1 + side * Decimal("0.25")) if stop == "trailing_stop" else entry
+
+    def level(entry: Decimal) -> Decimal:
+        return peak(entry) * (1 + away * Decimal(distance))
+
+    def short_of_it(entry: Decimal) -> Decimal:
+        return level(entry) - away * Decimal("0.00001")
+
+    stopped_in_one_search(level, level, side=side, peak=peak, **{stop: float(distance)})
+    with pytest.raises(AssertionError, match="signal"):
+        stopped_in_one_search(level, short_of_it, side=side, peak=peak, **{stop: float(distance)})
+
+
+@pytest.mark.parametrize("count", [2, 100])
+@pytest.mark.parametrize("side", [1, -1], ids=["long", "short"])
+@pytest.mark.parametrize("stop", ["stop_loss", "trailing_stop", "take_profit"])
+def test_a_price_counts_as_the_level_up_to_two_to_the_minus_50_of_it(stop: str, side: int, count: int) -> None:
+    """Of 128 a half is 64 below and 192 above, both exact in binary, and so is the 2**-50 of either that counts as it.
+
+    The next price of binary, another 2**-52 of it or less away, is no touch; for two positions and for a hundred.
+    """
+    away = -side if stop != "take_profit" else side
+    level = 128 * (1 + 0.5 * away)
+    last = level * (1 - away * 2.0**-50)
+    beyond = float(np.nextafter(last, 128.0))
+    expect = partial(stopped_in_one_search, side=side, peak=Decimal, entries=[Decimal(128)] * count, **{stop: 0.5})
+    expect(lambda entry: Decimal(last), lambda entry: Decimal(last))
+    with pytest.raises(AssertionError, match="signal"):
+        expect(lambda entry: Decimal(beyond), lambda entry: Decimal(beyond))
+
+
 # --- the ends of the data -------------------------------------------------------------------------------------------
 
 
@@ -1236,6 +1305,47 @@ def test_a_reversal_in_ruin_only_closes(play: Play) -> None:
     short          2         250        10  -1500  signal
     """
     play(allow_short=True)
+
+
+@pytest.mark.parametrize("smallest", [0.0, 1.0], ids=["any", "minimum"])
+def test_what_the_closing_fee_alone_takes_can_be_ruin(play: Play, smallest: float) -> None:
+    """Fee 1 %. 10 sold at 100, fee 10: cash 2000. At 199 they are worth 1990, so 10 are left at the close of bar 2.
+
+    Buying them back at the next open costs a fee of 19.90 more: -9.90, and no long follows, at whatever price.
+
+    bar  price  target | equity  units
+    0      100      -1 |   1010      0
+    1      100      -1 |   1000    -10
+    2      199       1 |     10    -10
+    3      199       1 |   -9.9      0
+    4      199     0.5 |   -9.9      0
+    5      100       1 |   -9.9      0
+
+    side   exit_time  exit_price  quantity  exit_fee      pnl  exit_reason
+    short          3         199        10      19.9  -1019.9  signal
+    """
+    sizing = Sizing(min_trade_value=smallest)
+    assert play(sizing=sizing, initial_cash=1010.0, fee_bps=100.0, allow_short=True).ruined == 3
+
+
+@pytest.mark.parametrize("smallest", [0.0, 0.1], ids=["any", "minimum"])
+def test_what_the_closing_fee_leaves_a_dime_of_is_no_ruin(play: Play, smallest: float) -> None:
+    """Fee 1 %, as above; 10 at 198 are worth 1980 and cost a fee of 19.80: 0.20 are left, which buy 0.20 / 1.01 at 1.
+
+    bar  price  target | equity   units
+    0      100      -1 |   1010       0
+    1      100      -1 |   1000     -10
+    2      198       0 |     20     -10
+    3      198       1 |    0.2       0
+    4        1       0 | 20/101  20/101
+    5        1       0 | 99/505       0
+
+    side   exit_time  exit_price  quantity  exit_fee      pnl  exit_reason
+    short          3         198        10      19.8  -1009.8  signal
+    long           5           1    20/101     1/505   -2/505  signal
+    """
+    sizing = Sizing(min_trade_value=smallest)
+    assert play(sizing=sizing, initial_cash=1010.0, fee_bps=100.0, allow_short=True).ruined is None
 
 
 # --- sizing ---------------------------------------------------------------------------------------------------------

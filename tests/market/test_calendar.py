@@ -182,6 +182,10 @@ def test_one_bar_has_no_spacing() -> None:
         ("5d", 4, False),
         ("3d", 5, True),  # three sessions over a weekend
         ("3d", 6, False),
+        ("10d", 14, True),  # ten sessions over two weekends
+        ("10d", 15, False),
+        ("6d", 10, True),  # six sessions, and two weekends at the most
+        ("6d", 11, False),
     ],
 )
 def test_a_spacing_fits_a_timeframe_or_not(timeframe: str, days: float, fits: bool) -> None:
@@ -247,6 +251,13 @@ def test_bars_that_are_not_what_they_are_called_count_as_what_they_are(
     declared: str, real: str, calendar: str, expected: float
 ) -> None:
     assert periods_per_year(every(real, 200), declared, calendar) == expected
+
+
+def test_ten_sessions_a_bar_are_a_tenth_of_the_sessions_a_year() -> None:
+    """Every other Monday is ten sessions on: 252 a year make 25.2 bars, not the 18 of 14 days each."""
+    mondays = np.datetime64("2024-01-01", "ns") + np.arange(50) * np.timedelta64(14, "D")
+    assert periods_per_year(mondays, "10d", "XNYS") == 25.2
+    assert periods_per_year(mondays, "2w", "XNYS") == 26
 
 
 def test_months_that_are_called_days_count_as_months() -> None:

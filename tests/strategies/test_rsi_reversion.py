@@ -77,6 +77,12 @@ def test_an_index_at_the_lower_level_is_not_below_it(make_bars):
     assert rsi_reversion(make_bars(CLOSE), period=2, lower=50.0).tolist() == [0, 0, 1, 0, 0, 0, 0, 1]
 
 
+def test_an_index_at_the_upper_level_is_not_above_it(make_bars):
+    # The RSI of bar 4 is 80: sold at the 90.9 of bar 5 only, and held at 52.6.
+    assert rsi_reversion(make_bars(CLOSE), period=2, upper=80.0, short=True).tolist() == [0, 0, 1, 0, 0, -1, -1, 1]
+    assert rsi_reversion(make_bars(CLOSE), period=2, upper=79.9, short=True)[4] == -1
+
+
 def test_a_short_ends_at_exactly_the_middle(make_bars):
     # period 1: 100 after a rise, 50 without a change, 0 after a fall
     assert rsi_reversion(make_bars([10.0, 11.0, 11.0, 10.0]), period=1, short=True).tolist() == [0, -1, 0, 1]
