@@ -139,6 +139,6 @@ if __name__ == "__main__":
         try:
             supervisor.stand_by(hand_on=True)  # in front of telemetry too, which is not to know two processes
         except PeakError as error:
-            say(f"error: {error.message}\nhint: {error.hint}\n")
+            say(f"error: {error.message}", f"hint: {error.hint}")
             sys.exit(error.exit_code)
     sys.exit(main(sys.argv[1:]))
