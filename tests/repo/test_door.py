@@ -70,7 +70,7 @@ ALLOWED = {
     "report.builtin": "the source of the report, and a folder of its own making",
     "report.index.write": "parts of the page that ship with the package",
     "report.quarto": "the source of the report, and a folder of its own making",
-    "report.render.render": "where the person wants the page, as --output names it",
+    "report.render._write": "where the person wants the page, as --output names it",
     "report.render.replace": "results/index.html, and what --output names",
     "report.run.find": "whether a word is a path: what is there is opened by the door",
     "tracking.database": "the store",

@@ -84,6 +84,7 @@ def _report(run: Path) -> None:
         part()
 
 
+@pytest.mark.hostile(share=6)
 @pytest.mark.parametrize("content", DOCUMENTS)
 def test_a_document_that_nobody_expects_is_refused_in_a_sentence(content: str, evidence: Any) -> None:
     run = evidence.path("builtin")
@@ -116,7 +117,8 @@ def with_another(document: Any, at: tuple[Any, ...], value: Any) -> Any:
     return document
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.hostile(share=8)
+@pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize(
     ("name", "file"),
     [(name, file) for name in ("builtin", "failed") for file in ("manifest.json", "config_snapshot.json")]
