@@ -475,3 +475,20 @@ def test_what_is_planted_beside_the_runs_keeps_nobody_waiting(
         assert said.code in ((0, 1) if name in ("pin_run", "cleanup_artifacts") else (0,)), (name, said)
     assert case.untouched()
     assert not [path for path in case.outside.rglob("*") if path.name == other and path.is_file()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_planted_in_what_a_dead_process_left_is_not_sealed(
+    kind: str, case: Case, call: Callable[..., Said]
+) -> None:
+    run_id = "11111111-1111-4111-8111-111111111111"
+    left = case.results / ".working" / run_id
+    left.mkdir(parents=True)
+    for name in ("manifest.json", "equity.csv", "run.log", "report"):
+        KINDS[kind](left / name, case.outside)
+    said = call("doctor", "--results-dir", case.results)
+    assert (said.code, "internal:" in said.err, case.untouched()) == (0, False, True)
+    if (sealed := case.results / run_id / "manifest.json").is_file():
+        names = [subject["name"] for subject in json.loads(sealed.read_bytes())["subject"]]
+        assert "equity.csv" not in names
+    assert call("list_runs", "--results-dir", case.results).code == 0
