@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -77,3 +78,28 @@ def test_opentelemetrys_own_command_sees_the_same_edges(case: Any, tools: Any) -
     spans = tools.spans_of([json.loads(line) for line in lines])
     assert [span.name for span in spans][:4] == ["run", "load_bars", "contract", "ledger"]
     assert {span.resource["run_id"] for span in spans} == {run_id}
+
+
+@pytest.mark.parametrize("planted", ["folder", "file", "hard link"])
+def test_what_is_planted_where_telemetry_goes_is_not_written_to(
+    planted: str, case: Any, tools: Any, tmp_path: Path
+) -> None:
+    """A later command's telemetry goes beside that of the run, which may come from a stranger."""
+    ran = case.plain()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "track.traces.jsonl").write_text("the user's\n")
+    at = ran.run_dir / "telemetry"
+    if planted == "folder":
+        at.symlink_to(outside)
+    else:
+        at.mkdir()
+        plant = os.link if planted == "hard link" else os.symlink
+        plant(outside / "track.traces.jsonl", at / "track.traces.jsonl")
+    (case.folder / "mlflow.py").write_text("raise RuntimeError('not today')\n")
+    command = [*script(tools, "track_runs.py"), "last", "--results-dir", str(ran.results)]
+    done = case.call(command, "x", PYTHONPATH=str(case.folder))
+    assert done.code == 1
+    assert f"telemetry failed: it stays in {ran.results / '.telemetry'}" in done.stderr
+    assert [(path.name, path.read_text()) for path in outside.iterdir()] == [("track.traces.jsonl", "the user's\n")]
+    assert list((ran.results / ".telemetry").rglob("traces.jsonl"))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = ("api", "obs", "ops", "report", "shown", "tracking")
+ROOMS = ("api", "data", "evidence", "obs", "ops", "report", "runner", "shown", "tracking")
 """Folders of the package whose modules take run directories."""
 
 METHODS = frozenset(
@@ -43,7 +43,29 @@ REPOSITORY = "files of the repository, no run"
 WITHOUT = "names and sizes of whatever lies there, by way of `lstat`: nothing is opened"
 BESIDE = "in results/, beside the runs"
 OWN = "a folder of its own making"
+LAKE = "files of the lake, or those that the person names"
 ALLOWED = {
+    "data.lake.ask": LAKE,
+    "data.lake.check": LAKE,
+    "data.lake.child": LAKE,
+    "data.lake.commit": LAKE,
+    "data.lake.compact": LAKE,
+    "data.lake.parts": LAKE,
+    "data.lake.query": LAKE,
+    "data.lake.writer": LAKE,
+    "data.lake.build": WITHOUT,
+    "data.difference._is_run": "whether a word is a path: what is there is opened by the door",
+    "data.fetch": "files of bars",
+    "evidence.door": "the door",
+    "evidence.files": "what the door and those who write are made of",
+    "evidence.ledger": BESIDE,
+    "evidence.pins": BESIDE,
+    "evidence.provenance": REPOSITORY,
+    "evidence.results": BESIDE,
+    "evidence.run_dir": "a run in the making, by the descriptor of its directory, whose lock it holds",
+    "evidence.tables": "a file that the caller names: who reads a run's hands its content over",
+    "runner.edition._as_its_own": REPOSITORY,
+    "runner.testament": WITHOUT,
     "ops.call": "output of the commands that it calls",
     "ops.doctor._disk": WITHOUT,
     "ops.doctor._sizes": WITHOUT,
@@ -70,7 +92,7 @@ ALLOWED = {
     "report.builtin": "the source of the report, and a folder of its own making",
     "report.index.write": "parts of the page that ship with the package",
     "report.quarto": "the source of the report, and a folder of its own making",
-    "report.render.render": "where the person wants the page, as --output names it",
+    "report.render._write": "where the person wants the page, as --output names it",
     "report.render.replace": "results/index.html, and what --output names",
     "report.run.find": "whether a word is a path: what is there is opened by the door",
     "tracking.database": "the store",

@@ -11,12 +11,14 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from peak_trade import open_run
+from peak_trade.data import difference
 from peak_trade.errors import PeakError
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
@@ -84,6 +86,7 @@ def _report(run: Path) -> None:
         part()
 
 
+@pytest.mark.hostile(share=6)
 @pytest.mark.parametrize("content", DOCUMENTS)
 def test_a_document_that_nobody_expects_is_refused_in_a_sentence(content: str, evidence: Any) -> None:
     run = evidence.path("builtin")
@@ -116,7 +119,8 @@ def with_another(document: Any, at: tuple[Any, ...], value: Any) -> Any:
     return document
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.hostile(share=8)
+@pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize(
     ("name", "file"),
     [(name, file) for name in ("builtin", "failed") for file in ("manifest.json", "config_snapshot.json")]
@@ -246,3 +250,23 @@ def test_a_run_that_is_logged_under_the_name_of_another_is_refused(evidence: Any
     evidence.write_manifest("builtin", statement)
     with pytest.raises(PeakError, match="speaks of another run"):
         run_content(evidence.path("builtin"))
+
+
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: repr(value)[:20])
+def test_a_run_whose_bars_are_told_wrongly_is_refused_beside_another(value: Any, evidence: Any) -> None:
+    names = difference.Places(evidence.results, evidence.root / "lake", evidence.root)
+    statement = evidence.manifest("builtin")
+
+    def asked() -> str:
+        a, b = difference.sides(evidence.runs["own"], evidence.runs["builtin"], names)
+        return difference.as_text(a, b, difference.compare(a, b))
+
+    assert "the same" in asked(), "the control"
+    bars = statement["predicate"]["buildDefinition"]["resolvedDependencies"][0]
+    for key in ("rows", "start", "parts", "by"):
+        told = bars["annotations"][key]
+        bars["annotations"][key] = value
+        evidence.write_manifest("builtin", statement)
+        bars["annotations"][key] = told
+        with suppress(PeakError):
+            asked()

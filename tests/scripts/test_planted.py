@@ -44,9 +44,8 @@ SEALED = (
 BESIDE = ("run.log", "tracking.json")
 FOLDERS = ("report", "telemetry", "debug", "plots")
 BELOW = ("report/backtest_report.html", "telemetry/traces.jsonl", "telemetry/receipt.json")
+PLACES = (".working", ".telemetry", ".pins", ".removing")
 NAMES = (*SEALED, *BESIDE, *FOLDERS, *BELOW)
-
-FEW = ("manifest.json", "stats.json", "equity.csv", *BESIDE, "report", "telemetry", *BELOW[:2])
 
 # --- what is planted ----------------------------------------------------------------------------------------------
 
@@ -143,7 +142,7 @@ def case(evidence: Any, otlp: Any, tmp_path: Path) -> Case:
     for name in made.before:
         (made.outside / name).parent.mkdir(parents=True, exist_ok=True)
         (made.outside / name).write_bytes(SECRET)
-    for name in (*FOLDERS, *evidence.runs.values()):
+    for name in (*FOLDERS, *PLACES, *evidence.runs.values()):
         (made.outside / name).mkdir(exist_ok=True)
     for run in ("builtin", "own"):
         path = evidence.path(run)
@@ -336,19 +335,18 @@ def given(case: Case, call: Callable[..., Said], name: str, run: Path) -> list[s
 # --- the tests ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.hostile(share=28)
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in KINDS for name in NAMES if kind != "a folder" or name not in FOLDERS]
+)
 def test_what_is_planted_in_a_run_reaches_nothing_and_stops_nobody(
-    kind: str, case: Case, call: Callable[..., Said]
+    kind: str, name: str, case: Case, call: Callable[..., Said]
 ) -> None:
-    wrong = []
-    for name in NAMES if kind in ("a link", "a named pipe") else FEW:
-        if kind == "a folder" and name in FOLDERS:
-            continue
-        with case.planted(kind, name) as run:
-            wrong += given(case, call, name, run)
-    assert wrong == []
+    with case.planted(kind, name) as run:
+        assert given(case, call, name, run) == []
 
 
+@pytest.mark.hostile(share=4)
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "a folder"])
 def test_what_is_planted_in_the_place_of_a_run_is_left_out(kind: str, case: Case, call: Callable[..., Said]) -> None:
     with case.planted(kind, "") as run:
@@ -376,6 +374,16 @@ def test_what_is_not_planted_is_shown_rendered_and_tracked(case: Case, call: Cal
         assert call(name, run.name, *where).code == 0, name
     assert {"manifest.json", "run.log", "equity.csv", "report/backtest_report.html"} <= track(run).keys()
     assert use(run) == set()
+
+
+def test_a_page_that_is_asked_for_in_the_run_goes_by_the_door_too(case: Case, call: Callable[..., Said]) -> None:
+    with case.planted("a link", "report") as run:
+        words = (run.name, "--results-dir", case.results, "--output")
+        said = call("render_report", *words, run / "report" / "page.html")
+        assert (said.code, "a symbolic link in place of a folder" in said.err) == (1, True)
+        assert case.untouched()
+        said = call("render_report", *words, run / "plots" / "page.html")
+        assert (said.code, (run / "plots" / "page.html").exists()) == (0, True)
 
 
 @pytest.fixture
@@ -412,6 +420,14 @@ def test_without_the_door_a_pipe_keeps_one_waiting(name: str, case: Case) -> Non
         door.read(run, name)
 
 
+@pytest.mark.usefixtures("naive")
+def test_without_the_door_a_pin_is_written_behind_a_link(case: Case, call: Callable[..., Said]) -> None:
+    (case.results / ".pins").symlink_to(case.outside / ".pins")
+    run = case.evidence.path("bare").name
+    assert call("pin_run", run, "--results-dir", case.results).code == 0
+    assert (case.outside / ".pins" / run).exists()
+
+
 def test_without_a_limit_a_sparse_file_is_taken_into_memory(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     with case.planted("a sparse file", "stats.json") as run:
         os.truncate(run / "stats.json", 32 << 20)
@@ -430,3 +446,49 @@ def test_a_table_is_bounded_by_what_the_manifest_promises(case: Case) -> None:
             os.truncate(run / name, promised + 1)
             with pytest.raises(PeakError, match=f"{name}: .* bytes, more than the {promised:,} that"):
                 _ = open_run(run).equity, open_run(run).benchmark, open_run(run).trades
+
+
+@pytest.mark.hostile(share=6)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "a folder"])
+def test_what_is_planted_beside_the_runs_keeps_nobody_waiting(
+    kind: str, place: str, case: Case, call: Callable[..., Said]
+) -> None:
+    """A folder with all its runs may come from a stranger too."""
+    at, run, other = case.results / place, case.victim("").name, case.evidence.path("bare").name
+    if at.is_dir():
+        shutil.rmtree(at)
+    KINDS[kind](at, case.outside)
+    for name, words in (
+        ("list_runs", ["--full"]),
+        ("show_run", [run]),
+        ("trace_run", [run]),
+        ("report_index", []),
+        ("doctor", []),
+        ("pin_run", [other]),
+        ("pin_run", [other, "--remove"]),
+        ("cleanup_artifacts", []),
+        ("cleanup_artifacts", ["--apply", "--keep", 0, "--days", 0, "--status", "failed"]),
+    ):
+        said = call(name, *words, "--results-dir", case.results)
+        assert "internal:" not in said.err, name
+        assert said.code in ((0, 1) if name in ("pin_run", "cleanup_artifacts") else (0,)), (name, said)
+    assert case.untouched()
+    assert not [path for path in case.outside.rglob("*") if path.name == other and path.is_file()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_planted_in_what_a_dead_process_left_is_not_sealed(
+    kind: str, case: Case, call: Callable[..., Said]
+) -> None:
+    run_id = "11111111-1111-4111-8111-111111111111"
+    left = case.results / ".working" / run_id
+    left.mkdir(parents=True)
+    for name in ("manifest.json", "equity.csv", "run.log", "report"):
+        KINDS[kind](left / name, case.outside)
+    said = call("doctor", "--results-dir", case.results)
+    assert (said.code, "internal:" in said.err, case.untouched()) == (0, False, True)
+    if (sealed := case.results / run_id / "manifest.json").is_file():
+        names = [subject["name"] for subject in json.loads(sealed.read_bytes())["subject"]]
+        assert "equity.csv" not in names
+    assert call("list_runs", "--results-dir", case.results).code == 0

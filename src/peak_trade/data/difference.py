@@ -14,7 +14,7 @@ from msgspec import Struct
 from peak_trade import config
 from peak_trade.config import DETECTED, Data, Reading
 from peak_trade.errors import InputError, PeakError, RunError
-from peak_trade.evidence import manifest
+from peak_trade.evidence import documents, door, manifest
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import read_manifest
 from peak_trade.market import difference
@@ -148,7 +148,7 @@ def _is_run(word: str) -> bool:
 def _run(word: str, places: Places) -> tuple[Side, Data]:
     """Return a run's bars where their file still has them, its fingerprint, and how it read them."""
     folder = Path(word)
-    if not (folder / manifest.NAME).is_file():
+    if not door.exists(folder, manifest.NAME):
         try:
             folder = Results(places.results).find(word)
         except InputError as error:
@@ -157,8 +157,12 @@ def _run(word: str, places: Places) -> tuple[Side, Data]:
     name = folder.name[:8]
     if not (made_from := predicate.build_definition.get("resolvedDependencies")):
         raise InputError(f"run {name} failed before it had bars", hint="just runs lists others")
-    bars = made_from[0]
-    marks = {"digest": bars["digest"]["sha256"], **{key: bars["annotations"][key] for key in _MARKS}}
+    try:
+        bars = msgspec.convert(made_from[0], _Bars)
+        marks = {"digest": bars.digest["sha256"], **{key: getattr(bars.annotations, key) for key in _MARKS}}
+    except (LookupError, TypeError, msgspec.ValidationError) as error:
+        hint = f"just verify {name}"
+        raise InputError(f"run {name} does not say what its bars were: {error}", hint=hint) from None
     data = _section(folder)
     side = Side(name, "run", _bars_of_run(data, marks, predicate.run_details.get("folder"), places.root), marks)
     return side, data
@@ -168,12 +172,28 @@ _ENDS = ("digest", "rows", "start", "end")
 _MARKS = ("rows", "start", "end", "by", "parts", "symbol", "timeframe")
 
 
+class _Annotations(msgspec.Struct):
+    rows: int
+    start: str
+    end: str
+    by: str
+    parts: dict[str, str]
+    symbol: str
+    timeframe: str
+
+
+class _Bars(msgspec.Struct):
+    """What a manifest tells of a run's bars."""
+
+    digest: dict[str, str]
+    annotations: _Annotations
+
+
 def _section(folder: Path) -> Data:
     """Return the data section of a run's config; of an older version's the keys that it had."""
     try:
-        section = msgspec.json.decode((folder / "config_snapshot.json").read_bytes())["data"]
-        return msgspec.convert(section, Data)
-    except (OSError, KeyError, msgspec.DecodeError) as error:
+        return msgspec.convert(documents.read(folder, "config_snapshot.json")["data"], Data)
+    except (RunError, KeyError, msgspec.ValidationError) as error:
         raise InputError(f"{folder.name}/config_snapshot.json can't be read: {error}", hint="just verify") from None
 
 

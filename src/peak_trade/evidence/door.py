@@ -15,6 +15,7 @@ unreadable can say this.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ __all__ = [
     "Entry",
     "append",
     "create",
+    "digest",
     "entries",
     "exists",
     "folder",
@@ -119,6 +121,15 @@ def read(run: Path | int, name: str, limit: int | None = None) -> bytes:
     with reading(run, name, limit) as stream:
         size = os.fstat(stream.fileno()).st_size
         return stream.read(size)  # what is added while it is read is not part of it
+
+
+def digest(run: Path | int, name: str) -> str:
+    """Return the sha256 of a file, in hex; raises OSError as `reading` does."""
+    sha256 = hashlib.sha256()
+    with reading(run, name) as stream:
+        while block := stream.read(_MB):
+            sha256.update(block)
+    return sha256.hexdigest()
 
 
 def lines(run: Path | int, name: str, limit: int | None = None) -> Iterator[bytes | None]:

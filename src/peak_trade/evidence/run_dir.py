@@ -356,7 +356,7 @@ def _remake(results: Results) -> list[tuple[str, str]]:
 
 def _finish(run: RunDir, history: History) -> str:
     path = run.path / manifest.NAME
-    if history.end and path.is_file() and files.digest(path) == history.end.fields.get("manifest"):
+    if history.end and _manifest_of(run) == history.end.fields.get("manifest"):
         run.publish()
         return f"its seal was in the ledger: finished as {history.end.event}"
     if not history.entries and not any(run.path.iterdir()):
@@ -366,7 +366,8 @@ def _finish(run: RunDir, history: History) -> str:
     path.unlink(missing_ok=True)  # written but never noted: the seal below replaces it
     for entry in door.entries(run.place):
         if entry.is_file and entry.name != "run.log":
-            run.sealed[entry.name] = files.digest(run.path / entry.name)
+            with suppress(OSError):  # larger than any of ours: it is taken out below
+                run.sealed[entry.name] = door.digest(run.place, entry.name)
     with suppress(OSError):
         run.beside |= {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
     left = run.settle()
@@ -381,6 +382,14 @@ def _finish(run: RunDir, history: History) -> str:
     predicate = manifest.Predicate("failed", definition, details, {}, receipts, {"follows": start}, error)
     run.seal(predicate, "abandoned")
     return "sealed as failed: its process died"
+
+
+def _manifest_of(run: RunDir) -> str:
+    """Return the digest of the manifest; empty where it is missing, or nothing that was written here."""
+    try:
+        return door.digest(run.place, manifest.NAME)
+    except OSError:
+        return ""
 
 
 def read_manifest(run_dir: Path) -> manifest.Manifest:

@@ -77,14 +77,20 @@ def render(
     marks = _checked(content, run_dir)
     path = run_dir / OUTPUT if output is None else Path(output)
     try:
-        if output is None:
-            door.replace(run_dir, OUTPUT, content.encode())
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace(path, content)
+        _write(run_dir, path, content)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}", hint="check the folder and the disk") from None
     return Rendered(run_dir.name, path, renderer.name, marks.seal)
+
+
+def _write(run_dir: Path, path: Path, content: str) -> None:
+    """Write the page: through the door where that is in the run's directory, wherever the person says otherwise."""
+    inside, whole = Path(os.path.abspath(run_dir)), Path(os.path.abspath(path))
+    if whole.is_relative_to(inside):
+        door.replace(inside, whole.relative_to(inside).as_posix(), content.encode())
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, content)
 
 
 def _checked(content: str, run_dir: Path) -> _Marks:

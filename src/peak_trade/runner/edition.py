@@ -11,7 +11,8 @@ from typing import NamedTuple
 from peak_trade.config import Config, Source
 from peak_trade.engine import RULES
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence.manifest import NAME, Predicate, decode
+from peak_trade.evidence.manifest import Predicate
+from peak_trade.evidence.run_dir import read_manifest
 
 __all__ = ["check_edition"]
 
@@ -44,8 +45,8 @@ def check_edition(source: Source, root: Path) -> str:
     if source.path.name != "config_snapshot.toml":
         return ""
     try:
-        sealed = decode((source.path.parent / NAME).read_bytes()).predicate
-    except (OSError, RunError):
+        sealed = read_manifest(source.path.parent).predicate
+    except RunError:
         return ""
     changes = [change for change in (*_REFUSED, *_SAID) if change.edition > sealed.rules and change.used(source.config)]
     if not changes:
