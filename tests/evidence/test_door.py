@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from contextlib import suppress
@@ -75,12 +76,37 @@ def test_what_is_no_file_of_its_own_is_refused_and_named(run: Path, kind: str) -
         lambda: door.tail(run, "run.log", 10),
         lambda: door.append(run, "run.log", b"x"),
         lambda: door.overwrite(run, "run.log", b"x"),
+        lambda: door.digest(run, "run.log"),
+        lambda: door.changing(run, "run.log").__enter__(),
     ):
         with pytest.raises(OSError, match=f"{kind} in place of a file"):
             use()
     assert (run.parent / "secret").read_bytes() == b"key"
     assert not door.exists(run, "run.log")
     assert {entry.name: entry.kind for entry in door.entries(run)}["run.log"] == kind
+
+
+def test_a_digest_is_that_of_all_that_is_read(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "_MB", 1)
+    (run / "equity.csv").write_bytes(b"a few bytes")
+    assert door.digest(run, "equity.csv") == hashlib.sha256(b"a few bytes").hexdigest()
+    with pytest.raises(OSError, match="more than the 10 that"):
+        door.digest(run, "equity.csv", limit=10)
+
+
+def test_a_file_is_changed_in_place_and_may_be_new(run: Path) -> None:
+    for expected in (b"", b"first"):
+        with door.changing(run, "ledger.jsonl") as file:
+            assert os.read(file, 100) == expected
+            os.write(file, b"first" if not expected else b"")
+
+
+def test_names_are_not_counted_without_an_end(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "_NAMES", 2)
+    assert len(door.entries(run)) == 2
+    (run / "third").touch()
+    with pytest.raises(OSError, match="more than 2 names in one folder"):
+        door.entries(run)
 
 
 def test_a_device_is_refused(run: Path) -> None:

@@ -36,7 +36,8 @@ def history(*events: str) -> History:
         ("start sealed", "sealed"),
         ("start failed", "failed"),
         ("start abandoned", "failed"),
-        ("start sealed abandoned", "failed"),  # a seal that its directory did not bear out
+        ("start sealed abandoned", "sealed"),
+        ("start sealed start", "sealed"),
         ("start sealed removed", "removed"),
         ("sealed", "sealed"),  # its first line is lost
         ("start noted", "started"),
@@ -49,12 +50,13 @@ def test_a_runs_state_is_what_its_events_make_of_it(events: str, state: str) -> 
     assert history(*events.split()).state == state
 
 
-@pytest.mark.parametrize("second", ["sealed", "failed", "start"])
-@pytest.mark.parametrize("first", ["sealed", "failed"])
+@pytest.mark.parametrize("second", ["sealed", "failed", "abandoned", "start"])
+@pytest.mark.parametrize("first", ["sealed", "failed", "abandoned"])
 def test_a_run_ends_once(first: str, second: str) -> None:
     found = history("start", first, second)
-    assert (found.state, found.end and found.end.line) == (first, 2)
-    assert [(entry.line, state) for entry, state in found.misplaced] == [(3, first)]
+    state = "sealed" if first == "sealed" else "failed"
+    assert (found.state, found.start and found.start.line, found.end and found.end.line) == (state, 1, 2)
+    assert [(entry.line, state) for entry, state in found.misplaced] == [(3, state)]
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -198,12 +200,57 @@ def test_verify_and_doctor_name_the_event_that_they_do_not_know(evidence: Any) -
     assert found["ledger"].detail.endswith("chained to the one before; this version does not know the event noted")
 
 
-def test_an_event_out_of_place_is_found(evidence: Any) -> None:
-    say(evidence.results, "sealed", evidence.runs["own"], manifest="0" * 64)
-    expected = f"ledger.jsonl line 11: expected abandoned, removed after sealed of {evidence.runs['own']}, found sealed"
-    assert evidence.findings() == [expected]
-    assert listing.rows(Results(evidence.results))[-1].status == "sealed"
-    assert verify.verify(evidence.path("own")).state == "intact"
+# --- one end ----------------------------------------------------------------------------------------------------------
+
+
+def sealed_again(evidence: Any, event: str) -> bytes:
+    """Put another manifest in place of a run's, and append an end that names it; return the manifest of before."""
+    path = evidence.path("own") / "manifest.json"
+    before, statement = path.read_bytes(), evidence.manifest("own")
+    statement["predicate"]["runDetails"]["host"] = "elsewhere"
+    evidence.write_manifest("own", statement)
+    fields = {
+        key: value for key, value in Ledger(evidence.results).read().of(evidence.runs["own"]).fields.items()
+        if key != "manifest"
+    }  # fmt: skip
+    say(evidence.results, event, evidence.runs["own"], manifest=hashlib.sha256(path.read_bytes()).hexdigest(), **fields)
+    return before
+
+
+ENDS = ["sealed", "failed", "abandoned"]
+
+
+@pytest.mark.parametrize("event", ENDS)
+def test_a_second_end_is_found_wherever_one_looks(evidence: Any, event: str) -> None:
+    before, shown = sealed_again(evidence, event), listing.rows(Results(evidence.results))
+    expected = f"ledger.jsonl line 11: expected removed after sealed of {evidence.runs['own']}, found {event}"
+    alone = [str(finding) for finding in verify.verify(evidence.path("own")).findings]
+    assert alone[0] == expected and alone[1].startswith("manifest.json: expected sha256 ")
+    assert evidence.findings("ledger.jsonl") == [expected]
+    assert evidence.findings("own")[:2] == alone[:2]
+    evidence.rewrite("own", "manifest.json", before)
+    assert evidence.findings() == [expected] * 2, "of the ledger and of its run, also where all else is as it was"
+    assert listing.rows(Results(evidence.results)) == shown, "what is listed is what the first end says"
+    say(evidence.results, "noted", evidence.runs["plain"])
+    assert verify.verify(evidence.path("plain")).state == "intact", "the control: a line that ends nothing"
+
+
+@pytest.mark.parametrize("event", ENDS)
+def test_the_lake_does_not_take_a_second_end_in(evidence: Any, event: str) -> None:
+    pytest.importorskip("duckdb", reason="of the extra lake")
+    from peak_trade.data.lake import build
+
+    sealed_again(evidence, event)
+    built = build.build(Results(evidence.results), evidence.root / "lake", root=None)
+    assert [run_id for run_id, _ in built.broken] == [evidence.runs["own"]]
+    assert len(rows(evidence.root / "lake", "SELECT run_id FROM equity GROUP BY ALL")) == 3
+
+
+@pytest.mark.parametrize("event", ENDS)
+def test_retention_leaves_what_was_sealed_twice_to_people(evidence: Any, event: str) -> None:
+    sealed_again(evidence, event)
+    plan = {item.run_id: item.why for item in retention.plan(Results(evidence.results), NOTHING_STAYS).of("keep")}
+    assert plan == {evidence.runs["own"]: f"not what was sealed: just verify {evidence.runs['own'][:8]}"}
 
 
 def test_an_event_that_takes_the_state_away_is_seen_by_these_tests(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import stat
 import threading
@@ -221,13 +222,81 @@ def test_a_recovery_finishes_as_the_ledger_says(tmp_path: Path) -> None:
     assert Results(tmp_path).runs() == [tmp_path / A]
 
 
-def test_a_seal_that_the_manifest_does_not_have_is_not_believed(tmp_path: Path) -> None:
-    path = sealed(tmp_path)
+def test_a_directory_that_does_not_bear_out_its_seal_is_left_as_it_is(tmp_path: Path) -> None:
+    path = sealed(tmp_path).rename(tmp_path / ".working" / A)
     (path / "manifest.json").chmod(0o644)
     (path / "manifest.json").write_text("{}")
-    path.rename(tmp_path / ".working" / A)
-    assert recover(Results(tmp_path)) == [(A, "sealed as failed: its process died")]
+    before = (tmp_path / "ledger.jsonl").read_bytes()
+    for _ in range(2):
+        told = "not recovered: the ledger's line 2 has it as sealed, which its directory does not bear out"
+        assert recover(Results(tmp_path)) == [(A, told)]
+    assert (tmp_path / "ledger.jsonl").read_bytes() == before, "what the ledger has sealed is never sealed again"
+    assert (path / "manifest.json").read_text() == "{}"
+    assert not intact(tmp_path)
+
+
+@pytest.mark.parametrize("plant", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: None])
+def test_what_has_the_name_of_a_manifest_is_not_waited_for(tmp_path: Path, plant: Any) -> None:
+    path = sealed(tmp_path).rename(tmp_path / ".working" / A)
+    (path / "manifest.json").unlink()
+    plant(path / "manifest.json")
+    ((_, told),) = recover(Results(tmp_path))
+    assert told.startswith("not recovered: the ledger's line 2 has it as sealed")
+
+
+def test_a_removed_run_among_those_in_the_making_is_left_as_it_is(tmp_path: Path) -> None:
+    path = sealed(tmp_path).rename(tmp_path / ".working" / A)
+    digest = hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest()
+    Ledger(tmp_path).append("removed", A, manifest=digest)
+    told = "not recovered: the ledger's line 3 has it as removed, which its directory does not bear out"
+    assert recover(Results(tmp_path)) == [(A, told)]
+    assert not intact(tmp_path)
+
+
+def test_a_manifest_is_not_thrown_away_by_a_ledger_that_is_not_whole(tmp_path: Path) -> None:
+    path = sealed(tmp_path).rename(tmp_path / ".working" / A)
+    start, _ = (tmp_path / "ledger.jsonl").read_bytes().splitlines()
+    (tmp_path / "ledger.jsonl").write_bytes(start + b"\ngarbage\n")
+    told = "not recovered: it has a manifest, and the ledger is not whole at line 2"
+    assert recover(Results(tmp_path)) == [(A, told)]
+    assert (path / "manifest.json").exists()
+    (path / "manifest.json").unlink()
+    assert recover(Results(tmp_path)) == [(A, "sealed as failed: its process died")], "the control: nothing is lost"
+
+
+def test_a_sealed_directory_among_those_in_the_making_is_a_finding(tmp_path: Path) -> None:
+    dead(tmp_path)
+    recover(Results(tmp_path))
+    assert intact(tmp_path), "the control"
+    (tmp_path / A).rename(tmp_path / ".working" / A)
+    (verdict,) = verify_all(Results(tmp_path), None, root=None)
+    assert [str(finding) for finding in verdict.findings] == [
+        f"{A}: expected a directory under its name, as the ledger's line 2 ends it, "
+        "found one in .working/: just doctor finishes a run that died on the way"
+    ]
+    recover(Results(tmp_path))
     assert intact(tmp_path)
+
+
+def test_a_run_that_is_getting_its_name_is_no_finding(tmp_path: Path) -> None:
+    run = begun(tmp_path)
+    run.write("error.json", [b"{}"])
+    run.publish = lambda: run.path  # type: ignore[method-assign] # as long as it has not come to that
+    run.seal(predicate(run, run.start), "sealed")  # type: ignore[attr-defined]
+    assert intact(tmp_path)
+    run.release()
+    assert not intact(tmp_path)
+
+
+def test_runs_are_not_made_behind_a_link(tmp_path: Path) -> None:
+    elsewhere, results = tmp_path / "elsewhere", tmp_path / "results"
+    dead(elsewhere)
+    results.mkdir()
+    (results / ".working").symlink_to(elsewhere / ".working")
+    assert recover(Results(results)) == []
+    with pytest.raises(NotADirectoryError):
+        RunDir.create(results, B, given=False)
+    assert os.listdir(elsewhere / ".working") == [A]
 
 
 def test_one_run_that_cannot_be_recovered_does_not_stop_the_others(tmp_path: Path) -> None:

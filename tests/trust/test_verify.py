@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -195,12 +196,22 @@ def put_nothing(path: Path) -> str:
 
 def put_a_folder(path: Path) -> str:
     path.mkdir()
-    return "no regular file"
+    return "a folder"
 
 
 def put_a_pipe(path: Path) -> str:
     os.mkfifo(path)  # to open it for reading would wait for ever
-    return "no regular file"
+    return "a named pipe"
+
+
+def put_a_hard_link_to_the_same_bytes(path: Path) -> str:
+    os.link(path.parents[2] / "kept", path)
+    return "a hard link"
+
+
+def put_a_socket(path: Path) -> str:
+    bind(path)
+    return "a socket"
 
 
 def put_a_link_to_the_same_bytes(path: Path) -> str:
@@ -218,7 +229,10 @@ def test_what_is_no_file_is_found(evidence: Evidence, name: str, file: str) -> N
     path = evidence.path(name) / file
     expected = "the run's manifest" if file == "manifest.json" else f"sha256 {sha256(path.read_bytes())}"
     path.rename(evidence.root / "kept")
-    for put in (put_nothing, put_a_pipe, put_a_link_to_the_same_bytes, put_a_dangling_link, put_a_folder):
+    for put in (
+        put_nothing, put_a_pipe, put_a_socket, put_a_link_to_the_same_bytes, put_a_hard_link_to_the_same_bytes,
+        put_a_dangling_link, put_a_folder,
+    ):  # fmt: skip
         path.unlink(missing_ok=True)
         found, verdicts = put(path), evidence.verdicts()
         assert lines_of(verdicts[name]) == [f"{file}: expected {expected}, found {found}"]
@@ -310,6 +324,114 @@ def test_a_file_in_place_of_a_directory_is_found(evidence: Evidence) -> None:
     evidence.path("own").write_text("not a directory")
     assert evidence.verdicts()["own"].state == "unreadable"
     assert {"own"} < evidence.broken() == {"own", "ledger.jsonl"}
+
+
+# --- names that are no files of their own, also where the seal does not reach ----------------------------------------
+
+
+def bind(path: Path) -> None:
+    here = os.getcwd()
+    os.chdir(path.parent)  # the name of a socket may have a hundred bytes
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(path.name)
+    os.chdir(here)
+
+
+def link_outside(path: Path) -> None:
+    path.symlink_to(path.anchor)
+
+
+def link_a_file(path: Path) -> None:
+    outside = path.with_name("outside")  # in the same file system
+    outside.write_text("mine")
+    moved = outside.rename(next(parent for parent in path.parents if parent.name == "results").parent / "outside")
+    os.link(moved, path)
+
+
+PLANTED: dict[str, Callable[[Path], None]] = {
+    "a symbolic link": link_outside,
+    "a hard link": link_a_file,
+    "a named pipe": lambda path: os.mkfifo(path),
+    "a socket": bind,
+}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+@pytest.mark.parametrize("place", ["report/index.html", "telemetry/main.traces.jsonl", "plots/a/b/c.svg", "debug/x"])
+def test_what_is_no_file_is_found_below_the_names_that_are_not_sealed(
+    evidence: Evidence, place: str, kind: str
+) -> None:
+    path = evidence.path("own") / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("derived")
+    assert evidence.broken() == set(), "the control: a file of its own may lie there"
+    path.unlink()
+    PLANTED[kind](path)
+    assert evidence.findings() == [f"{place}: expected a file or a folder, found {kind}"]
+
+
+@pytest.mark.parametrize("kind", [*PLANTED, "a file", "a folder"])
+@pytest.mark.parametrize("name", sorted(verify.DERIVED))
+def test_what_has_a_name_that_is_not_sealed_is_what_it_should_be(evidence: Evidence, name: str, kind: str) -> None:
+    path, expected = evidence.path("own") / name, "a file" if "." in name else "a folder"
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    (PLANTED | {"a file": Path.touch, "a folder": os.mkdir})[kind](path)
+    assert evidence.findings() == ([] if kind == expected else [f"{name}: expected {expected}, found {kind}"])
+
+
+def test_what_is_no_file_is_found_without_a_manifest_too(evidence: Evidence) -> None:
+    (evidence.path("own") / "manifest.json").unlink()
+    (evidence.path("own") / "debug").mkdir(exist_ok=True)
+    os.mkfifo(evidence.path("own") / "debug" / "pipe")
+    os.mkfifo(evidence.path("own") / "more")
+    assert evidence.findings("own") == [
+        "manifest.json: expected the run's manifest, found no such file",
+        "more: expected a file, found a named pipe",
+        "debug/pipe: expected a file or a folder, found a named pipe",
+    ]
+
+
+def test_many_strange_names_are_counted(evidence: Evidence) -> None:
+    for n in range(50):
+        (evidence.path("own") / f"link{n:02}").symlink_to("x")
+    found = evidence.findings()
+    assert len(found) == 21 and found[-1].endswith("expected no more of them, found 30 more")
+
+
+def test_folders_without_an_end_are_found(evidence: Evidence) -> None:
+    (evidence.path("own") / "debug" / "/".join("d" * 32)).mkdir(parents=True)
+    assert evidence.findings() == [f"debug/{'/'.join('d' * 32)}: expected at most 32 folders in each other, found more"]
+
+
+@pytest.mark.parametrize("file", ["equity.csv", "stats.json", "manifest.json", "trades.csv"])
+def test_a_file_without_an_end_is_found_before_it_is_read(evidence: Evidence, file: str) -> None:
+    evidence.rewrite("own", file, b"")
+    (evidence.path("own") / file).chmod(0o644)
+    with open(evidence.path("own") / file, "r+b") as stream:
+        stream.truncate(1 << 40)  # of no room at all
+    found = finding(evidence.findings("own"), f"{file}: expected a file that was sealed, found 1,099,511,627,776 bytes")
+    assert "more than the " in found
+    assert evidence.broken() == {"own"}
+
+
+def test_no_more_bytes_are_read_than_were_promised(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "_SLACK", 0)
+    assert evidence.broken() == set(), "the control: what was sealed is read to its last byte"
+    evidence.rewrite("own", "trades.csv", (evidence.path("own") / "trades.csv").read_bytes() + b"\n")
+    (line,) = evidence.findings()
+    assert line.startswith("trades.csv: expected a file that was sealed, found ") and "more than the" in line
+
+
+def test_what_is_too_much_to_hold_is_digested_and_said(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "_KEPT", 3000)
+    verdict = evidence.verdicts()["own"]
+    assert (verdict.state, verdict.unchecked) == (
+        "intact", ["what the files say: they have more than 3,000 bytes"]
+    )  # fmt: skip
+    evidence.rewrite("own", "equity.csv", b"x")
+    assert finding(evidence.findings("own"), "equity.csv: expected sha256 ")
 
 
 def swap(one: Path, other: Path) -> None:
@@ -816,7 +938,12 @@ def test_two_lines_in_the_wrong_order_are_found(evidence: Evidence, line: int) -
     lines[line], lines[line + 1] = lines[line + 1], lines[line]
     evidence.write_ledger(lines)
     assert finding(evidence.findings("ledger.jsonl"), f"ledger.jsonl line {line + 1}: expected prev ")
-    assert evidence.broken() == {"ledger.jsonl"}
+    own = name_of(evidence, lines[line])  # of whose two lines the end now comes first
+    assert evidence.broken() == {"ledger.jsonl"} | ({own} if own == name_of(evidence, lines[line + 1]) else set())
+
+
+def name_of(evidence: Evidence, line: bytes) -> str:
+    return next(name for name, run_id in evidence.runs.items() if run_id == json.loads(line)["run_id"])
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -825,7 +952,7 @@ def test_a_repeated_line_is_found(evidence: Evidence, line: int) -> None:
     lines.insert(line, lines[line])
     evidence.write_ledger(lines)
     assert finding(evidence.findings("ledger.jsonl"), f"ledger.jsonl line {line + 2}: expected prev ")
-    assert evidence.broken() == {"ledger.jsonl"}
+    assert evidence.broken() == {"ledger.jsonl", name_of(evidence, lines[line])}
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -850,7 +977,10 @@ def test_a_ledger_chained_anew_around_an_edited_figure_is_found(evidence: Eviden
     entries = [json.loads(line) for line in evidence.ledger()]
     was, entries[3][key] = entries[3][key], 5
     evidence.write_ledger([msgspec.json.encode(entry) for entry in entries[:4]])
-    assert f"ledger.jsonl line 4 {key}: expected {was}, found 5" in evidence.findings("own")
+    found = None if isinstance(was, str) else 5  # what is of another type is not read, and named
+    assert f"ledger.jsonl line 4 {key}: expected {was}, found {found}" in evidence.findings("own")
+    named = [line for line in evidence.findings("ledger.jsonl") if line.startswith("ledger.jsonl line 4: ")]
+    assert named == ([f"ledger.jsonl line 4: expected a text as {key}, found 5"] if found is None else [])
 
 
 @pytest.mark.parametrize(
@@ -889,13 +1019,23 @@ def test_a_ledger_that_cannot_be_read_stops_no_check(evidence: Evidence) -> None
 
 
 def test_a_removed_run_is_not_missed(evidence: Evidence) -> None:
+    digest = sha256((evidence.path("own") / "manifest.json").read_bytes())
     shutil.rmtree(evidence.path("own"))
-    Ledger(evidence.results).append("removed", evidence.runs["own"])
+    Ledger(evidence.results).append("removed", evidence.runs["own"], manifest=digest)
     assert evidence.broken() == set()
 
 
+@pytest.mark.parametrize("told", ["0" * 64, None])
+def test_a_tombstone_of_another_manifest_is_found(evidence: Evidence, told: str | None) -> None:
+    digest = sha256((evidence.path("own") / "manifest.json").read_bytes())
+    shutil.rmtree(evidence.path("own"))
+    Ledger(evidence.results).append("removed", evidence.runs["own"], manifest=told)
+    assert evidence.findings() == [f"ledger.jsonl line 11 manifest: expected {digest}, found {told}"]
+
+
 def test_a_removed_run_that_is_there_is_found(evidence: Evidence) -> None:
-    Ledger(evidence.results).append("removed", evidence.runs["own"])
+    digest = sha256((evidence.path("own") / "manifest.json").read_bytes())
+    Ledger(evidence.results).append("removed", evidence.runs["own"], manifest=digest)
     assert evidence.findings() == [
         f"ledger.jsonl: expected nothing after the removal of {evidence.runs['own']}, found its directory is there"
     ]

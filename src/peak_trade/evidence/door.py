@@ -20,6 +20,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -28,6 +29,7 @@ from peak_trade.evidence.files import Written, opened, write, write_all
 __all__ = [
     "Entry",
     "append",
+    "changing",
     "create",
     "digest",
     "entries",
@@ -46,6 +48,7 @@ _MB = 1 << 20
 _LIMITS = {".csv": 4096 * _MB, ".parquet": 4096 * _MB, ".jsonl": 1024 * _MB, ".log": 1024 * _MB, ".html": 256 * _MB}
 _LIMIT = 16 * _MB  # of any other kind: what is read whole and decoded
 _LINE = 4 * _MB  # bytes of one line; a record of ours is under 100 kB
+_NAMES = 100_000  # in one folder
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -86,11 +89,13 @@ def limit_of(name: str) -> int:
 def entries(run: Path | int, below: str = "") -> list[Entry]:
     """Return all names in a run directory, or in the folder `below` in it, sorted. Raises OSError."""
     found = []
-    with folder(run, *(below.split("/") if below else [])) as handle:
-        for name in sorted(os.listdir(handle)):
+    with folder(run, *(below.split("/") if below else [])) as handle, os.scandir(handle) as names:
+        for one in islice(names, _NAMES + 1):
             with suppress(FileNotFoundError):  # it went while the others were looked at
-                found.append(_entry(name, os.stat(name, dir_fd=handle, follow_symlinks=False)))
-    return found
+                found.append(_entry(one.name, os.stat(one.name, dir_fd=handle, follow_symlinks=False)))
+    if len(found) > _NAMES:
+        raise OSError(errno.EFBIG, f"more than {_NAMES:,} names in one folder", below)
+    return sorted(found)
 
 
 def exists(run: Path | int, name: str) -> bool:
@@ -123,12 +128,14 @@ def read(run: Path | int, name: str, limit: int | None = None) -> bytes:
         return stream.read(size)  # what is added while it is read is not part of it
 
 
-def digest(run: Path | int, name: str) -> str:
-    """Return the sha256 of a file, in hex; raises OSError as `reading` does."""
+def digest(run: Path | int, name: str, limit: int | None = None) -> str:
+    """Return the sha256 of a file, in hex, read piece by piece; raises OSError as `reading` does."""
     sha256 = hashlib.sha256()
-    with reading(run, name) as stream:
-        while block := stream.read(_MB):
-            sha256.update(block)
+    with reading(run, name, limit) as stream:
+        left = os.fstat(stream.fileno()).st_size
+        while left > 0 and (piece := stream.read(min(_MB, left))):
+            left -= len(piece)
+            sha256.update(piece)
     return sha256.hexdigest()
 
 
@@ -167,6 +174,13 @@ def append(run: Path | int, name: str, content: bytes) -> None:
     """Add to a file that may be new, making the folder that it lies in; raises OSError as `reading` does."""
     with _file(run, name, _WRITE | os.O_APPEND, make=True) as file:
         write_all(file, content)
+
+
+@contextmanager
+def changing(run: Path | int, name: str) -> Iterator[int]:
+    """Yield a descriptor to read and change a file that may be new; raises OSError as `reading` does."""
+    with _file(run, name, os.O_RDWR | os.O_CREAT) as file:
+        yield file
 
 
 def overwrite(run: Path | int, name: str, content: bytes) -> None:

@@ -8,27 +8,42 @@ The ledger outlives the runs: removing a run appends to it, and takes nothing aw
 What a line means for its run stands in `EVENTS`, and nowhere else. A run ends once: an end after its end, as any line
 where `EVENTS` has no place for it, changes nothing and is for `verify` to name. So is an event that a later version
 wrote and this one does not know: it is kept, and never taken for a state.
+
+A ledger may come from a stranger too. It is opened by the door, and what a line has in a field is what `FIELDS` says of
+it, or left out and named: who reads an entry need not look again.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
+from peak_trade.evidence import door
 from peak_trade.evidence.files import sync_folder, write_all
 from peak_trade.evidence.manifest import RUINED
 
-__all__ = ["ENDED", "EVENTS", "GENESIS", "Entry", "Event", "History", "Ledger", "Reading", "now"]
+__all__ = ["ENDED", "EVENTS", "FIELDS", "GENESIS", "Entry", "Event", "History", "Ledger", "Reading", "is_run_id", "now"]
+
+NAME = "ledger.jsonl"
+_TORN = "ledger.torn"
+_UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def is_run_id(text: str) -> bool:
+    """Tell whether a text is a run_id in its usual spelling: a UUID4 in lower case."""
+    return _UUID4.fullmatch(text) is not None
 
 
 class Event(Struct, frozen=True):
@@ -49,13 +64,54 @@ EVENTS = {
     "start": Event(STARTED, after=("",)),
     "sealed": Event(SEALED, after=(STARTED,)),
     "failed": Event(FAILED, after=(STARTED,)),
-    # by `run_dir.recover`, also where a directory does not bear out the seal that was noted before it got its name
-    "abandoned": Event(FAILED, after=(STARTED, *ENDED)),
+    "abandoned": Event(FAILED, after=(STARTED,)),  # by `run_dir.recover`, of a run that nothing sealed
     "removed": Event(REMOVED, after=(STARTED, *ENDED)),
 }
 GENESIS = "0" * 64
 _LOG = logging.getLogger("peak_trade.ledger")
 _TAIL = 1 << 16  # bytes read to find the last line; lines are under 2 kB
+_LONGEST = 1 << 22  # bytes of a line, as the door has it
+_DEEPEST = 8  # lists and mappings within each other, in a field
+_LARGEST = 1 << 63
+_WORDS = ("event", "time", "run_id", "prev")
+_WORD = 100  # characters
+
+
+class Field(NamedTuple):
+    """What a field of this name may hold, and how that is called: a value of these types, or one that `fits`."""
+
+    called: str
+    types: frozenset[type]
+    fits: Callable[[Any], bool] = lambda value: False
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and abs(value) < _LARGEST
+
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_number, value.values()))
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Tell whether a value can be written down again, wherever that is."""
+    if isinstance(value, dict | list):
+        parts = value.values() if isinstance(value, dict) else value
+        return depth < _DEEPEST and all(_is_plain(part, depth + 1) for part in parts)
+    return type(value) is not int or _is_number(value)
+
+
+_NONE = type(None)
+_TEXT = Field("a text", frozenset((str, _NONE)))
+_NUMBER = Field("a number", frozenset((float, _NONE)), _is_number)
+_ANY = Field("a value that is not too deep or too large", frozenset((str, float, bool, _NONE)), _is_plain)
+FIELDS = (
+    dict.fromkeys(("manifest", "strategy", "symbol", "timeframe", "data", RUINED), _TEXT)
+    | dict.fromkeys(("stage", "type", "message", "reason"), _TEXT)
+    | dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "bars", "bytes"), _NUMBER)
+    | {"findings": Field("counts", frozenset((_NONE,)), _are_counts)}
+)
+"""What the fields of lines hold that this version knows; of others, any value that can be written down again."""
 
 
 def now() -> str:
@@ -97,7 +153,7 @@ class History(Struct):
         if event is None:
             self.unknown.append(entry)
             return
-        if event.state == STARTED and self.start is None:
+        if event.state == STARTED and not self.state:
             self.start = entry
         if self.state not in event.after:
             self.misplaced.append((entry, self.state))
@@ -154,8 +210,8 @@ class Reading(Struct):
 
     @property
     def runs(self) -> dict[str, History]:
-        """The histories of runs: of what has a state."""
-        return {run_id: history for run_id, history in self.histories.items() if history.state}
+        """The histories of runs: of what has a state, and the name of a run."""
+        return {run_id: history for run_id, history in self.histories.items() if history.state and is_run_id(run_id)}
 
     def of(self, run_id: str) -> History:
         """Return the history of one run, an empty one where no line names it."""
@@ -181,7 +237,11 @@ class Ledger:
     """Appends to and reads one ledger file."""
 
     def __init__(self, results: Path) -> None:
-        self.path = results / "ledger.jsonl"
+        self.path = results / NAME
+
+    @property
+    def _folder(self) -> Path:
+        return Path(os.path.realpath(self.path.parent))  # which may be a link, of the user's own
 
     def append(self, event: str, run_id: str, *, time: str = "", **fields: Any) -> str:
         """Add a line (of `time`, else of now), on disk when this returns, and return its sha256.
@@ -190,9 +250,8 @@ class Ledger:
         `EVENTS`: what is written here can be read here.
         """
         EVENTS[event]
-        new = not self.path.exists()
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
+        new = not os.path.lexists(self.path)
+        with door.changing(self._folder, NAME) as handle:
             if new:
                 sync_folder(self.path.parent)
             with _locked(handle):
@@ -206,25 +265,24 @@ class Ledger:
                 except OSError:
                     os.ftruncate(handle, end)
                     raise
-        finally:
-            os.close(handle)
         return hashlib.sha256(line).hexdigest()
 
     def _repaired(self, handle: int) -> tuple[int, str]:
         """Return where the next line goes and the sha256 of the last whole line, setting a torn one aside first."""
         size = os.lseek(handle, 0, os.SEEK_END)
-        start = max(0, size - _TAIL)
-        tail = os.pread(handle, size - start, start)
-        if start and b"\n" not in tail[:-1]:  # a line longer than any that is written here: read it all
-            start, tail = 0, os.pread(handle, size, 0)
-        whole, newline, torn = tail.rpartition(b"\n")
+        for most in (_TAIL, 2 * _LONGEST):  # the second for lines longer than any that is written here
+            start = max(0, size - most)
+            tail = os.pread(handle, size - start, start)
+            whole, newline, torn = tail.rpartition(b"\n")
+            if not start or b"\n" in whole:
+                break
+        else:
+            raise OSError(errno.EFBIG, f"no line ends within its last {2 * _LONGEST:,} bytes", NAME)
         if torn:
-            aside = os.open(self.path.with_name("ledger.torn"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            try:
+            with door.changing(self._folder, _TORN) as aside:
+                os.lseek(aside, 0, os.SEEK_END)
                 write_all(aside, torn + b"\n")
                 os.fsync(aside)
-            finally:
-                os.close(aside)
             size -= len(torn)
             os.ftruncate(handle, size)
             _LOG.warning("the ledger's last line was torn (%d bytes); set aside in ledger.torn", len(torn))
@@ -234,34 +292,54 @@ class Ledger:
     def names(self, run_id: str) -> bool:
         """Tell whether a line speaks of this run, without reading what it says: a run under way asks."""
         try:
-            return f'"run_id":"{run_id}"'.encode() in self.path.read_bytes()
+            return f'"run_id":"{run_id}"'.encode() in door.read(self._folder, NAME)
         except FileNotFoundError:
             return False
 
     def read(self) -> Reading:
-        """Read every line and check the chain; a ledger that does not exist is empty."""
-        reading = Reading()
+        """Read every line and check the chain; a ledger that does not exist is empty.
+
+        Raises OSError where it can't be read.
+        """
+        reading, previous = Reading(), GENESIS
         try:
-            content = self.path.read_bytes()
+            for number, line in enumerate(door.lines(self._folder, NAME), 1):
+                if line is None:
+                    reading.broken.append((number, "a ledger entry", "a line longer than any that is written"))
+                    previous = ""
+                elif not line.endswith(b"\n"):
+                    reading.torn = True
+                else:
+                    previous = _take(reading, number, line[:-1], previous)
         except FileNotFoundError:
-            return reading
-        *lines, torn = content.split(b"\n")
-        reading.torn = bool(torn)
-        previous = GENESIS
-        decode = msgspec.json.Decoder(dict[str, Any]).decode
-        for number, line in enumerate(lines, 1):
-            sha256 = hashlib.sha256(line).hexdigest()
-            try:
-                fields = decode(line)
-                event, time, run_id, prev = (fields.pop(key) for key in ("event", "time", "run_id", "prev"))
-            except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError):
-                reading.broken.append((number, "a ledger entry", line[:60].decode("utf-8", "replace")))
-            else:
-                if prev != previous:
-                    reading.broken.append((number, f"prev {previous}", f"prev {prev}"))
-                reading.entries.append(Entry(number, sha256, str(event), str(time), str(run_id), fields))
-            previous = sha256
+            return Reading()
         return reading
+
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def _take(reading: Reading, number: int, line: bytes, previous: str) -> str:
+    """Take a line into a reading, and return its sha256."""
+    sha256 = hashlib.sha256(line).hexdigest()
+    fields: dict[str, Any] = {}
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        fields = _decode(line)
+    words = [fields.pop(key, None) for key in _WORDS]
+    if not all(isinstance(word, str) and len(word) <= _WORD for word in words):
+        reading.broken.append((number, "a ledger entry", line[:60].decode("utf-8", "replace")))
+        return sha256
+    event, time, run_id, prev = words
+    if prev != previous:
+        reading.broken.append((number, f"prev {previous}", f"prev {prev}"))
+    for name, value in list(fields.items()):
+        field = FIELDS.get(name, _ANY)
+        if type(value) not in field.types and not field.fits(value):
+            del fields[name]
+            shown = f"{value}" if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+            reading.broken.append((number, f"{field.called} as {name}", shown))
+    reading.entries.append(Entry(number, sha256, event, time, run_id, fields))
+    return sha256
 
 
 @contextmanager

@@ -8,13 +8,12 @@ folder and ledger asks in the order that makes what happens in between harmless,
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence.ledger import SEALED, Ledger, Reading
+from peak_trade.evidence.ledger import SEALED, Ledger, Reading, is_run_id
 
 __all__ = ["Results", "is_run_id", "run_ids"]
 
@@ -22,12 +21,6 @@ WORKING = ".working"  # where runs are made
 REMOVING = ".removing"  # where `retention` takes a run whose removal is in the ledger
 LEFT = ".left"  # what a strategy left in the directory of its run, by run_id: no part of the evidence
 PINS = ".pins"  # a file for each run that retention leaves, with its run_id as name: runs are pinned after their seal
-_UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-
-
-def is_run_id(text: str) -> bool:
-    """Tell whether a text is a run_id in its usual spelling: a UUID4 in lower case."""
-    return _UUID4.fullmatch(text) is not None
 
 
 def run_ids(folder: Path) -> set[str]:

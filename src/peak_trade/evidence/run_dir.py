@@ -7,7 +7,7 @@ after everything is on disk: a directory that exists under its final name is who
 
 so whatever instant a process dies at, what it leaves is a working directory without a lock, which `unfinished` finds
 and `recover` brings to its end: where the ledger has the seal only the rename was missing, else the run is sealed as
-failed.
+failed. What the ledger has sealed is never sealed again: a directory that does not bear out its seal is left to people.
 
 A strategy runs while the directory stands there, and may leave anything in it, or put something else in its place. So
 all of a run is written relative to the descriptor of its directory, and what is not its own is taken out to
@@ -32,7 +32,7 @@ from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import door, files, manifest
-from peak_trade.evidence.ledger import STARTED, History, Ledger, now
+from peak_trade.evidence.ledger import REMOVED, STARTED, Ledger, Reading, now
 from peak_trade.evidence.results import LEFT, REMOVING, WORKING, Results, is_run_id
 from peak_trade.text import as_utf8
 
@@ -110,7 +110,8 @@ class RunDir:
         working.mkdir(parents=True, exist_ok=True)
         path = working / run_id
         with _registry(working):  # nobody sees the directory before it is locked
-            if path.exists() or (results / run_id).exists() or (given and Ledger(results).names(run_id)):
+            taken = os.path.lexists(path) or os.path.lexists(results / run_id)
+            if taken or (given and Ledger(results).names(run_id)):
                 raise InputError(f"run {run_id} exists already and is never overwritten", hint="leave --run-id out")
             path.mkdir()
             return cls(results, run_id, path, _lock(path))
@@ -321,19 +322,20 @@ def recover(results: Results) -> list[tuple[str, str]]:
     """Bring every dead run to its end, and return (run_id, what was done) for each.
 
     Where the ledger has the seal, only the rename was missing. Else the run is sealed as failed, with all that it left.
-    So is a START record whose directory is gone, in a new one. Safe to repeat and to run beside others.
+    So is a START record whose directory is gone, in a new one. Safe to repeat and to run beside others. What can't be
+    brought to its end, or not by what the ledger says, is left as it is and told as `not recovered`.
     """
     done = _remake(results)
     for left in unfinished(results):
         try:
             with _registry(results.path / WORKING):
                 lock = _lock(left.path)
-        except (BlockingIOError, FileNotFoundError, PermissionError):
+        except (BlockingIOError, FileNotFoundError, NotADirectoryError, PermissionError):
             continue
         run = RunDir(results.path, left.run_id, left.path, lock)
         try:
             if left.path.is_dir():
-                done.append((left.run_id, _finish(run, results.reading().of(left.run_id))))
+                done.append((left.run_id, _finish(run, results.reading())))
         except OSError as error:  # one that can't be helped now does not stop the others
             done.append((left.run_id, f"not recovered: {error.strerror}"))
         finally:
@@ -346,7 +348,7 @@ def _remake(results: Results) -> list[tuple[str, str]]:
     failed: list[tuple[str, str]] = []
     for run_id, history in results.reading().runs.items():
         places = results.path / WORKING / run_id, results.path / run_id
-        if history.state == STARTED and is_run_id(run_id) and not any(place.exists() for place in places):
+        if history.state == STARTED and not any(map(os.path.lexists, places)):
             try:
                 places[0].mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -354,27 +356,33 @@ def _remake(results: Results) -> list[tuple[str, str]]:
     return failed
 
 
-def _finish(run: RunDir, history: History) -> str:
-    path = run.path / manifest.NAME
-    if history.end and _manifest_of(run) == history.end.fields.get("manifest"):
+def _finish(run: RunDir, reading: Reading) -> str:
+    history, there = reading.of(run.run_id), door.entries(run.place)
+    sealed = any(entry.name == manifest.NAME for entry in there)
+    if history.since and history.state != STARTED:
+        if history.state == REMOVED or _seal_of(run.place) != history.manifest:
+            told = f"the ledger's line {history.since.line} has it as {history.state}"
+            return f"not recovered: {told}, which its directory does not bear out"
         run.publish()
-        return f"its seal was in the ledger: finished as {history.end.event}"
-    if not history.entries and not any(run.path.iterdir()):
+        return f"its seal was in the ledger: finished as {history.since.event}"
+    if not history.entries and not there:
         run.path.rmdir()
         return "removed: it had not started"
-    start = history.entries[0].sha256 if history.entries else run.ledger.append("start", run.run_id)
-    path.unlink(missing_ok=True)  # written but never noted: the seal below replaces it
-    for entry in door.entries(run.place):
-        if entry.is_file and entry.name != "run.log":
-            with suppress(OSError):  # larger than any of ours: it is taken out below
-                run.sealed[entry.name] = door.digest(run.place, entry.name)
+    if sealed and reading.broken:  # who knows what the ledger had of it
+        return f"not recovered: it has a manifest, and the ledger is not whole at line {reading.broken[0][0]}"
+    start = history.start.sha256 if history.start else run.ledger.append("start", run.run_id)
+    for entry in there:
+        if entry.name == manifest.NAME and entry.kind != "a folder":  # never noted: the seal below replaces it
+            os.unlink(manifest.NAME, dir_fd=run._lock)
+        elif entry.is_file and entry.name != "run.log" and entry.size <= door.limit_of(entry.name):
+            run.sealed[entry.name] = door.digest(run.place, entry.name)
     with suppress(OSError):
         run.beside |= {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
     left = run.settle()
     error = {"type": "Abandoned", "message": "the process died before the run was sealed"}
     if ERROR not in run.sealed:
         run.write(ERROR, [files.encode_json(error)])
-    began = history.began if history.entries else None
+    began = history.start.time if history.start else None
     details = {"metadata": {"invocationId": run.run_id, "startedOn": began, "finishedOn": now()}}
     definition = {"buildType": manifest.BUILD, "externalParameters": {}, "internalParameters": {},
                   "resolvedDependencies": []}  # fmt: skip
@@ -384,12 +392,11 @@ def _finish(run: RunDir, history: History) -> str:
     return "sealed as failed: its process died"
 
 
-def _manifest_of(run: RunDir) -> str:
-    """Return the digest of the manifest; empty where it is missing, or nothing that was written here."""
+def _seal_of(place: int | Path) -> str | None:
     try:
-        return door.digest(run.place, manifest.NAME)
+        return door.digest(place, manifest.NAME)
     except OSError:
-        return ""
+        return None
 
 
 def read_manifest(run_dir: Path) -> manifest.Manifest:

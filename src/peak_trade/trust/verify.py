@@ -3,6 +3,9 @@
 A finding says which file is wrong, what was expected and what was found. Digests come first: the manifest against the
 ledger, the files against the manifest. Only files whose bytes are right are then read and held against each other:
 that is `content`.
+
+A run may come from a stranger. What it holds is opened by the door; each name in it that is no plain file or folder of
+its own is a finding, also where the seal does not reach; and no more bytes are taken than it promises.
 """
 
 from __future__ import annotations
@@ -10,24 +13,36 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import manifest
-from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, SEALED, Reading
-from peak_trade.evidence.results import WORKING, Results
-from peak_trade.evidence.run_dir import ERROR
+from peak_trade.evidence import door, manifest
+from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, SEALED, STARTED, History, Reading, is_run_id
+from peak_trade.evidence.results import WORKING, Results, run_ids
+from peak_trade.evidence.run_dir import ERROR, unfinished
 from peak_trade.trust import content
 from peak_trade.trust.verdict import Finding, Verdict
 
 __all__ = ["DERIVED", "Finding", "Verdict", "check_ledger", "verify", "verify_all"]
 
-# beside the sealed files, and not sealed
-DERIVED = frozenset({"run.log", "tracking.json", "telemetry", "plots", "debug", "report"})
+_BESIDE = {
+    "run.log": "a file",
+    "tracking.json": "a file",
+    "telemetry": "a folder",
+    "plots": "a folder",
+    "debug": "a folder",
+    "report": "a folder",
+}
+DERIVED = frozenset(_BESIDE)
+"""What lies beside the sealed files and is not sealed."""
 _SEALED = ("config_snapshot.json", "config_snapshot.toml", "stats.json", "equity.csv")
+_DEEPEST = 32  # folders in folders, beside what is sealed
+_SHOWN = 20  # findings of names in one run
+_KEPT = 2 << 30  # bytes of sealed files that are held to compare them; what there is more is only digested
+_TAKEN = 16 << 30  # bytes of sealed files that are digested, whatever a manifest promises
+_SLACK = 1 << 20  # bytes above what is promised that are digested, to say what the digest is
 
 
 def check_ledger(results: Results, reading: Reading, *, every: bool) -> Verdict:
@@ -39,27 +54,53 @@ def check_ledger(results: Results, reading: Reading, *, every: bool) -> Verdict:
         verdict.skip("the last line is torn", "a writer was killed, the next run repairs it")
     for entry in reading.unknown:
         verdict.skip(f"line {entry.line}: {entry.event} of {entry.run_id}", "this version does not know that event")
-    misplaced = [stray for history in reading.histories.values() for stray in history.misplaced]
-    for entry, state in sorted(misplaced, key=lambda stray: stray[0].line):
+    for run_id, history in reading.histories.items():
+        if not is_run_id(run_id):
+            verdict.add(f"ledger.jsonl line {history.entries[0].line}", "the run_id of a run", run_id)
+    for history in sorted(reading.histories.values(), key=_first_stray):
+        _check_order(verdict, history)
+    runs = reading.runs
+    astray = _astray(results, runs) if every else set()
+    for run_id in sorted(astray):
+        told = runs[run_id].since
+        found = f"one in {WORKING}/: just doctor finishes a run that died on the way"
+        verdict.add(run_id, f"a directory under its name, as the ledger's line {told and told.line} ends it", found)
+    missing = {
+        run_id: history.since
+        for run_id, history in runs.items()
+        if every and history.state in ENDED and run_id not in astray and not (results.path / run_id).is_dir()
+    }
+    since = results.removed(missing)
+    for run_id, end in missing.items():
+        if end and run_id not in since and not (results.path / WORKING / run_id).is_dir():
+            verdict.add(run_id, f"a directory, as the ledger's line {end.line} says `{end.event}`", "none")
+    return verdict
+
+
+def _first_stray(history: History) -> int:
+    return history.misplaced[0][0].line if history.misplaced else 0
+
+
+def _check_order(verdict: Verdict, history: History) -> None:
+    """Check that each line of a run is in its place, and that a tombstone is that of what was sealed."""
+    for entry, state in history.misplaced:
         if state:
             allowed = ", ".join(event for event, meaning in EVENTS.items() if state in meaning.after) or "nothing"
             verdict.add(f"ledger.jsonl line {entry.line}", f"{allowed} after {state} of {entry.run_id}", entry.event)
         else:
             verdict.add(f"ledger.jsonl line {entry.line}", f"a start of {entry.run_id} before it", "none")
-    missing = {
-        run_id: history.since
-        for run_id, history in reading.runs.items()
-        if every and history.state in ENDED and not any((at / run_id).is_dir() for at in _places(results))
-    }
-    since = results.removed(missing)
-    for run_id, end in missing.items():
-        if end and run_id not in since:
-            verdict.add(run_id, f"a directory, as the ledger's line {end.line} says `{end.event}`", "none")
-    return verdict
+    tomb = history.since
+    if history.state == REMOVED and tomb:
+        verdict.compare(f"ledger.jsonl line {tomb.line} manifest", history.manifest, tomb.fields.get("manifest"))
 
 
-def _places(results: Results) -> tuple[Path, Path]:
-    return results.path, results.path / WORKING
+def _astray(results: Results, runs: dict[str, History]) -> set[str]:
+    """Return the runs that the ledger ends and that lie among those in the making, with no process that makes them."""
+    ended = {run_id for run_id in run_ids(results.path / WORKING) & runs.keys() if runs[run_id].state != STARTED}
+    if not ended:
+        return ended
+    dead = {run.run_id for run in unfinished(results) if not run.alive}
+    return {run_id for run_id in ended & dead if os.path.lexists(results.path / WORKING / run_id)}
 
 
 def verify(
@@ -92,45 +133,97 @@ def _check_run(verdict: Verdict, run_dir: Path, reading: Reading, root: Path | N
     if run_dir.is_symlink():
         verdict.add(run_dir.name, "a directory", f"a symbolic link to {os.readlink(run_dir)}")
         return
-    statement = _read(verdict, run_dir, manifest.NAME, "the run's manifest")
-    if statement is None:
+    _check_order(verdict, reading.of(run_dir.name))
+    there = {entry.name: entry for entry in door.entries(run_dir)}
+    sealed = _manifest(verdict, run_dir, there, reading)
+    before = len(verdict.findings)
+    _check_names(verdict, run_dir, there, sealed)
+    if sealed is None:
         return
+    contents = _check_files(verdict, run_dir, sealed, there)
+    if (
+        contents is not None and len(verdict.findings) == before
+    ):  # else there is no use in reading what is not as it was sealed
+        content.check(verdict, sealed, contents, reading.of(run_dir.name), root)
+
+
+def _manifest(
+    verdict: Verdict, run_dir: Path, there: dict[str, door.Entry], reading: Reading
+) -> manifest.Manifest | None:
+    """Return the manifest, held against the ledger; None where it can't be read, with the reason in the verdict."""
+    if not _is_file(verdict, manifest.NAME, there, "the run's manifest"):
+        return None
+    try:
+        statement = door.read(run_dir, manifest.NAME)
+    except OSError as error:
+        _note(verdict, manifest.NAME, error)
+        return None
     _check_seal(verdict, run_dir.name, hashlib.sha256(statement).hexdigest(), reading)
     try:
         sealed = manifest.decode(statement)
     except manifest.UnknownVersion as error:
         verdict.unreadable = True
         verdict.add(manifest.NAME, "a known format", error.message)
-        return
+        return None
     except RunError as error:
         verdict.add(manifest.NAME, "an in-toto Statement of a run", error.message)
-        return
+        return None
     _check_place(verdict, run_dir, sealed, reading)
-    contents = _check_files(verdict, run_dir, sealed)
-    if contents is not None:  # else there is no use in reading what is not as it was sealed
-        content.check(verdict, sealed, contents, reading.of(run_dir.name), root)
+    return sealed
 
 
-def _read(verdict: Verdict, run_dir: Path, name: str, expected: str) -> bytes | None:
-    """Return the bytes of a regular file, else note what there is in its place and return None."""
-    try:
-        # a link is not followed, and a named pipe does not keep us waiting for a writer
-        handle = os.open(run_dir / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP):
-            verdict.add(name, expected, "no such file" if error.errno == errno.ENOENT else "a symbolic link")
-        else:
-            verdict.unreadable = True
-            verdict.add(name, "a readable file", error.strerror)
-        return None
-    try:
-        if stat.S_ISREG(os.fstat(handle).st_mode):
-            with open(handle, "rb", closefd=False) as stream:
-                return stream.read()
-        verdict.add(name, expected, "no regular file")
-        return None
-    finally:
-        os.close(handle)
+def _is_file(verdict: Verdict, name: str, there: dict[str, door.Entry], expected: str) -> bool:
+    """Tell whether a name is that of a plain file, else note what there is in its place."""
+    entry = there.get(name)
+    if entry and entry.is_file:
+        return True
+    verdict.add(name, expected, entry.kind if entry else "no such file")
+    return False
+
+
+def _note(verdict: Verdict, name: str, error: OSError) -> None:
+    """Note that a file can't be read: because of what it is, or because of who asks."""
+    refused = error.errno in (errno.EFBIG, errno.EINVAL, errno.ENOENT, errno.ENOTDIR)
+    verdict.unreadable |= not refused
+    verdict.add(name, "a file that was sealed" if refused else "a readable file", error.strerror)
+
+
+def _check_names(
+    verdict: Verdict, run_dir: Path, there: dict[str, door.Entry], sealed: manifest.Manifest | None
+) -> None:
+    """Check that nothing is there but what is sealed and what belongs beside it, and only plain files and folders."""
+    astray = list(_strays(run_dir, there, sealed))
+    for name, expected, found in astray[:_SHOWN]:
+        verdict.add(name, expected, found)
+    if len(astray) > _SHOWN:
+        verdict.add(run_dir.name, "no more of them", f"{len(astray) - _SHOWN} more")
+
+
+def _strays(
+    run_dir: Path, there: dict[str, door.Entry], sealed: manifest.Manifest | None
+) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, what is expected, what there is) for each name that should not be there, or not be what it is."""
+    folders = []
+    for name, entry in there.items():
+        if name in _BESIDE:
+            if entry.kind != _BESIDE[name]:
+                yield name, _BESIDE[name], entry.kind
+            elif entry.kind == "a folder":
+                folders.append(name)
+        elif sealed and name not in sealed.files and name != manifest.NAME:
+            yield name, "nothing of that name", f"{entry.kind} that the seal does not cover"
+        elif not sealed and not entry.is_file and name != manifest.NAME:
+            yield name, "a file", entry.kind
+    while folders:
+        folder = folders.pop(0)
+        if folder.count("/") >= _DEEPEST:
+            yield folder, f"at most {_DEEPEST} folders in each other", "more"
+            continue
+        for entry in door.entries(run_dir, folder):
+            if entry.kind == "a folder":
+                folders.append(f"{folder}/{entry.name}")
+            elif not entry.is_file:
+                yield f"{folder}/{entry.name}", "a file or a folder", entry.kind
 
 
 def _check_seal(verdict: Verdict, run_id: str, sha256: str, reading: Reading) -> None:
@@ -164,26 +257,39 @@ def _check_place(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest, rea
         verdict.add("ledger.jsonl", f"nothing after the removal of {run_dir.name}", "its directory is there")
 
 
-def _check_files(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest) -> dict[str, bytes] | None:
-    """Check that the sealed files are all there, nothing else is, and each has its digest; return their bytes if so."""
-    before = len(verdict.findings)
+def _check_files(
+    verdict: Verdict, run_dir: Path, sealed: manifest.Manifest, there: dict[str, door.Entry]
+) -> dict[str, bytes] | None:
+    """Check that the sealed files are all there and each has its digest; return their bytes, unless they are many."""
     completed, expected = sealed.predicate.completed, sealed.files
     for name in _SEALED if completed else (ERROR,):
         if name not in expected:
             verdict.add(manifest.NAME, f"{name} among the sealed files", "it is not listed")
     if completed and len(set(content.TRADES) & expected.keys()) != 1:
         verdict.add(manifest.NAME, "one of trades.csv and trades.parquet", "none or both")
-    there = set(os.listdir(run_dir))
-    for name in sorted(there - expected.keys() - DERIVED - {manifest.NAME}):
-        verdict.add(name, "nothing of that name", "a file that the seal does not cover")
+    promised = sealed.predicate.promised
+    left = _TAKEN if promised is None else min(promised + _SLACK, _TAKEN)
     contents: dict[str, bytes] = {}
+    kept = sum(entry.size for name, entry in there.items() if name in expected) <= _KEPT
     for name, sha256 in expected.items():
-        if name not in there:  # nor can a name lead out of the directory
-            verdict.add(name, f"sha256 {sha256}", "no such file")
-        elif (sealed_bytes := _read(verdict, run_dir, name, f"sha256 {sha256}")) is not None:
-            contents[name] = sealed_bytes
-            verdict.compare(name, sha256, hashlib.sha256(sealed_bytes).hexdigest(), "sha256 ")
-    return contents if len(verdict.findings) == before else None
+        if not _is_file(verdict, name, there, f"sha256 {sha256}"):  # nor can a name lead out of the directory
+            continue
+        try:
+            if kept:
+                contents[name] = door.read(run_dir, name, left)
+                left -= len(contents[name])
+                found = hashlib.sha256(contents[name]).hexdigest()
+            else:
+                found = door.digest(run_dir, name, left)
+                left -= there[name].size
+        except OSError as error:
+            _note(verdict, name, error)
+        else:
+            verdict.compare(name, sha256, found, "sha256 ")
+    if kept:
+        return contents
+    verdict.skip("what the files say", f"they have more than {_KEPT:,} bytes")
+    return None
 
 
 def verify_all(results: Results, which: Sequence[Path] | None, *, root: Path | None) -> Iterator[Verdict]:
