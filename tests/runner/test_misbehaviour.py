@@ -277,7 +277,7 @@ def test_a_strategy_that_ends_the_process_leaves_a_failed_run(
     outcome = forge.cli(config, ram / "other")
     assert (outcome.code, outcome.stdout) == (1, "")
     [message], [hint] = outcome.said("error"), outcome.said("hint")
-    assert message.startswith(found)
+    assert message.startswith(found) and hint.startswith("just show ")
     predicate, error, log = evidence(ram / "other")
     assert predicate["status"] == "failed" and error["message"] == message and error["stage"] == "strategy"
     assert log[-1]["message"] == message

@@ -1,0 +1,378 @@
+"""The process in front of a run: whatever becomes of the run's own, the run has an end, and ends in time."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peak_trade.evidence import run_dir
+from peak_trade.evidence.results import Results
+from peak_trade.runner.limits import within
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts/run_strategy_from_config.py"
+STRATEGIES = """
+import ctypes, os, signal, subprocess, sys, threading, time
+import numpy as np
+
+EVERY = set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}
+
+def fine(bars): return np.ones(len(bars))
+def sums(bars): return np.ones(len(bars)) * sum(range(10**11))
+def convolves(bars): return np.convolve(np.ones(10**7), np.ones(10**7))
+def blocks_signals(bars): signal.pthread_sigmask(signal.SIG_BLOCK, EVERY); time.sleep(600)
+def ignores_signals(bars):
+    for number in EVERY: signal.signal(number, signal.SIG_IGN)
+    time.sleep(600)
+def resets_the_timer(bars):
+    while True: signal.setitimer(signal.ITIMER_REAL, 0); time.sleep(0.1)
+def sleeps_in_c(bars): ctypes.CDLL(None).sleep(600); time.sleep(600)
+def stops_itself(bars): os.kill(os.getpid(), signal.SIGSTOP); time.sleep(600)
+def hangs_in_its_text(bars):
+    class Endless(Exception):
+        def __str__(self): time.sleep(600)
+    raise Endless
+def has_an_endless_default(bars, *, kind=type("Endless", (), {"__repr__": lambda self: time.sleep(600)})()):
+    return np.ones(len(bars))
+def never_leaves(bars): threading.Thread(target=time.sleep, args=(600,)).start(); return np.ones(len(bars))
+def starts_children(bars):
+    inner = "import os, subprocess, time; subprocess.Popen(['sleep', '611']); time.sleep(611)"
+    subprocess.Popen([sys.executable, "-c", inner], start_new_session=True)
+    while os.popen("pgrep -fxc 'sleep 611'").read().strip() == "0": time.sleep(0.05)
+    signal.pthread_sigmask(signal.SIG_BLOCK, EVERY); time.sleep(600)
+def keeps_the_lock(bars):
+    if os.fork() == 0: time.sleep(612)
+    os._exit(0)
+def waits(bars): print("waiting", file=sys.stderr, flush=True); time.sleep(600); return np.ones(len(bars))
+def counts_interrupts(bars):
+    print("waiting", file=sys.stderr, flush=True)
+    for at in range(2):
+        try: time.sleep(600 if at == 0 else 1.5)
+        except KeyboardInterrupt: print("interrupted", file=sys.stderr, flush=True)
+    return np.ones(len(bars))
+def reads(bars): print("read", input(), file=sys.stderr, flush=True); return np.ones(len(bars))
+def debugs(bars): import pdb; pdb.set_trace(); return np.ones(len(bars))
+"""
+ENDLESS = ("sums", "convolves", "blocks_signals", "ignores_signals", "resets_the_timer", "sleeps_in_c", "stops_itself",
+           "hangs_in_its_text", "has_an_endless_default")  # fmt: skip
+TOO_LONG = "the strategy ran longer than run.timeout_s = 0.5 s"
+
+
+@pytest.fixture
+def command(config: Path, ram: Path) -> Callable[..., list[str]]:
+    """Return the command line that runs one of the strategies above."""
+    (ram / "user.py").write_text(STRATEGIES)
+    text = config.read_text().replace("fast = 2\nslow = 5\n", "")
+
+    def words(name: str, *more: str) -> list[str]:
+        config.write_text(text.replace('name = "sma_crossover"', f'entrypoint = "user.py:{name}"'))
+        return [sys.executable, str(SCRIPT), "--config", str(config), "--results-dir", str(ram / "results"), *more]
+
+    return words
+
+
+@pytest.fixture
+def started(command: Callable[..., list[str]]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Return a function that starts a run, and returns once its strategy waits."""
+    made: list[subprocess.Popen[str]] = []
+
+    def start(name: str, *more: str, before: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+        process = subprocess.Popen([*before, *command(name, *more)], start_new_session=True, **options)
+        made.append(process)
+        assert process.stderr and process.stderr.readline() == "waiting\n"
+        return process
+
+    yield start
+    for process in made:
+        process.kill()
+        process.communicate()
+
+
+def only(results: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the only run, and its error."""
+    [run] = Results(results).runs()
+    error = run / "error.json"
+    return run, json.loads(error.read_bytes()) if error.exists() else {}
+
+
+def done(words: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, **options)
+
+
+# --- the limit ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_limit_stops_whatever_a_strategy_does(
+    command: Callable[..., list[str]], ram: Path, look: Any, name: str
+) -> None:
+    began = time.monotonic()
+    outcome = done(command(name, "--set", "run.timeout_s=0.5"))
+    assert time.monotonic() - began < 30  # it would go on for ten minutes and more
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert outcome.stderr == f"error: {TOO_LONG}\nhint: raise it or make the strategy faster\n"
+    run, error = only(ram / "results")
+    assert error == {"stage": "strategy", "type": "TimeOut", "message": TOO_LONG}
+    assert json.loads((run / "run.log").read_text().splitlines()[-1])["message"] == TOO_LONG
+    statement = json.loads((run / "manifest.json").read_bytes())["predicate"]
+    assert statement["status"] == "failed" and statement["runDetails"]["argv"][-1] == "run.timeout_s=0.5"
+    assert statement["buildDefinition"]["externalParameters"]["overrides"] == {"run.timeout_s": 0.5}
+    assert (run / "config_snapshot.toml").read_bytes() == (ram / "config.toml").read_bytes()
+    assert look.unrecovered(ram / "results") == []
+
+
+def test_control_without_a_supervisor_a_long_call_goes_on(command: Callable[..., list[str]]) -> None:
+    script = (
+        "import runpy, sys; from peak_trade import supervisor; supervisor.stand_by = lambda **_: supervisor.UNWATCHED;"
+        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    python, *words = command("blocks_signals", "--set", "run.timeout_s=0.5")
+    with pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run([python, "-c", script, *words], timeout=8, capture_output=True)
+
+
+def test_a_run_with_a_limit_leaves_its_process_too(
+    command: Callable[..., list[str]], ram: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic()
+    outcome = done(command("never_leaves", "--set", "run.timeout_s=5", "--quiet"))
+    assert time.monotonic() - began < 60
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert outcome.stdout.strip() == only(ram / "results")[0].name
+
+
+def test_what_a_run_has_started_is_stopped_with_it(command: Callable[..., list[str]], ram: Path) -> None:
+    outcome = done(command("starts_children", "--set", "run.timeout_s=4"))
+    assert outcome.returncode == 1, outcome.stderr
+    if sys.platform == "linux":
+        assert subprocess.run(["pgrep", "-fx", "sleep 611"]).returncode == 1
+
+
+def test_a_child_that_holds_the_lock_does_not_keep_a_run_from_its_seal(
+    command: Callable[..., list[str]], ram: Path, look: Any
+) -> None:
+    assert done(command("keeps_the_lock")).returncode == 1
+    assert only(ram / "results")[1]["type"] == "Exited"
+    assert look.unrecovered(ram / "results") == []
+
+
+def test_the_alarm_is_as_it_was_after_a_strategy() -> None:
+    def mine(*_: object) -> None:
+        pass
+
+    before = signal.signal(signal.SIGALRM, mine)
+    try:
+        for strategy in (lambda: 1, lambda: 1 / 0):
+            with suppress(ZeroDivisionError):
+                within(60, strategy)
+            assert signal.getsignal(signal.SIGALRM) is mine
+            assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+# --- signals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("to", ["the command", "its group", "both"])
+def test_a_signal_reaches_a_strategy_once(started: Any, number: int, to: str) -> None:
+    process = started("counts_interrupts", "--quiet")
+    if to != "its group":
+        os.kill(process.pid, number)
+    if to != "the command":
+        os.killpg(process.pid, number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (0, "interrupted\n")
+    assert len(stdout) == 37
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT])
+def test_other_signals_end_a_run_with_evidence(started: Any, ram: Path, look: Any, number: int) -> None:
+    process = started("waits")
+    os.kill(process.pid, number)
+    _, stderr = process.communicate(timeout=60)
+    name = signal.Signals(number).name
+    assert process.returncode == 1
+    assert stderr.startswith(f"error: the run's process was ended by {name} before its run was sealed\n")
+    assert look.unrecovered(ram / "results") == []
+
+
+def test_a_run_that_ignores_hangups_goes_on(started: Any) -> None:
+    process = started("waits", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    os.killpg(process.pid, signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=1.5)
+
+
+@pytest.mark.skipif(not shutil.which("timeout"), reason="there is no `timeout` here, as on macOS")
+def test_timeout_ends_a_run_as_ever(started: Any, ram: Path) -> None:
+    process = started("waits", before=("timeout", "600"))
+    process.send_signal(signal.SIGALRM)  # the time is up, it thinks: it tells its child, and then the group
+    assert "error: interrupted\n" in process.communicate(timeout=60)[1]
+    assert process.returncode == 124
+    assert only(ram / "results")[1]["message"] == "interrupted"
+
+
+def test_a_run_dies_with_its_supervisor(started: Any, ram: Path, look: Any) -> None:
+    process = started("waits")
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while run_dir.unfinished(Results(ram / "results"))[0].alive and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(run_dir.recover(Results(ram / "results"))) == 1
+    assert look.unrecovered(ram / "results") == []
+
+
+# --- what it must not change ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", [(), (0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_streams_that_are_closed_are_no_reason_to_fail(
+    command: Callable[..., list[str]], ram: Path, closed: tuple[int, ...]
+) -> None:
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    outcome = subprocess.run(command("fine"), preexec_fn=close, capture_output=True, text=True, timeout=60)
+    assert outcome.returncode == 0
+    run, error = only(ram / "results")
+    assert error == {} and outcome.stdout.strip() == ("" if 1 in closed else run.name)
+
+
+def test_a_strategy_may_read_what_the_command_is_given(command: Callable[..., list[str]]) -> None:
+    assert "read 42\n" in done(command("reads"), input="42\n").stderr
+
+
+def test_a_debugger_in_a_strategy_has_the_terminal(command: Callable[..., list[str]], ram: Path) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, command("debugs"))
+    said, deadline = b"", time.monotonic() + 60
+    words = [b"p 40 + 2\n", b"c\n"]
+    try:
+        while time.monotonic() < deadline:
+            said += os.read(terminal, 1 << 12)
+            if words and said.count(b"(Pdb) ") > 2 - len(words):
+                os.write(terminal, words.pop(0))
+    except OSError:
+        pass  # its end
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, said
+    assert b"42\r\n" in said
+    assert only(ram / "results")[1] == {}
+
+
+def test_ctrl_c_at_a_terminal_is_one(command: Callable[..., list[str]], ram: Path) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, command("counts_interrupts"))
+    said, pressed = b"", False
+    try:
+        while True:
+            said += os.read(terminal, 1 << 12)
+            if b"waiting" in said and not pressed:
+                os.write(terminal, b"\x03")
+                pressed = True
+    except OSError:
+        pass
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, said
+    assert said.count(b"interrupted") == 1
+
+
+def test_the_run_that_a_strategy_starts_has_a_supervisor_of_its_own(
+    command: Callable[..., list[str]], ram: Path, look: Any
+) -> None:
+    words = command("fine")
+    inner = ram / "inner.toml"
+    inner.write_text((ram / "config.toml").read_text())
+    (ram / "user.py").write_text(
+        STRATEGIES
+        + f"""
+def nests(bars):
+    import peak_trade
+    words = {words!r}
+    words[3] = {str(inner)!r}
+    subprocess.run([*words, "--quiet"], check=True, stdout=sys.stderr)
+    peak_trade.run({str(inner)!r}, results={str(ram / "results")!r})
+    os._exit(0)
+"""
+    )
+    words[words.index("--config") + 1] = str(ram / "outer.toml")
+    (ram / "outer.toml").write_text((ram / "config.toml").read_text().replace("user.py:fine", "user.py:nests"))
+    outcome = done(words)
+    assert outcome.returncode == 1, outcome.stderr
+    runs = Results(ram / "results").runs()
+    assert sorted((run / "error.json").exists() for run in runs) == [False, False, True]
+    assert look.unrecovered(ram / "results") == []
+
+
+# --- killed at any call ---------------------------------------------------------------------------------------------
+
+
+def test_a_run_killed_at_any_call_is_sealed_by_its_supervisor(
+    forge: Any, config: Path, copies: Callable[[], Path], look: Any
+) -> None:
+    calls = forge.cli(config, copies(), "--quiet", fault={"n": 0, "where": "run"}).calls
+    first = calls.index("fsync ledger.jsonl") + 2
+    for n in range(first, len(calls) + 1):
+        results = copies()
+        [earlier] = Results(results).runs()
+        outcome = forge.cli(config, results, "--quiet", fault={"n": n, "where": "run"})
+        where = f"at call {n} ({calls[n - 1]})"
+        assert run_dir.unfinished(Results(results)) == [], where
+        assert look.unrecovered(results) == [], where
+        [made] = set(Results(results).runs()) - {earlier}
+        failed = (made / "error.json").exists()
+        assert outcome.code == (1 if failed else -9), f"{where}: {outcome.stderr}"
+        assert len(outcome.said("error")) == failed, where
+
+
+def test_a_supervisor_that_is_killed_at_any_call_leaves_what_can_be_recovered(
+    forge: Any, config: Path, copies: Callable[[], Path], look: Any, ram: Path
+) -> None:
+    (ram / "user.py").write_text("import os\ndef vanishes(bars): os._exit(0)\n")
+    text = config.read_text().replace("fast = 2\nslow = 5\n", "")
+    config.write_text(text.replace('name = "sma_crossover"', 'entrypoint = "user.py:vanishes"'))
+    complete = forge.cli(config, copies(), fault={"n": 0, "where": "supervisor"})
+    assert complete.code == 1 and len(complete.calls) > 10
+    for n in range(1, len(complete.calls) + 1):
+        results = copies()
+        outcome = forge.cli(config, results, fault={"n": n, "where": "supervisor"})
+        assert outcome.code == -9
+        run_dir.recover(Results(results))
+        assert look.unrecovered(results) == [], outcome.calls[-1]
+
+
+@pytest.mark.parametrize("code", ["ENOSPC", "EACCES", "EIO"])
+def test_a_supervisor_that_can_not_write_says_so(
+    forge: Any, config: Path, copies: Callable[[], Path], look: Any, ram: Path, code: str
+) -> None:
+    (ram / "user.py").write_text("import os\ndef vanishes(bars): os._exit(0)\n")
+    text = config.read_text().replace("fast = 2\nslow = 5\n", "")
+    config.write_text(text.replace('name = "sma_crossover"', 'entrypoint = "user.py:vanishes"'))
+    calls = forge.cli(config, copies(), fault={"n": 0, "where": "supervisor"}).calls
+    for n in range(1, len(calls) + 1):
+        results = copies()
+        outcome = forge.cli(config, results, fault={"n": n, "where": "supervisor", "code": code})
+        where = f"at call {n} ({calls[n - 1]})"
+        assert outcome.code == 1 and len(outcome.said("error")) == 1, f"{where}: {outcome.stderr}"
+        assert not outcome.said("error")[0].startswith("internal"), f"{where}: {outcome.stderr}"
+        run_dir.recover(Results(results))
+        assert look.unrecovered(results) == [], where
