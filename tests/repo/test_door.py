@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = ("api", "obs", "ops", "report", "shown", "tracking")
+ROOMS = ("api", "data", "obs", "ops", "report", "shown", "tracking")
 """Folders of the package whose modules take run directories."""
 
 METHODS = frozenset(
@@ -43,7 +43,21 @@ REPOSITORY = "files of the repository, no run"
 WITHOUT = "names and sizes of whatever lies there, by way of `lstat`: nothing is opened"
 BESIDE = "in results/, beside the runs"
 OWN = "a folder of its own making"
+LAKE = "the lake's own files"
+FILES = "files of bars that a person names, and the notes beside them"
 ALLOWED = {
+    "data.difference._is_run": "whether a word is a path",
+    "data.fetch": FILES,
+    "data.lake.ask": "what a person names: a file of SQL, a file for the answer",
+    "data.lake.build._Build._somewhere": "whether a folder is there: nothing is opened",
+    "data.lake.build._Build.go": "whether a name is there: nothing is opened",
+    "data.lake.check": LAKE,
+    "data.lake.child": OWN,
+    "data.lake.commit": LAKE,
+    "data.lake.compact": LAKE,
+    "data.lake.parts": LAKE,
+    "data.lake.query": LAKE,
+    "data.lake.writer": LAKE,
     "ops.call": "output of the commands that it calls",
     "ops.doctor._disk": WITHOUT,
     "ops.doctor._sizes": WITHOUT,

@@ -11,13 +11,12 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from peak_trade import config
 from peak_trade.config import DETECTED, Data, Reading
 from peak_trade.errors import InputError, PeakError, RunError
-from peak_trade.evidence import manifest
+from peak_trade.evidence import documents, door, manifest
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import read_manifest
-from peak_trade.market import difference
+from peak_trade.market import difference, promised
 from peak_trade.market.bars import Bars
 from peak_trade.market.difference import Difference
 from peak_trade.market.fingerprint import fingerprint
@@ -148,7 +147,7 @@ def _is_run(word: str) -> bool:
 def _run(word: str, places: Places) -> tuple[Side, Data]:
     """Return a run's bars where their file still has them, its fingerprint, and how it read them."""
     folder = Path(word)
-    if not (folder / manifest.NAME).is_file():
+    if not door.exists(folder, manifest.NAME):
         try:
             folder = Results(places.results).find(word)
         except InputError as error:
@@ -157,11 +156,15 @@ def _run(word: str, places: Places) -> tuple[Side, Data]:
     name = folder.name[:8]
     if not (made_from := predicate.build_definition.get("resolvedDependencies")):
         raise InputError(f"run {name} failed before it had bars", hint="just runs lists others")
-    bars = made_from[0]
-    marks = {"digest": bars["digest"]["sha256"], **{key: bars["annotations"][key] for key in _MARKS}}
     data = _section(folder)
-    side = Side(name, "run", _bars_of_run(data, marks, predicate.run_details.get("folder"), places.root), marks)
-    return side, data
+    try:
+        bars = made_from[0]
+        marks = {"digest": bars["digest"]["sha256"], **{key: bars["annotations"][key] for key in _MARKS}}
+        files = bars["annotations"].get("files", [])
+        found = _bars_of_run(data, marks, files, predicate.run_details.get("folder"), places)
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError):
+        raise RunError(f"the manifest of run {name} does not name its bars", hint=f"just verify {name}") from None
+    return Side(name, "run", found, marks), data
 
 
 _ENDS = ("digest", "rows", "start", "end")
@@ -171,22 +174,21 @@ _MARKS = ("rows", "start", "end", "by", "parts", "symbol", "timeframe")
 def _section(folder: Path) -> Data:
     """Return the data section of a run's config; of an older version's the keys that it had."""
     try:
-        section = msgspec.json.decode((folder / "config_snapshot.json").read_bytes())["data"]
-        return msgspec.convert(section, Data)
-    except (OSError, KeyError, msgspec.DecodeError) as error:
+        return msgspec.convert(documents.read(folder, "config_snapshot.json")["data"], Data)
+    except (RunError, KeyError, msgspec.ValidationError) as error:
         raise InputError(f"{folder.name}/config_snapshot.json can't be read: {error}", hint="just verify") from None
 
 
-def _bars_of_run(data: Data, marks: dict[str, Any], folder: Any, root: Path) -> Bars | None:
+def _bars_of_run(data: Data, marks: dict[str, Any], files: Any, folder: Any, places: Places) -> Bars | None:
     try:
-        path = config.locate(data.path, [root / str(folder or "."), root])
-        bars = _load(path, data, data).bars
+        folders = [places.root / str(folder or "."), places.root]
+        bars = _load(promised.find(data.path, folders, files, places.results), data, data).bars
     except PeakError:
         return None
     return bars if fingerprint(bars)["digest"] == marks["digest"] else None
 
 
-def _load(path: str, data: Data, reading: Reading) -> Loaded:
+def _load(path: str | list[str], data: Data, reading: Reading) -> Loaded:
     return load_bars(
         path,
         symbol=data.symbol,
