@@ -317,7 +317,7 @@ def lines_of(first: int, count: int) -> Any:
 
 
 def test_full_files_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that new rows would make larger than a full one is not merged, by a build or a compaction."""
+    """A file that new rows would make larger than a full one is not merged."""
     monkeypatch.setattr(parts, "FULL", 100)
     left: set[str] = set()
     with writing(tmp_path / "lake") as made:
@@ -329,10 +329,17 @@ def test_full_files_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             left |= {part.path for part in live.parts if part.rows > 100 // 2}
             assert max(part.rows for part in live.parts) <= 100
         assert len(left) > 3 and live.rows == 40 * 17, "files do get full"
+
+
+def test_a_compaction_makes_no_file_larger_than_a_full_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "FULL", 100)
+    with writing(tmp_path / "lake") as made:
+        written = parts.write_parts(made, "params", [({}, lines_of(17 * number, 17)) for number in range(20)])
+        live = parts.replace("params", parts.live_of(made, "params"), [], written)
         made.publish("test", {"params": live})
     compact.compact(tmp_path / "lake", grace_s=0)
     after = commit.newest(tmp_path / "lake").tables["params"]
-    assert max(part.rows for part in after.parts) <= 100 and after.rows == 40 * 17
+    assert [part.rows for part in after.parts] == [85] * 4  # five of seventeen fit, six don't
 
 
 def test_two_builds_at_once_take_each_run_in_once(place: Path, look: Any) -> None:
