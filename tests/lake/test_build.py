@@ -309,6 +309,39 @@ def test_many_small_builds_leave_few_files(tmp_path: Path) -> None:
         assert run_ids == sorted(run_ids) and (part.first, part.last) == (run_ids[0], run_ids[-1])
 
 
+def lines_of(first: int, count: int) -> Any:
+    import pyarrow as pa
+
+    run_ids = [f"{number:036}" for number in range(first, first + count)]
+    return pa.table([run_ids, ["k"] * count, ["v"] * count, [1.0] * count], schema=schema.arrow_schema("params"))
+
+
+def test_full_files_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that new rows would make larger than a full one is not merged."""
+    monkeypatch.setattr(parts, "FULL", 100)
+    left: set[str] = set()
+    with writing(tmp_path / "lake") as made:
+        live = parts.live_of(made, "params")
+        for number in range(40):
+            live = parts.append(made, "params", live, [({}, lines_of(17 * number, 17))])
+            paths = {part.path for part in live.parts}
+            assert left <= paths, "a file that could take no more was written again"
+            left |= {part.path for part in live.parts if part.rows > 100 // 2}
+            assert max(part.rows for part in live.parts) <= 100
+        assert len(left) > 3 and live.rows == 40 * 17, "files do get full"
+
+
+def test_a_compaction_makes_no_file_larger_than_a_full_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "FULL", 100)
+    with writing(tmp_path / "lake") as made:
+        written = parts.write_parts(made, "params", [({}, lines_of(17 * number, 17)) for number in range(20)])
+        live = parts.replace("params", parts.live_of(made, "params"), [], written)
+        made.publish("test", {"params": live})
+    compact.compact(tmp_path / "lake", grace_s=0)
+    after = commit.newest(tmp_path / "lake").tables["params"]
+    assert [part.rows for part in after.parts] == [85] * 4  # five of seventeen fit, six don't
+
+
 def test_two_builds_at_once_take_each_run_in_once(place: Path, look: Any) -> None:
     program = (
         "import sys; from pathlib import Path; from peak_trade.data.lake import build;"

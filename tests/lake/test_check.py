@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -45,6 +46,27 @@ def test_damage_to_any_file_is_found(lake: Path, damage: str) -> None:
         assert [(finding.table, finding.file) for finding in found] == [(table, str(path.relative_to(lake)))]
         path.unlink(missing_ok=True)
         path.write_bytes(content)
+    assert check.check(lake).findings == []
+
+
+@pytest.mark.parametrize("end", ["first", "last"])
+def test_a_marker_that_is_wrong_about_where_a_file_ends_is_found(lake: Path, end: str) -> None:
+    """By its ends a file is found: where they are wrong, bars that it holds are taken for new ones."""
+    right = commit.newest(lake).tables
+    for name, live in right.items():
+        for part in live.parts:
+            wrong = part.first if end == "last" else part.last
+            if wrong == getattr(part, end):  # a row, or one run
+                wrong += "0"
+            changed = msgspec.structs.replace(part, **{end: wrong})
+            parts_ = [changed if other is part else other for other in live.parts]
+            with writing(lake) as writer:
+                writer.publish("test", right | {name: commit.Live(live.columns, live.partitions, parts_)})
+            found = check.check(lake).findings
+            assert [(one.table, one.file) for one in found] == [(name, part.path)]
+            assert found[0].what == f"does not run from {changed.first} to {changed.last}"
+    with writing(lake) as writer:
+        writer.publish("test", right)
     assert check.check(lake).findings == []
 
 

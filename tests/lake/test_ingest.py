@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from peak_trade.data.lake import check, commit, ingest
+from peak_trade.data.lake.writer import writing
 from peak_trade.errors import InputError
 from peak_trade.market.bars import Bars
 
@@ -163,3 +165,22 @@ def test_the_command_takes_files_and_says_what_came_of_them(
     assert b"X 1d of me: 0 new bars, 20 known" in second.stderr
     wrong = script("ingest_ohlcv", tmp_path / "none.csv", *words[1:])
     assert (wrong.returncode, b"cannot read" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("at", [0, -1])
+def test_a_bar_at_the_end_of_a_file_is_known_again(tmp_path: Path, look: Any, at: int) -> None:
+    """Files are looked into by their ends: one that is wrong in the marker makes a known bar a new one."""
+    bars = look.bars([float(close) for close in range(100, 150)])
+    one = look.bars([float(close) for close in [range(100, 150)[at]]], str(bars.timestamp[at]))
+    ingest.ingest_bars(tmp_path, bars, source="a")
+    again = ingest.ingest_bars(tmp_path, one, source="a")
+    assert (again.new, again.same) == (0, 1)
+
+    tables = commit.newest(tmp_path).tables
+    [part] = tables["ohlcv"].parts
+    wrong = msgspec.structs.replace(part, **({"last": part.first} if at else {"first": part.last}))
+    live = msgspec.structs.replace(tables["ohlcv"], parts=[wrong])
+    with writing(tmp_path) as writer:
+        writer.publish("test", tables | {"ohlcv": live})
+    twice = ingest.ingest_bars(tmp_path, one, source="a", revise=True)
+    assert twice.new == 1, "the control: it is the marker that tells"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -433,11 +434,15 @@ def test_a_second_end_is_not_taken_in(forger: Forger, look: Any, event: str, kno
         ("ring/**/*.nothing", "there is no file"),
         ("half\\u0000name", "."),
         ("../" * 2000 + "x", "."),
+        ("results/bomb.csv.gz", "lies in results/"),
+        ("link.csv", "lies in results/"),
     ],
 )
 def test_bars_of_a_strangers_config_are_not_read_without_bounds(forger: Forger, path: str, reason: str) -> None:
     os.mkfifo(forger.place / "pipe.csv")
     sparse(forger.place / "large.csv")
+    (forger.results / "bomb.csv.gz").write_bytes(gzip.compress(b"0" * (1 << 20)))
+    (forger.place / "link.csv").symlink_to(forger.results / "bomb.csv.gz")
     (forger.place / "ring" / "below").mkdir(parents=True)
     (forger.place / "ring" / "below" / "round").symlink_to(forger.place / "ring")
 
@@ -461,7 +466,11 @@ def test_a_pattern_means_what_glob_means(place: Path) -> None:
         (place / name).touch()
     for pattern in ("a/*/x.csv", "a/**/*.csv", "a/**", "**/x.csv", "*/[xz].csv", "b/*", "b/[[]z].csv", "a/.*/x.csv"):
         wanted = sorted(set(glob.glob(str(place / pattern), recursive=True)))
-        assert promised.find(pattern, [place], [{"bytes": 1 << 20}]) == list(filter(os.path.isfile, wanted)) != []
+        assert (
+            promised.find(pattern, [place], [{"bytes": 1 << 20}], place / "results")
+            == list(filter(os.path.isfile, wanted))
+            != []
+        )
 
 
 # --- telemetry ----------------------------------------------------------------------------------------------------

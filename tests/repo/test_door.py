@@ -43,19 +43,21 @@ REPOSITORY = "files of the repository, no run"
 WITHOUT = "names and sizes of whatever lies there, by way of `lstat`: nothing is opened"
 BESIDE = "in results/, beside the runs"
 OWN = "a folder of its own making"
-LAKE = "files of the lake, or those that the person names"
+LAKE = "the lake's own files"
+FILES = "files of bars that a person names, and the notes beside them"
 ALLOWED = {
-    "data.lake.ask": LAKE,
+    "data.difference._is_run": "whether a word is a path",
+    "data.fetch": FILES,
+    "data.lake.ask": "what a person names: a file of SQL, a file for the answer",
+    "data.lake.build._Build._somewhere": "whether a folder is there: nothing is opened",
+    "data.lake.build._Build.go": "whether a name is there: nothing is opened",
     "data.lake.check": LAKE,
-    "data.lake.child": LAKE,
+    "data.lake.child": OWN,
     "data.lake.commit": LAKE,
     "data.lake.compact": LAKE,
     "data.lake.parts": LAKE,
     "data.lake.query": LAKE,
     "data.lake.writer": LAKE,
-    "data.lake.build": WITHOUT,
-    "data.difference._is_run": "whether a word is a path: what is there is opened by the door",
-    "data.fetch": "files of bars",
     "evidence.door": "the door",
     "evidence.files": "what the door and those who write are made of",
     "evidence.ledger": BESIDE,

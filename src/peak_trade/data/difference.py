@@ -11,13 +11,12 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from peak_trade import config
 from peak_trade.config import DETECTED, Data, Reading
 from peak_trade.errors import InputError, PeakError, RunError
 from peak_trade.evidence import documents, door, manifest
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import read_manifest
-from peak_trade.market import difference
+from peak_trade.market import difference, promised
 from peak_trade.market.bars import Bars
 from peak_trade.market.difference import Difference
 from peak_trade.market.fingerprint import fingerprint
@@ -164,8 +163,8 @@ def _run(word: str, places: Places) -> tuple[Side, Data]:
         hint = f"just verify {name}"
         raise InputError(f"run {name} does not say what its bars were: {error}", hint=hint) from None
     data = _section(folder)
-    side = Side(name, "run", _bars_of_run(data, marks, predicate.run_details.get("folder"), places.root), marks)
-    return side, data
+    found = _bars_of_run(data, marks, bars.annotations.files, predicate.run_details.get("folder"), places)
+    return Side(name, "run", found, marks), data
 
 
 _ENDS = ("digest", "rows", "start", "end")
@@ -180,6 +179,7 @@ class _Annotations(msgspec.Struct):
     parts: dict[str, str]
     symbol: str
     timeframe: str
+    files: list[Any] = []
 
 
 class _Bars(msgspec.Struct):
@@ -197,16 +197,16 @@ def _section(folder: Path) -> Data:
         raise InputError(f"{folder.name}/config_snapshot.json can't be read: {error}", hint="just verify") from None
 
 
-def _bars_of_run(data: Data, marks: dict[str, Any], folder: Any, root: Path) -> Bars | None:
+def _bars_of_run(data: Data, marks: dict[str, Any], files: Any, folder: Any, places: Places) -> Bars | None:
     try:
-        path = config.locate(data.path, [root / str(folder or "."), root])
-        bars = _load(path, data, data).bars
+        folders = [places.root / str(folder or "."), places.root]
+        bars = _load(promised.find(data.path, folders, files, places.results), data, data).bars
     except PeakError:
         return None
     return bars if fingerprint(bars)["digest"] == marks["digest"] else None
 
 
-def _load(path: str, data: Data, reading: Reading) -> Loaded:
+def _load(path: str | list[str], data: Data, reading: Reading) -> Loaded:
     return load_bars(
         path,
         symbol=data.symbol,

@@ -2,7 +2,8 @@
 
 A run's config names its bars by a path or a pattern, which a stranger may have written: `/dev/zero`, a named pipe, or
 `/**/*`. So a pattern is followed through a bounded number of names, and what is found must be regular files, about as
-many as the manifest has, and together no larger than files that have grown since.
+many as the manifest has, and together no larger than files that have grown since. None lies in `results/`: what came
+with a run is no source of its bars, and may be of a few kB that unpack to anything.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ __all__ = ["find"]
 _NAMES = 20_000  # that a pattern may lead through
 _MORE = 100  # files that have come since, and as many again as there were
 _GROWN = 64 << 20  # bytes that have come since, and as many again as there were
+_MOST = 4 << 30  # bytes, whatever is promised: as of a run's own tables
 _MAGIC = re.compile(r"[*?[]")
 
 
-def find(path: str, folders: Sequence[Path], files: Sequence[Mapping[str, Any]]) -> list[str]:
+def find(path: str, folders: Sequence[Path], files: Sequence[Mapping[str, Any]], results: Path) -> list[str]:
     """Return the files that `path` means in the first of `folders` where it means some; absolute paths stand.
 
     `files` are those of the manifest, with the bytes of each. Raises InputError where there are none, or not of that
-    kind; OSError as `os.stat` does.
+    kind; OSError as `os.stat` does; what a manifest of another form brings is a TypeError, ValueError or LookupError.
     """
     found: list[str] = []
     for folder in folders:
@@ -45,11 +47,13 @@ def find(path: str, folders: Sequence[Path], files: Sequence[Mapping[str, Any]])
             break
     else:
         raise nowhere(path, folders)
+    if any(Path(os.path.realpath(name)).is_relative_to(os.path.realpath(results)) for name in found):
+        raise InputError(f"{path} lies in {results.name}/, which is no place for bars")
     about = [os.stat(name) for name in found]
     if not all(stat.S_ISREG(one.st_mode) for one in about):
         raise InputError(f"{path} is no regular file")
-    promised, size = sum(file["bytes"] for file in files), sum(one.st_size for one in about)
-    if len(found) > 2 * len(files) + _MORE or size > 2 * promised + _GROWN:
+    promised, size = sum(int(file["bytes"]) for file in files), sum(one.st_size for one in about)
+    if len(found) > 2 * len(files) + _MORE or size > min(2 * promised + _GROWN, _MOST):
         raise InputError(
             f"{path} means much more than the {len(files):,} files of {promised:,} bytes that the run read"
         )

@@ -376,7 +376,7 @@ class _Build:
         data = run.data
         folders = [self.root / run.folder, self.root] if run.folder else [self.root]
         loaded = load_bars(
-            promised.find(data["path"], folders, run.files),
+            promised.find(data["path"], folders, run.files, self.results.path),
             symbol=data["symbol"],
             timeframe=data["timeframe"],
             calendar=data["calendar"],
