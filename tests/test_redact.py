@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import tomllib
 import warnings
 from datetime import date
@@ -15,9 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peak_trade import config, runner
-from peak_trade.errors import RunError
+from peak_trade.errors import InputError, RunError
+from peak_trade.obs.session import Session
+from peak_trade.obs.settings import Settings
 from peak_trade.redact import MASK, Redactor, is_secret_key
 from peak_trade.shown import listing
+from peak_trade.tracking import store
 from peak_trade.trust import verify
 
 # --- keys ---------------------------------------------------------------------------------------------------------
@@ -412,3 +418,156 @@ def test_the_log_keeps_what_is_no_secret(tmp_path: Path) -> None:
     (message,) = [message for message in messages if message.startswith("everything: ")]
     assert message.endswith(f"https://x:{MASK}@y/, default_token={MASK}")
     assert logging.getLogger("own").handlers == []
+
+
+# --- the environment ----------------------------------------------------------------------------------------------
+
+VARIABLES = {
+    "BROKER_API_KEY": "bk-5e884898da28",
+    "DB_PASSWORD": "hunter2 hunter2",
+    "GITHUB_TOKEN": "ghp_0123456789abcdef",
+    "PRIVATE_KEY": "line-one-6b86b273\nline-two-d4735e3a",
+    "DATABASE": "postgres://me:envurlpw-4e074085@host/db",
+}
+LATE = "late-4b227777d4dd"
+PLAIN = {"BROKER_DESK": "desk-ef2d127de37b"}  # no secret by its name: what shows that a value gets so far
+READING = """
+import logging, os, warnings
+import numpy as np
+
+NAMES = ("BROKER_API_KEY", "DB_PASSWORD", "GITHUB_TOKEN", "PRIVATE_KEY", "DATABASE", "BROKER_DESK")
+
+def talkative(bars):
+    os.environ["LOADED_SECRET"] = "late-4b227777d4dd"
+    for name in (*NAMES, "LOADED_SECRET"):
+        logging.getLogger("own").warning("read %s", os.environ[name])
+        warnings.warn(f"with {os.environ[name]!r}", stacklevel=1)
+    return np.ones(len(bars))
+
+def raising(bars):
+    os.environ["LOADED_SECRET"] = "late-4b227777d4dd"
+    try:
+        raise KeyError([os.environ[name] for name in NAMES])
+    except KeyError as error:
+        names = reversed([*NAMES, "LOADED_SECRET"])
+        raise ValueError("no login with " + " ".join(map(os.environ.get, names))) from error
+"""
+
+
+def secrets_in(text: str) -> list[str]:
+    parts = [part for value in (*VARIABLES.values(), LATE) for part in value.splitlines()]
+    parts[parts.index(VARIABLES["DATABASE"])] = "envurlpw-4e074085"
+    return [part for part in parts if part in text or json.dumps(part)[1:-1] in text]
+
+
+@pytest.mark.parametrize("function", ["talkative", "raising"])
+def test_no_byte_of_a_run_holds_a_secret_of_the_environment(
+    function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (VARIABLES | PLAIN).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOADED_SECRET", "")  # so that it is gone afterwards
+    rows = "".join(f"2024-01-{day:02},{100 + day},{101 + day},{99 + day},{100 + day},1\n" for day in range(1, 29))
+    (tmp_path / "bars.csv").write_text("timestamp,open,high,low,close,volume\n" + rows)
+    (tmp_path / "own.py").write_text(READING)
+    tags = {"given": VARIABLES["GITHUB_TOKEN"], "desk": PLAIN["BROKER_DESK"]}
+    tree = {
+        "run": {"name": f"by {VARIABLES['BROKER_API_KEY']}", "tags": tags},
+        "data": {"path": "bars.csv", "symbol": "A", "timeframe": "1d", "calendar": "24/7"},
+        "strategy": {"entrypoint": f"own.py:{function}"},
+    }
+    source = config.compose(tree, {"run.tags.more": VARIABLES["DB_PASSWORD"]}, folder=tmp_path)
+    results, said = tmp_path / "results", ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        try:
+            run_dir = runner.run(source, root=tmp_path, results=results, argv=["--x", *VARIABLES.values()])
+        except RunError as error:
+            said, run_dir = f"{error} {error.hint}", results / str(error.run_id)
+    assert listing.describe(run_dir)["status"] == ("failed" if function == "raising" else "sealed")
+    files = [path for path in results.rglob("*") if path.is_file()]
+    held = {path.name: path.read_text(encoding="utf-8", errors="replace") for path in files}
+    assert {name: found for name, text in held.items() if (found := secrets_in(text))} == {}
+    assert secrets_in(said) == []
+    plain = {name for name, text in held.items() if PLAIN["BROKER_DESK"] in text}  # the control
+    assert {"run.log", "config_snapshot.toml", "config_snapshot.json"} <= plain
+    assert verify.verify(run_dir, root=tmp_path).state == "intact"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PWD", "/srv/peak/gone"),
+        ("SSH_AUTH_SOCK", "/tmp/ssh-12345678/agent.1"),
+        ("AWS_CREDENTIALS_FILE", "/home/me/.aws/credentials"),
+        ("VAULT_TOKEN", str(Path(__file__))),
+        ("AUTH_TYPE", "kerberos-5"),
+        ("TOKEN", "abc-1"),
+        ("SECRET_KEY", "strategy"),
+        ("PASSWORD", "2024010112"),
+        ("DESK", "desk-ef2d127de37b"),
+    ],
+)
+def test_what_may_stand_in_a_run_by_chance_is_left_alone(name: str, value: str) -> None:
+    redactor = Redactor(environment={name: value})
+    assert redactor.text(f"from {value} on") == f"from {value} on"
+    assert redactor.tree({"path": value, "list": [value]}) == {"path": value, "list": [value]}
+
+
+@pytest.mark.parametrize("value", ["abc-1234", "onlyletters-not", "abcdefghijkl", "123456789012"])
+def test_a_longer_value_of_a_variable_named_like_a_secret_is_not(value: str) -> None:
+    assert Redactor(environment={"SOME_TOKEN": value}).text(f"from {value} on") == f"from {MASK} on"
+
+
+def test_an_environment_that_does_not_occur_changes_no_byte(tmp_path: Path) -> None:
+    content = (Path(__file__).parents[1] / "config" / "my_strategy.toml").read_bytes()
+    assert Redactor(environment=VARIABLES | {"PWD": str(tmp_path)}).toml(content) == content
+
+
+def test_tracking_and_telemetry_know_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert store.redactor(VARIABLES).text(f"no login with {VARIABLES['BROKER_API_KEY']}") == f"no login with {MASK}"
+    session, text = Session(Settings.read({"PEAK_RESULTS_DIR": str(tmp_path)}, [])), f"no login with {LATE}"
+    assert session.redactor.text(text) == text  # the control
+    monkeypatch.setenv("LOADED_SECRET", LATE)
+    assert session.redactor.text(text) == f"no login with {MASK}"
+
+
+def test_a_secret_that_is_loaded_later_is_known_once_it_was_looked_for() -> None:
+    environment: dict[str, str] = {}
+    redactor = Redactor(environment=environment)
+    environment["API_TOKEN"] = LATE
+    assert redactor.text(LATE) == LATE
+    redactor.look()
+    environment.clear()
+    redactor.look()
+    assert redactor.text(LATE) == MASK
+
+
+# --- errors -------------------------------------------------------------------------------------------------------
+
+
+def test_an_error_does_not_say_the_password_in_an_address(tmp_path: Path) -> None:
+    address = "https://me:letmein-4@host/bars.csv"
+    tree = {"data": {"path": address, "symbol": "A", "timeframe": "1d"}, "strategy": {"name": "macd"}}
+    with pytest.raises(InputError, match="there is no file https://me:") as caught:
+        runner.run(config.compose(tree, folder=tmp_path), root=tmp_path, results=tmp_path / "results")
+    said = f"{caught.value} {caught.value.message} {caught.value.hint}"
+    assert "letmein-4" not in said
+    assert f"https://me:{MASK}@host/bars.csv" in said
+    assert str(InputError("no a:letmein-4@host here")) == "no a:letmein-4@host here"  # the control: no address
+
+
+@pytest.mark.parametrize("kind", ["RunError", "ValueError", "warn"])
+@pytest.mark.parametrize("flags", [[], ["--debug"]])
+def test_what_a_script_says_is_masked(kind: str, flags: list[str]) -> None:
+    text = "f'at https://me:letmein-4@host with {os.environ[chr(65) + name]} of desk-ef2d127de37b'"
+    does = f"script.warn({text}, hint={text})" if kind == "warn" else f"raise {kind}({text})"
+    program = (
+        "import os\nfrom peak_trade import script\nfrom peak_trade.errors import RunError\nname = 'PI_TOKEN'\n"
+        f"def main():\n    {does}\n    return 0\nscript.run(main)"
+    )
+    settings = os.environ | {"API_TOKEN": VARIABLES["GITHUB_TOKEN"]}
+    done = subprocess.run([sys.executable, "-c", program, *flags], capture_output=True, text=True, env=settings)
+    assert "desk-ef2d127de37b" in done.stderr
+    assert secrets_in(done.stderr) == []
+    assert "letmein-4" not in done.stderr

@@ -18,6 +18,11 @@ class PeakError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
+        if "://" in f"{message}{hint}":
+            from peak_trade.redact import Redactor  # only on the way to an error: an address may hold a password
+
+            mask = Redactor().text
+            message, hint = mask(message), mask(hint)
         super().__init__(message)
         self.message = message
         self.hint = hint

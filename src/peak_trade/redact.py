@@ -1,16 +1,21 @@
 """Secrets stay out of artifacts: values whose key looks like a secret, and the passwords in URLs.
 
-What looks like a secret is masked beside its key, and its value wherever else it occurs.
+What looks like a secret is masked beside its key, and its value wherever else it occurs; the keys are those of a config
+and the names of environment variables.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
+
+from peak_trade.text import as_utf8
 
 __all__ = ["MASK", "Redactor", "is_secret_key"]
 
@@ -47,9 +52,13 @@ _ASSIGNMENT = re.compile(
     + r"""|\[[^\]]{0,4000}\]|\{[^}]{0,4000}\}|[^\s,;#}\]"']{1,4000}))"""
 )
 _SHORTEST = 6  # a shorter value may stand anywhere by chance: it is masked beside its key, not wherever it occurs
+# Of the environment, which nobody wrote for a run, only what cannot well stand anywhere by chance.
+_SHORTEST_VARIABLE, _SHORTEST_PLAIN = 8, 12  # characters; of letters alone, or of none
+_PLACE = re.compile(r"^PWD$|_(?:sock|file|path|dir|home|url|uri|host|port|user|type|method|enabled|timeout|ttl)$", re.I)
 _NOTHING = ("true", "false", "none", "null")
 
 
+@lru_cache(4096)  # the names of the environment are asked for again and again
 def is_secret_key(key: str) -> bool:
     """Say whether a key's name, or one of the names in a dotted key, looks like that of a secret.
 
@@ -64,11 +73,25 @@ def is_secret_key(key: str) -> bool:
 class Redactor:
     """Masks what looks like a secret in trees and texts, and remembers the values so that they are masked anywhere."""
 
-    def __init__(self, *trees: Any) -> None:
-        found = {value for tree in trees for value in _secrets(tree)}
+    def __init__(self, *trees: Any, environment: Mapping[str, str] = os.environ) -> None:
+        self._found: set[str] = set()
+        self._values: list[str] = []
+        self._environment = environment
+        self._learn({value for tree in trees for value in _secrets(tree)} | set(_variables(environment)))
+
+    def look(self) -> None:
+        """Look at the environment again: a program may have loaded secrets into it since."""
+        self._learn(set(_variables(self._environment)))
+
+    def _learn(self, values: set[str]) -> None:
+        if values <= self._found:
+            return
+        self._found |= values
         # as a program may print them: as they are, quoted, or line by line
         forms = {
-            form for value in found for form in (value, repr(value)[1:-1], _quoted(value)[1:-1], *value.splitlines())
+            form
+            for value in self._found
+            for form in (value, repr(value)[1:-1], _quoted(value)[1:-1], *value.splitlines())
         }
         self._values = sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
 
@@ -140,6 +163,22 @@ def _secrets(tree: Any, *, secret: bool = False) -> Iterator[str]:
         yield str(tree)
     elif isinstance(tree, str):
         yield from (match[0].removeprefix(match["head"]) for match in _URL_PASSWORD.finditer(tree))
+
+
+def _variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the values of variables whose names look like secrets, and the passwords in the URLs of all of them.
+
+    Not what may stand in a run by chance: short values, plain words and numbers, places of this machine.
+    """
+    for name, value in environment.items():
+        named = is_secret_key(name) and not _PLACE.search(name) and not os.path.exists(value[:4096])
+        found = [value] if named else []
+        if "://" in value:
+            found += [match[0].removeprefix(match["head"]) for match in _URL_PASSWORD.finditer(value)]
+        for secret in found:
+            plain = secret.isalpha() or not any(map(str.isalpha, secret))
+            if len(secret) >= (_SHORTEST_PLAIN if plain else _SHORTEST_VARIABLE):
+                yield as_utf8(secret)
 
 
 def _mask_value(match: re.Match[str]) -> str:

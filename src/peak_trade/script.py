@@ -262,9 +262,9 @@ def note(message: str) -> None:
 
 def warn(message: str, *, hint: str = "") -> None:
     """Tell the person at the terminal that something was skipped or looks wrong."""
-    _say(message, label="warn")
+    _say(_masked(message), label="warn")
     if hint:
-        _say(hint, label="hint")
+        _say(_masked(hint), label="hint")
 
 
 def print_json(value: Any, stream: TextIO | None = None) -> None:
@@ -353,10 +353,16 @@ def _fail(message: str, hint: str = "", *, debug: bool) -> None:
     if debug:
         import traceback  # only on the way out
 
-        show(traceback.format_exc(), sys.stderr, end="")
-    _say(message, label="error")
+        show(_masked(traceback.format_exc()), sys.stderr, end="")
+    _say(_masked(message), label="error")
     if hint:
-        _say(hint, label="hint")
+        _say(_masked(hint), label="hint")
+
+
+def _masked(text: str) -> str:
+    from peak_trade.redact import Redactor  # only where something is wrong
+
+    return Redactor().text(text)
 
 
 def _say(message: str, *, label: str = "") -> None:

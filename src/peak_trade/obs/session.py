@@ -75,6 +75,7 @@ class Session:
             from peak_trade.redact import Redactor
 
             self._redactor = Redactor()
+        self._redactor.look()
         return self._redactor
 
     def knows(self, redactor: Any) -> None:

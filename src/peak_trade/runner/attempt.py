@@ -86,11 +86,13 @@ class Attempt(Struct):
         """Warn that an optional part was skipped, and note it; with PEAK_STRICT=1 the run fails instead."""
         if os.environ.get("PEAK_STRICT") == "1":
             raise RunError(f"{part} was skipped: {reason}", hint=hint or "PEAK_STRICT=1 makes every skip a failure")
+        reason = self.redactor.text(as_utf8(reason))
         _LOG.warning("%s skipped: %s%s", part, reason, f"; hint: {hint}" if hint else "")
         self.receipts.append({"part": part, "outcome": "skipped", "reason": reason})
 
     def warn(self, part: str, outcome: str, reason: str) -> None:
         """Warn of something that a reader of the run has to know, and note it."""
+        reason = self.redactor.text(as_utf8(reason))
         _LOG.warning("%s %s: %s", part, outcome, reason)
         self.receipts.append({"part": part, "outcome": outcome, "reason": reason})
 

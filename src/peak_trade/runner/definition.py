@@ -85,11 +85,13 @@ def predicate(
     error: dict[str, str] | None = None,
 ) -> manifest.Predicate:
     """Return the whole predicate: `origin` (see `definition`), what came out, and what varies from run to run."""
+    attempt.redactor.look()
+    origin = attempt.redactor.tree(origin)
     cost = {"part": "evidence", "outcome": "done", "ms": round(attempt.stages.milliseconds.get("evidence", 0.0), 3)}
     details = {
         "builder": {"id": "urn:peak-trade:runner", "version": {"peak_trade": provenance.environment()["peak_trade"]}},
         "metadata": {"invocationId": attempt.directory.run_id, "startedOn": attempt.stages.began, "finishedOn": now()},
-        "folder": _from_root(attempt.source.path.parent, attempt.root),
+        "folder": attempt.redactor.text(_from_root(attempt.source.path.parent, attempt.root)),
         "argv": attempt.redactor.argv(map(as_utf8, attempt.argv)),
         "host": os.uname().nodename,
         "milliseconds": {stage: round(ms, 3) for stage, ms in attempt.stages.milliseconds.items()},

@@ -23,6 +23,7 @@ TOO_LONG = "raise it or make the strategy faster"
 
 def fail(attempt: Attempt, git: provenance.GitQuestion, error: BaseException) -> Never:
     """Seal what is known of a run that failed, and raise the error that its operator reads."""
+    attempt.redactor.look()
     shown = _readable(attempt, error)
     shown.run_id = attempt.directory.run_id
     if attempt.directory.noted:

@@ -33,6 +33,7 @@ class RunLog(logging.Handler):
             self.handleError(record)
 
     def _line(self, record: logging.LogRecord) -> dict[str, str]:
+        self.redactor.look()
         line = {
             "time": now(),
             "level": record.levelname.lower(),

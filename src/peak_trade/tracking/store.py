@@ -76,4 +76,4 @@ def redactor(environment: Mapping[str, str] = os.environ) -> Redactor:
     except ValueError:
         password = ""
     settings = {name: value for name, value in environment.items() if name.startswith("MLFLOW_")}
-    return Redactor(settings, {"password": [password, unquote(password)]})
+    return Redactor(settings, {"password": [password, unquote(password)]}, environment=environment)
