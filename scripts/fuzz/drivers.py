@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from hypothesis import HealthCheck, given, seed, settings
@@ -89,5 +90,6 @@ def by_atheris(target: Target, seeds: Sequence[bytes], *, seconds: int, seed: in
     for number, content in enumerate(seeds):
         (corpus / str(number)).write_bytes(content)
     words = ["fuzz", f"-max_total_time={seconds}", f"-seed={seed or 1}", "-max_len=65536", "-timeout=20"]
+    words.append(f"-artifact_prefix={gettempdir()}/peak_trade-fuzz-")  # what was found is kept, and named
     atheris.Setup([*words, "-rss_limit_mb=2048", str(corpus)], target)
     atheris.Fuzz()

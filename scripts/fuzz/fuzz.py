@@ -39,7 +39,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as corpus:
             drivers.by_atheris(target, seeds, seconds=args.seconds, seed=args.seed, corpus=Path(corpus))
     tried = drivers.by_hypothesis(target, seeds, seconds=args.seconds, seed=args.seed)
-    print(f"{tried:,} inputs in {args.seconds} s: nothing found")
+    script.show(f"{tried:,} inputs in {args.seconds} s: nothing found")
     return 0
 
 

@@ -96,7 +96,7 @@ def lines(content: bytes) -> None:
     for line in content.splitlines():
         for signal in ("traces", "logs"):
             with suppress(ValueError):
-                list(otlp.records(line, signal, "run", "main"))  # type: ignore[arg-type]
+                list(otlp.records(line, signal, "run", "main"))
     with lying_in("x", b"") as path, suppress(PeakError):
         folder = path.parent / "run" / "telemetry"
         folder.mkdir(parents=True)
