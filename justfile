@@ -221,6 +221,11 @@ git-state *args:
 audit:
     {{ dev }} scripts/ci/audit.sh
 
+# Try bytes of all kinds on what reads a stranger's files: `just fuzz csv`
+[group('check')]
+fuzz *args:
+    {{ tested }} python scripts/fuzz/fuzz.py "$@"
+
 # All that a pull request needs: `git-state`, `lint`, `test`
 [group('check')]
 validate: (git-state "--lenient" "--skip-fetch") lint test

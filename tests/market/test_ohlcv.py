@@ -250,6 +250,8 @@ def test_an_unreadable_timestamp_far_down_is_named_by_its_line(write: Write) -> 
         (b'timestamp,open,high,low,close\n"2024-01-01,1,1,1,1\n', "row 2: unexpected end of data"),
         (b"timestamp,open,high,low,close\n2024-01-01,1,1,1\n", "row 2 has 4 fields, the header has 5"),
         (b"timestamp,open,high,low,close\n2024-01-01,1,1,1,1,1\n", "row 2 has 6 fields, the header has 5"),
+        (b"open,high,low,close,timestamp\n1,1,1,1\n", "row 2 has 4 fields, the header has 5"),
+        (b"open,high,low,close,date,symbol\n1,1,1,1,2024-01-01\n", "row 2 has 5 fields, the header has 6"),
     ],
 )
 def test_a_file_that_holds_no_bars_is_refused_in_a_sentence(write: Write, content: bytes, says: str) -> None:

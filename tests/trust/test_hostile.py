@@ -1,7 +1,7 @@
 """Every kind of tampering with every file of a run, with its manifest and with the ledger is found, by name.
 
 The tables say what is done to what; a case is one of each. `just test` draws some, `just test -m hostile` runs all.
-The runs are those of conftest.py; a copy of them for each case, whose files share nothing with the original.
+The runs are those of conftest.py; a copy of them for each case.
 """
 
 from __future__ import annotations
@@ -28,12 +28,6 @@ FILES = {
     "failed": ("config_snapshot.json", "config_snapshot.toml", "error.json", "manifest.json"),
 }  # fmt: skip
 EVERY_FILE = [(name, file) for name, files in FILES.items() for file in files]
-
-
-@pytest.fixture
-def evidence(sealed_once: Evidence, tmp_path: Path) -> Evidence:
-    """A copy of the runs without hard links: one is a finding of its own."""
-    return sealed_once.copy(tmp_path / "repository", links=False)
 
 
 # --- files --------------------------------------------------------------------------------------------------------

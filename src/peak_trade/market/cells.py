@@ -98,7 +98,8 @@ class csv_table(Table):
         self.skip += last + 1
         after: list[str] = next(iter(full[len(lines) : len(lines) + 1]), [])
         names, levels = merge_levels(lines, symbol, reading, self._path) if len(lines) > 1 else (first, "")
-        return Head(names, after, levels, said)
+        short = len(names) - len(after) if after else 0  # such a row is refused when it is read, by its number
+        return Head(names, after + [""] * short, levels, said)
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows in pieces; errors: `InputError` for a row that has not as many fields as the header."""

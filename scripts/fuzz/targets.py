@@ -1,0 +1,172 @@
+"""What a stranger's bytes reach, one function each: it takes any bytes, and raises nothing but the house's errors.
+
+`SEEDS` has for each target what it should look like, for a driver to change. A target that lets another error out, or
+that does not end, has found a fault.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+from peak_trade import config
+from peak_trade.errors import PeakError
+from peak_trade.evidence import manifest, tables
+from peak_trade.evidence.results import Results
+from peak_trade.market.ohlcv import load_bars
+from peak_trade.shown import listing, otlp, telemetry
+from peak_trade.trust import verify
+
+ROOT = Path(__file__).resolve().parents[2]
+ARCHIVE = ROOT / "tests" / "archive" / "0.3.0"
+RUNS = ARCHIVE / "runs"
+MOST = 1 << 20  # bytes: what is larger is refused by its size, before it is looked at
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+@contextmanager
+def lying_in(name: str, content: bytes) -> Iterator[Path]:
+    """Yield a file of this name and content, alone in its folder."""
+    with tempfile.TemporaryDirectory(prefix="peak_trade-fuzz-", dir=MEMORY) as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        yield path
+
+
+def toml(content: bytes) -> None:
+    """A config."""
+    with lying_in("config.toml", content) as path, suppress(PeakError):
+        config.load(path)
+
+
+def csv(content: bytes) -> None:
+    """A file of bars as text."""
+    _bars("bars.csv", content)
+
+
+def parquet(content: bytes) -> None:
+    """A file of bars as Parquet."""
+    _bars("bars.parquet", content)
+
+
+def _bars(name: str, content: bytes) -> None:
+    with lying_in(name, content) as path, suppress(PeakError), warnings.catch_warnings():
+        warnings.simplefilter("error")  # an overflow that NumPy warns of is one that nobody has thought of
+        load_bars(path, symbol="TEST", timeframe="1h", on_violation="warn")
+
+
+def series(content: bytes) -> None:
+    """An equity.csv."""
+    with suppress(PeakError):
+        tables.read_series(Path("equity.csv"), ("timestamp", "equity", "drawdown", "position"), content)
+
+
+def trades(content: bytes) -> None:
+    """A trades.csv, and a trades.parquet."""
+    for name in ("trades.csv", "trades.parquet"):
+        with suppress(PeakError):
+            tables.read_trades(Path(name), content)
+
+
+def seal(content: bytes) -> None:
+    """A manifest."""
+    with suppress(PeakError):
+        found = manifest.decode(content)
+        _ = (found.run_id, found.files, found.predicate.completed, found.predicate.rules)
+
+
+def ledger(content: bytes) -> None:
+    """A ledger: read, listed and verified."""
+    with lying_in("ledger.jsonl", content) as path, suppress(PeakError):
+        results = Results(path.parent)
+        reading = results.reading()
+        _ = (reading.head, reading.removed, reading.unknown, [history.status for history in reading.histories.values()])
+        listing.rows(results)
+        list(verify.verify_all(results, None, root=None))
+
+
+def lines(content: bytes) -> None:
+    """Lines of telemetry, as spans and as records of a log."""
+    for line in content.splitlines():
+        for signal in ("traces", "logs"):
+            with suppress(ValueError):
+                list(otlp.records(line, signal, "run", "main"))
+    with lying_in("x", b"") as path, suppress(PeakError):
+        folder = path.parent / "run" / "telemetry"
+        folder.mkdir(parents=True)
+        (folder / "traces.jsonl").write_bytes(content)
+        (folder / "logs.jsonl").write_bytes(content)
+        telemetry.read(path.parent, "run")
+
+
+def run(content: bytes) -> None:
+    """A run directory: the first byte says which file has the other bytes for its content."""
+    if not content:
+        return
+    with tempfile.TemporaryDirectory(prefix="peak_trade-fuzz-", dir=MEMORY) as folder:
+        results = Path(folder)
+        shutil.copy(RUNS / "ledger.jsonl", results)
+        copied = Path(shutil.copytree(_sealed(), results / _sealed().name))
+        names = sorted(path.name for path in copied.iterdir())
+        path = copied / names[content[0] % len(names)]
+        path.unlink()
+        path.write_bytes(content[1:])
+        verify.verify(copied)
+        with suppress(PeakError):
+            listing.rows(Results(results))
+
+
+@cache
+def _sealed() -> Path:
+    """The archive's run with trades.csv."""
+    return next(path.parent for path in sorted(RUNS.glob("*/trades.csv")))
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "toml": toml, "csv": csv, "parquet": parquet, "series": series, "trades": trades, "manifest": seal,
+    "ledger": ledger, "otlp": lines, "run": run,
+}  # fmt: skip
+
+
+def seeds(name: str) -> list[bytes]:
+    """Return what a target's input should look like."""
+    span = (
+        b'{"resourceSpans":[{"resource":{"attributes":[{"key":"run_id","value":{"stringValue":"x"}}]},"scopeSpans":'
+        b'[{"scope":{"name":"s"},"spans":[{"traceId":"00000000000000000000000000000001","spanId":"0000000000000002",'
+        b'"name":"run","kind":1,"startTimeUnixNano":"1700000000000000000","endTimeUnixNano":"1700000000100000000",'
+        b'"attributes":[{"key":"rows","value":{"intValue":"20"}},{"key":"l","value":{"arrayValue":{"values":[]}}}],'
+        b'"events":[{"name":"exception","timeUnixNano":"1","attributes":[]}],"status":{"code":2,"message":"no"}}]}]}]}\n'
+    )
+    log = span.replace(b"Spans", b"Logs").replace(b'"spans"', b'"logRecords"')
+    found: dict[str, list[Path]] = {
+        "toml": [*sorted((ROOT / "config").glob("*.toml")), *sorted((ARCHIVE / "config").glob("*.toml"))],
+        "csv": [ARCHIVE / "data" / "bars.csv"],
+        "parquet": sorted(RUNS.glob("*/trades.parquet"))[:1],
+        "series": [_sealed() / "equity.csv"],
+        "trades": [_sealed() / "trades.csv", *sorted(RUNS.glob("*/trades.parquet"))[:1]],
+        "manifest": sorted(RUNS.glob("*/manifest.json")),
+        "ledger": [RUNS / "ledger.jsonl"],
+    }
+    if name == "run":
+        return [bytes([at]) + path.read_bytes() for at, path in enumerate(sorted(_sealed().iterdir()))]
+    if name == "parquet":
+        return [bars_as_parquet(), *(path.read_bytes() for path in found[name])]
+    return [path.read_bytes() for path in found[name]] if name in found else [span, log]
+
+
+def bars_as_parquet() -> bytes:
+    """Return the archive's bars as Parquet; empty without pyarrow."""
+    try:
+        import pyarrow.csv
+        import pyarrow.parquet
+    except ImportError:
+        return b""
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.csv.read_csv(ARCHIVE / "data" / "bars.csv"), sink)
+    return bytes(sink.getvalue().to_pybytes())
