@@ -133,7 +133,7 @@ class Case(NamedTuple):
     @property
     def before(self) -> dict[str, bytes]:
         files = [*SEALED, *BESIDE, *(f"{name.rpartition('/')[0]}/{name.rpartition('/')[2]}" for name in BELOW)]
-        return dict.fromkeys([*files, *(Path(name).name for name in BELOW), "none/none"], SECRET)
+        return dict.fromkeys([*files, *(Path(name).name for name in BELOW), "none/none", "ledger.jsonl"], SECRET)
 
 
 @pytest.fixture
@@ -491,4 +491,23 @@ def test_what_is_planted_in_what_a_dead_process_left_is_not_sealed(
     if (sealed := case.results / run_id / "manifest.json").is_file():
         names = [subject["name"] for subject in json.loads(sealed.read_bytes())["subject"]]
         assert "equity.csv" not in names
+    assert call("list_runs", "--results-dir", case.results).code == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_planted_in_the_place_of_the_ledger_is_said(kind: str, case: Case, call: Callable[..., Said]) -> None:
+    run = case.victim("").name
+    with case.planted(kind, "../ledger.jsonl"):
+        for name, words in (
+            ("list_runs", []),
+            ("show_run", [run]),
+            ("report_index", []),
+            ("doctor", []),
+            ("pin_run", [run]),
+            ("cleanup_artifacts", ["--apply", "--keep", 0, "--days", 0]),
+        ):
+            said = call(name, *words, "--results-dir", case.results)
+            assert "internal:" not in said.err, name
+            assert said.code in (0, 1), (name, said)
+    assert case.untouched()
     assert call("list_runs", "--results-dir", case.results).code == 0
