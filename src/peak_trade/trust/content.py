@@ -208,7 +208,8 @@ def _check_benchmark(verdict: Verdict, config: Config, equity: dict[str, Any], b
     close, marked, execution = benchmark["close"], benchmark["equity"], config.execution
     expected = np.full(len(close), execution.initial_cash)
     if len(close) > 2:
-        expected[1:] = marked[1] / close[1] * close[1:]
+        with np.errstate(all="ignore"):  # what is no number agrees with nothing
+            expected[1:] = marked[1] / close[1] * close[1:]
         expected[-1] *= (1 - execution.slippage_bps * 1e-4) * (1 - execution.fee_bps * 1e-4)
     elif len(close) == 2:
         expected[1] = marked[1]  # bought and sold within one bar, whose open is not in the file
