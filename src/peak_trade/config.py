@@ -47,6 +47,9 @@ __all__ = [
 ]
 _DOTTED = re.compile(r"[\w-]+(\.[\w-]+)+")
 _DEEPEST = 16  # tables and lists within each other
+_LONGEST = 1 << 20  # bytes
+_PARTS = 32  # of a key
+_DEEP_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_PARTS}}}""")
 
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -271,7 +274,13 @@ def parse(content: bytes, overrides: Mapping[str, Any]) -> Config:
 
     Raises InputError for what the config may not hold, ValueError or RecursionError where the text is no TOML.
     """
-    tree = tomllib.loads(content.decode("utf-8-sig"))  # some editors put a byte order mark in front
+    text = content.decode("utf-8-sig")
+    if len(content) > _LONGEST or _DEEP_KEY.search(text):  # the parser takes minutes for a key of 100 kB
+        raise InputError(
+            f"a config has at most {_LONGEST:,} bytes, and keys of at most {_PARTS} parts",
+            hint="start from config/my_strategy.toml",
+        )
+    tree = tomllib.loads(text)  # some editors put a byte order mark in front
     for key, value in overrides.items():
         _set(tree, key, value)
     if isinstance(data := tree.get("data"), dict):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import msgspec
 import pytest
 
 from peak_trade import script
+from peak_trade.errors import RunError
 from peak_trade.evidence import ledger
 from peak_trade.evidence.ledger import EVENTS, Entry, Event, History, Ledger
 from peak_trade.evidence.results import Results
@@ -294,3 +297,101 @@ def test_a_ledger_that_is_taken_away_is_no_longer_read(evidence: Any) -> None:
     assert len(results.reading().entries) == 10
     results.ledger.path.rename(evidence.root / "ledger")
     assert results.reading().entries == []
+
+
+# --- lines that are hostile -----------------------------------------------------------------------------------------
+
+
+def entry(**fields: Any) -> bytes:
+    told = {"event": "sealed", "time": "2031-01-01T00:00:00.000Z", "run_id": "", "manifest": "0" * 64, "prev": ""}
+    return json.dumps(told | fields).encode()
+
+
+HOSTILE: dict[str, bytes] = {
+    "fields of other types": entry(manifest=5, strategy=[], symbol={}, sharpe="high", findings=[1], trades=True),
+    "words of other types": entry(event=1, time=[], run_id={}),
+    "no run": entry(run_id="../../etc"),
+    "NaN": entry(sharpe=float("nan")),
+    "infinity": entry(sharpe=float("inf")),
+    "very deep": entry(note=0).replace(b'"note": 0', b'"note": ' + b"[" * 90_000 + b"]" * 90_000),
+    "rather deep": entry(note=0).replace(b'"note": 0', b'"note": ' + b"[" * 800 + b"]" * 800),
+    "lone surrogates": entry(strategy="\ud800"),
+    "bytes that are no text": entry().replace(b"sealed", b"\xed\xa0\x80"),
+    "the year 9999": entry(time="9999-12-31T23:59:59.999999Z"),
+    "no time": entry(time="when it suits"),
+    "an integer of 400 digits": entry(trades=10**400, note=10**400),
+    "an integer of 5,000 digits": entry(note=0).replace(b'"note": 0', b'"note": 1' + b"0" * 5000),
+    "a long event": entry(event="x" * 100_000),
+    "escape sequences": entry(event="\x1b[2J", strategy="\x1b]0;x\x07", time="\u202e"),
+    "a long line": entry(note="x" * 5_000_000),
+    "an end of another's": entry(run_id="11111111-1111-4111-8111-111111111111"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_line_stops_no_reader_and_is_named(evidence: Any, kind: str) -> None:
+    results, line = Results(evidence.results), HOSTILE[kind]
+    before = {row.run_id: row for row in listing.rows(results)}
+    path = evidence.results / "ledger.jsonl"
+    for run_id in (evidence.runs["own"], ""):  # of a run that there is, and of whatever it says
+        whole = path.read_bytes()
+        named = line if not run_id else line.replace(b'"run_id": ""', f'"run_id": "{run_id}"'.encode())
+        path.write_bytes(whole + named + b"\n")
+        results = Results(evidence.results)
+        shown = {row.run_id: row for row in listing.rows(results)}
+        assert {run_id: shown.get(run_id) for run_id in before} == before
+        listing.as_table(list(shown.values())), msgspec.json.encode([row.to_json_object() for row in shown.values()])
+        assert results.find("last").name == evidence.runs["bare"]
+        assert [path.name for path in results.runs()] == sorted(before)
+        assert set(batch.pending(results)) <= {path.name for path in results.runs()} | set(results.runs())
+        assert evidence.verdicts()["ledger.jsonl"].state == "broken"
+        assert all(len(told) < 1000 and told.isprintable() for told in evidence.findings())
+        doctor.examine(script.repo_root(), results)
+        with pytest.raises(RunError, match="the ledger is not whole at line 11, and nothing is removed"):
+            retention.plan(results, NOTHING_STAYS)
+        path.write_bytes(whole)
+    assert evidence.findings() == [], "the control"
+
+
+def test_hostile_lines_stop_no_build_of_the_lake(evidence: Any) -> None:
+    pytest.importorskip("duckdb", reason="of the extra lake")
+    from peak_trade.data.lake import build
+
+    path = evidence.results / "ledger.jsonl"
+    path.write_bytes(path.read_bytes() + b"".join(line + b"\n" for line in HOSTILE.values()))
+    built = build.build(Results(evidence.results), evidence.root / "lake", root=None)
+    assert built.broken == []
+    assert rows(evidence.root / "lake", "SELECT count(*) FROM equity WHERE run_id IS NOT NULL")[0][0] > 100
+
+
+PLANTED: dict[str, Callable[[Path], None]] = {
+    "a symbolic link": lambda path: path.symlink_to("elsewhere"),
+    "a hard link": lambda path: path.hardlink_to(path.with_name("elsewhere")),
+    "a named pipe": lambda path: os.mkfifo(path),
+    "a folder": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.torn"])
+@pytest.mark.parametrize("kind", PLANTED)
+def test_a_line_is_not_written_to_what_another_has_put_there(tmp_path: Path, kind: str, name: str) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"mine")
+    if name == "ledger.torn":
+        (tmp_path / "ledger.jsonl").write_bytes(b"$(touch x)")
+    PLANTED[kind](tmp_path / name)
+    with pytest.raises(OSError, match=f"{kind} in place of a file"):
+        Ledger(tmp_path).append("start", "a")
+    if name == "ledger.jsonl":
+        with pytest.raises(OSError, match=f"{kind} in place of a file"):
+            Ledger(tmp_path).read()
+    assert (tmp_path / "elsewhere").read_bytes() == b"mine"
+
+
+def test_a_ledger_without_an_end_is_not_read(tmp_path: Path) -> None:
+    Ledger(tmp_path).append("start", "a")
+    with open(tmp_path / "ledger.jsonl", "r+b") as stream:
+        stream.truncate(1 << 40)  # of no room at all
+    with pytest.raises(OSError, match="1,099,511,627,776 bytes, more than"):
+        Ledger(tmp_path).read()
+    with pytest.raises(OSError, match="no line ends within its last"):
+        Ledger(tmp_path).append("start", "a")

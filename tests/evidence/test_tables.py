@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -574,3 +575,76 @@ def test_every_change_of_a_trade_changes_the_digest() -> None:
 def test_the_words_of_sides_and_reasons_are_those_of_the_design() -> None:
     assert SIDES == {1: "long", -1: "short"}
     assert EXIT_REASONS == ("signal", "stop_loss", "take_profit", "trailing_stop", "end_of_data")
+
+
+# --- more than a file can hold ------------------------------------------------------------------------------------
+
+
+def parquet_of(rows: int, **columns: Any) -> bytes:
+    """Return a Parquet file with the columns of trades, each the same value `rows` times, packed as well as can be."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    schema = tables._schema(tables.TRADE_COLUMNS)
+    worth = {pa.string(): "x", pa.float64(): 0.0, pa.int64(): 1, pa.timestamp("ns", "UTC"): 0}
+    made = [
+        pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array(["x"])).cast(field.type)
+        if field.type == pa.string() and field.name not in columns
+        else pa.repeat(pa.scalar(columns.get(field.name, worth[field.type]), field.type), rows)
+        for field in schema
+    ]
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(made, schema=schema), sink, compression="zstd", use_dictionary=True)
+    return sink.getvalue()
+
+
+def test_a_parquet_file_of_more_rows_than_its_bytes_can_hold_is_refused_before_it_is_unpacked() -> None:
+    content = parquet_of(300_000)
+    assert len(content) < 100_000
+    tracemalloc.start()
+    with pytest.raises(RunError, match="300,000 rows, more than .* bytes can hold"):
+        tables.read_trades(Path("trades.parquet"), content)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+    with pytest.raises(RunError, match="'x'"):  # the control: of fewer rows it comes as far as the words
+        tables.read_trades(Path("trades.parquet"), parquet_of(1))
+
+
+def test_a_parquet_file_that_unpacks_to_more_than_its_bytes_can_hold_is_refused() -> None:
+    with pytest.raises(RunError, match="bytes when unpacked, more than are packed in"):
+        tables.read_trades(Path("trades.parquet"), parquet_of(1, symbol="x" * 5_000_000))
+
+
+def test_a_long_symbol_is_kept_once() -> None:
+    trades = a_long_trade_list(20_000)
+    content = tables.trades_parquet(trades)
+    assert tables.trades_digest(tables.read_trades(Path("trades.parquet"), content)) == tables.trades_digest(trades)
+    text = b"".join(tables.trades_csv(trades))
+    assert tables.trades_digest(tables.read_trades(Path("trades.csv"), text)) == tables.trades_digest(trades)
+
+
+def a_long_trade_list(rows: int) -> Any:
+    """The most equal trades that there can be: of constant prices, one after the other."""
+    time = np.arange(rows).astype("M8[h]").astype("M8[ns]")
+    zero, one = np.zeros(rows), np.ones(rows)
+    return Trades(
+        symbol="x" * 1000, side=np.ones(rows, np.int8), entry_time=time, exit_time=time + np.timedelta64(1, "h"),
+        bars_held=np.ones(rows, np.int64), exit_reason=np.zeros(rows, np.int8), entry_price=one, exit_price=one,
+        quantity=one, entry_fee=zero, exit_fee=zero, slippage=zero, pnl=zero, return_=zero, mae=zero, mfe=zero,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 50, 1000])
+def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    names = ("timestamp", "equity")
+    series = {"timestamp": np.arange(99).astype("M8[h]").astype("M8[ns]"), "equity": np.arange(99) / 7}
+    trades = a_long_trade_list(99)
+    whole, text = b"".join(tables.series_csv(series)), b"".join(tables.trades_csv(trades))
+    monkeypatch.setattr(tables, "_BLOCK_BYTES", size)
+    monkeypatch.setattr(tables, "_BLOCK", size)
+    read = tables.read_series(Path("equity.csv"), names, whole)
+    assert tables.series_digest("equity", read) == tables.series_digest("equity", series)
+    assert tables.trades_digest(tables.read_trades(Path("trades.csv"), text)) == tables.trades_digest(trades)
+
+
+def test_a_header_without_an_end_is_not_looked_for() -> None:
+    with pytest.raises(RunError, match="its header is not"):
+        tables.read_series(Path("equity.csv"), ("timestamp", "equity"), bytes(1 << 24))

@@ -168,6 +168,17 @@ def test_a_pinned_run_counts_among_the_last(results: Handmade) -> None:
     assert kept(results.plan(Policy(keep=2))) == [3, 2]
 
 
+def test_a_run_that_was_put_back_does_not_count_among_the_last(results: Handmade) -> None:
+    for number in (1, 2, 3):
+        results.run(number, 90)
+    results.say("removed", 3, 1, manifest=DIGEST)  # and its directory is there
+    assert results.plan(Policy(keep=1)) == {
+        3: ("keep", "put back after its removal"),
+        2: ("keep", "among the last 1"),
+        1: ("remove", "older than 30 d, not among the last 1"),
+    }
+
+
 def test_runs_of_another_status_stay_and_do_not_count(results: Handmade) -> None:
     for number, event in enumerate(("failed", "abandoned", "sealed", "failed", "sealed"), 1):
         results.run(number, 90, event)

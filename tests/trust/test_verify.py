@@ -1143,6 +1143,152 @@ def test_a_forged_fingerprint_is_found(evidence: Evidence) -> None:
     assert finding(found, f"ledger.jsonl line 4 data: expected {'0' * 64}, found ")
 
 
+@pytest.mark.parametrize("path", ["/**/*", "/*/*.csv", "../**/*.csv"])
+def test_a_strangers_pattern_is_not_looked_for_in_folders_outside(
+    evidence: Evidence, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def verdict() -> verify.Verdict:
+        return verify.verify(evidence.path("own"), root=evidence.root)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(content, "locate", lambda *_: pytest.fail("it was looked for"))
+        name_data(evidence, path)
+        assert verdict().unchecked == ["the data: data.path has patterns for folders outside of this one"]
+    name_data(evidence, "data/*.csv")
+    assert (lines_of(verdict()), verdict().unchecked) == ([], []), "the control"
+
+
+def name_data(evidence: Evidence, path: str) -> None:
+    """Let the config of `own` name other data."""
+    given = (evidence.path("own") / "config_snapshot.toml").read_text().splitlines()
+    text = "\n".join(f'path = "{path}"' if line.strip().startswith("path =") else line for line in given) + "\n"
+    evidence.rewrite("own", "config_snapshot.toml", text.encode())
+    evidence.edit_json("own", "config_snapshot.json", lambda config: config["data"].update(path=path))
+    evidence.forge(
+        "own",
+        lambda statement: statement["predicate"]["buildDefinition"]["externalParameters"].update(
+            config=sha256(text.encode())
+        ),
+    )
+
+
+def test_more_data_than_a_run_can_have_seen_is_not_read(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    name_data(evidence, "data/*.csv")
+    for n in range(200):
+        (evidence.root / "data" / f"more{n:03}.csv").write_text("x")
+    (line,) = evidence.findings("own")
+    assert line.startswith("data/*.csv: expected 1 files of ") and "found 201 of " in line
+    for n in range(200):
+        (evidence.root / "data" / f"more{n:03}.csv").unlink()
+    with open(evidence.root / "data" / "bars.csv", "r+b") as stream:
+        stream.truncate(1 << 40)  # of no room at all
+    assert evidence.findings("own")[0].endswith(" found 1 of 1,099,511,627,776 bytes")
+
+
+# --- what checks must not let through: each of these was once a fault that no test saw -----------------------------
+
+
+@pytest.mark.parametrize("name", ["failed", "bare"])
+def test_an_edited_time_of_the_last_line_is_found(evidence: Evidence, name: str) -> None:
+    lines = evidence.ledger()[: 10 if name == "failed" else 8]
+    evidence.write_ledger(lines)
+    assert name not in evidence.broken(), "the control"
+    lines[-1] = msgspec.json.encode(json.loads(lines[-1]) | {"time": "2024-01-01T00:00:00.000Z"})
+    evidence.write_ledger(lines)
+    finished = evidence.manifest(name)["predicate"]["runDetails"]["metadata"]["finishedOn"]
+    assert evidence.findings(name) == [
+        f"ledger.jsonl: expected the run's end at {finished}, found at 2024-01-01T00:00:00.000Z"
+    ]
+
+
+@pytest.mark.parametrize("name", ["own", "builtin"])
+def test_two_files_of_trades_are_found(evidence: Evidence, name: str) -> None:
+    trades = tables.read_trades(next(evidence.path(name).glob("trades.*")))
+    both = {"trades.csv": b"".join(tables.trades_csv(trades)), "trades.parquet": tables.trades_parquet(trades)}
+    statement = evidence.manifest(name)
+    for file, written in both.items():
+        evidence.rewrite(name, file, written)
+        if file not in {subject["name"] for subject in statement["subject"]}:
+            statement["subject"].append({"name": file, "digest": {"sha256": ""}})
+    evidence.write_manifest(name, statement)
+    evidence.forge(name)
+    expected = "manifest.json: expected one of trades.csv and trades.parquet, found none or both"
+    assert evidence.findings() == [expected]
+
+
+@pytest.mark.parametrize("key", ["strategy", "symbol", "timeframe"])
+@pytest.mark.parametrize("name", ["own", "failed"])
+def test_a_start_that_does_not_fit_the_config_is_found(evidence: Evidence, name: str, key: str) -> None:
+    lines = [json.loads(line) for line in evidence.ledger()]
+    (at,) = [
+        at for at, line in enumerate(lines) if line["run_id"] == evidence.runs[name] and line["event"] == "start"
+    ]  # fmt: skip
+    was, lines[at][key] = lines[at][key], "another"
+    chain(evidence, lines)
+    evidence.rechain()  # so that all digests agree
+    assert evidence.findings() == [f"ledger.jsonl line {at + 1} {key}: expected {was}, found another"]
+
+
+SLIGHTLY = 1 + 1e-7  # more than another processor's summation makes, and less than anybody sees
+
+
+def test_a_slightly_forged_statistic_is_found(evidence: Evidence) -> None:
+    evidence.edit_json("own", "stats.json", lambda stats: stats.update(net_profit=stats["net_profit"] * SLIGHTLY))
+    evidence.forge("own")
+    (line,) = evidence.findings()
+    assert line.startswith("stats.json net_profit: expected ")
+
+
+@pytest.mark.parametrize("column", ["entry_fee", "exit_fee", "slippage", "return_", "mae", "mfe", "pnl", "quantity"])
+def test_a_slightly_forged_trade_is_found(evidence: Evidence, column: str) -> None:
+    trades = tables.read_trades(evidence.path("own") / "trades.csv")
+    changed = getattr(trades, column).copy()
+    row = int(abs(changed).argmax())
+    changed[row] = changed[row] * SLIGHTLY if abs(changed[row]) > 100 else changed[row] + 1e-4
+    evidence.rewrite("own", "trades.csv", b"".join(tables.trades_csv(replaced(trades, **{column: changed}))))
+    evidence.forge("own")
+    assert any(line.startswith(("trades.csv", "equity.csv row")) for line in evidence.findings("own"))
+
+
+@pytest.mark.parametrize("column", ["equity", "drawdown", "position"])
+def test_a_slightly_forged_bar_is_found(evidence: Evidence, column: str) -> None:
+    path = evidence.path("own") / "equity.csv"
+    columns = tables.read_series(path, ("timestamp", "equity", "drawdown", "position"))
+    columns[column][20] += abs(columns[column]).max() * 1e-7
+    evidence.rewrite("own", "equity.csv", b"".join(tables.series_csv(columns)))
+    evidence.forge("own")
+    assert any(line.startswith(f"equity.csv row 22 {column}: ") for line in evidence.findings("own"))
+
+
+def test_a_slightly_forged_benchmark_is_found(evidence: Evidence) -> None:
+    path = evidence.path("own") / "benchmark.csv"
+    columns = tables.read_series(path, ("timestamp", "close", "equity"))
+    columns["equity"][20] *= SLIGHTLY
+    evidence.rewrite("own", "benchmark.csv", b"".join(tables.series_csv(columns)))
+    evidence.forge("own")
+    assert any(line.startswith("benchmark.csv row 22 equity: ") for line in evidence.findings("own"))
+
+
+def test_what_is_no_number_agrees_with_nothing() -> None:
+    import numpy as np
+
+    numbers, none = np.array([1.0, 2.0]), np.array([1.0, np.nan])
+    for expected, found, row in ((numbers, none, 1), (none, numbers, 1), (none, none, 1), (numbers, numbers, None)):
+        verdict = verify.Verdict("a run")
+        verdict.agree("x.csv", "y", expected, found, 1e9)
+        assert [finding.file for finding in verdict.findings] == ([f"x.csv row {row + 2} y"] if row else [])
+
+
+def test_a_benchmark_that_makes_no_numbers_is_found(evidence: Evidence) -> None:
+    (evidence.root / "data" / "bars.csv").unlink()
+    path = evidence.path("own") / "benchmark.csv"
+    columns = tables.read_series(path, ("timestamp", "close", "equity"))
+    columns["close"][:] = columns["equity"][1] = 0.0  # units = 0 / 0
+    evidence.rewrite("own", "benchmark.csv", b"".join(tables.series_csv(columns)))
+    evidence.forge("own")
+    assert finding(evidence.findings("own"), "benchmark.csv row 3 equity: expected nan, found 0.0")
+
+
 # --- the command --------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
@@ -37,6 +38,11 @@ __all__ = [
 ]
 
 _BLOCK = 1 << 16  # rows
+_BLOCK_BYTES = 4 << 20
+_HEADER = 1000  # bytes
+_UNPACKED = 1 << 20  # bytes that a Parquet file of trades may have when unpacked, whatever it has packed
+_PACKING = 40  # times as many bytes, for a larger one
+_ROW_BYTES = 4  # that a row of trades takes at least in a Parquet file: no two trades are the same
 TRADE_COLUMNS = (
     "trade_id", "symbol", "side", "entry_time", "entry_price", "exit_time", "exit_price", "quantity",
     "entry_fee", "exit_fee", "slippage", "pnl", "return", "bars_held", "exit_reason", "mae", "mfe",
@@ -103,21 +109,24 @@ def read_series(path: Path, names: Sequence[str], content: bytes | None = None) 
 
     `content` is that of the file, where the caller has read it already.
     """
-    header, _, body = (path.read_bytes() if content is None else content).partition(b"\n")
-    if header.decode("utf-8", "replace") != ",".join(names):
+    content = path.read_bytes() if content is None else content
+    start = content.find(b"\n", 0, _HEADER) + 1
+    if content[: start - 1 if start else _HEADER].decode("utf-8", "replace") != ",".join(names):
         raise RunError(f"{path.name}: its header is not {','.join(names)}")
-    # t1Z,1.0⏎t2Z,2.0⏎ → [["t1",1.0],["t2",2.0]] : a row without its Z leaves a string open, and is refused
-    as_json = b'[["' + body.removesuffix(b"\n").replace(b"Z,", b'",').replace(b"\n", b'],["') + b"]]"
     kind: Any = list[tuple[str, *([float] * (len(names) - 1))]]  # type: ignore[misc]
+    blocks: list[list[npt.NDArray[Any]]] = [[np.empty(0, "M8[ns]"), *([np.empty(0)] * (len(names) - 1))]]
+    start = start or len(content)
     try:
-        rows = msgspec.json.decode(as_json, type=kind) if body else []
-        texts, *floats = zip(*rows, strict=True) if rows else [()] * len(names)
-        stamps = _parse_iso(texts)
+        while start < len(content):  # in blocks: rows are many times as large in Python as in the file
+            end = content.find(b"\n", start + _BLOCK_BYTES) + 1 or len(content)
+            # t1Z,1.0⏎t2Z,2.0⏎ → [["t1",1.0],["t2",2.0]] : a row without its Z leaves a string open, and is refused
+            text = content[start:end].removesuffix(b"\n").replace(b"Z,", b'",').replace(b"\n", b'],["')
+            texts, *floats = zip(*msgspec.json.decode(b'[["' + text + b"]]", type=kind), strict=True)
+            blocks.append([_parse_iso(texts), *(np.array(column, np.float64) for column in floats)])
+            start = end
     except (msgspec.DecodeError, ValueError) as error:
         raise RunError(f"{path.name}: {error}") from None
-    return {names[0]: stamps} | {
-        name: np.array(column, np.float64) for name, column in zip(names[1:], floats, strict=True)
-    }
+    return {name: np.concatenate(parts) for name, parts in zip(names, zip(*blocks, strict=True), strict=True)}
 
 
 def _parse_iso(texts: Sequence[str]) -> npt.NDArray[np.datetime64]:
@@ -247,9 +256,22 @@ def read_trades(path: Path, content: bytes | None = None) -> Trades:
 
 
 def _csv_columns(content: bytes) -> dict[str, Any]:
-    header, *rows = list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True)) or [[]]
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""), strict=True)
+    header = next(reader, [])
     if tuple(header) not in (TRADE_COLUMNS, _OLDER):
         raise ValueError(f"its header is not {','.join(TRADE_COLUMNS)}")
+    blocks = [_typed(header, [])]
+    while rows := list(islice(reader, _BLOCK)):  # in blocks: cells are many times as large in Python as in the file
+        blocks.append(_typed(header, rows))
+    return {
+        name: np.concatenate([block[name] for block in blocks])
+        if name in _TIMES or name in _TRADE_FLOATS or name in _INTEGERS
+        else [cell for block in blocks for cell in block[name]]
+        for name in header
+    }
+
+
+def _typed(header: Sequence[str], rows: list[list[str]]) -> dict[str, Any]:
     cells = zip(*rows, strict=True) if rows else [()] * len(header)
     columns: dict[str, Any] = dict(zip(header, cells, strict=True))
     for name in _TIMES:
@@ -257,12 +279,14 @@ def _csv_columns(content: bytes) -> dict[str, Any]:
             raise ValueError("a timestamp does not end in Z")
         columns[name] = _parse_iso([text[:-1] for text in columns[name]])
     for name in [name for name in header if name in _TRADE_FLOATS or name in _INTEGERS]:
-        numbers: list[Any] = msgspec.json.decode(
-            f"[{','.join(columns[name])}]", type=list[int] if name in _INTEGERS else list[float]
-        )
+        kind: Any = int if name in _INTEGERS else float
+        numbers: list[Any] = msgspec.json.decode(f"[{','.join(columns[name])}]", type=list[kind])
         if len(numbers) != len(rows):
             raise ValueError(f"a cell of {name} is not one number")
-        columns[name] = numbers
+        columns[name] = np.array(numbers, np.int64 if name in _INTEGERS else np.float64)
+    for name in header:  # of texts that repeat, one is kept
+        if isinstance(columns[name], tuple):
+            columns[name] = [*map(sys.intern, columns[name])]
     return columns
 
 
@@ -270,23 +294,49 @@ def _parquet_columns(content: bytes) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    words = [name for name in TRADE_COLUMNS if name not in _TRADE_FLOATS and name not in _INTEGERS + _TIMES]
     try:
-        with pq.ParquetFile(pa.BufferReader(content)) as file:
+        with pq.ParquetFile(pa.BufferReader(content), read_dictionary=words) as file:
+            if not any(file.schema_arrow.names == list(names) for names in (TRADE_COLUMNS, _OLDER)):
+                raise ValueError("its columns are not those of a run's trades")
+            _check_promises(file.metadata, len(content))
             table = file.read(use_threads=False)  # threads cost more than they save on a few kB
+        table.validate(full=True)  # that words are text, and each code is that of a word
     except (pa.ArrowException, OSError) as error:
         raise ValueError(str(error).splitlines()[0]) from None
-    known = any(table.schema.equals(_schema(names)) for names in (TRADE_COLUMNS, _OLDER))
+    plain = pa.schema([(field.name, pa.string() if field.name in words else field.type) for field in table.schema])
+    known = any(plain.equals(_schema(names)) for names in (TRADE_COLUMNS, _OLDER))
     if not known or any(column.null_count for column in table.columns):
         raise ValueError("its columns are not those of a run's trades")
     columns: dict[str, Any] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if column.type == pa.string():
-            columns[name] = column.to_pylist()
+        if name in words:
+            columns[name] = [word for part in column.chunks for word in _worded(part)]
         else:
             kind = np.float64 if name in _TRADE_FLOATS else "M8[ns]" if name in _TIMES else np.int64
             parts = [np.frombuffer(part.buffers()[1], kind, len(part), 8 * part.offset) for part in column.chunks]
             columns[name] = np.concatenate(parts) if parts else np.empty(0, kind)
     return columns
+
+
+def _check_promises(footer: Any, size: int) -> None:
+    """Check, before a page is unpacked, that a Parquet file promises no more than one of its size can hold.
+
+    Equal rows pack to nothing and a page of zeros to a thousandth, and trades are neither.
+    """
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
+    if max(footer.num_rows, sum(group.num_rows for group in groups)) * _ROW_BYTES > size:
+        raise ValueError(f"{footer.num_rows:,} rows, more than {size:,} bytes can hold")
+    if unpacked > _UNPACKED + _PACKING * size:
+        raise ValueError(f"{unpacked:,} bytes when unpacked, more than are packed in {size:,}")
+
+
+def _worded(part: Any) -> list[str]:
+    """Return a column of repeated words as a list that has each of them once."""
+    words = part.dictionary.to_pylist()
+    return [words[code] for code in part.indices.to_pylist()]
 
 
 def series_digest(kind: str, columns: Columns) -> str:

@@ -37,6 +37,7 @@ TRADES = ("trades.csv", "trades.parquet")
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _BENCHMARK = ("timestamp", "close", "equity")
 _CLOSE = 1e-9  # relative: what another processor's summation may change; any edit of a file is seen by its digest
+_GROWTH, _MORE_FILES, _MORE_BYTES = 4, 100, 256 << 20  # of the data since the run: times as much, and that much more
 
 
 def check(
@@ -207,7 +208,8 @@ def _check_benchmark(verdict: Verdict, config: Config, equity: dict[str, Any], b
     close, marked, execution = benchmark["close"], benchmark["equity"], config.execution
     expected = np.full(len(close), execution.initial_cash)
     if len(close) > 2:
-        expected[1:] = marked[1] / close[1] * close[1:]
+        with np.errstate(all="ignore"):  # what is no number agrees with nothing
+            expected[1:] = marked[1] / close[1] * close[1:]
         expected[-1] *= (1 - execution.slippage_bps * 1e-4) * (1 - execution.fee_bps * 1e-4)
     elif len(close) == 2:
         expected[1] = marked[1]  # bought and sold within one bar, whose open is not in the file
@@ -223,13 +225,23 @@ def _check_data(
     if root is None:
         return None
     data = config.data
+    if _leads_everywhere(data.path):
+        verdict.skip("the data", "data.path has patterns for folders outside of this one")
+        return None
     try:
         where = locate(data.path, [root / folder, root])
     except InputError as error:
         verdict.skip("the data", error.message)
         return None
+    stamps = _stamps(where)
+    files = bars["annotations"]["files"]
+    count, size, promised = len(stamps), sum(stamp[2] for stamp in stamps), sum(file["bytes"] for file in files)
+    if count > _GROWTH * len(files) + _MORE_FILES or size > _GROWTH * promised + _MORE_BYTES:  # not even read
+        told = f"{len(files):,} files of {promised:,} bytes"
+        verdict.add(data.path, told, f"{count:,} of {size:,} bytes")
+        return None
     try:
-        found, loaded = _fingerprint(where, msgspec.json.encode(data), _stamps(where))
+        found, loaded = _fingerprint(where, msgspec.json.encode(data), stamps)
     except InputError as error:
         verdict.add(data.path, f"bars with the fingerprint {bars['digest']['sha256']}", error.message.splitlines()[0])
         return None
@@ -242,6 +254,16 @@ def _check_data(
         verdict.add("equity.csv", "the timestamps of the data", "others")
         return None
     return loaded
+
+
+def _leads_everywhere(path: str) -> bool:
+    """Tell whether a pattern, which may be a stranger's, would have folders outside of the repository looked through.
+
+    >>> [_leads_everywhere(path) for path in ("/**/*", "../*/*.csv", "/data/*.csv", "data/**/*.csv")]
+    [True, True, False, False]
+    """
+    outside = os.path.isabs(path) or ".." in path.split("/")
+    return outside and glob.has_magic(os.path.dirname(path))
 
 
 def _stamps(where: str) -> tuple[tuple[str, int, int], ...]:
