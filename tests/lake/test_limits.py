@@ -51,8 +51,8 @@ HOSTILE = {
     "text: levenshtein": LONG,
     "text: damerau_levenshtein": "SELECT damerau_levenshtein(repeat('a', 20000), repeat('b', 20000))",
     "text: editdist3": "SELECT editdist3(repeat('a', 300000), repeat('b', 300000))",
-    "text: jaro_similarity": "SELECT jaro_similarity(repeat('ab', 800000), repeat('ba', 800000))",
-    "text: jaro_winkler_similarity": "SELECT jaro_winkler_similarity(repeat('ab', 800000), repeat('ba', 800000))",
+    "text: jaro_similarity": "SELECT jaro_similarity(repeat('ab', 3000000), repeat('ba', 3000000))",
+    "text: jaro_winkler_similarity": "SELECT jaro_winkler_similarity(repeat('ab', 3000000), repeat('ba', 3000000))",
     "text: format": LARGE,
     "text: format of text": "SELECT format('{:>2000000000}', 'x')",
     "text: printf": "SELECT printf('%2000000000d', 1)",
@@ -93,10 +93,10 @@ HOSTILE = {
     "SELECT list_concat(l, l) FROM t WHERE len(l) < 2000000000) SELECT max(len(l)) FROM t",
     "literal: a number of 3,000,000 digits": "SELECT ('1' || repeat('0', 3000000))::BIGNUM",
     "literal: 400,000 sums in a list": f"SELECT 1 WHERE 1 IN ({several(400_000, '{i}+{i}')})",
-    "pivot: 20,000 columns turned to rows": "SELECT count(*) FROM (UNPIVOT "
-    f"(SELECT {several(20_000, '{i} AS c{i}')}) ON COLUMNS(*) INTO NAME n VALUE v)",
-    "plan: ROLLUP of 3,000": f"SELECT 1 FROM (SELECT {several(3_000, '1 AS a{i}')}) "
-    f"GROUP BY ROLLUP ({several(3_000, 'a{i}')})",
+    "pivot: 80,000 columns turned to rows": "SELECT count(*) FROM (UNPIVOT "
+    f"(SELECT {several(80_000, '{i} AS c{i}')}) ON COLUMNS(*) INTO NAME n VALUE v)",
+    "plan: ROLLUP of 10,000": f"SELECT 1 FROM (SELECT {several(10_000, '1 AS a{i}')}) "
+    f"GROUP BY ROLLUP ({several(10_000, 'a{i}')})",
     "plan: an expression that names itself twice, 27 times": "SELECT 1 AS a0, " + several(27, "a{j} + a{j} AS a{i}"),
     "plan: a table of itself twice, 25 times": "WITH t0 AS (SELECT 1 AS a), "
     + several(25, "t{i} AS NOT MATERIALIZED (FROM t{j} UNION ALL FROM t{j})")
@@ -106,8 +106,14 @@ HOSTILE = {
     + " SELECT count(*) FROM t21",
     "plan: 20,000 conditions": "SELECT count(*) FROM range(10) t(a) WHERE "
     + several(20_000, "(a = {i} AND a > {i})", " OR "),
-    "plan: 400 outer joins": "SELECT count(*) FROM range(2) t(a) "
-    + several(400, "LEFT JOIN range(2) t{i}(a{i}) ON a = a{i}", " "),
+    "plan: 800 outer joins": "SELECT count(*) FROM range(2) t(a) "
+    + several(800, "LEFT JOIN range(2) t{i}(a{i}) ON a = a{i}", " "),
+    "plan: sorted by 20,000": f"SELECT 1 FROM range(3) ORDER BY {several(20_000, 'range % {i}')}",
+    "plan: 60,000 ranges": "SELECT 1 WHERE " + several(60_000, "{i} BETWEEN 0 AND {i}", " AND "),
+    "literal: a type of 100,000 fields": f"SELECT NULL::STRUCT({several(100_000, 'a{i} INT')})",
+    "nesting: 20,000 subqueries": nested(20_000, "SELECT * FROM (", "SELECT 1", ")"),
+    "nesting: 200 that see the one before": "SELECT count(*) FROM range(3) t0(a0)"
+    + several(200, ", LATERAL (SELECT a{j} + 1) t{i}(a{i})", ""),
 }  # fmt: skip
 
 
@@ -386,8 +392,22 @@ def test_a_question_that_is_not_utf_8_is_a_sentence(way: str, script: Script, la
     assert (done.returncode, b"not UTF-8" in done.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("depth", [400, 100_000])
+@pytest.mark.parametrize("depth", [400, 20_000])
 def test_a_question_that_is_nested_deeply_is_a_sentence(depth: int, script: Script, lake: Path) -> None:
     sql = nested(depth, "SELECT * FROM (", "SELECT 1", ")")
     done = script("query_lake", "--lake-dir", lake, "--timeout", "50", stdin=sql.encode())
     assert done.returncode in (1, 2) and done.stderr.startswith(b"error: ") and b"internal" not in done.stderr
+
+
+@pytest.mark.parametrize(("how", "shown"), [("csv", b"\\x1b[31mred\\x9b"), ("json", b"\\u001B[31mred\\u009b")])
+def test_an_answer_cannot_act_on_a_terminal(how: str, shown: bytes, lake: Path) -> None:
+    sql = "SELECT chr(27) || '[31mred' || chr(155) AS word, 'é' AS other"
+    here, there = os.openpty()
+    words = [sys.executable, str(ROOT / "scripts" / "query_lake.py"), "--lake-dir", str(lake), "--format", how, sql]
+    subprocess.run(words, stdout=there, stdin=subprocess.DEVNULL, check=True, timeout=60)
+    seen = os.read(here, 1 << 16)
+    os.close(there)
+    os.close(here)
+    assert shown in seen and "é".encode() in seen and b"\x1b" not in seen and b"\x9b" not in seen
+    piped = subprocess.run(words, capture_output=True, check=True, timeout=60).stdout
+    assert "\x9b".encode() in piped  # the control: a program gets the text itself
