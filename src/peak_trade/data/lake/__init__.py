@@ -9,9 +9,10 @@ In reading order:
   bars to `ohlcv`, what changed as revisions.
 - `compact`: few files instead of many, and none that no marker names. `check`: is everything in the lake as it must be?
 - `query`: a locked DuckDB connection. `reads`: SQL that reads and nothing else. `views`: questions that are asked
-  often. `ask`: what the command line does with them, `table`: an answer as people read it, `prompt`: one after another.
+  often. `ask`: what the command line does with them, `child`: the process that does it, `table`: an answer as people
+  read it, `prompt`: one after another.
 
-These last six and `commit` do without pyarrow and NumPy, so that a question asked at the command line costs
+These last seven and `commit` do without pyarrow and NumPy, so that a question asked at the command line costs
 little more than starting DuckDB; all others need them.
 """
 
@@ -28,6 +29,11 @@ __all__ = ["connect"]
 
 def connect(lake: str | os.PathLike[str] | None = None) -> Connection:
     """Return a read-only connection to a lake (default: `$PEAK_LAKE_DIR`, else `data/lake/` in the checkout).
+
+    It reads the lake and nothing else, whatever SQL it is given. It does not promise that a question ends, nor how much
+    memory it takes: DuckDB looks at Ctrl-C, an interrupt or its memory limit between one batch of rows and the next, so
+    a single call of a function on a long text passes by them all, and what DuckDB dies of ends this process with it.
+    `just lake-query` asks in a process of its own, which is killed: a stranger's SQL is for that.
 
     >>> connect("/nowhere")
     Traceback (most recent call last):

@@ -16,6 +16,7 @@ import select
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -58,7 +59,10 @@ class Child:
         sys.stdout.flush()
         sys.stderr.flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)  # until it is known who is who
-        self._pid = os.fork()
+        with warnings.catch_warnings():
+            # Python warns where there are other threads (telemetry's): what they hold, the child does without
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._pid = os.fork()
         if not self._pid:
             with suppress(BaseException):
                 for handle in (ask, said, self._output):
