@@ -61,7 +61,7 @@ class Forger:
     def seal(self, change: Callable[[Path, dict[str, Any]], None]) -> Path:
         """Return a run like the honest one, with its files and its manifest's predicate changed."""
         path = self.results / str(uuid.uuid4())
-        shutil.copytree(self.honest, path)
+        shutil.copytree(self.honest, path, ignore=shutil.ignore_patterns("telemetry"))  # it names the honest run
         made = json.loads((path / "manifest.json").read_bytes())
         predicate = made["predicate"]
         predicate["runDetails"]["metadata"]["invocationId"] = path.name
@@ -190,6 +190,15 @@ def sparse(path: Path) -> None:
         file.truncate(1 << 40)
 
 
+def deep_footer(levels: int) -> bytes:
+    """Return a Parquet file without rows whose columns lie within each other; Thrift's compact form of its footer."""
+    count = levels + 2
+    size = bytes([0x80 | count & 0x7F, 0x80 | count >> 7 & 0x7F, count >> 14])
+    within = b"\x48\x01r\x15\x02\x00" + b"\x35\x00\x18\x01a\x15\x02\x00" * levels + b"\x15\x02\x25\x00\x18\x01l\x00"
+    footer_ = b"\x15\x02\x19\xfc" + size + within + b"\x16\x00\x19\x0c\x00"
+    return b"PAR1" + footer_ + len(footer_).to_bytes(4, "little") + b"PAR1"
+
+
 METADATA = ("runDetails", "metadata")
 BARS = ("buildDefinition", "resolvedDependencies", 0)
 KINDS: dict[str, tuple[Callable[[Path, dict[str, Any]], None], str]] = {
@@ -199,6 +208,8 @@ KINDS: dict[str, tuple[Callable[[Path, dict[str, Any]], None], str]] = {
     "a symbol of 100 kB in each trade": (long_symbol, "symbol has a text of more than 256 characters"),
     "no Parquet": (write("trades.parquet", b"PAR1" + b"\xff" * 40), "no Parquet file"),
     "a footer of 4 GB": (write("trades.parquet", b"PAR1" + b"\xff" * 40 + b"PAR1"), "footer of usual size"),
+    "columns within each other, 100,000 times": (write("trades.parquet", deep_footer(100_000)), "footer of usual size"),
+    "columns within each other, 1,000 times": (write("trades.parquet", deep_footer(1_000)), "."),
     "a footer of noise": (write("trades.parquet", b"PAR1" + b"\x15" * 40 + b"\x28\0\0\0PAR1"), "."),
     "statistics 90,000 deep": (write("stats.json", DEEP), "."),
     "a statistic 90,000 deep": (figure("sharpe", DEEP), "."),
@@ -403,7 +414,7 @@ def test_an_honest_line_of_the_ledger_is_not_named(forger: Forger) -> None:
     assert (done.runs, done.unfit) == ({"sealed": 3, "failed": 1, "missing": 1}, [])
 
 
-@pytest.mark.parametrize("event", ["sealed", "failed"])
+@pytest.mark.parametrize("event", ["sealed", "failed", "abandoned"])
 @pytest.mark.parametrize("known", [False, True], ids=["before the build", "after a build"])
 def test_a_second_end_is_not_taken_in(forger: Forger, look: Any, event: str, known: bool) -> None:
     """The manifest that the second line names is another one, as is what it says of commit, host and command line."""
@@ -481,7 +492,6 @@ def test_telemetry_that_can_be_no_rows_stops_no_other(forger: Forger, look: Any)
     whole = look.contents(forger.place / "honest", ("spans", "logs"))
     assert whole["spans"]
     folder = forger.seal(lambda path, made: None) / "telemetry"
-    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     os.mkfifo(folder / "pipe.traces.jsonl")
     (folder / "link.logs.jsonl").symlink_to("/dev/zero")

@@ -13,7 +13,7 @@ from peak_trade.errors import RunError
 
 __all__ = ["table"]
 
-_FOOTER = 1 << 20  # bytes; a run's has some ten thousand, and as many again for each million trades
+_FOOTER = 1 << 16  # bytes; of a run 3,500, and 2,000 more for each million trades. Deep columns overflow the stack
 _COLUMNS = 64
 _ROW = 1 << 10  # bytes of a row when it is unpacked; a trade has about 150
 _FIRST = 1 << 20  # of any file, beside its rows
