@@ -215,7 +215,6 @@ ALLOWED = {
     ): "print_json asks whether it is a terminal; the claimed one stands for it",
     ("src/peak_trade/supervisor.py", "sys.stdout"): "flushed before it forks",
     ("src/peak_trade/supervisor.py", "sys.stderr"): "as above",
-    ("src/peak_trade/data/lake/ask.py", "subprocess.Popen"): "`cat`, by which DuckDB's answer goes out",
     ("scripts/automation/open_pr.py", "subprocess.run"): "git and gh, which may ask the person something",
     ("scripts/automation/open_pr.py", "sys.stderr"): "where git writes, of those two",
     ("scripts/recipes.py", "subprocess.run"): "just and our scripts, which say themselves what is wrong",

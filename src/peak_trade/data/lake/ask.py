@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from peak_trade import places
@@ -13,6 +14,7 @@ from peak_trade.data.lake import child, commit, query
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.terminal import show
+from peak_trade.text import json_escaped
 
 __all__ = ["Asking", "files", "listing", "read_sql", "reports", "saved"]
 
@@ -96,8 +98,16 @@ class Asking:
         """Have a question answered: into a file, as text, or, where there is neither, to stdout as it comes."""
         if not (self._child and self._child.alive):
             self._child = child.Child(self._answered)
-        shown, self.notes = self._child.ask((text, target, width), _to_stdout, self.timeout_s)
+        shown, self.notes = self._child.ask((text, target, width), self._writer(), self.timeout_s)
         return None if shown is None else str(shown)
+
+    def _writer(self) -> Callable[[bytes], None]:
+        """Return what takes an answer as it comes: a pipe gets its bytes, a terminal none that it would obey."""
+        if not sys.stdout.isatty():
+            return _to_stdout
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        harmless = json_escaped if self.how in ("json", "jsonl") else str
+        return lambda block: show(harmless(decode(block)), end="", exact=True, flush=True)
 
     def _answered(
         self, text: str, target: str | None, width: int | None, scratch: str, pipe: int
