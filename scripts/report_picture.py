@@ -35,6 +35,8 @@ def main() -> int:
 
     script.show_warnings()
     output = args.output or script.repo_root() / "docs" / "reports" / "report.png"
+    if output.suffix != ".png":
+        raise InputError(f"{output} is no picture's name", hint="--output report.png")
     with tempfile.TemporaryDirectory(prefix="peak_trade-picture-") as folder:
         html, shot = Path(folder, "report.html"), Path(folder, "report.png")
         with render.Builtin(script.repo_root() / render.QMD) as renderer:

@@ -499,7 +499,7 @@ def test_no_byte_of_a_run_holds_a_secret_of_the_environment(
     [
         ("PWD", "/srv/peak/gone"),
         ("SSH_AUTH_SOCK", "/tmp/ssh-12345678/agent.1"),
-        ("AWS_CREDENTIALS_FILE", "/home/me/.aws/credentials"),
+        ("AWS_CREDENTIALS_FILE", "/srv/peak/gone/credentials"),
         ("VAULT_TOKEN", str(Path(__file__))),
         ("AUTH_TYPE", "kerberos-5"),
         ("TOKEN", "abc-1"),

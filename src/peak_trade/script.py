@@ -13,6 +13,7 @@ import gc
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -231,7 +232,17 @@ def _unforeseen(error: Exception) -> tuple[str, str]:
     if isinstance(error, OSError) and error.errno and error.strerror:
         where = f"{one_line(error.filename)}: " if error.filename else ""
         return f"{where}{one_line(error.strerror).lower()}", "check the disk and your rights; `--debug` shows where"
+    if isinstance(error, OverflowError) and _clock_is_beyond():
+        return "this machine's clock is beyond what Python can tell, the year 2262", "set the clock, then repeat"
     return f"internal: {type(error).__name__}: {one_line(error)}".rstrip(": "), "`--debug` shows where"
+
+
+def _clock_is_beyond() -> bool:
+    try:
+        time.time()
+    except OverflowError:
+        return True
+    return False
 
 
 def _open_what_was_closed() -> None:

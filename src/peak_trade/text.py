@@ -26,14 +26,14 @@ def escaped(text: str, limit: int | None = None, *, keep: str = "") -> str:
 
 
 def json_escaped(text: str) -> str:
-    r"""Return a text of JSON with the unprintable marks in it as JSON's escapes, but for line breaks: the same value.
+    r"""Return a text of JSON with the unprintable marks in it as JSON's escapes, but for its layout: the same value.
 
     >>> print(json_escaped('["\x7f \u202e \x85", "é"]'))
     ["\u007f \u202e \u0085", "é"]
     """
     import json  # not everybody writes JSON
 
-    return "".join(mark if mark.isprintable() or mark == "\n" else json.dumps(mark)[1:-1] for mark in text)
+    return "".join(mark if mark.isprintable() or mark in "\n\t" else json.dumps(mark)[1:-1] for mark in text)
 
 
 def printable(text: str, instead: str = " ", keep: str = "") -> str:

@@ -719,3 +719,37 @@ def test_ten_million_rows_are_written_without_holding_them(lake: Path, tmp_path:
         9 * 10**digits * (digits + 2) for digits in range(7)
     ) + 2 * 2
     assert float(done.stderr) < 400  # MB; the answer is 160 MB as text, and 400 MB as rows of Python
+
+
+HOSTILE = "a\x1b]0;owned\x07\x7f\x9b\u202e\u2066b"
+
+
+def on_terminal(lake: Path, how: str, *, exactly: bool = False) -> str:
+    """What a terminal is sent as the answer; `exactly`: as it would be without what stands between."""
+    here, there = os.openpty()
+    text = f"SELECT '{HOSTILE}' AS \"c{HOSTILE}\" FROM runs LIMIT 1"
+    words = [str(SCRIPTS / "query_lake.py"), "--lake-dir", str(lake), "--format", how, text]
+    program = "import runpy, sys\nfrom peak_trade.data.lake import ask\n"
+    if exactly:
+        program += "ask.Asking._writer = lambda self: ask._to_stdout\nask.show = lambda text, **how: print(text)\n"
+    program += f"sys.argv = {words!r}\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=there, stdout=there, stderr=there)
+    os.close(there)
+    seen = b""
+    with suppress(OSError):  # as above
+        while block := os.read(here, 1 << 16):
+            seen += block
+    os.close(here)
+    assert process.wait(timeout=60) == 0, seen
+    return seen.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("how", ["csv", "json", "jsonl", "table"])
+def test_an_answer_on_a_terminal_does_not_act_on_it(how: str, lake: Path) -> None:
+    acts = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2066]")
+    answered = on_terminal(lake, how)
+    assert "owned" in answered
+    assert acts.findall(answered) == []
+    assert acts.findall(on_terminal(lake, how, exactly=True)) != []
+    if how == "json":
+        assert json.loads(answered) == [{f"c{HOSTILE}": HOSTILE}]
