@@ -221,7 +221,7 @@ git-state *args:
 audit:
     {{ dev }} scripts/ci/audit.sh
 
-# Try bytes of all kinds on what reads a stranger's files: `just fuzz csv`
+# Try bytes of all kinds on what reads a file: `just fuzz csv`
 [group('check')]
 fuzz *args:
     {{ tested }} python scripts/fuzz/fuzz.py "$@"

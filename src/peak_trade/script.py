@@ -229,7 +229,7 @@ def run(main: Callable[[], int]) -> Never:
 
 def _unforeseen(error: Exception) -> tuple[str, str]:
     """Return a sentence and a hint for an error that nobody had a word for; one of the system's is no fault of ours."""
-    if isinstance(error, OSError) and error.errno and error.strerror:
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError) and error.errno and error.strerror:
         where = f"{one_line(error.filename)}: " if error.filename else ""
         return f"{where}{one_line(error.strerror).lower()}", "check the disk and your rights; `--debug` shows where"
     if isinstance(error, OverflowError) and _clock_is_beyond():
