@@ -201,6 +201,11 @@ test *args:
 test-fast *args:
     {{ tested }} pytest -n auto --dist worksteal -m 'not slow' "$@"
 
+# Plant faults that a module's tests may miss: `just mutate engine`
+[group('check')]
+mutate *args:
+    {{ tested }} python scripts/ci/mutate.py "$@"
+
 # Every static check: hooks, types, layers, shell, workflows, documents
 [group('check')]
 lint:

@@ -56,6 +56,24 @@ def test_the_name_of_something_else_is_left_alone(key: str) -> None:
     assert not is_secret_key(key)
 
 
+# --- what stands around a value -----------------------------------------------------------------------------------
+
+
+def test_a_remembered_value_of_six_characters_is_masked_anywhere_and_one_of_five_is_not() -> None:
+    redactor = Redactor({"token": "abcdef", "secret": "vwxyz"})
+    assert redactor.text("got abcdef and vwxyz") == f"got {MASK} and vwxyz"
+
+
+@pytest.mark.parametrize("quote", ['"""', "'''", '"', "'"])
+def test_a_masked_text_keeps_its_own_quotes(quote: str) -> None:
+    assert Redactor().text(f"password = {quote}a b{quote}\n") == f"password = {quote}{MASK}{quote}\n"
+
+
+def test_a_bare_value_first_in_an_inline_table_becomes_text() -> None:
+    masked = Redactor().text("login = {token = 12345, tries = 3}\nfast = 5\n")
+    assert tomllib.loads(masked) == {"login": {"token": MASK, "tries": 3}, "fast": 5}
+
+
 # --- trees --------------------------------------------------------------------------------------------------------
 
 

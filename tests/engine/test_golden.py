@@ -1509,6 +1509,36 @@ def test_small_steps_add_up_to_one_that_is_traded(play: Play) -> None:
     play(sizing=Sizing(min_trade_value=150.0))
 
 
+def test_in_an_account_of_one_too_the_fee_comes_off_what_is_held_against_the_minimum(play: Play) -> None:
+    """Fee 1 %, minimum 0.501. Half of 1.005 is 0.5025, of which 0.50 would be bought: left out.
+
+    bar  price  target | equity  units
+    0      100     0.5 |  1.005      0
+    1      100       0 |  1.005      0
+    2      100       0 |  1.005      0
+    """
+    play(sizing=Sizing(min_trade_value=0.501), initial_cash=1.005, fee_bps=100.0)
+
+
+def test_a_long_of_less_than_one_unit_pays_its_fee_and_no_borrow_before_the_minimum(play: Play) -> None:
+    """Fee 1 %, minimum 0.2483. 0.50 is bought of 1.005, and its fee is 0.005: 1 is left.
+
+    0.75 of it asks for 0.25, of which 0.25 / 1.0075 = 0.24814 would be bought: left out. A day's borrow, 0.1 % or
+    0.0005 on top, would have made it 0.24851; an unpaid fee of 0.01, 0.2556. Sold for 0.50 with a fee of 0.005.
+
+    bar  price  target | equity  units
+    0      100     0.5 |  1.005      0
+    1      100    0.75 |      1  0.005
+    2      100       0 |      1  0.005
+    3      100       0 |  0.995      0
+
+    side  entry_time  exit_time  quantity    pnl  exit_reason
+    long           1          3     0.005  -0.01  signal
+    """
+    sizing = Sizing(min_trade_value=0.2483)
+    play(sizing=sizing, initial_cash=1.005, fee_bps=100.0, borrow_rate=0.365, allow_short=True)
+
+
 def test_a_change_that_was_left_out_is_not_made_up_for_without_a_change(play: Play) -> None:
     """Minimum 100. 5 units at 100; the 0.55 of bar 1 is 50 away. At 300 it would trade 400, but nobody asks.
 
