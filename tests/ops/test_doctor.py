@@ -104,6 +104,22 @@ def test_a_broken_ledger_is_found_with_its_line(tmp_path: Path) -> None:
     )
 
 
+def test_a_run_that_is_left_as_it_is_is_not_called_mended(tmp_path: Path) -> None:
+    run_id = "11111111-1111-4111-8111-111111111111"
+    (tmp_path / ".working" / run_id).mkdir(parents=True)
+    Ledger(tmp_path).append("start", run_id)
+    Ledger(tmp_path).append("sealed", run_id, manifest="0" * 64)
+
+    def found() -> doctor.Finding:
+        return {finding.name: finding for finding in doctor.examine(script.repo_root(), Results(tmp_path))}[
+            "run 11111111"
+        ]
+
+    assert (found().state, found().hint) == ("broken", "just verify --all")
+    Ledger(tmp_path).path.unlink()
+    assert found().state == "mended", "the control"
+
+
 def test_results_that_are_not_there_yet_take_no_room(tmp_path: Path) -> None:
     found = {finding.name: finding for finding in doctor.examine(script.repo_root(), Results(tmp_path / "not" / "yet"))}
     assert found["disk"].detail.startswith("0 B in 0 files under ")

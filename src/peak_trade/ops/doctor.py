@@ -118,7 +118,9 @@ def _tool(name: str, hint: str, *, needed: bool = False) -> Finding:
 def _runs(results: Results) -> Iterator[Finding]:
     """Bring the runs and removals of dead processes to their end, and tell of each, and of runs still going on."""
     mended = run_dir.recover(results) + removal.finish(results)
-    yield from (Finding(f"run {run_id[:8]}", "mended", what) for run_id, what in mended)
+    for run_id, what in mended:
+        state, hint = ("broken", "just verify --all") if what.startswith("not recovered") else ("mended", "")
+        yield Finding(f"run {run_id[:8]}", state, what, hint)
     going = [left.run_id[:8] for left in run_dir.unfinished(results) if left.alive]
     yield Finding("runs", "ok", f"{len(results.runs())} finished, {len(going)} going on {' '.join(going)}".rstrip())
 
