@@ -213,11 +213,7 @@ ALLOWED = {
         "src/peak_trade/script.py",
         "sys.stdout",
     ): "print_json asks whether it is a terminal; the claimed one stands for it",
-<<<<<<< HEAD
     ("src/peak_trade/supervisor.py", "sys.stdout"): "flushed before it forks",
-=======
-    ("src/peak_trade/supervisor.py", "sys.stdout"): "flushed before the fork, or what is in it would come out twice",
->>>>>>> b7818c5 (Name the flush before the fork among the ways to a terminal)
     ("src/peak_trade/supervisor.py", "sys.stderr"): "as above",
     ("src/peak_trade/data/lake/ask.py", "subprocess.Popen"): "`cat`, by which DuckDB's answer goes out",
     ("scripts/automation/open_pr.py", "subprocess.run"): "git and gh, which may ask the person something",
