@@ -68,9 +68,9 @@ class Line:
         """Tell that the run has started, and what seals it as failed (`runner.testament`)."""
         self._tell(_STARTED, will)
 
-    def strategy(self, limit_s: float | None) -> None:
-        """Tell that a user's code runs from here on, for so long at most."""
-        self._tell(_STRATEGY, str(limit_s or 0).encode())
+    def strategy(self, limit_s: float | None, *, own: bool) -> None:
+        """Tell that a strategy runs from here on, for so long at most; a user's `own` may start processes."""
+        self._tell(_STRATEGY, f"{limit_s or 0} {own:d}".encode())
 
     def free(self) -> None:
         """Tell that no user's code runs any more."""
@@ -241,9 +241,11 @@ class _Supervisor:
             word, content, self.heard = self.heard[0], self.heard[5:end], self.heard[end:]
             if word == _STARTED:
                 self.will = content
-                _adopt()
             elif word == _STRATEGY:
-                self.strategy, self.limit = True, float(content)
+                limit, own = content.split()
+                self.strategy, self.limit = True, float(limit)
+                if own == b"1":
+                    _adopt()
                 self.deadline = time.monotonic() + self.limit + GRACE_S if self.limit else None
             elif word == _FREE:
                 self.strategy, self.deadline = False, None

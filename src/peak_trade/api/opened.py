@@ -143,6 +143,9 @@ def run(
     An override is a section, `run(config, strategy={"params": {"fast": 10}}, execution={"fee_bps": 5})`, of which the
     keys given are replaced, or a dotted key, `run(config, **{"strategy.params.fast": 10})`.
 
+    Unlike the command, it has no process in front of it: `run.timeout_s` stops what Python does, in the main thread,
+    and not one long call into C or what blocks signals; a strategy that ends the process ends yours.
+
     `root` is the checkout that holds this package, else the current folder; `results` is `$PEAK_RESULTS_DIR`, else
     `results/` below `root`. `run_id` is a UUID4 of your own.
 

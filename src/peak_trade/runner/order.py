@@ -132,7 +132,7 @@ def _make(
     with attempt.stages.clock("evidence"):
         marks = fingerprint.fingerprint(bars)  # of the bars as they were loaded: no user's code has run
     with attempt.stages.clock("strategy"):
-        attempt.line.strategy(limit)
+        attempt.line.strategy(limit, own=function is None)
         code, params, target = within(limit, lambda: _ask(attempt, bars.apart(), function))
         attempt.line.free()
     with attempt.stages.clock("evidence"):
