@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -56,7 +57,8 @@ def collected(*words: str) -> Counter[str]:
     """Return how many cases of each test pytest finds."""
     files = sorted({f"tests/{test.partition('::')[0]}" for tests in ATTACKS.values() for test in tests})
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
-    found = subprocess.run([*command, *words, *files], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    own = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_XDIST")}  # no worker
+    found = subprocess.run([*command, *words, *files], cwd=ROOT, env=own, capture_output=True, text=True, timeout=300)
     assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-2000:]
     lines = [line for line in found.stdout.splitlines() if "::" in line]
     return Counter(line.partition("[")[0].removeprefix("tests/") for line in lines)
