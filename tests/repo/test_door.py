@@ -102,7 +102,7 @@ ALLOWED = {
     "tracking.store": "the store",
     "tracking.worker.Logger._upload": OWN,
     "tracking.worker.Logger.log": "the store",
-    "trust.content._stamps": "the files of bars that a run names",
+    "trust.content._check_data": "the files of bars that a run names, found by market.promised",
     "trust.verify": WITHOUT,
 }
 """A module, or a class or function in one, that need not go by the door, and why."""

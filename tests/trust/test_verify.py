@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from peak_trade.evidence import tables
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir, recover
+from peak_trade.market import promised
 from peak_trade.trust import content, verify
 
 Evidence = Any  # of conftest.py, which cannot be imported
@@ -1143,17 +1145,20 @@ def test_a_forged_fingerprint_is_found(evidence: Evidence) -> None:
     assert finding(found, f"ledger.jsonl line 4 data: expected {'0' * 64}, found ")
 
 
-@pytest.mark.parametrize("path", ["/**/*", "/*/*.csv", "../**/*.csv"])
-def test_a_strangers_pattern_is_not_looked_for_in_folders_outside(
+@pytest.mark.parametrize("path", ["/**/*", "/*/*/*", "../**/*.csv"])
+def test_a_strangers_pattern_is_followed_no_further_than_the_run_went(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     def verdict() -> verify.Verdict:
         return verify.verify(evidence.path("own"), root=evidence.root)
 
     with monkeypatch.context() as patch:
-        patch.setattr(content, "locate", lambda *_: pytest.fail("it was looked for"))
+        patch.setattr(content.ohlcv, "load_bars", lambda *_, **__: pytest.fail("it was read"))
+        patch.setattr(promised, "_NAMES", 500)
         name_data(evidence, path)
-        assert verdict().unchecked == ["the data: data.path has patterns for folders outside of this one"]
+        found = [*lines_of(verdict()), *verdict().unchecked]
+        assert len(found) == 1
+        assert re.search("more than the 1 files of|more than 500 names|lies in results/, which is no place", found[0])
     name_data(evidence, "data/*.csv")
     assert (lines_of(verdict()), verdict().unchecked) == ([], []), "the control"
 
@@ -1177,12 +1182,15 @@ def test_more_data_than_a_run_can_have_seen_is_not_read(evidence: Evidence, monk
     for n in range(200):
         (evidence.root / "data" / f"more{n:03}.csv").write_text("x")
     (line,) = evidence.findings("own")
-    assert line.startswith("data/*.csv: expected 1 files of ") and "found 201 of " in line
+    assert line.startswith("data/*.csv: expected the files that the run read, found data/*.csv means much more than")
     for n in range(200):
         (evidence.root / "data" / f"more{n:03}.csv").unlink()
     with open(evidence.root / "data" / "bars.csv", "r+b") as stream:
         stream.truncate(1 << 40)  # of no room at all
-    assert evidence.findings("own")[0].endswith(" found 1 of 1,099,511,627,776 bytes")
+    assert evidence.findings("own")[0].startswith("data/*.csv: expected the files that the run read,")
+    with open(evidence.root / "data" / "bars.csv", "r+b") as stream:
+        stream.truncate(4096)
+    assert "fingerprint" in evidence.findings("own")[0], "the control: a little more is read"
 
 
 # --- what checks must not let through: each of these was once a fault that no test saw -----------------------------

@@ -20,7 +20,7 @@ from typing import Any
 from peak_trade.config import nowhere
 from peak_trade.errors import InputError
 
-__all__ = ["find"]
+__all__ = ["Grown", "find"]
 
 _NAMES = 20_000  # that a pattern may lead through
 _MORE = 100  # files that have come since, and as many again as there were
@@ -29,11 +29,16 @@ _MOST = 4 << 30  # bytes, whatever is promised: as of a run's own tables
 _MAGIC = re.compile(r"[*?[]")
 
 
+class Grown(InputError):
+    """There is much more than the run read."""
+
+
 def find(path: str, folders: Sequence[Path], files: Sequence[Mapping[str, Any]], results: Path) -> list[str]:
     """Return the files that `path` means in the first of `folders` where it means some; absolute paths stand.
 
     `files` are those of the manifest, with the bytes of each. Raises InputError where there are none, or not of that
-    kind; OSError as `os.stat` does; what a manifest of another form brings is a TypeError, ValueError or LookupError.
+    kind, and Grown where there is much more; OSError as `os.stat` does; what a manifest of another form brings is a
+    TypeError, ValueError or LookupError.
     """
     found: list[str] = []
     for folder in folders:
@@ -54,9 +59,7 @@ def find(path: str, folders: Sequence[Path], files: Sequence[Mapping[str, Any]],
         raise InputError(f"{path} is no regular file")
     promised, size = sum(int(file["bytes"]) for file in files), sum(one.st_size for one in about)
     if len(found) > 2 * len(files) + _MORE or size > min(2 * promised + _GROWN, _MOST):
-        raise InputError(
-            f"{path} means much more than the {len(files):,} files of {promised:,} bytes that the run read"
-        )
+        raise Grown(f"{path} means much more than the {len(files):,} files of {promised:,} bytes that the run read")
     return found
 
 

@@ -6,7 +6,6 @@ the bars are loaded again and their fingerprint compared.
 
 from __future__ import annotations
 
-import glob
 import os
 import tomllib
 from collections.abc import Sequence
@@ -19,12 +18,12 @@ import numpy as np
 
 import peak_trade
 from peak_trade import stats
-from peak_trade.config import Config, Data, locate, parse
+from peak_trade.config import Config, Data, parse
 from peak_trade.errors import InputError
 from peak_trade.evidence import manifest, tables
 from peak_trade.evidence.ledger import Entry, History
 from peak_trade.evidence.run_dir import ERROR
-from peak_trade.market import fingerprint, ohlcv
+from peak_trade.market import fingerprint, ohlcv, promised
 from peak_trade.market import rate as rates
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
@@ -37,25 +36,26 @@ TRADES = ("trades.csv", "trades.parquet")
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _BENCHMARK = ("timestamp", "close", "equity")
 _CLOSE = 1e-9  # relative: what another processor's summation may change; any edit of a file is seen by its digest
-_GROWTH, _MORE_FILES, _MORE_BYTES = 4, 100, 256 << 20  # of the data since the run: times as much, and that much more
 
 
 def check(
-    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, root: Path | None
-) -> None:
+    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, results: Path,
+    root: Path | None,
+) -> None:  # fmt: skip
     """Hold the sealed files of a run, whose digests are right, against each other and against its history.
 
-    The data is looked for below `root`; without one it is left alone.
+    The data is looked for below `root`, and never in `results`; without a root it is left alone.
     """
     if sealed.predicate.completed:
-        _check_sealed(verdict, sealed, contents, history, root)
+        _check_sealed(verdict, sealed, contents, history, results, root)
     else:
         _check_failed(verdict, sealed, contents, history)
 
 
 def _check_sealed(
-    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, root: Path | None
-) -> None:
+    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, folder: Path,
+    root: Path | None,
+) -> None:  # fmt: skip
     definition, results = sealed.predicate.build_definition, sealed.predicate.results
     config = _check_config(verdict, sealed, contents)
     verdict.compare(
@@ -69,7 +69,7 @@ def _check_sealed(
     elif "benchmark.csv" in contents:
         benchmark = _series(contents, "benchmark.csv", _BENCHMARK)
         _check_benchmark(verdict, config, equity, benchmark)
-    bars = _check_data(verdict, sealed, config, equity, root)
+    bars = _check_data(verdict, sealed, config, equity, folder, root)
     close = None if bars is None else bars.close
     if benchmark:
         if close is not None:
@@ -217,7 +217,12 @@ def _check_benchmark(verdict: Verdict, config: Config, equity: dict[str, Any], b
 
 
 def _check_data(
-    verdict: Verdict, sealed: manifest.Manifest, config: Config, equity: dict[str, Any], root: Path | None
+    verdict: Verdict,
+    sealed: manifest.Manifest,
+    config: Config,
+    equity: dict[str, Any],
+    results: Path,
+    root: Path | None,
 ) -> Bars | None:
     """Load the bars again, where their file still is, compare the fingerprints, and return them if they agree."""
     bars = sealed.predicate.build_definition["resolvedDependencies"][0]
@@ -225,23 +230,17 @@ def _check_data(
     if root is None:
         return None
     data = config.data
-    if _leads_everywhere(data.path):
-        verdict.skip("the data", "data.path has patterns for folders outside of this one")
-        return None
     try:
-        where = locate(data.path, [root / folder, root])
+        paths = promised.find(data.path, [root / folder, root], bars["annotations"]["files"], results)
+    except promised.Grown as error:
+        verdict.add(data.path, "the files that the run read", error.message)
+        return None
     except InputError as error:
         verdict.skip("the data", error.message)
         return None
-    stamps = _stamps(where)
-    files = bars["annotations"]["files"]
-    count, size, promised = len(stamps), sum(stamp[2] for stamp in stamps), sum(file["bytes"] for file in files)
-    if count > _GROWTH * len(files) + _MORE_FILES or size > _GROWTH * promised + _MORE_BYTES:  # not even read
-        told = f"{len(files):,} files of {promised:,} bytes"
-        verdict.add(data.path, told, f"{count:,} of {size:,} bytes")
-        return None
+    stamps = tuple((path, info.st_mtime_ns, info.st_size) for path in paths for info in [os.stat(path)])
     try:
-        found, loaded = _fingerprint(where, msgspec.json.encode(data), stamps)
+        found, loaded = _fingerprint(msgspec.json.encode(data), stamps)
     except InputError as error:
         verdict.add(data.path, f"bars with the fingerprint {bars['digest']['sha256']}", error.message.splitlines()[0])
         return None
@@ -256,23 +255,8 @@ def _check_data(
     return loaded
 
 
-def _leads_everywhere(path: str) -> bool:
-    """Tell whether a pattern, which may be a stranger's, would have folders outside of the repository looked through.
-
-    >>> [_leads_everywhere(path) for path in ("/**/*", "../*/*.csv", "/data/*.csv", "data/**/*.csv")]
-    [True, True, False, False]
-    """
-    outside = os.path.isabs(path) or ".." in path.split("/")
-    return outside and glob.has_magic(os.path.dirname(path))
-
-
-def _stamps(where: str) -> tuple[tuple[str, int, int], ...]:
-    paths = [where] if os.path.exists(where) else sorted(glob.glob(where, recursive=True))
-    return tuple((path, info.st_mtime_ns, info.st_size) for path in paths for info in [os.stat(path)])
-
-
 @lru_cache(maxsize=8)
-def _fingerprint(where: str, section: bytes, stamps: tuple[tuple[str, int, int], ...]) -> tuple[dict[str, Any], Bars]:
+def _fingerprint(section: bytes, stamps: tuple[tuple[str, int, int], ...]) -> tuple[dict[str, Any], Bars]:
     """Return a data section's bars and their fingerprint; many runs share one.
 
     `section` is the data section as JSON; `stamps` tell when a file has changed. No calendar is asked for:
@@ -280,7 +264,7 @@ def _fingerprint(where: str, section: bytes, stamps: tuple[tuple[str, int, int],
     """
     data = msgspec.json.decode(section, type=Data)
     loaded = ohlcv.load_bars(
-        where,
+        [path for path, *_ in stamps],
         symbol=data.symbol,
         timeframe=data.timeframe,
         on_violation=data.on_violation,

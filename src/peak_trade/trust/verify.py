@@ -144,7 +144,7 @@ def _check_run(verdict: Verdict, run_dir: Path, reading: Reading, root: Path | N
     if (
         contents is not None and len(verdict.findings) == before
     ):  # else there is no use in reading what is not as it was sealed
-        content.check(verdict, sealed, contents, reading.of(run_dir.name), root)
+        content.check(verdict, sealed, contents, reading.of(run_dir.name), run_dir.parent, root)
 
 
 def _manifest(
