@@ -172,7 +172,13 @@ def test_a_changed_byte_is_found_in_any_line_but_the_last(ledger: Ledger, four: 
             assert broken(ledger, [*four[:n], changed, *four[n + 1 :]])[-1] in (n + 1, n + 2)
 
 
-@pytest.mark.parametrize("line", [b"", b"[]", b"1", b"null", b"\xff\xfe", b"{}", b'{"event":"start"}', b"{" * 5000])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"", b"[]", b"1", b"null", b"\xff\xfe", b"{}", b'{"event":"start"}', b"{" * 5000, b'{"event":"\xff"}'),
+        b'{"event":' + b"[" * 90_000 + b"]" * 90_000 + b"}",
+    ],
+)
 def test_a_line_that_is_no_entry_is_found_and_stops_nothing(ledger: Ledger, four: list[bytes], line: bytes) -> None:
     assert broken(ledger, [*four[:2], line, *four[2:]]) == [3, 4]
     assert len(ledger.read().entries) == 4
