@@ -1,12 +1,15 @@
-"""What is said of the ledger by itself, word for word: each finding is worked out by hand from a few lines."""
+"""What is said of the ledger and of a run, word for word: each finding is worked out by hand from a few lines."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from peak_trade.evidence import door, manifest
 from peak_trade.evidence.ledger import Entry, Ledger, Reading
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir
@@ -238,3 +241,198 @@ def test_a_ledger_that_cannot_be_read_stops_no_check_of_the_runs(tmp_path: Path)
     assert (ledger.name, ledger.state) == ("ledger.jsonl", "unreadable")
     assert findings(ledger) == [("ledger.jsonl", "a readable ledger", "a folder in place of a file")]
     assert findings(run) == [("manifest.json", "the run's manifest", "no such file")]
+
+
+# --- of one run that is sealed -------------------------------------------------------------------------------------
+
+STRAY = ("stray", "nothing of that name", "a file that the seal does not cover")
+"""A finding of each run here that is told below: after it, what the files say is not looked at."""
+METADATA = {"metadata": {"invocationId": RUN, "finishedOn": "time 2"}}
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def judged(
+    results: Path,
+    events: tuple[str, ...] = ("start", "failed"),
+    *,
+    status: str = "failed",
+    details: Any = METADATA,
+    follows: str = "sha 1",
+    files: dict[str, bytes] | None = None,
+    digests: dict[str, str] | None = None,
+    promised: int | None = None,
+    stray: bool = True,
+    **fields: Any,
+) -> verify.Verdict:
+    """Write a run that is sealed like this, and return what is said of it beside a ledger of these events."""
+    run, there = results / RUN, {"error.json": b"{}"} if files is None else files
+    run.mkdir()
+    for name, written in there.items():
+        (run / name).write_bytes(written)
+    if stray:
+        (run / "stray").touch()
+    receipts = [] if promised is None else [{"part": "evidence", "bytes": promised}]
+    predicate = manifest.Predicate(status, {}, details, {}, receipts, {"follows": follows})
+    subjects = {name: digest(written) for name, written in there.items()} | (digests or {})
+    sealed = manifest.encode(subjects, predicate)
+    (run / "manifest.json").write_bytes(sealed)
+    told = reading(*events)
+    for entry in told.entries:
+        if entry.event != "start":
+            entry.fields.update({"manifest": digest(sealed)} | fields)
+    return verify.verify(run, told)
+
+
+def test_control_of_a_run_in_its_place_only_the_stray_is_said(tmp_path: Path) -> None:
+    verdict = judged(tmp_path)
+    assert (findings(verdict), verdict.unchecked, verdict.state) == ([STRAY], [], "broken")
+
+
+@pytest.mark.parametrize(
+    ("sealed", "expected"),
+    [
+        (
+            {"details": {"metadata": {"invocationId": OTHER, "finishedOn": "time 2"}}},
+            [("manifest.json", f"run_id {RUN}", f"run_id {OTHER}")],
+        ),
+        (
+            {"follows": "else"},
+            [("ledger.jsonl", "sha256 else of the line that starts the run", "sha256 sha 1")],
+        ),
+        (
+            {"details": {"metadata": {"invocationId": RUN, "finishedOn": "time 9"}}},
+            [("ledger.jsonl", "the run's end at time 9", "at time 2")],
+        ),
+        (
+            {"details": {}},
+            [("manifest.json", f"run_id {RUN}", "run_id "), ("ledger.jsonl", "the run's end at None", "at time 2")],
+        ),
+        ({"ruined": "2024"}, []),  # which the line of a failed run may say, and nothing follows from it
+        (
+            {"events": ("start", "failed", "removed")},
+            [("ledger.jsonl", f"nothing after the removal of {RUN}", "its directory is there")],
+        ),
+        ({"events": ("start",)}, [("ledger.jsonl", f"an entry that seals {RUN}", "none")]),
+        (
+            {"events": ("noted", "failed")},
+            [
+                ("ledger.jsonl line 2", f"a start of {RUN} before it", "none"),
+                ("ledger.jsonl", f"a start of {RUN}", "none"),
+            ],
+        ),
+    ],
+)
+def test_what_the_ledger_and_the_manifest_tell_of_a_run_is_the_same(
+    tmp_path: Path, sealed: dict[str, Any], expected: list[tuple[str, str, str]]
+) -> None:
+    assert findings(judged(tmp_path, **sealed)) == [*expected, STRAY]
+
+
+WHOLE = dict.fromkeys(("config_snapshot.json", "config_snapshot.toml", "stats.json", "equity.csv", "trades.csv"), b"x")
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "expected"),
+    [
+        ("sealed", {}, "sealed"),
+        ("ruined", {"ruined": "2024"}, "ruined"),
+        ("sealed", {"ruined": "2024"}, "ruined"),
+        ("ruined", {}, "sealed"),
+    ],
+)
+def test_a_seal_says_whether_the_account_was_ruined(
+    tmp_path: Path, status: str, fields: dict[str, str], expected: str
+) -> None:
+    found = findings(judged(tmp_path, ("start", "sealed"), status=status, files=WHOLE, **fields))
+    assert found == [("manifest.json", f"status {expected}", f"status {status}")] * (status != expected) + [STRAY]
+
+
+def test_a_run_that_came_to_its_end_has_these_files(tmp_path: Path) -> None:
+    unlisted = [("manifest.json", f"{name} among the sealed files", "it is not listed") for name in list(WHOLE)[:4]]
+    trades = ("manifest.json", "one of trades.csv and trades.parquet", "none or both")
+    assert findings(judged(tmp_path, ("start", "sealed"), status="sealed")) == [STRAY, *unlisted, trades]
+    both = {"trades.csv": b"", "trades.parquet": b""}
+    for at, (files, expected) in enumerate([(both, [trades]), ({"trades.parquet": b""}, []), ({}, [trades])]):
+        (tmp_path / str(at)).mkdir()
+        whole = dict.fromkeys(list(WHOLE)[:4], b"") | files
+        found = findings(judged(tmp_path / str(at), ("start", "sealed"), status="sealed", files=whole))
+        assert found == [STRAY, *expected]
+
+
+def test_a_run_that_failed_has_its_error_and_needs_no_trades(tmp_path: Path) -> None:
+    assert findings(judged(tmp_path, files={"config_snapshot.toml": b""})) == [
+        STRAY,
+        ("manifest.json", "error.json among the sealed files", "it is not listed"),
+    ]
+
+
+def test_each_sealed_file_has_its_digest(tmp_path: Path) -> None:
+    files = {"a": b"1", "b": b"2", "error.json": b"3"}
+    verdict = judged(tmp_path, files=files, digests={"a": "aa", "c": "cc", "d": "dd", "error.json": "ee"})
+    assert findings(verdict) == [
+        STRAY,
+        ("a", "sha256 aa", f"sha256 {digest(b'1')}"),
+        ("c", "sha256 cc", "no such file"),
+        ("d", "sha256 dd", "no such file"),
+        ("error.json", "sha256 ee", f"sha256 {digest(b'3')}"),
+    ]
+
+
+SLACK = 1 << 20
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize(("promised", "more", "refused"), [(2, 0, []), (2, 1, ["error.json"]), (7, 6, ["b"])])
+def test_a_mebibyte_more_than_promised_is_read_and_no_byte_beyond(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, promised: int, more: int, refused: list[str], kept: bool
+) -> None:
+    if not kept:
+        monkeypatch.setattr(verify, "_KEPT", 3)
+    files = {"a": b"x" * SLACK, "b": b"y" * (promised - 1 + more), "error.json": b"z"}
+    verdict = judged(tmp_path, files=files, promised=promised)
+    told = [finding for finding in findings(verdict) if finding != STRAY]
+    assert [finding[:2] for finding in told] == [(name, "a file that was sealed") for name in refused]
+    assert verdict.state == "broken"
+
+
+def test_what_is_too_much_to_hold_is_digested_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "_KEPT", 1)
+    verdict = judged(tmp_path, stray=False)
+    assert (findings(verdict), verdict.state) == ([], "intact")
+    assert verdict.unchecked == ["what the files say: they have more than 1 bytes"]
+    monkeypatch.setattr(verify, "_KEPT", 2)  # error.json has two bytes; what is not sealed does not count
+    (tmp_path / RUN / "stray").write_bytes(b"x" * 100)
+    sealed = (tmp_path / RUN / "manifest.json").read_bytes()
+    verdict = verify.verify(tmp_path / RUN, reading("start", "failed", manifest=digest(sealed)))
+    assert (findings(verdict), verdict.unchecked) == ([STRAY], [])
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "state"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), "a readable file", "unreadable"),
+        (OSError(errno.EIO, "Input/output error"), "a readable file", "unreadable"),
+        (OSError(errno.EFBIG, "too large"), "a file that was sealed", "broken"),
+        (OSError(errno.EINVAL, "a pipe"), "a file that was sealed", "broken"),
+        (FileNotFoundError(errno.ENOENT, "gone"), "a file that was sealed", "broken"),
+        (NotADirectoryError(errno.ENOTDIR, "no folder"), "a file that was sealed", "broken"),
+    ],
+)
+@pytest.mark.parametrize("name", ["error.json", "manifest.json"])
+def test_a_file_that_cannot_be_read_is_told_from_one_that_is_not_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, expected: str, state: str, name: str
+) -> None:
+    read = door.read
+
+    def fails(folder: Path, asked: str, *limit: Any) -> bytes:
+        if asked == name:
+            raise error
+        return read(folder, asked, *limit)
+
+    monkeypatch.setattr(door, "read", fails)
+    verdict = judged(tmp_path)
+    assert ((name, expected, error.strerror) in findings(verdict), verdict.state) == (True, state)
+    assert len(findings(verdict)) == (2 if name == "error.json" else 1)
