@@ -43,7 +43,7 @@ def test_two_returns_have_a_deviation() -> None:
 def test_a_deviation_of_rounding_is_none(mean: float, step: float, varies: bool) -> None:
     """A step to either side and one return at the mean deviate by the step: rounding up to NOISE * (1 + |mean|)."""
     returns = mean + np.array([step, 0.0, -step]) * NOISE
-    assert stats.volatility(returns, 1) == (pytest.approx(step * NOISE, rel=0.02) if varies else 0.0)
+    assert stats.volatility(returns, 1) == (pytest.approx(step * NOISE, rel=0.02, abs=0) if varies else 0.0)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import door, manifest
 from peak_trade.evidence.ledger import Entry, Ledger, Reading
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir
-from peak_trade.trust import verify
+from peak_trade.trust import content, verify
 
 RUN = "8a1d0f4e-7c7b-4f6e-9d43-0a4c6f1f2b3d"
 OTHER = "00000000-0000-4000-8000-000000000000"
@@ -436,3 +437,118 @@ def test_a_file_that_cannot_be_read_is_told_from_one_that_is_not_as_it_was(
     verdict = judged(tmp_path)
     assert ((name, expected, error.strerror) in findings(verdict), verdict.state) == (True, state)
     assert len(findings(verdict)) == (2 if name == "error.json" else 1)
+
+
+# --- what goes wrong on the way ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "finding", "state"),
+    [
+        (RunError("no run"), (RUN, "readable contents", "no run"), "broken"),
+        (InputError("no input"), (RUN, "readable contents", "no input"), "broken"),
+        (ValueError("no value"), (RUN, "contents of this format", "ValueError: no value"), "broken"),
+        (OSError(errno.EIO, "Input/output error"), (RUN, "a readable run", "Input/output error"), "unreadable"),
+        (OSError("no number"), (RUN, "a readable run", "no number"), "unreadable"),
+    ],
+)
+def test_whatever_a_run_makes_go_wrong_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, finding: tuple[str, str, str], state: str
+) -> None:
+    def fails(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(content, "check", fails)
+    verdict = judged(tmp_path, stray=False)
+    assert (findings(verdict), verdict.name, verdict.state) == ([finding], RUN, state)
+
+
+def test_what_is_as_it_was_sealed_is_read_with_all_that_is_known_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(content, "check", lambda *args: given.append(args))
+    judged(tmp_path, stray=False)
+    told = reading("start", "failed", manifest=digest((tmp_path / RUN / "manifest.json").read_bytes()))
+    verdict = verify.verify(str(tmp_path / RUN), told, root=str(tmp_path / "root"))
+    sealed = manifest.decode((tmp_path / RUN / "manifest.json").read_bytes())
+    assert given[1] == (verdict, sealed, {"error.json": b"{}"}, told.of(RUN), tmp_path, tmp_path / "root")
+    (tmp_path / RUN / "stray").touch()
+    verify.verify(tmp_path / RUN, told)
+    assert len(given) == 2, "what has a stray is not read"
+
+
+def test_without_a_reading_the_ledger_beside_the_run_is_read(tmp_path: Path) -> None:
+    judged(tmp_path)
+    ledger = Ledger(tmp_path)
+    ledger.append("start", RUN)
+    ledger.append("failed", RUN, manifest="aa")
+    found = findings(verify.verify(tmp_path / RUN))
+    assert found[0] == (
+        "manifest.json",
+        "sha256 aa",
+        f"sha256 {digest((tmp_path / RUN / 'manifest.json').read_bytes())}",
+    )
+
+
+def test_every_run_of_the_ledger_is_missed_where_all_are_asked_for(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append("start", RUN)
+    ledger.append("failed", RUN, manifest="aa")
+    sealed(tmp_path, OTHER)
+    whole, _ = verify.verify_all(Results(tmp_path), None, root=None)
+    assert findings(whole) == [(RUN, "a directory, as the ledger's line 2 says `failed`", "none")]
+    one, _ = verify.verify_all(Results(tmp_path), [tmp_path / OTHER], root=None)
+    assert findings(one) == []
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "Permission denied"), RecursionError("too deep")])
+def test_where_the_runs_cannot_be_listed_that_alone_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(_: Results) -> list[Path]:
+        raise error
+
+    monkeypatch.setattr(Results, "runs", fails)
+    [verdict] = verify.verify_all(Results(tmp_path), None, root=None)
+    expected = "Permission denied" if isinstance(error, OSError) else "too deep"
+    assert findings(verdict) == [("ledger.jsonl", "a readable ledger", expected)]
+    assert (verdict.name, verdict.state) == ("ledger.jsonl", "unreadable")
+
+
+def test_a_tombstone_comes_before_the_strays(tmp_path: Path) -> None:
+    found = said(tmp_path, reading("sealed", f"start:{OTHER}", f"removed:{OTHER}", manifest="bb"))
+    assert [file for file, _, _ in found] == ["ledger.jsonl line 3 manifest", "ledger.jsonl line 1"]
+
+
+def test_a_run_in_the_making_that_no_line_names_is_not_astray(tmp_path: Path) -> None:
+    RunDir.create(tmp_path, OTHER, given=False).release()
+    assert said(tmp_path, reading("start"), every=True) == []
+
+
+def test_a_folder_in_place_of_a_sealed_file_is_named(tmp_path: Path) -> None:
+    judged(tmp_path)
+    (tmp_path / RUN / "error.json").unlink()
+    (tmp_path / RUN / "error.json").mkdir()
+    told = reading("start", "failed", manifest=digest((tmp_path / RUN / "manifest.json").read_bytes()))
+    found = findings(verify.verify(tmp_path / RUN, told))
+    assert found == [STRAY, ("error.json", f"sha256 {digest(b'{}')}", "a folder")]
+
+
+def test_each_folder_that_is_too_deep_is_named(tmp_path: Path) -> None:
+    run = sealed(tmp_path, RUN)
+    deep = "/".join(["debug", *["d"] * 31])
+    for name in ("one", "two"):
+        (run / deep / name).mkdir(parents=True)
+    found = findings(verify.verify(run, reading("start", "failed", manifest="aa")))
+    told = [(f"{deep}/{name}", "at most 32 folders in each other", "more") for name in ("one", "two")]
+    assert sorted(found[1:]) == told
+
+
+def test_a_manifest_says_in_a_sentence_why_it_is_none(tmp_path: Path) -> None:
+    run = sealed(tmp_path, RUN)
+    (run / "manifest.json").write_bytes(b"{}")
+    told = reading("start", "failed", manifest="aa")
+    assert findings(verify.verify(run, told))[1][2].startswith("manifest.json is not a run's manifest: ")
+    (run / "manifest.json").write_bytes(b'{"_type":"x","predicateType":"y"}')
+    assert findings(verify.verify(run, told))[1][2].startswith("manifest.json has the format 'y', this program knows ")
