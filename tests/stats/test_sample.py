@@ -9,7 +9,7 @@ import pytest
 
 from peak_trade import stats
 from peak_trade.stats import Undefined
-from peak_trade.stats.values import NOISE
+from peak_trade.stats.values import NOISE, NoValueError, need
 
 forty = np.random.default_rng(5).permutation(np.arange(40) / 8)  # 0 to 4.875
 
@@ -83,3 +83,9 @@ def test_a_standard_error_below_that_of_normal_returns_is_one() -> None:
     sample.mean, sample.deviation, sample.shape = 0.5, 1.0, (1.0, 0.0)
     expected = NormalDist().cdf(0.5 * (9 / 0.625) ** 0.5)
     assert stats.probabilistic_sharpe(sample, 252) == pytest.approx(expected, rel=1e-12)
+
+
+def test_an_error_is_told_by_its_reason() -> None:
+    with pytest.raises(NoValueError, match=r"^no bars$") as caught:
+        need(Undefined("no bars"))
+    assert caught.value.reason == "no bars" and need(0.5) == 0.5

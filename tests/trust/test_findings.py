@@ -552,3 +552,43 @@ def test_a_manifest_says_in_a_sentence_why_it_is_none(tmp_path: Path) -> None:
     assert findings(verify.verify(run, told))[1][2].startswith("manifest.json is not a run's manifest: ")
     (run / "manifest.json").write_bytes(b'{"_type":"x","predicateType":"y"}')
     assert findings(verify.verify(run, told))[1][2].startswith("manifest.json has the format 'y', this program knows ")
+
+
+def test_a_run_stays_unreadable_whatever_else_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = {"a": PermissionError(errno.EACCES, "Permission denied"), "error.json": OSError(errno.EFBIG, "too large")}
+    read = door.read
+
+    def fails(folder: Path, name: str, *limit: Any) -> bytes:
+        if name in errors:
+            raise errors[name]
+        return read(folder, name, *limit)
+
+    monkeypatch.setattr(door, "read", fails)
+    verdict = judged(tmp_path, files={"a": b"", "error.json": b""})
+    assert [name for name, *_ in findings(verdict)] == ["stray", "a", "error.json"]
+    assert verdict.state == "unreadable"
+
+
+def test_all_runs_are_held_against_the_data_below_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    roots: list[Any] = []
+    monkeypatch.setattr(content, "check", lambda *args: roots.append(args[-1]))
+    judged(tmp_path, stray=False)
+    statement = (tmp_path / RUN / "manifest.json").read_bytes()
+    told = reading("start", "failed", manifest=digest(statement))
+    monkeypatch.setattr(Results, "reading", lambda _: told)
+    list(verify.verify_all(Results(tmp_path), None, root=tmp_path / "root"))
+    assert roots == [None, tmp_path / "root"], "of the first, that wrote the run, and of all"
+
+
+@pytest.mark.parametrize(("many", "shared"), [(2, False), (1, True)])
+def test_many_runs_are_shared_with_all_that_they_are_checked_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, shared: bool
+) -> None:
+    """Who shares them says the same as who does not: test_verify.py has many of them checked so."""
+    given: list[Any] = []
+    monkeypatch.setattr(verify, "_MANY", many)
+    monkeypatch.setattr(verify, "_side_by_side", lambda *args: given.append(args) or ())
+    run, told = sealed(tmp_path, RUN), reading("start")
+    monkeypatch.setattr(Results, "reading", lambda _: told)
+    verdicts = list(verify.verify_all(Results(tmp_path), [run], root=tmp_path))
+    assert (len(verdicts), given) == (1 if shared else 2, [([run], told, tmp_path)] * shared)
