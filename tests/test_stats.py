@@ -18,6 +18,7 @@ from peak_trade import stats
 from peak_trade.errors import InputError
 from peak_trade.market.trades import Trades
 from peak_trade.stats import REASONS, STATS, Undefined
+from peak_trade.stats.values import NOISE
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "reports" / "stats.md"
 
@@ -190,6 +191,32 @@ def test_returns_of_an_equity_that_reaches_zero_are_undefined() -> None:
     assert stats.returns(np.array([100.0, 0.0, 1.0])) == Undefined("equity fell to zero or below")
 
 
+def test_an_account_that_begins_with_nothing_has_no_return_and_one_of_less_than_1_has() -> None:
+    nothing, little = np.array([0.0, 1.0]), np.array([0.5, 0.25])
+    assert stats.total_return(nothing) == stats.drawdown(nothing) == Undefined("initial equity is zero or below")
+    assert stats.total_return(little) == -0.5
+    np.testing.assert_array_equal(stats.drawdown(little), [0.0, -0.5])
+
+
+def test_an_account_that_ends_with_nothing_has_no_rate_of_growth() -> None:
+    assert stats.cagr(np.array([1.0, 0.0]), fortnightly(4)[::3]) == Undefined("equity fell to zero or below")
+
+
+def test_the_drawdown_is_told_of_the_equity_and_leaves_it_as_it_was() -> None:
+    equity = down_and_back.copy()
+    stats.drawdown(equity)
+    np.testing.assert_array_equal(equity, down_and_back)
+
+
+def test_a_drawdown_of_rounding_is_none() -> None:
+    assert stats.calmar(0.25, -NOISE) == Undefined("no drawdown")
+    assert stats.calmar(0.25, -2 * NOISE) == 0.25 / (2 * NOISE)
+
+
+def test_one_bar_may_be_all_the_time_in_the_market() -> None:
+    assert (stats.exposure(np.array([2.0])), stats.exposure(np.array([0.0]))) == (1.0, 0.0)
+
+
 def test_a_small_return_keeps_its_digits() -> None:
     assert stats.returns(np.array([1.0, 1.0 + 2.0**-50]))[0] == 2.0**-50
 
@@ -312,6 +339,13 @@ def test_a_constant_lead_over_the_benchmark_has_no_information_ratio() -> None:
     assert stats.information_ratio(market + 0.001, market, 250) == Undefined("active returns do not vary")
 
 
+@pytest.mark.parametrize(("step", "differs"), [(1.5, False), (2.5, True)])
+def test_a_difference_of_rounding_beside_the_returns_is_none(step: float, differs: bool) -> None:
+    # returns of 100 % a bar, with a rounding of 2 * NOISE, beside a benchmark of just 100 %
+    ratio = stats.information_ratio(1.0 + np.array([step, 0.0, -step]) * NOISE, np.ones(3), 1)
+    assert isinstance(ratio, float) if differs else ratio == Undefined("active returns do not vary")
+
+
 def test_beta_on_a_benchmark_that_does_not_vary_is_undefined() -> None:
     assert stats.beta(market, np.full(4, 0.1)) == Undefined("benchmark returns do not vary")
 
@@ -405,6 +439,32 @@ def test_rounding_is_no_borrow_cost() -> None:
 
 def test_a_long_pays_nothing_to_borrow() -> None:
     assert stats.borrow_paid(make_trades([3.0], exit_price=105.0)) == 0.0
+
+
+def test_a_gain_of_less_than_1_is_one_too() -> None:
+    pnl = np.array([0.5, -0.25, 0.0, 0.5])
+    assert (stats.win_rate(pnl), stats.average_win(pnl)) == (0.5, 0.5)
+    assert (stats.profit_factor(pnl), stats.payoff_ratio(pnl)) == (4.0, 2.0)
+
+
+def test_turnover_needs_an_equity_above_zero_at_the_mean() -> None:
+    trade = make_trades([100.0], quantity=10.0, exit_price=110.0)
+    two_years = np.array(["2021-01-01T00", "2023-01-01T12"], dtype="datetime64[ns]")
+    for equity in ([0.0, 0.0], [1.0, -1.0], [1.0, -2.0]):
+        assert stats.turnover(trade, np.array(equity), two_years) == Undefined("mean equity is zero or below")
+    assert stats.turnover(trade, np.array([0.25, 0.75]), two_years) == pytest.approx(2100.0, rel=1e-12)
+
+
+@pytest.mark.parametrize(("borrowed", "noted"), [(1e-9, 0.0), (4e-9, 4e-9)])
+def test_what_is_rounding_of_a_borrow_grows_with_quantity_and_prices(borrowed: float, noted: float) -> None:
+    # 1000 * (100 + 90) * 1e-14 = 1.9e-9
+    short = make_trades([10_000.0 - borrowed], side=-1, quantity=1000.0, exit_price=90.0)
+    assert stats.borrow_paid(short) == pytest.approx(noted, rel=0.01)
+
+
+@pytest.mark.parametrize(("borrowed", "noted"), [(1e-14, 0.0), (2e-14, 2e-14)])
+def test_a_borrow_of_just_the_rounding_is_none(borrowed: float, noted: float) -> None:
+    assert stats.borrow_paid(make_trades([-borrowed], side=-1, entry_price=0.5, exit_price=0.5)) == noted
 
 
 # --- series that have no answer

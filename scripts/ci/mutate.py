@@ -21,6 +21,7 @@ from peak_trade import script
 from peak_trade.errors import InputError, RunError
 
 SETTINGS = '\n[tool.mutmut]\nonly_mutate = ["{}"]\npytest_add_cli_args_test_selection = {}\n'
+MARKED = r"(?m)^( *)@(or_undefined|(?:cached_)?property|contextmanager)\n(\1def (\w+).*\n(?:(?:\1[ )].*)?\n)*)"
 
 
 def main() -> int:
@@ -42,28 +43,30 @@ def main() -> int:
     lay_out(root, copy, module, SETTINGS.format(module, json.dumps(sorted(tests))), notes)
     mutmut(copy, "run", "--max-children", "1")
     codes = json.loads(notes.read_bytes())["exit_code_by_key"]
-    passed = [name for name, code in codes.items() if code in (0, 33)]  # 33: no test calls the function
-    alive = {name: mutmut(copy, "show", name, shown=False) for name in passed}
+    alive = {name: mutmut(copy, "show", name, shown=False) for name, code in codes.items() if code in (0, 33)}
     share = round(100 - 100 * len(alive) / max(len(codes), 1), 1)
-    if args.json:
-        script.print_json({"module": module, "faults": len(codes), "noticed_percent": share, "unnoticed": alive})
-        return 0
-    script.show("\n".join([*alive.values(), f"{module}: {len(codes)} faults, {share} % noticed, {len(alive)} not"]))
+    found = {"module": module, "faults": len(codes), "noticed_percent": share, "unnoticed": alive}
+    text = "\n".join([*alive.values(), f"{module}: {len(codes)} faults, {share} % noticed, {len(alive)} not"])
+    script.print_json(found) if args.json else script.show(text)
     return 0
 
 
 def lay_out(root: Path, copy: Path, module: str, settings: str, notes: Path) -> None:
-    """Copy what git would, twice: the second copy is the one that is tested, where the tool writes the module anew."""
+    """Copy what git would, twice: the second copy is the one that is tested, where the tool writes the module anew.
+
+    It leaves out what is decorated, so `@mark` above `def f` becomes `f = mark(f)` below it. Code 33: no test calls it.
+    """
     listed = subprocess.check_output(["git", "ls-files", "-zco", "--exclude-standard"], cwd=root, text=True)
     for file in (file for file in listed.split("\0") if (root / file).is_file()):
         for target in (copy / file, copy / "mutants" / file)[: 1 if file == module else 2]:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / file, target)
+    (copy / module).write_text(re.sub(MARKED, r"\n\3\1\4 = \2(\4)\n", (root / module).read_text("utf-8")), "utf-8")
     project = copy / "pyproject.toml"
     project.write_text(project.read_text("utf-8") + settings, encoding="utf-8")
     if notes.exists():
         known = json.loads(notes.read_bytes())
-        known["exit_code_by_key"] = {name: code or None for name, code in known["exit_code_by_key"].items()}
+        known["exit_code_by_key"] = {k: None if v in (0, 33) else v for k, v in known["exit_code_by_key"].items()}
         notes.write_text(json.dumps(known), encoding="utf-8")  # what went unnoticed counts as not tried
 
 

@@ -145,6 +145,66 @@ def test_a_manifest_of_fields_to_come_is_still_read() -> None:
     assert manifest.decode(json.dumps(later).encode()).files == {"a": "1"}
 
 
+def test_a_manifest_has_these_bytes() -> None:
+    # by hand: one blank for each step in, a line for each value, and an end to the last line
+    whole = manifest.encode({"a": "1"}, manifest.Predicate("failed", {"k": 1}, {}, {}, [], {}))
+    assert (
+        whole.decode()
+        == """{
+ "_type": "https://in-toto.io/Statement/v1",
+ "subject": [
+  {
+   "name": "a",
+   "digest": {
+    "sha256": "1"
+   }
+  }
+ ],
+ "predicateType": "urn:peak-trade:run-evidence:v1",
+ "predicate": {
+  "status": "failed",
+  "buildDefinition": {
+   "k": 1
+  },
+  "runDetails": {},
+  "results": {},
+  "receipts": [],
+  "ledger": {},
+  "error": null
+ }
+}
+"""
+    )
+
+
+@pytest.mark.parametrize(("status", "completed"), [("sealed", True), ("ruined", True), ("failed", False), ("", False)])
+def test_a_ruined_account_came_to_the_end_of_its_run_too(status: str, completed: bool) -> None:
+    assert manifest.Predicate(status, {}, {}, {}, [], {}).completed is completed
+
+
+@pytest.mark.parametrize(
+    ("definition", "rules"),
+    [
+        ({"internalParameters": {"rules": 2}}, 2),
+        ({"internalParameters": {"rules": 3, "Rules": 7}, "internalparameters": {"rules": 9}}, 3),
+        ({"internalParameters": {}}, 1),  # as before there were editions
+        ({}, 1),
+    ],
+)
+def test_a_run_that_names_no_rules_was_traded_by_the_first(definition: dict[str, Any], rules: int) -> None:
+    assert manifest.Predicate("sealed", definition, {}, {}, [], {}).rules == rules
+
+
+@pytest.mark.parametrize("details", [{}, {"metadata": {}}, {"metadata": {"invocationID": "a"}}])
+def test_a_manifest_without_a_run_speaks_of_none(details: dict[str, Any]) -> None:
+    later = manifest.decode(manifest.encode({}, manifest.Predicate("sealed", {}, details, {}, [], {})))
+    assert later.run_id == ""
+
+
+def test_a_file_sealed_by_another_digest_has_no_sha256() -> None:
+    assert manifest.decode(WHOLE.replace(b'"sha256"', b'"sha512"')).files == {"a": ""}
+
+
 # --- what was asked -----------------------------------------------------------------------------------------------
 
 
@@ -336,6 +396,12 @@ def test_it_promises_how_large_the_sealed_files_are(evidence: Evidence, name: st
 )
 def test_what_is_no_size_promises_nothing(receipts: Any) -> None:
     assert manifest.Predicate("sealed", {}, {}, {}, receipts, {}).promised is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 40])
+def test_a_promise_is_the_receipts_of_the_evidence_alone(size: int) -> None:
+    receipts = [{"part": "data", "bytes": 7}, {"part": "evidence", "bytes": size}, {"part": "evidence", "bytes": 9}]
+    assert manifest.Predicate("sealed", {}, {}, {}, receipts, {}).promised == size
 
 
 def test_it_follows_the_line_of_the_ledger_that_starts_the_run(evidence: Evidence) -> None:

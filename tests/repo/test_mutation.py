@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -15,6 +17,25 @@ from peak_trade.errors import InputError, RunError
 
 WANTED = ("engine", "stats", "redact", "evidence/manifest", "evidence/ledger", "trust/verify", "trust/content")
 HALF = "def half(x: float) -> float:\n    return x / 2\n\n\ndef sign(x: float) -> int:\n    return 1 if x > 0 else -1\n"
+MARKED = """from functools import cached_property
+
+
+class Pair:
+    @cached_property
+    def both(
+        self,
+    ) -> int:
+        \"\"\"Tell.
+
+        >>> Pair().both
+        2
+        \"\"\"
+        return 1 + 1
+
+    @property
+    def one(self) -> int:
+        return 1
+"""
 TESTS = """from peak_trade.half import half, sign
 
 
@@ -74,6 +95,33 @@ def test_what_no_test_notices_is_shown_until_one_does(
         tests.write("\n\ndef test_edges() -> None:\n    assert (sign(0.0), sign(1.0)) == (-1, 1)\n")
     assert mutate("half", "--json") == 0
     assert json.loads(capsys.readouterr().out) == said | {"noticed_percent": 100.0, "unnoticed": {}}
+
+
+def test_what_is_decorated_is_marked_below_instead(root: Path, tmp_path: Path) -> None:
+    """The tool leaves out a function with a decorator; written otherwise it is the same, and is tried."""
+    marked = runpy.run_path(str(root / "scripts" / "ci" / "mutate.py"))["MARKED"]
+    plain = re.sub(marked, r"\n\3\1\4 = \2(\4)\n", MARKED)
+    functions = [node for node in ast.walk(ast.parse(plain)) if isinstance(node, ast.FunctionDef)]
+    assert [(node.name, node.decorator_list) for node in functions] == [("both", []), ("one", [])]
+    (tmp_path / "pair.py").write_text(plain, "utf-8")
+    pair = runpy.run_path(str(tmp_path / "pair.py"))["Pair"]()
+    assert (pair.both, pair.one, vars(pair)) == (2, 1, {"both": 2})
+
+
+@pytest.mark.slow
+def test_a_decorated_function_is_tried_as_any_other(
+    checkout: Path, mutate: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (checkout / "src" / "peak_trade" / "half.py").write_text(MARKED, "utf-8")
+    tests = "from peak_trade.half import Pair\n\n\ndef test_pair() -> None:\n    assert Pair().both == 2\n"
+    (checkout / "tests" / "test_half.py").write_text(tests, "utf-8")
+    for noticed in (False, True):  # the first time no test calls `one`
+        assert mutate("half", "--json") == 0
+        said = json.loads(capsys.readouterr().out)
+        assert said["faults"] > 2 and all("one" in name for name in said["unnoticed"])
+        assert (said["unnoticed"] == {}) is noticed
+        with (checkout / "tests" / "test_half.py").open("a", encoding="utf-8") as file:
+            file.write("\n\ndef test_one() -> None:\n    assert Pair().one == 1\n")
 
 
 def test_a_tool_that_is_absent_is_named_with_what_installs_it(mutate: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,3 +109,34 @@ def test_best_and_worst_are_keys_of_a_run() -> None:
         "best_day": pytest.approx(0.1), "worst_day": 0.0,  # 100 → 110 → 121 → 121
         "best_month": pytest.approx(0.21), "worst_month": 0.0,
     }  # fmt: skip
+
+
+def test_without_bars_no_period_ends() -> None:
+    ends = periods.period_ends(every("1D", "2024-01-01", 0), "D")
+    assert (ends.shape, ends.dtype) == ((0,), np.int64)
+
+
+def test_two_bars_are_enough() -> None:
+    assert stats.period_returns(every("1D", "2024-01-01", 2), np.array([100.0, 80.0]), "D") == np.array([-0.2])
+
+
+def test_an_account_at_zero_has_no_returns_and_one_of_less_than_1_has() -> None:
+    stamps = every("1D", "2024-01-01", 3)
+    assert stats.period_returns(stamps, np.array([1.0, 0.5, 0.0]), "D") == Undefined("equity fell to zero or below")
+    np.testing.assert_array_equal(stats.period_returns(stamps, np.array([1.0, 0.5, 0.25]), "D"), [-0.5, -0.5])
+
+
+@pytest.mark.parametrize(("days", "short"), [((1, 2, 2), False), ((1, 2), True), ((1, 1, 2), True), ((2, 2), False)])
+def test_bars_are_short_where_at_least_half_of_the_steps_are(days: tuple[int, ...], short: bool) -> None:
+    stamps = np.datetime64("2024-01-01", "ns") + np.cumsum([0, *days]) * np.timedelta64(1, "D")
+    changes = stats.period_returns(stamps, np.full(len(stamps), 100.0), "D")
+    if short:
+        np.testing.assert_array_equal(changes, np.zeros(len(days)))
+    else:
+        assert changes == Undefined("bars are longer than a day")
+
+
+def test_the_days_that_are_known_are_taken_as_they_are() -> None:
+    stamps, equity = every("8h", "2024-01-01", 4), np.array([100.0, 110.0, 120.0, 150.0])
+    np.testing.assert_allclose(stats.period_returns(stamps, equity, "D"), [0.2, 0.25], rtol=1e-12)
+    np.testing.assert_allclose(stats.period_returns(stamps, equity, "D", np.array([0, 3])), [0.5], rtol=1e-12)

@@ -7,6 +7,7 @@ import pytest
 
 from peak_trade import stats
 from peak_trade.stats import Undefined
+from peak_trade.stats.values import NOISE
 
 six = np.array([0.04, -0.01, 0.02, -0.03, 0.0, 0.01])
 only_gains = np.array([0.01, 0.02, 0.03])
@@ -117,3 +118,39 @@ def test_the_count_is_rounded_up(count: int, counted: int) -> None:
 
 def test_all_returns_alike_are_their_own_shortfall() -> None:
     assert stats.expected_shortfall(np.full(77, -0.25)) == -0.25
+
+
+# --- what is rounding, and what is not
+
+
+def test_omega_takes_a_bar_for_a_year_where_no_year_is_given() -> None:
+    # 1 % a bar: excess 3, -2, 1, -4, -1, 0 %
+    assert stats.omega(six, risk_free_rate=0.01) == pytest.approx(4 / 7, rel=1e-9)
+
+
+def test_without_a_rate_the_year_is_not_even_looked_at() -> None:
+    assert stats.omega(six, float("nan")) == stats.omega(six)
+
+
+@pytest.mark.parametrize(
+    ("returns", "ratio"),
+    [
+        ([2 * NOISE, -2 * NOISE], None),  # a mean loss of NOISE, beside a mean of 0
+        ([3 * NOISE, -3 * NOISE], 1.0),
+        ([2.0, -3 * NOISE], None),  # beside a mean of 1 the returns' own rounding is twice as large
+        ([2.0, -5 * NOISE], 2.0 / (5 * NOISE)),
+    ],
+)
+def test_a_mean_loss_of_rounding_is_none(returns: list[float], ratio: float | None) -> None:
+    missing = Undefined("no return below the risk-free rate")
+    assert stats.omega(np.array(returns)) == (missing if ratio is None else pytest.approx(ratio, rel=1e-12))
+
+
+def test_a_tail_that_begins_within_rounding_does_not_lose() -> None:
+    assert stats.tail_ratio(np.full(3, -NOISE)) == Undefined("no losing tail")
+    assert stats.tail_ratio(np.full(3, -2 * NOISE)) == -1.0
+
+
+def test_a_losing_tail_that_is_rounding_beside_the_gains_is_none() -> None:
+    # five of 40 lose just more than rounding, as the quantile does; in the mean of all it is an eighth of that
+    assert stats.common_sense_ratio(np.repeat([-1.25 * NOISE, 1.0], [5, 35])) == Undefined("no losing tail")

@@ -7,6 +7,7 @@ import pytest
 
 from peak_trade import stats
 from peak_trade.stats import Undefined
+from peak_trade.stats.values import NOISE
 
 depth = stats.drawdown(np.array([100.0, 80.0, 100.0, 90.0, 120.0, 90.0]))  # 0, -0.2, 0, -0.1, 0, -0.25
 never_down = stats.drawdown(np.array([100.0, 100.0, 110.0]))
@@ -39,3 +40,12 @@ def test_a_rounding_of_equity_is_no_loss_to_divide_by() -> None:
     result = stats.calmar(0.45, -1.1102230246251565e-16)
     assert isinstance(result, stats.Undefined) and result.reason == "no drawdown"
     assert stats.calmar(0.45, -1e-9) == 0.45 / 1e-9
+
+
+def test_without_a_rate_the_performance_index_is_growth_over_the_ulcer_index() -> None:
+    assert stats.ulcer_performance_index(0.25, 0.125) == 2.0
+
+
+def test_an_ulcer_index_of_rounding_is_none_to_divide_by() -> None:
+    assert stats.ulcer_performance_index(0.25, NOISE) == Undefined("no drawdown")
+    assert stats.ulcer_performance_index(0.25, 2 * NOISE) == 0.25 / (2 * NOISE)
