@@ -17,6 +17,7 @@ Standard library only, and little of it: every run pays for it.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -35,6 +36,8 @@ __all__ = ["GRACE_S", "UNWATCHED", "Line", "followers", "stand_by"]
 GRACE_S = 3.0
 """Beyond the limit, for the run to end by the exception that comes first: it has the traceback, which is worth more."""
 LEAVE_S = 10.0  # for a run with a limit to leave its process, once it has said its last word
+_INSISTING, _INSISTING_S, _MOMENT_S = 3, 5.0, 0.1  # so many Ctrl-C within so many seconds; two within a moment are one
+_LONGEST = 1 << 26  # bytes of a word
 _NAME = "PEAK_SUPERVISOR"
 _STARTED, _STRATEGY, _FREE, _BYE = b"WSFB"
 _HANDED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
@@ -64,17 +67,17 @@ class Line:
         self._mark = _mark(words)
         self._pid = os.getpid()
 
-    def started(self, will: bytes) -> None:
-        """Tell that the run has started, and what seals it as failed (`runner.testament`)."""
-        self._tell(_STARTED, will)
+    def started(self, will: bytes, place: str) -> None:
+        """Tell that the run has started, what seals it as failed (`runner.testament`), and where it is once sealed."""
+        self._tell(_STARTED, os.fsencode(place) + b"\0" + will)
 
     def strategy(self, limit_s: float | None, *, own: bool) -> None:
         """Tell that a strategy runs from here on, for so long at most; a user's `own` may start processes."""
         self._tell(_STRATEGY, f"{limit_s or 0} {own:d}".encode())
 
-    def free(self) -> None:
-        """Tell that no user's code runs any more."""
-        self._tell(_FREE)
+    def free(self, stopped: str = "") -> None:
+        """Tell that no user's code runs any more, and by what it was `stopped` (`TimeOut`, `KeyboardInterrupt`)."""
+        self._tell(_FREE, stopped.encode())
 
     def __enter__(self) -> Line:
         return self
@@ -185,6 +188,9 @@ class _Supervisor:
         self.strategy = False  # a user's code is running
         self.bye: int | None = None  # the run's last word: the exit code that it is about to end with
         self.deadline: float | None = None
+        self.place = ""
+        self.stopped = ""  # how a strategy was: what it started is to stop too
+        self.interrupts: list[float] = []
         fcntl.fcntl(words, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(words, fcntl.F_SETFL, fcntl.fcntl(words, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
         self.heard = b""
@@ -198,6 +204,9 @@ class _Supervisor:
             self._listen()
             if number in _HANDED_ON and not typed:
                 os.kill(self.pid, number)
+            if number in (signal.SIGINT, signal.SIGTERM) and self._insisted():
+                self.stopped = self.stopped or "KeyboardInterrupt"
+                self.deadline = min(self.deadline or math.inf, time.monotonic() + GRACE_S)
             if number == signal.SIGCONT and self.deadline is not None:  # it could do nothing while it was stopped
                 self.deadline = max(self.deadline, time.monotonic() + GRACE_S)
             status = self._reaped()
@@ -207,10 +216,11 @@ class _Supervisor:
                 status = os.waitpid(self.pid, 0)[1]
         self._listen()
         code = os.waitstatus_to_exitcode(status)
-        if self.bye is not None:
+        if late or self.stopped or self.bye is None:
+            self._bury()
+        if self.bye is not None and (self.bye or not self.will or os.path.isdir(self.place)):
             _end(self.bye if late else code)
         if self.will:
-            self._bury()
             self._seal(late, code)
         _end(code)
 
@@ -239,19 +249,33 @@ class _Supervisor:
                 self.heard += part
         while len(self.heard) >= 5 and len(self.heard) >= (end := 5 + int.from_bytes(self.heard[1:5], "big")):
             word, content, self.heard = self.heard[0], self.heard[5:end], self.heard[end:]
-            if word == _STARTED:
-                self.will = content
-            elif word == _STRATEGY:
-                limit, own = content.split()
-                self.strategy, self.limit = True, float(limit)
-                if own == b"1":
-                    _adopt()
-                self.deadline = time.monotonic() + self.limit + GRACE_S if self.limit else None
-            elif word == _FREE:
-                self.strategy, self.deadline = False, None
-            elif word == _BYE:
-                self.bye = int(content)
-                self.deadline = time.monotonic() + LEAVE_S if self.limit else None
+            with suppress(ValueError):  # whatever a strategy wrote there is none of our words
+                self._heed(word, content)
+        self.heard = self.heard[:_LONGEST]
+
+    def _heed(self, word: int, content: bytes) -> None:
+        if word == _STARTED and not self.will:  # there is one
+            place, _, self.will = content.partition(b"\0")
+            self.place = os.fsdecode(place)
+        elif word == _STRATEGY:
+            limit, own = content.split()
+            self.strategy, self.limit = True, float(limit)
+            if own == b"1":
+                _adopt()
+            self.deadline = time.monotonic() + self.limit + GRACE_S if self.limit else None
+        elif word == _FREE:
+            self.strategy, self.stopped = False, self.stopped or content.decode()
+            self.deadline = time.monotonic() + LEAVE_S if self.stopped else None
+        elif word == _BYE:
+            self.bye = int(content)
+            self.deadline = time.monotonic() + LEAVE_S if self.limit else None
+
+    def _insisted(self) -> bool:
+        """Tell whether a person has interrupted the run time and again: it does not heed that by itself."""
+        now = time.monotonic()
+        if not self.interrupts or now - self.interrupts[-1] > _MOMENT_S:
+            self.interrupts = [*self.interrupts[1 - _INSISTING :], now]
+        return len(self.interrupts) == _INSISTING and now - self.interrupts[0] < _INSISTING_S
 
     def _bury(self) -> None:
         """Kill what the run has started and not waited for: it may hold the directory, and write to it."""
@@ -267,7 +291,9 @@ class _Supervisor:
 
     def _seal(self, late: bool, code: int) -> None:
         stage = "strategy" if self.strategy else "evidence"
-        if late:
+        if late and self.stopped == "KeyboardInterrupt":
+            kind, text = "KeyboardInterrupt", "interrupted"
+        elif late:
             kind, text = "TimeOut", f"the strategy ran longer than run.timeout_s = {self.limit:g} s"
         elif code < 0:
             name = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")

@@ -52,14 +52,56 @@ def starts_children(bars):
     subprocess.Popen([sys.executable, "-c", inner], start_new_session=True)
     while os.popen("pgrep -fxc 'sleep 611'").read().strip() == "0": time.sleep(0.05)
     signal.pthread_sigmask(signal.SIG_BLOCK, EVERY); time.sleep(600)
+def leaves_children(bars):
+    subprocess.Popen(["sleep", "613"], start_new_session=True)
+    time.sleep(600)
+def keeps_a_child(bars): subprocess.Popen(["sleep", "614"], start_new_session=True, stdout=-3, stderr=-3); return np.ones(len(bars))
+def waits_for_workers(bars):
+    from concurrent.futures import ProcessPoolExecutor
+    with ProcessPoolExecutor(2) as pool: list(pool.map(time.sleep, (615, 615)))
+def exits_in_its_text(bars):
+    class Quiet(Exception):
+        def __str__(self): raise SystemExit(0)
+        __repr__ = __str__
+    raise Quiet
+def interrupts_in_its_text(bars):
+    class Quiet(Exception):
+        def __str__(self): raise KeyboardInterrupt
+    raise Quiet
+def tells_no_name(bars):
+    class Mute(type):
+        def __getattribute__(cls, name): raise RuntimeError("no " + name)
+    class Nameless(Exception, metaclass=Mute): pass
+    raise Nameless
+def tells(word, content):
+    for at in os.listdir("/proc/self/fd"):
+        try:
+            if os.readlink(f"/proc/self/fd/{at}").startswith("pipe:") and int(at) > 2:
+                os.write(int(at), word + bytes([0, 0, 0, len(content)]) + content)
+        except OSError: pass
+    os._exit(0)
+def tells_half_a_word(bars): tells(b"S", b"ab")
+def tells_another_will(bars): tells(b"W", b"ab")
+def tells_a_good_end(bars): tells(b"B", b"0")
+def holds_the_ledger(bars):
+    [ledger] = [os.path.join(at, "ledger.jsonl") for at in [sys.argv[sys.argv.index("--results-dir") + 1]]]
+    import fcntl
+    handle = os.open(ledger, os.O_RDWR); fcntl.flock(handle, fcntl.LOCK_EX)
+    if os.fork() == 0: os.setsid(); time.sleep(600)
+    time.sleep(600)
+def swallows_interrupts(bars):
+    while True:
+        try: print("waiting", file=sys.stderr, flush=True); time.sleep(600)
+        except BaseException: pass
 def keeps_the_lock(bars):
     if os.fork() == 0: time.sleep(612)
     os._exit(0)
 def waits(bars): print("waiting", file=sys.stderr, flush=True); time.sleep(600); return np.ones(len(bars))
 def counts_interrupts(bars):
-    print("waiting", file=sys.stderr, flush=True)
     for at in range(2):
-        try: time.sleep(600 if at == 0 else 1.5)
+        try:
+            if at == 0: print("waiting", file=sys.stderr, flush=True)
+            time.sleep(600 if at == 0 else 1.5)
         except KeyboardInterrupt: print("interrupted", file=sys.stderr, flush=True)
     return np.ones(len(bars))
 def reads(bars): print("read", input(), file=sys.stderr, flush=True); return np.ones(len(bars))
@@ -159,6 +201,76 @@ def test_what_a_run_has_started_is_stopped_with_it(command: Callable[..., list[s
     assert outcome.returncode == 1, outcome.stderr
     if sys.platform == "linux":
         assert subprocess.run(["pgrep", "-fx", "sleep 611"]).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("exits_in_its_text", "Quiet", "the strategy raised Quiet: its text raised SystemExit"),
+        ("interrupts_in_its_text", "Quiet", "the strategy raised Quiet: its text raised KeyboardInterrupt"),
+        ("tells_no_name", "Nameless", "the strategy raised Nameless"),
+    ],
+)
+def test_an_exception_that_will_not_be_told_leaves_a_failed_run(
+    command: Callable[..., list[str]], ram: Path, name: str, kind: str, said: str
+) -> None:
+    outcome = done(command(name))
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert f"error: {said}" in outcome.stderr
+    assert only(ram / "results")[1]["type"] == kind
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a strategy finds the pipe by /proc here")
+@pytest.mark.parametrize("name", ["tells_half_a_word", "tells_another_will", "tells_a_good_end"])
+def test_words_of_a_strategy_do_not_keep_its_run_from_its_seal(
+    command: Callable[..., list[str]], ram: Path, name: str
+) -> None:
+    outcome = done(command(name))
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith("error: the strategy ended the run's process, with exit code 0")
+    assert only(ram / "results")[1]["type"] == "Exited"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the child goes its way")
+def test_a_child_that_holds_the_ledger_is_stopped_with_its_run(command: Callable[..., list[str]], ram: Path) -> None:
+    outcome = done(command("holds_the_ledger", "--set", "run.timeout_s=0.5"))
+    assert (outcome.returncode, TOO_LONG in outcome.stderr) == (1, True)
+    assert only(ram / "results")[1]["type"] == "TimeOut"
+
+
+def test_who_insists_stops_a_run_that_swallows_interrupts(started: Any, ram: Path) -> None:
+    process = started("swallows_interrupts")
+    for at in range(3):
+        process.send_signal(signal.SIGINT)
+        if at < 2:
+            assert process.stderr.readline() == "waiting\n"
+            time.sleep(0.2)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, "error: interrupted\n" in stderr) == (1, True)
+    assert only(ram / "results")[1]["type"] == "KeyboardInterrupt"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere what a strategy left goes its way: docs/dev/security.md")
+def test_what_a_run_that_ends_politely_has_started_is_stopped_too(command: Callable[..., list[str]], ram: Path) -> None:
+    def still(seconds: int) -> bool:
+        return subprocess.run(["pkill", "-KILL", "-fx", f"sleep {seconds}"]).returncode == 0
+
+    assert TOO_LONG in done(command("leaves_children", "--set", "run.timeout_s=0.5")).stderr
+    assert not still(613)
+    assert done(command("keeps_a_child", "--set", "run.timeout_s=20")).returncode == 0
+    assert still(614), "the control: what was started by a run that ends by itself is its own"
+
+
+def children_of_init() -> set[str]:
+    lines = subprocess.run(["ps", "-eo", "ppid=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
+    return {line for line in lines if line.split()[0] == "1" and "waits_for_workers" in line}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="as above")
+def test_workers_that_a_stopped_run_waits_for_are_stopped(command: Callable[..., list[str]], ram: Path) -> None:
+    outcome = done(command("waits_for_workers", "--set", "run.timeout_s=0.5"))
+    assert (outcome.returncode, TOO_LONG in outcome.stderr) == (1, True)
+    assert children_of_init() == set()
 
 
 def test_a_child_that_holds_the_lock_does_not_keep_a_run_from_its_seal(

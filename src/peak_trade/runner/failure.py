@@ -33,9 +33,10 @@ def fail(attempt: Attempt, git: provenance.GitQuestion, error: BaseException) ->
             shown.hint = "the run is sealed, but has not got its final name yet: just doctor finishes it"
         raise shown from error
     shown.hint = shown.hint or f"just show {shown.run_id}"
-    note(attempt, shown.message, "".join(traceback.format_exception(error)))
-    attempt.line.free()  # the text of an exception is a user's code too; from here on it is ours
-    told = {"stage": attempt.stages.now, "type": type(error).__name__, "message": shown.message}
+    note(attempt, shown.message, _trace(error))
+    # the text of an exception is a user's code too; from here on it is ours
+    attempt.line.free(_name(error) if isinstance(error, TimeOut | KeyboardInterrupt) else "")
+    told = {"stage": attempt.stages.now, "type": _name(error), "message": shown.message}
     try:
         seal_failed(attempt, git, told)
     except OSError as second:
@@ -90,10 +91,22 @@ def _readable(attempt: Attempt, error: BaseException) -> PeakError:
     what = "the strategy" if attempt.stages.now == "strategy" else attempt.stages.now
     try:
         text = str(error)
-    except Exception as second:  # noqa: BLE001 - a user's exception may fail to say what it is, in any way
-        text = f"its text raised {type(second).__name__}"
+    except BaseException as second:  # noqa: BLE001 - a user's exception may fail to say what it is, in any way
+        text = f"its text raised {_name(second)}"
     text = attempt.redactor.text(as_utf8(text.strip().partition("\n")[0]))[:200]
     return RunError(
-        f"{what} raised {type(error).__name__}" + (f": {text}" if text else ""),
+        f"{what} raised {_name(error)}" + (f": {text}" if text else ""),
         hint=f"the traceback is in {attempt.directory.results / attempt.directory.run_id / 'run.log'}",
     )
+
+
+def _name(error: BaseException) -> str:
+    """Return the name of an exception's type, which a metaclass of a user's may not want to tell."""
+    return str(type.__dict__["__name__"].__get__(type(error)))
+
+
+def _trace(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except BaseException as second:  # noqa: BLE001 - as for its text
+        return f"{_name(error)}, whose traceback raised {_name(second)}\n"

@@ -78,7 +78,7 @@ def run(
         with stages.clock("evidence"):
             attempt = Attempt.begin(source, root, results, run_id, list(argv), stages, redactor, line)
         try:
-            line.started(testament(attempt))
+            line.started(testament(attempt), str(attempt.directory.results / attempt.directory.run_id))
             with logging_to(attempt.log), termination_raised():
                 try:
                     if of_old:

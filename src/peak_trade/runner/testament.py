@@ -62,7 +62,10 @@ def execute(content: bytes, told: dict[str, str]) -> PeakError | None:
     Returns the error that its operator reads; None where the run had its end. What cannot be written is left to
     `just doctor`, as the error says.
     """
-    left = msgspec.msgpack.decode(content, type=_Testament)
+    try:
+        left = msgspec.msgpack.decode(content, type=_Testament)
+    except msgspec.MsgspecError:  # a strategy found the way to its supervisor
+        return RunError(told["message"], hint="just doctor seals the run as failed")
     root, results, path = (Path(os.fsdecode(name)) for name in (left.root, left.results, left.path))
     late = told["type"] == "TimeOut"
     error = RunError(told["message"], hint=TOO_LONG if late else f"just show {left.run_id}")
