@@ -136,14 +136,12 @@ def _check_run(verdict: Verdict, run_dir: Path, reading: Reading, root: Path | N
     _check_order(verdict, reading.of(run_dir.name))
     there = {entry.name: entry for entry in door.entries(run_dir)}
     sealed = _manifest(verdict, run_dir, there, reading)
-    before = len(verdict.findings)
+    before = verdict.count
     _check_names(verdict, run_dir, there, sealed)
     if sealed is None:
         return
     contents = _check_files(verdict, run_dir, sealed, there)
-    if (
-        contents is not None and len(verdict.findings) == before
-    ):  # else there is no use in reading what is not as it was sealed
+    if contents is not None and verdict.count == before:  # else there is no use in reading what is not as it was sealed
         content.check(verdict, sealed, contents, reading.of(run_dir.name), run_dir.parent, root)
 
 
