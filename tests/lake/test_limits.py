@@ -279,20 +279,29 @@ def test_a_reader_that_stands_still_does_not_keep_a_question_alive(lake: Path) -
 
 @linux
 def test_what_a_killed_question_had_spilled_goes_with_it(lake: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "spill"
+    folder, here = tmp_path / "spill", tmp_path / "here"
     folder.mkdir()
+    here.mkdir()
     program = (
         "import sys; from pathlib import Path; from peak_trade.data.lake import ask;"
         f"ask.Asking(Path({str(lake)!r}), 'csv', memory_limit='300MB').answer({SPILLS!r})"
     )
     asked = subprocess.Popen([sys.executable, "-c", program], env=os.environ | {"TMPDIR": str(folder)},
-                             stderr=subprocess.PIPE)  # fmt: skip
+                             cwd=here, stderr=subprocess.PIPE)  # fmt: skip
     while not any(path.is_file() for path in folder.rglob("*")):  # the control: it does spill
         assert asked.poll() is None, asked.communicate()
         time.sleep(0.02)
     asked.send_signal(signal.SIGINT)
     assert b"KeyboardInterrupt" in asked.communicate(timeout=60)[1]
-    assert os.listdir(folder) == []
+    assert os.listdir(folder) == os.listdir(here) == []
+    alone = f"import duckdb; duckdb.connect(config={{'memory_limit': '300MB'}}).execute({SPILLS!r})"
+    spilling = subprocess.Popen([sys.executable, "-c", alone], cwd=here)
+    while not any(path.is_file() for path in here.rglob("*")):  # the control: DuckDB by itself spills where it is
+        assert spilling.poll() is None
+        time.sleep(0.02)
+    spilling.kill()
+    spilling.wait()
+    assert os.listdir(here) == [".tmp"]
 
 
 # --- one after another --------------------------------------------------------------------------------------------
