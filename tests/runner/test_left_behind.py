@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -381,3 +382,44 @@ def test_something_in_place_of_what_strays_are_taken_to_is_named_with_a_command_
     assert (ram / "results/.left.aside").exists()
     run_dir.recover(Results(ram / "results"))
     assert verdict(ram / "results") == []
+
+
+# --- stdout, where a strategy closes what it finds open
+
+
+def closes(config: Path, ram: Path, upto: int, *words: str) -> Any:
+    (ram / "closes.py").write_text(
+        "import os, numpy as np\ndef closes(bars, *, upto): os.closerange(3, upto); return np.ones(len(bars))\n"
+    )
+    text = config.read_text().replace('name = "sma_crossover"', 'entrypoint = "closes.py:closes"')
+    config.write_text(text.replace("fast = 2\nslow = 5\n", f"upto = {upto}\n"))
+    path = Path(__file__).parents[2] / "scripts/run_strategy_from_config.py"
+    words = (str(path), "--config", str(config), "--results-dir", str(ram / "results"), *words)
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_run_id_is_told_on_stdout_though_a_strategy_closes_descriptors(config: Path, ram: Path) -> None:
+    done = closes(config, ram, 256)
+    [run] = Results(ram / "results").runs()
+    assert (done.returncode, done.stdout) == (0, f"{run.name}\n"), done.stderr
+    assert verdict(ram / "results") == []
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_where_it_closes_stdout_too_the_run_id_is_told_on_stderr(config: Path, ram: Path, words: Any) -> None:
+    done = closes(config, ram, 4096, *words)
+    [run] = Results(ram / "results").runs()
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert f"warn: the strategy closed stdout: the run is sealed as {run.name}" in done.stderr
+    assert "internal" not in done.stderr
+
+
+def test_control_a_stream_that_was_closed_or_leads_elsewhere_is_seen(ram: Path) -> None:
+    code = (
+        "import os, sys; from peak_trade import script; one = script.claim_stdout(); n = one.fileno()\n"
+        "said = [script.is_open(one)]; os.close(n); said.append(script.is_open(one))\n"
+        f"os.dup2(os.open({str(ram / 'other')!r}, os.O_WRONLY | os.O_CREAT), n); said.append(script.is_open(one))\n"
+        "sys.stderr.write(repr(said))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == "[True, False, False]"

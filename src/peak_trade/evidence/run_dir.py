@@ -137,8 +137,15 @@ class RunDir:
             taken = os.path.lexists(path) or os.path.lexists(results / run_id)
             if taken or (given and Ledger(results).names(run_id)):
                 raise InputError(f"run {run_id} exists already and is never overwritten", hint="leave --run-id out")
-            path.mkdir()
-            return cls(results, run_id, path, _lock(path))
+            run = cls(results, run_id, path, -1)
+            try:
+                path.mkdir()
+                run._lock = _lock(path)
+                run._mark = _mark(run._lock)
+            except OSError:
+                run.release()
+                raise
+            return run
 
     def write(self, name: str, chunks: Iterable[bytes]) -> files.Written:
         """Write a file that the seal will cover."""
@@ -334,7 +341,7 @@ def _home(results: Path) -> tuple[int, tuple[int, int] | None]:
     """Open a results folder, to find it again; -1 and None where it is none."""
     try:
         handle = os.open(results, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return -1, None
     return handle, _mark(handle)
 
