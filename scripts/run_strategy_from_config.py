@@ -57,7 +57,11 @@ def _run(args: argparse.Namespace, line: supervisor.Line) -> int:
         if error.run_id:
             tracker.log_later(results / error.run_id)
         raise
-    if args.json:
+    if not script.is_open(result):  # the run is sealed all the same
+        script.warn(
+            f"the strategy closed stdout: the run is sealed as {run_dir.name}", hint=f"just show {run_dir.name}"
+        )
+    elif args.json:
         script.print_json(listing.describe(run_dir), result)
     else:
         script.show(run_dir.name, result)

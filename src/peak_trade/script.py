@@ -30,6 +30,7 @@ __all__ = [
     "claim_stdout",
     "coloured",
     "count",
+    "is_open",
     "loading",
     "note",
     "parser",
@@ -297,13 +298,33 @@ def claim_stdout() -> TextIO:
     By descriptor, so that a library or a child process that prints does not get in between either.
     """
     sys.stdout.flush()
-    claimed = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8", errors="surrogateescape")
+    claimed = os.fdopen(_high(1), "w", buffering=1, encoding="utf-8", errors="surrogateescape")
     os.dup2(2, 1)
     _CLAIMED.append(claimed)
+    _MARKS[claimed.fileno()] = os.fstat(claimed.fileno())
     return claimed
 
 
+def is_open(claimed: TextIO) -> bool:
+    """Tell whether a claimed stream still leads where it did: a strategy may close what it finds open."""
+    try:
+        return os.path.samestat(os.fstat(claimed.fileno()), _MARKS[claimed.fileno()])
+    except OSError:
+        return False
+
+
+def _high(number: int) -> int:
+    """Duplicate a descriptor to a number above those that programs close to be on the safe side (`closerange`)."""
+    import fcntl  # not where Windows is refused
+
+    try:
+        return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 512)
+    except OSError:  # more than this process may have
+        return os.dup(number)
+
+
 _CLAIMED: list[TextIO] = []
+_MARKS: dict[int, os.stat_result] = {}
 
 
 def show_warnings() -> None:
