@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 
 from peak_trade import script, supervisor
+from peak_trade.errors import PeakError
 
 
 def main() -> int:
@@ -27,15 +29,26 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="no summary on stderr")
     args = parser.parse_args()
     script.under_telemetry()
-    with supervisor.stand_by() as line:  # what follows is another process, which this one watches
-        return _run(args, line)
+    try:
+        with supervisor.stand_by() as line:  # what follows is another process, which this one watches
+            return _run(args, line)
+    except PeakError as error:
+        _name_run(error, args.results_dir)
+        raise
+
+
+def _name_run(error: PeakError, given: str | None) -> None:
+    """Have an error's hint name the evidence that the run left, where it does not yet."""
+    run_id = error.run_id
+    if run_id and run_id[:8] not in error.hint and (script.results_dir(given) / run_id).is_dir():
+        where = f" --results-dir {shlex.quote(given)}" if given else ""
+        error.hint = "; ".join(filter(None, (error.hint, f"just show {run_id[:8]}{where}")))
 
 
 def _run(args: argparse.Namespace, line: supervisor.Line) -> int:
     result = script.claim_stdout()  # what a strategy prints goes to stderr
     with script.loading():  # after the arguments: --help answers at once
         from peak_trade import config, runner, tracking
-        from peak_trade.errors import PeakError
         from peak_trade.shown import listing
 
     script.show_warnings()

@@ -15,7 +15,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Never, NoReturn, TextIO
 
@@ -85,8 +85,22 @@ def _help_of(prog: str) -> str:
     """Return the command that shows a program's usage: of a script that a recipe wraps, the recipe's."""
     from peak_trade.commands import COMMANDS  # only on the way out
 
-    recipe = next((name for name, one in COMMANDS.items() if one.script == prog), None)
+    recipe = next((name for name, one in COMMANDS.items() if one.script == prog), None) or _recipe_of(prog)
     return f"just help {recipe}" if recipe else f"{prog} --help"
+
+
+def _recipe_of(prog: str) -> str | None:
+    """Return the recipe of a checkout that starts a script: those for developers are in its justfile alone."""
+    recipe, checkout = None, places.checkout()
+    if checkout is None:
+        return None
+    with suppress(OSError):
+        for line in (checkout / "justfile").read_text(encoding="utf-8").splitlines():
+            if head := re.match(r"([a-z][a-z-]*)\b[^:=]*:(?!=)", line):
+                recipe = head[1]
+            elif re.search(rf"python scripts/(?:\w+/)*{re.escape(prog)}(?: |$)", line):
+                return recipe
+    return None
 
 
 def _joined(args: Sequence[str]) -> list[str]:
