@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -33,16 +32,8 @@ def main() -> int:
         with supervisor.stand_by() as line:  # what follows is another process, which this one watches
             return _run(args, line)
     except PeakError as error:
-        _name_run(error, args.results_dir)
+        script.name_run(error, args.results_dir)
         raise
-
-
-def _name_run(error: PeakError, given: str | None) -> None:
-    """Have an error's hint name the evidence that the run left, where it does not yet."""
-    run_id = error.run_id
-    if run_id and run_id[:8] not in error.hint and (script.results_dir(given) / run_id).is_dir():
-        where = f" --results-dir {shlex.quote(given)}" if given else ""
-        error.hint = "; ".join(filter(None, (error.hint, f"just show {run_id[:8]}{where}")))
 
 
 def _run(args: argparse.Namespace, line: supervisor.Line) -> int:

@@ -6,12 +6,14 @@ and the names of environment variables.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, quote_plus, unquote
 
 import msgspec
 
@@ -30,9 +32,11 @@ _SECRET_KEY = re.compile(
     re.IGNORECASE,
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-# to the last @ in the word, for a password may hold one, or a slash; but there is none in host:80/path@x
+# Whatever stands there, to the last @ before the next slash, or in the word; there is none in host:80/path@x.
 _URL_PASSWORD = re.compile(
-    r"(?P<head>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/:@\"']*+:)(?!\d+/)[^\s\"']{1,400}(?=@)", re.IGNORECASE
+    r"(?P<head>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/:@\"']*+:)(?!\d+/)"
+    r"(?:(?:(?!://)[^/\n]){1,400}(?=@)|[^\s\"']{1,400}(?=@))",
+    re.IGNORECASE,
 )
 _HEADER = re.compile(
     r"""(?P<head>\bauthorization["']?\s*[:=]\s*["']?(?=\w+ )"""
@@ -88,11 +92,7 @@ class Redactor:
             return
         self._found |= values
         # as a program may print them: as they are, quoted, or line by line
-        forms = {
-            form
-            for value in self._found
-            for form in (value, repr(value)[1:-1], _quoted(value)[1:-1], *value.splitlines())
-        }
+        forms = {form for value in self._found for form in (*_spellings(value), *value.splitlines())}
         self._values = sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
 
     def tree(self, tree: Any, *, secret: bool = False) -> Any:
@@ -149,6 +149,13 @@ class Redactor:
         ['--set', 'strategy.params.password=[redacted]', '--set=run.tags.desk=fx']
         """
         return [_ARGUMENT.sub(_mask_argument, self.text(word), count=1) for word in argv]
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """Yield a secret as programs print it: quoted, escaped, and as a URL has it, or stands for."""
+    for form in dict.fromkeys((value, unquote(value))):
+        yield from (form, repr(form)[1:-1], _quoted(form)[1:-1], json.dumps(form)[1:-1])
+        yield from (quote(form, safe=""), quote(form, safe="/"), quote_plus(form))
 
 
 def _secrets(tree: Any, *, secret: bool = False) -> Iterator[str]:

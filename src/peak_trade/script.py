@@ -31,6 +31,7 @@ __all__ = [
     "coloured",
     "count",
     "loading",
+    "name_run",
     "note",
     "parser",
     "print_json",
@@ -372,6 +373,16 @@ def results_dir(given: str | os.PathLike[str] | None = None, *, there: bool = Fa
     if there and given and not Path(given).is_dir():
         raise InputError(f"there is no folder {Path(given).absolute()}", hint="check --results-dir")
     return places.results(given)
+
+
+def name_run(error: PeakError, given: str | None) -> None:
+    """Have an error's hint name the evidence that the run left, where it does not yet."""
+    import shlex  # only on the way out
+
+    run_id = error.run_id
+    if run_id and run_id[:8] not in error.hint and (results_dir(given) / run_id).is_dir():
+        where = f" --results-dir {shlex.quote(given)}" if given else ""
+        error.hint = "; ".join(filter(None, (error.hint, f"just show {run_id[:8]}{where}")))
 
 
 def _fail(message: str, hint: str = "", *, debug: bool) -> None:
