@@ -192,9 +192,9 @@ def _mask_value(match: re.Match[str]) -> str:
     value = match["value"]
     if value.lower() in _NOTHING:
         return value
-    for quote in ('"""', "'''", '"', "'"):
-        if value.startswith(quote):
-            return quote + MASK + quote
+    for mark in ('"""', "'''", '"', "'"):
+        if value.startswith(mark):
+            return mark + MASK + mark
     before = match.string[: match.start()].rpartition("\n")[2].strip()
     bare = match["head"].rstrip().endswith("=") and before[-1:] in ("", "{", ",") and "\n" in match.string
     return f'"{MASK}"' if bare else MASK  # in TOML, a bare value becomes text
