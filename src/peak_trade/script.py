@@ -15,7 +15,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Never, NoReturn, TextIO
 
@@ -32,6 +32,7 @@ __all__ = [
     "count",
     "is_open",
     "loading",
+    "name_run",
     "note",
     "parser",
     "print_json",
@@ -86,8 +87,22 @@ def _help_of(prog: str) -> str:
     """Return the command that shows a program's usage: of a script that a recipe wraps, the recipe's."""
     from peak_trade.commands import COMMANDS  # only on the way out
 
-    recipe = next((name for name, one in COMMANDS.items() if one.script == prog), None)
+    recipe = next((name for name, one in COMMANDS.items() if one.script == prog), None) or _recipe_of(prog)
     return f"just help {recipe}" if recipe else f"{prog} --help"
+
+
+def _recipe_of(prog: str) -> str | None:
+    """Return the recipe of a checkout that starts a script: those for developers are in its justfile alone."""
+    recipe, checkout = None, places.checkout()
+    if checkout is None:
+        return None
+    with suppress(OSError):
+        for line in (checkout / "justfile").read_text(encoding="utf-8").splitlines():
+            if head := re.match(r"([a-z][a-z-]*)\b[^:=]*:(?!=)", line):
+                recipe = head[1]
+            elif re.search(rf"python scripts/(?:\w+/)*{re.escape(prog)}(?: |$)", line):
+                return recipe
+    return None
 
 
 def _joined(args: Sequence[str]) -> list[str]:
@@ -379,6 +394,16 @@ def results_dir(given: str | os.PathLike[str] | None = None, *, there: bool = Fa
     if there and given and not Path(given).is_dir():
         raise InputError(f"there is no folder {Path(given).absolute()}", hint="check --results-dir")
     return places.results(given)
+
+
+def name_run(error: PeakError, given: str | None) -> None:
+    """Have an error's hint name the evidence that the run left, where it does not yet."""
+    import shlex  # only on the way out
+
+    run_id = error.run_id
+    if run_id and run_id[:8] not in error.hint and (results_dir(given) / run_id).is_dir():
+        where = f" --results-dir {shlex.quote(given)}" if given else ""
+        error.hint = "; ".join(filter(None, (error.hint, f"just show {run_id[:8]}{where}")))
 
 
 def _fail(message: str, hint: str = "", *, debug: bool) -> None:

@@ -17,7 +17,7 @@ from peak_trade.data.lake import child, commit, query, reads
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.terminal import show
-from peak_trade.text import json_escaped
+from peak_trade.text import counted, json_escaped
 
 __all__ = ["Asking", "files", "listing", "read_sql", "reports", "saved"]
 
@@ -269,7 +269,8 @@ def listing(lake: Path) -> list[str]:
     reader.close()
     lines = [f"{lake}: commit {reader.commit.number} of {reader.commit.time}"]
     for row in query.overview(reader.commit):
-        lines.append(f"{row['table']}: {row['rows']:,} rows, {row['files']:,} files, {row['bytes'] / 1e6:,.1f} MB")
+        size = f"{counted(row['rows'], 'row')}, {counted(row['files'], 'file')}, {row['bytes'] / 1e6:,.1f} MB"
+        lines.append(f"{row['table']}: {size}")
         lines.append(f"    columns: {', '.join(row['columns'])}")
         partitions = row["partitions"]
         if partitions:
