@@ -9,6 +9,7 @@ Exit 0: done, or planned. 1: something could not be removed, or the ledger is no
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from peak_trade import script
 
@@ -49,11 +50,19 @@ def main() -> int:
     if failed := plan.of("failed"):
         raise RunError(
             f"{len(failed)} of {len(failed) + len(plan.of('removed'))} could not be removed: {failed[0].why}",
-            hint="just clean-artifacts --apply goes on where this has stopped",
+            hint=f"{again(args)} goes on where this has stopped",
         )
     if plan.of("remove"):
-        script.note("nothing was changed; just clean-artifacts --apply removes them")
+        script.note(f"nothing was changed; {again(args)} removes them")
     return 0
+
+
+def again(args: argparse.Namespace) -> str:
+    """Return the command that removes what these options choose."""
+    given = {"--keep": (args.keep, 200), "--days": (args.days, 30), "--status": (args.status, None)}
+    given["--results-dir"] = (args.results_dir, None)
+    chosen = [f" {name} {shlex.quote(str(value))}" for name, (value, default) in given.items() if value != default]
+    return "just clean-artifacts --apply" + "".join(chosen)
 
 
 def number(text: str) -> int:

@@ -38,7 +38,7 @@ def main() -> int:
         script.show(ask.reports())
         return 0
     asking = ask.Asking(lake, args.format, args.output, args.limit, args.timeout, args.memory_limit, args.explain)
-    text = ask.saved(args.report) if args.report else args.sql or args.question or ask.read_sql(args.file)
+    text = ask.saved(args.report) if args.report else args.sql or args.question or ask.read_sql(args.file, args.timeout)
     with asking:
         if text is None:
             return prompt.prompt(asking)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from peak_trade import script, supervisor
+from peak_trade.errors import PeakError
 
 
 def main() -> int:
@@ -27,15 +28,18 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="no summary on stderr")
     args = parser.parse_args()
     script.under_telemetry()
-    with supervisor.stand_by() as line:  # what follows is another process, which this one watches
-        return _run(args, line)
+    try:
+        with supervisor.stand_by() as line:  # what follows is another process, which this one watches
+            return _run(args, line)
+    except PeakError as error:
+        script.name_run(error, args.results_dir)
+        raise
 
 
 def _run(args: argparse.Namespace, line: supervisor.Line) -> int:
     result = script.claim_stdout()  # what a strategy prints goes to stderr
     with script.loading():  # after the arguments: --help answers at once
         from peak_trade import config, runner, tracking
-        from peak_trade.errors import PeakError
         from peak_trade.shown import listing
 
     script.show_warnings()
@@ -57,7 +61,11 @@ def _run(args: argparse.Namespace, line: supervisor.Line) -> int:
         if error.run_id:
             tracker.log_later(results / error.run_id)
         raise
-    if args.json:
+    if not script.is_open(result):  # the run is sealed all the same
+        script.warn(
+            f"the strategy closed stdout: the run is sealed as {run_dir.name}", hint=f"just show {run_dir.name}"
+        )
+    elif args.json:
         script.print_json(listing.describe(run_dir), result)
     else:
         script.show(run_dir.name, result)

@@ -137,6 +137,9 @@ def test_the_tree_given_is_left_as_it_is() -> None:
         ("postgres://me:p@ss@host/db", "postgres://me:[redacted]@host/db"),
         ("postgres://me:p/s:s@host/db", "postgres://me:[redacted]@host/db"),
         ("redis://:pw@host", "redis://:[redacted]@host"),
+        ('https://u:abc"def@h', "https://u:[redacted]@h"),
+        ("postgres://u:p@ss w0rd@h/d", "postgres://u:[redacted]@h/d"),
+        ("https://u:it's <odd>@h/x@y", "https://u:[redacted]@h/x@y"),
         ("S3://key:pw@bucket", "S3://key:[redacted]@bucket"),
         ("Authorization: Bearer abc.def", "Authorization: [redacted]"),
         ("{'Authorization': 'token ghp_a', 'n': 1}", "{'Authorization': '[redacted]', 'n': 1}"),
@@ -172,6 +175,12 @@ def test_other_text_is_left_alone(text: str) -> None:
 def test_a_secret_is_known_in_the_forms_that_programs_print(secret: str, show: Any) -> None:
     text = Redactor({"password": secret}).text(f"cannot log in with {show(secret)} today")
     assert text.replace('"', "").replace("'", "") == f"cannot log in with {MASK} today"
+
+
+@pytest.mark.parametrize("text", ["p@ss wörd/1", "p%40ss%20w%C3%B6rd%2F1", "p%40ss+w%C3%B6rd%2F1", r"p@ss w\u00f6rd/1"])
+def test_a_password_of_a_url_is_known_in_the_spellings_of_urls_and_json(text: str) -> None:
+    assert Redactor({"source": "db://me:p%40ss%20w%C3%B6rd%2F1@host"}, environment={}).text(text) == MASK
+    assert Redactor({"source": "db://me:other@host"}, environment={}).text(text) == text
 
 
 def test_each_line_of_a_secret_of_many_lines_is_known() -> None:

@@ -134,7 +134,7 @@ def _ingest(folder: Path, bars: Bars, repeat: int) -> Iterator[Figure]:
     target = folder / "plain"
 
     def by_duckdb() -> None:
-        with duckdb.connect() as connection:
+        with duckdb.connect(config={"temp_directory": str(folder / "spilled")}) as connection:
             connection.register("plain", table)
             connection.execute(
                 f"COPY plain TO '{target}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (symbol, timeframe, year))"
@@ -187,7 +187,7 @@ def _questions(folder: Path, bars: Bars, repeat: int) -> Iterator[Figure]:
     lake, ideal = folder / "lake", folder / "ideal"
     ingest.ingest_bars(lake, bars, source="bench")
     table = _arrow(bars)
-    with duckdb.connect() as plain, query.connect(lake) as asked:
+    with duckdb.connect(config={"temp_directory": str(folder / "spilled")}) as plain, query.connect(lake) as asked:
         plain.execute("SET timezone = 'UTC'")
         plain.register("given", table)
         plain.execute(f"COPY given TO '{ideal}' (FORMAT parquet, COMPRESSION zstd, "

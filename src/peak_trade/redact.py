@@ -6,12 +6,14 @@ and the names of environment variables.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, quote_plus, unquote
 
 import msgspec
 
@@ -30,9 +32,11 @@ _SECRET_KEY = re.compile(
     re.IGNORECASE,
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-# to the last @ in the word, for a password may hold one, or a slash; but there is none in host:80/path@x
+# Whatever stands there, to the last @ before the next slash, or in the word; there is none in host:80/path@x.
 _URL_PASSWORD = re.compile(
-    r"(?P<head>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/:@\"']*+:)(?!\d+/)[^\s\"']{1,400}(?=@)", re.IGNORECASE
+    r"(?P<head>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/:@\"']*+:)(?!\d+/)"
+    r"(?:(?:(?!://)[^/\n]){1,400}(?=@)|[^\s\"']{1,400}(?=@))",
+    re.IGNORECASE,
 )
 _HEADER = re.compile(
     r"""(?P<head>\bauthorization["']?\s*[:=]\s*["']?(?=\w+ )"""
@@ -88,11 +92,7 @@ class Redactor:
             return
         self._found |= values
         # as a program may print them: as they are, quoted, or line by line
-        forms = {
-            form
-            for value in self._found
-            for form in (value, repr(value)[1:-1], _quoted(value)[1:-1], *value.splitlines())
-        }
+        forms = {form for value in self._found for form in (*_spellings(value), *value.splitlines())}
         self._values = sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
 
     def tree(self, tree: Any, *, secret: bool = False) -> Any:
@@ -151,6 +151,13 @@ class Redactor:
         return [_ARGUMENT.sub(_mask_argument, self.text(word), count=1) for word in argv]
 
 
+def _spellings(value: str) -> Iterator[str]:
+    """Yield a secret as programs print it: quoted, escaped, and as a URL has it, or stands for."""
+    for form in dict.fromkeys((value, unquote(value))):
+        yield from (form, repr(form)[1:-1], _quoted(form)[1:-1], json.dumps(form)[1:-1])
+        yield from (quote(form, safe=""), quote(form, safe="/"), quote_plus(form))
+
+
 def _secrets(tree: Any, *, secret: bool = False) -> Iterator[str]:
     """Yield the secret values of a tree as text, and the passwords in its URLs."""
     if isinstance(tree, Mapping):
@@ -185,9 +192,9 @@ def _mask_value(match: re.Match[str]) -> str:
     value = match["value"]
     if value.lower() in _NOTHING:
         return value
-    for quote in ('"""', "'''", '"', "'"):
-        if value.startswith(quote):
-            return quote + MASK + quote
+    for mark in ('"""', "'''", '"', "'"):
+        if value.startswith(mark):
+            return mark + MASK + mark
     before = match.string[: match.start()].rpartition("\n")[2].strip()
     bare = match["head"].rstrip().endswith("=") and before[-1:] in ("", "{", ",") and "\n" in match.string
     return f'"{MASK}"' if bare else MASK  # in TOML, a bare value becomes text

@@ -15,7 +15,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Never, NoReturn, TextIO
 
@@ -30,7 +30,9 @@ __all__ = [
     "claim_stdout",
     "coloured",
     "count",
+    "is_open",
     "loading",
+    "name_run",
     "note",
     "parser",
     "print_json",
@@ -85,8 +87,22 @@ def _help_of(prog: str) -> str:
     """Return the command that shows a program's usage: of a script that a recipe wraps, the recipe's."""
     from peak_trade.commands import COMMANDS  # only on the way out
 
-    recipe = next((name for name, one in COMMANDS.items() if one.script == prog), None)
+    recipe = next((name for name, one in COMMANDS.items() if one.script == prog), None) or _recipe_of(prog)
     return f"just help {recipe}" if recipe else f"{prog} --help"
+
+
+def _recipe_of(prog: str) -> str | None:
+    """Return the recipe of a checkout that starts a script: those for developers are in its justfile alone."""
+    recipe, checkout = None, places.checkout()
+    if checkout is None:
+        return None
+    with suppress(OSError):
+        for line in (checkout / "justfile").read_text(encoding="utf-8").splitlines():
+            if head := re.match(r"([a-z][a-z-]*)\b[^:=]*:(?!=)", line):
+                recipe = head[1]
+            elif re.search(rf"python scripts/(?:\w+/)*{re.escape(prog)}(?: |$)", line):
+                return recipe
+    return None
 
 
 def _joined(args: Sequence[str]) -> list[str]:
@@ -297,13 +313,33 @@ def claim_stdout() -> TextIO:
     By descriptor, so that a library or a child process that prints does not get in between either.
     """
     sys.stdout.flush()
-    claimed = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8", errors="surrogateescape")
+    claimed = os.fdopen(_high(1), "w", buffering=1, encoding="utf-8", errors="surrogateescape")
     os.dup2(2, 1)
     _CLAIMED.append(claimed)
+    _MARKS[claimed.fileno()] = os.fstat(claimed.fileno())
     return claimed
 
 
+def is_open(claimed: TextIO) -> bool:
+    """Tell whether a claimed stream still leads where it did: a strategy may close what it finds open."""
+    try:
+        return os.path.samestat(os.fstat(claimed.fileno()), _MARKS[claimed.fileno()])
+    except OSError:
+        return False
+
+
+def _high(number: int) -> int:
+    """Duplicate a descriptor to a number above those that programs close to be on the safe side (`closerange`)."""
+    import fcntl  # not where Windows is refused
+
+    try:
+        return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 512)
+    except OSError:  # more than this process may have
+        return os.dup(number)
+
+
 _CLAIMED: list[TextIO] = []
+_MARKS: dict[int, os.stat_result] = {}
 
 
 def show_warnings() -> None:
@@ -358,6 +394,16 @@ def results_dir(given: str | os.PathLike[str] | None = None, *, there: bool = Fa
     if there and given and not Path(given).is_dir():
         raise InputError(f"there is no folder {Path(given).absolute()}", hint="check --results-dir")
     return places.results(given)
+
+
+def name_run(error: PeakError, given: str | None) -> None:
+    """Have an error's hint name the evidence that the run left, where it does not yet."""
+    import shlex  # only on the way out
+
+    run_id = error.run_id
+    if run_id and run_id[:8] not in error.hint and (results_dir(given) / run_id).is_dir():
+        where = f" --results-dir {shlex.quote(given)}" if given else ""
+        error.hint = "; ".join(filter(None, (error.hint, f"just show {run_id[:8]}{where}")))
 
 
 def _fail(message: str, hint: str = "", *, debug: bool) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["as_utf8", "escaped", "figure", "json_escaped", "one_line", "percentage", "printable"]
+__all__ = ["as_utf8", "counted", "escaped", "figure", "json_escaped", "one_line", "percentage", "printable"]
 
 
 def escaped(text: str, limit: int | None = None, *, keep: str = "") -> str:
@@ -61,6 +61,15 @@ def as_utf8(text: str) -> str:
     caf\udce9
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of a thing.
+
+    >>> counted(1, "file"), counted(2_000, "row")
+    ('1 file', '2,000 rows')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def figure(value: float, digits: int = 2, largest: float = 1e15) -> str:

@@ -9,6 +9,7 @@ import re
 import struct
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peak_trade.errors import RunError
-from peak_trade.evidence import tables
+from peak_trade.evidence import footer, tables
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
 NAMES = ("timestamp", "equity", "drawdown")
@@ -611,6 +612,93 @@ def test_a_parquet_file_of_more_rows_than_its_bytes_can_hold_is_refused_before_i
 def test_a_parquet_file_that_unpacks_to_more_than_its_bytes_can_hold_is_refused() -> None:
     with pytest.raises(RunError, match="bytes when unpacked, more than are packed in"):
         tables.read_trades(Path("trades.parquet"), parquet_of(1, symbol="x" * 5_000_000))
+
+
+def lying(symbol: str, side: str = "long", groups: int = 1) -> bytes:
+    """Return a file of two trades a group whose footer says 900 bytes of whatever has more."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pq.read_table(io.BytesIO(tables.trades_parquet(trades_of(TWO))))
+    for name, text in {"symbol": symbol, "side": side, "exit_reason": side}.items():
+        coded = pa.DictionaryArray.from_arrays(pa.array([0] * len(table), pa.int32()), pa.array([text]))
+        table = table.set_column(table.schema.get_field_index(name), name, coded)
+    sink = io.BytesIO()
+    pq.write_table(
+        pa.concat_tables([table] * groups), sink, compression="zstd", write_statistics=False, store_schema=False,
+        dictionary_pagesize_limit=1 << 30, row_group_size=len(table),
+    )  # fmt: skip
+    content = sink.getvalue()
+    about, size = pq.ParquetFile(io.BytesIO(content)).metadata, int.from_bytes(content[-8:-4], "little")
+    told = content[-8 - size : -8]
+    for group in map(about.row_group, range(about.num_row_groups)):
+        chunks = [group.column(at).total_uncompressed_size for at in range(group.num_columns)]
+        for value in {group.total_byte_size, *chunks}:
+            if value > 20_000:
+                told = told.replace(varint(value), varint(900, len(varint(value))))
+    return content[: -8 - size] + told + content[-8:]
+
+
+def varint(value: int, width: int = 0) -> bytes:
+    """Return a number as Thrift's compact protocol writes it, in at least so many bytes."""
+    value, made = value << 1, bytearray()
+    while value > 0x7F or len(made) < width - 1:
+        made.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*made, value])
+
+
+@pytest.mark.parametrize("by", ["verify", "the lake"])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_where_a_footer_lies_no_more_than_one_column_is_unpacked(
+    by: str, groups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    unpacked: list[str] = []
+    read = pq.ParquetFile.read_row_group
+
+    def watched(file: Any, group: int, columns: list[str], **how: Any) -> Any:
+        unpacked.extend(columns)
+        return read(file, group, columns, **how)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", watched)
+
+    def look(content: bytes) -> Any:
+        if by == "verify":
+            return tables.read_trades(Path("trades.parquet"), content)
+        return footer.table(content, 2 * groups, tables.suits_trades)
+
+    long = "x" * 8_000_000
+    content = lying(long, long, groups)
+    about = pq.ParquetFile(io.BytesIO(content)).metadata
+    assert len(content) < 100_000 and about.row_group(0).total_byte_size < 20_000, "the footer lies"
+    with pytest.raises(RunError, match="symbol has .* bytes when unpacked, more than the footer says"):
+        look(content)
+    assert unpacked == ["trade_id", "symbol"]
+    unpacked.clear()
+    with suppress(RunError):  # the control: of short texts all columns are read, as far as what they say
+        look(lying("ABC", "long", groups))
+    assert unpacked == [*tables.TRADE_COLUMNS] * groups
+
+
+@pytest.mark.parametrize("by", ["verify", "the lake"])
+def test_other_columns_than_those_of_trades_are_not_unpacked(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+
+    def look(content: bytes) -> Any:
+        if by == "verify":
+            return tables.read_trades(Path("trades.parquet"), content)
+        return footer.table(content, 2, tables.suits_trades)
+
+    whole = tables.trades_parquet(trades_of(TWO))
+    assert look(whole) is not None, "the control"
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("it is unpacked"))
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", lambda *_, **__: pytest.fail("it is unpacked"))
+    table = pq.read_table(io.BytesIO(whole))
+    text = pa.array(["x"] * 2)
+    for other in (table.append_column("more", text), table.set_column(11, "pnl", text), table.drop_columns(["pnl"])):
+        sink = io.BytesIO()
+        pq.write_table(other, sink)
+        with pytest.raises(RunError, match="columns are not those of a run's trades"):
+            look(sink.getvalue())
 
 
 def test_a_long_symbol_is_kept_once() -> None:

@@ -18,6 +18,7 @@ from peak_trade.data.lake.writer import writing
 from peak_trade.evidence import run_dir, tables
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
+from peak_trade.evidence.run_dir import RunDir, recover
 from peak_trade.ops import removal, retention
 
 Script = Callable[..., subprocess.CompletedProcess[bytes]]
@@ -409,3 +410,14 @@ def test_a_removed_run_keeps_its_trades_without_excursions(place: Path, lake: Pa
 def test_an_empty_results_folder_makes_no_marker(tmp_path: Path) -> None:
     build.build(Results(tmp_path / "results"), tmp_path / "lake", root=None)
     assert commit.newest(tmp_path / "lake").number == 0
+
+
+def test_a_run_that_was_killed_has_what_its_start_says(tmp_path: Path, look: Any) -> None:
+    results, run_id = Results(tmp_path / "results"), "11111111-2222-4000-8000-000000000000"
+    run = RunDir.create(results.path, run_id, given=False)
+    results.ledger.append("start", run_id, strategy="macd", symbol="SPX", timeframe="1d")
+    run.release()  # as when its process has died
+    recover(results)
+    assert build.build(results, tmp_path / "lake", root=None).broken == []
+    asked = "SELECT status, strategy, symbol, timeframe FROM runs"
+    assert look.rows(tmp_path / "lake", asked) == [("failed", "macd", "SPX", "1d")]

@@ -27,6 +27,8 @@ def test_a_whole_lake_has_no_findings(lake: Path) -> None:
     assert (checked.findings, checked.gaps, checked.strays) == ([], [], 0)
     assert checked.rows == sum(live.rows for live in commit.newest(lake).tables.values()) > 100
     assert checked.as_text().endswith("all is as it must be")
+    one = check.Checked(1, 1, 1, strays=1).as_text()
+    assert one.startswith("1 table, 1 file, 1 row: all is as it must be; 1 file that nothing names (")
 
 
 @pytest.mark.parametrize("damage", ["flip a bit", "cut off", "remove", "swap for another"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from peak_trade.data.lake import ask, build, child
+from peak_trade.data.lake import ask, build, child, reads
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence.results import Results
 
@@ -278,20 +279,29 @@ def test_a_reader_that_stands_still_does_not_keep_a_question_alive(lake: Path) -
 
 @linux
 def test_what_a_killed_question_had_spilled_goes_with_it(lake: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "spill"
+    folder, here = tmp_path / "spill", tmp_path / "here"
     folder.mkdir()
+    here.mkdir()
     program = (
         "import sys; from pathlib import Path; from peak_trade.data.lake import ask;"
         f"ask.Asking(Path({str(lake)!r}), 'csv', memory_limit='300MB').answer({SPILLS!r})"
     )
     asked = subprocess.Popen([sys.executable, "-c", program], env=os.environ | {"TMPDIR": str(folder)},
-                             stderr=subprocess.PIPE)  # fmt: skip
+                             cwd=here, stderr=subprocess.PIPE)  # fmt: skip
     while not any(path.is_file() for path in folder.rglob("*")):  # the control: it does spill
         assert asked.poll() is None, asked.communicate()
         time.sleep(0.02)
     asked.send_signal(signal.SIGINT)
     assert b"KeyboardInterrupt" in asked.communicate(timeout=60)[1]
-    assert os.listdir(folder) == []
+    assert os.listdir(folder) == os.listdir(here) == []
+    alone = f"import duckdb; duckdb.connect(config={{'memory_limit': '300MB'}}).execute({SPILLS!r})"
+    spilling = subprocess.Popen([sys.executable, "-c", alone], cwd=here)
+    while not any(path.is_file() for path in here.rglob("*")):  # the control: DuckDB by itself spills where it is
+        assert spilling.poll() is None
+        time.sleep(0.02)
+    spilling.kill()
+    spilling.wait()
+    assert os.listdir(here) == [".tmp"]
 
 
 # --- one after another --------------------------------------------------------------------------------------------
@@ -390,6 +400,47 @@ def test_a_question_that_is_not_utf_8_is_a_sentence(way: str, script: Script, la
     words: list[Any] = {"argument": [os.fsdecode(text)], "stdin": [], "file": ["--file", tmp_path / "q.sql"]}[way]
     done = script("query_lake", "--lake-dir", lake, *words, stdin=text if way == "stdin" else b"")
     assert (done.returncode, b"not UTF-8" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("way", ["stdin", "file", "pipe"])
+def test_a_question_has_a_size(way: str, script: Script, lake: Path, tmp_path: Path) -> None:
+    for size, code in ((reads.LONGEST, 0), (reads.LONGEST + 1, 2)):  # the first is the control
+        text = b"SELECT 1 --".ljust(size, b"x")
+        file = tmp_path / f"{size}.sql"
+        file.write_bytes(text)
+        words: list[Any] = {"stdin": [], "file": ["--file", file], "pipe": ["--file", "/dev/stdin"]}[way]
+        done = script("query_lake", "--lake-dir", lake, *words, stdin=b"" if way == "file" else text)
+        assert done.returncode == code, done.stderr
+        assert (b"1,000,000 bytes" in done.stderr) is (code == 2)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no device without end")
+@pytest.mark.parametrize("way", ["file", "stdin", "folder"])
+def test_a_question_without_end_is_a_sentence(way: str, lake: Path, tmp_path: Path) -> None:
+    file = {"file": ["--file", "/dev/zero"], "stdin": [], "folder": ["--file", str(tmp_path)]}[way]
+    words = [sys.executable, "scripts/query_lake.py", "--lake-dir", str(lake), *file]
+    with open("/dev/zero", "rb") as endless:
+        done = subprocess.run(words, cwd=ROOT, stdin=endless, capture_output=True, timeout=60, check=False)
+    said = {"file": b"neither a file nor a pipe", "stdin": b"1,000,000 bytes", "folder": b"it is a folder"}[way]
+    assert done.returncode == 2 and said in done.stderr and b"internal" not in done.stderr
+
+
+def test_a_pipe_that_nobody_writes_to_ends_with_the_time(lake: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    words = [sys.executable, "scripts/query_lake.py", "--lake-dir", str(lake), "--file", str(tmp_path / "pipe")]
+    done = subprocess.run([*words, "--timeout", "1"], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1 and b"within 1 s" in done.stderr and b"internal" not in done.stderr
+    late = f"(sleep 1; echo 'SELECT 42 AS x' > {tmp_path / 'pipe'}) & exec {shlex.join(words)} --timeout 50"
+    done = subprocess.run(["bash", "-c", late], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert done.stdout.split()[-1:] == [b"42"]  # the control: who writes late is read
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no /proc")
+def test_what_is_no_place_for_a_file_is_said_to_be_none(script: Script, lake: Path, tmp_path: Path) -> None:
+    for output, code in (("/proc/self/mem", 1), (str(tmp_path / "mem"), 0)):  # the last is the control
+        done = script("query_lake", "--lake-dir", lake, "--output", output, "SELECT 1")
+        assert (done.returncode, b"lake-check" in done.stderr) == (code, False)
+        assert (b"no file can be made in /proc/self" in done.stderr) is (code == 1)
 
 
 @pytest.mark.parametrize("depth", [400, 20_000])

@@ -643,7 +643,7 @@ def test_a_plan_is_shown_and_not_carried_out(script: Script, lake: Path) -> None
 
 def test_the_list_tells_tables_columns_rows_and_partitions(script: Script, lake: Path) -> None:
     lines = script("query_lake", "--lake-dir", lake, "--list").stdout.decode().splitlines()
-    at = next(i for i, line in enumerate(lines) if line.startswith("ohlcv: 20 rows, 1 files"))
+    at = next(i for i, line in enumerate(lines) if line.startswith("ohlcv: 20 rows, 1 file,"))
     assert lines[at + 1].startswith("    columns: symbol, timeframe, timestamp, open,")
     assert lines[at + 2] == "    partitions: symbol=TEST/timeframe=1d/year=2024"
 

@@ -70,6 +70,62 @@ def test_show_tells_no_setting_and_no_table_of_the_catalogue(name: str) -> None:
                 reads.tree_of(connection, asked, ["runs"])
 
 
+@pytest.mark.parametrize("name", ["threads", "secret_directory", "home_directory", "allowed_paths", "Threads"])
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "WITH {x} AS (SELECT 1) SELECT * FROM (SHOW {x})",
+        "WITH {x} AS MATERIALIZED (SELECT 1) SELECT * FROM (SHOW {x})",
+        "WITH {x} AS (SELECT 1) SELECT (SELECT max(s::VARCHAR) FROM (SHOW {x}) AS s), * FROM {x}",
+        "SELECT * FROM (WITH {x} AS (SELECT 1) SELECT * FROM (SELECT * FROM (SHOW {x})))",
+    ],
+)
+def test_show_tells_no_setting_that_a_with_has_named(attack: str, name: str) -> None:
+    asked = attack.format(x=name)
+    with connected() as connection:
+        [setting] = connection.execute("SELECT current_setting(?)", [name.lower()]).fetchall()[0]
+        assert str(setting) in str(connection.execute(asked).fetchall())  # the control: DuckDB does tell it
+        with pytest.raises(InputError, match=f"there is no table {name}"):
+            reads.tree_of(connection, asked, ["runs"])
+        for harmless in ("DESCRIBE", "SUMMARIZE"):  # these look for tables alone
+            reads.tree_of(connection, asked.replace("SHOW", harmless), ["runs"])
+
+
+CATALOGUES = [
+    "SELECT sql FROM duckdb_views()",
+    "SELECT sql FROM DuckDB_Views()",
+    "SELECT view_definition FROM information_schema.views",
+    'SELECT view_definition FROM system.information_schema."VIEWS"',
+    "SELECT pg_get_viewdef({oid})",
+    "SELECT pg_catalog.pg_get_viewdef({oid})",
+    'SELECT current_query() AS "the-words-of-the-catalogue"',
+    'SELECT main.current_query() AS "the-words-of-the-catalogue"',
+    'SELECT pg_catalog.current_query() AS "the-words-of-the-catalogue"',
+]
+OTHERS = ["duckdb_tables()", "duckdb_columns()", "duckdb_functions()", "information_schema.check_constraints"]
+
+
+@pytest.mark.parametrize("asked", [*CATALOGUES, *(f"SELECT * FROM {other}" for other in OTHERS)])
+def test_no_function_and_no_view_tells_how_a_table_is_read(asked: str) -> None:
+    with connected() as connection:
+        [oid] = connection.execute("SELECT view_oid FROM duckdb_views() WHERE view_name = 'runs'").fetchall()[0]
+        question = asked.format(oid=oid)
+        answer = str(connection.execute(question).fetchall())
+        assert asked not in CATALOGUES or "the-words-of-the-catalogue" in answer  # the control: DuckDB does tell it
+        with pytest.raises(InputError, match="not allowed|there is no table"):
+            reads.tree_of(connection, question, ["runs"])
+
+
+def test_what_remains_of_the_catalogue_holds_no_word_of_it() -> None:
+    remains = ["duckdb_keywords()", "duckdb_types()", *map("information_schema.{}".format, reads._INFORMATION)]
+    remains += ["(SHOW TABLES)", "(SHOW ALL TABLES)", "(SHOW DATABASES)", "(SHOW runs)"]
+    with connected() as connection:
+        for what in remains:
+            asked = f"SELECT * FROM {what}"
+            reads.tree_of(connection, asked, ["runs"])
+            assert "the-words-of-the-catalogue" not in str(connection.execute(asked).fetchall())
+
+
 @pytest.mark.parametrize(
     "asked",
     [

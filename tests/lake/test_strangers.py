@@ -29,6 +29,7 @@ from peak_trade.data.lake.writer import writing
 from peak_trade.evidence import footer
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
+from peak_trade.evidence.tables import suits_trades
 from peak_trade.market import promised
 
 HUGE = int("9" * 400)
@@ -144,16 +145,14 @@ def trades(rows: int, symbol: str = "TEST") -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from peak_trade.data.lake import schema
+    from peak_trade.evidence import tables
 
     columns = {}
-    for field in schema.arrow_schema("trades"):
-        if field.name == "run_id":
-            continue
+    for field in tables._schema(tables.TRADE_COLUMNS):
         one = pa.array([symbol if field.type == pa.string() else 1], field.type)
         columns[field.name] = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), one)
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, compression="zstd")
+    pq.write_table(pa.table(columns), sink, compression="zstd", store_schema=False)  # of plain types
     return sink.getvalue()
 
 
@@ -308,10 +307,11 @@ def test_equal_trades_are_refused_before_they_are_unpacked(monkeypatch: pytest.M
     import pyarrow.parquet as pq
 
     content = trades(400_000)
-    assert footer.table(content, 400_000).nbytes > 100 * len(content), "such a file is a bomb"
+    assert footer.table(content, 400_000, suits_trades).nbytes > 100 * len(content), "such a file is a bomb"
     monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("it is unpacked"))
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", lambda *_, **__: pytest.fail("it is unpacked"))
     with pytest.raises(Exception, match="its footer has 400,000 rows, and 4 are promised"):
-        footer.table(content, 4)
+        footer.table(content, 4, suits_trades)
 
 
 def test_no_run_gets_rows_of_another_whatever_ends_a_line(forger: Forger, look: Any) -> None:
@@ -439,6 +439,10 @@ def test_a_second_end_is_not_taken_in(forger: Forger, look: Any, event: str, kno
     [
         ("pipe.csv", "is no regular file"),
         ("/dev/zero", "is no regular file"),
+        ("/proc/kmsg", "is no regular file|there is no file"),
+        ("kmsg.csv", "is no regular file"),
+        ("/sys/kernel/mm/transparent_hugepage/enabled", "is no regular file|there is no file"),
+        ("empty.csv", "is an empty file"),
         ("large.csv", "much more than the 1 files"),
         ("/**/*", "much more than the 1 files"),
         ("/**/*.nothing-is-called-so", "more than 20,000 names"),
@@ -453,6 +457,8 @@ def test_bars_of_a_strangers_config_are_not_read_without_bounds(forger: Forger, 
     os.mkfifo(forger.place / "pipe.csv")
     sparse(forger.place / "large.csv")
     (forger.results / "bomb.csv.gz").write_bytes(gzip.compress(b"0" * (1 << 20)))
+    (forger.place / "empty.csv").touch()
+    (forger.place / "kmsg.csv").symlink_to("/proc/kmsg" if os.path.exists("/proc/kmsg") else "/dev/null")
     (forger.place / "link.csv").symlink_to(forger.results / "bomb.csv.gz")
     (forger.place / "ring" / "below").mkdir(parents=True)
     (forger.place / "ring" / "below" / "round").symlink_to(forger.place / "ring")
@@ -474,7 +480,7 @@ def test_a_pattern_means_what_glob_means(place: Path) -> None:
 
     for name in ("a/2024/x.csv", "a/2024/y.csv", "a/2025/x.csv", "a/.hidden/x.csv", "a/x.csv", "b/[z].csv", "b/z.csv"):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).touch()
+        (place / name).write_text("x")
     for pattern in ("a/*/x.csv", "a/**/*.csv", "a/**", "**/x.csv", "*/[xz].csv", "b/*", "b/[[]z].csv", "a/.*/x.csv"):
         wanted = sorted(set(glob.glob(str(place / pattern), recursive=True)))
         assert (

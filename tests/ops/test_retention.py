@@ -1021,7 +1021,8 @@ def test_the_command_plans_first_and_then_removes(evidence: Evidence) -> None:
     assert [line.split()[0] for line in planned.stdout.splitlines() if "  remove  " in line] == [
         evidence.runs["builtin"][:8]
     ]
-    assert planned.stderr.splitlines()[1] == "nothing was changed; just clean-artifacts --apply removes them"
+    again = f"just clean-artifacts --apply --keep 4 --days 0 --results-dir {evidence.results}"
+    assert planned.stderr.splitlines()[1] == f"nothing was changed; {again} removes them"
     assert photograph(evidence.results) == before
     done = command("cleanup_artifacts", evidence.results, "--keep", "4", "--days", "0", "--apply", "--json")
     assert done.returncode == 0
@@ -1039,7 +1040,7 @@ def test_the_command_fails_where_something_could_not_be_removed(results: Handmad
     assert "failed  its removal can't be noted: File exists" in failed.stdout
     assert failed.stderr.splitlines()[1:] == [
         "error: 1 of 1 could not be removed: its removal can't be noted: File exists",
-        "hint: just clean-artifacts --apply goes on where this has stopped",
+        f"hint: just clean-artifacts --apply --keep 0 --results-dir {results.path} goes on where this has stopped",
     ]
 
 

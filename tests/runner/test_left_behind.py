@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import shlex
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +18,8 @@ import pytest
 from peak_trade import config as configs
 from peak_trade import runner
 from peak_trade.errors import RunError
-from peak_trade.evidence import run_dir
+from peak_trade.evidence import door, files, run_dir
+from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir
 from peak_trade.ops import removal, retention
@@ -200,3 +206,220 @@ def test_what_was_left_goes_with_its_run(leaves: Runs, ram: Path) -> None:
     results = Results(ram / "results")
     removal.apply(results, retention.Policy(keep=1, days=0))
     assert names(ram / "results/.left") == {runs[-1].name}
+
+
+# --- much of it, late, and with the results folder itself
+
+
+def test_twenty_thousand_files_are_taken_out_in_seconds_and_counted(leaves: Runs, ram: Path) -> None:
+    def took(count: int) -> float:
+        run = RunDir.create(ram / "timed", run_dir.new_run_id(), given=False)
+        for number in range(count):
+            (run.path / f"{number}.txt").touch()
+        began = time.process_time()
+        assert len(run.settle()) == count
+        run.release()
+        return time.process_time() - began
+
+    assert took(20_000) < 5
+    run = leaves("[(here / f'{n}.txt').touch() for n in range(3_000)]")
+    [reason] = receipts(run)
+    assert reason.endswith(" and 2,995 more") and len(reason) < 400
+    assert len(names(ram / "results/.left" / run.name)) == 3_000
+
+
+def test_control_one_listing_a_name_is_seen_by_the_count_of_listings(
+    ram: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listings: list[Any] = []
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: listings.append(folder) or listdir(folder))  # type: ignore[func-returns-value]
+    run = RunDir.create(ram / "results", run_dir.new_run_id(), given=False)
+    with files.opened(run.path, os.O_RDONLY) as folder:
+        for number in range(50):
+            (run.path / f"{number}.txt").touch()
+        assert len(run.settle()) == 50
+        assert len(listings) == 1
+        for number in range(50):
+            (run.path / f"{number}.txt").touch()
+            run._take_out(folder, [door.entry(f"{number}.txt", folder)])
+    assert len(listings) == 51
+    run.release()
+
+
+def test_what_many_dead_files_are_is_counted_in_the_receipt_of_a_recovery(ram: Path) -> None:
+    run = RunDir.create(ram / "results", run_dir.new_run_id(), given=False)
+    run.ledger.append("start", run.run_id)
+    for number in range(40):
+        os.mkfifo(run.path / f"{number:02d}")
+    run.release()
+    run_dir.recover(Results(ram / "results"))
+    [reason] = receipts(ram / "results" / run.run_id)
+    assert reason.count("a named pipe") == 5 and reason.endswith(" and 35 more")
+
+
+LATE = ("before the rename", "after the rename")
+
+
+def strays(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """Let a process that goes on write into the run's directory once the seal's line, or the rename, is done."""
+    append, publish = Ledger.append, RunDir.publish
+
+    def line(self: Ledger, event: str, run_id: str, **fields: Any) -> str:
+        sha256 = append(self, event, run_id, **fields)
+        if event != "start" and when == "before the rename":
+            (self.path.parent / ".working" / run_id / "late").symlink_to("/")
+        return sha256
+
+    def renamed(self: RunDir) -> Path:
+        path = publish(self)
+        if when == "after the rename":
+            (path / "late").symlink_to("/")
+        (path / "report").mkdir()
+        (path / "report/report.html").write_text("<p>")  # which is another's good right from now on
+        return path
+
+    monkeypatch.setattr(Ledger, "append", line)
+    monkeypatch.setattr(RunDir, "publish", renamed)
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["sealed", "failed"])
+@pytest.mark.parametrize("when", LATE)
+def test_what_comes_while_the_run_is_sealed_is_taken_out(
+    leaves: Runs, ram: Path, when: str, fails: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    strays(monkeypatch, when)
+    run = leaves("pass", fails=fails)
+    assert verdict(ram / "results") == []
+    assert names(ram / "results/.left" / run.name) == {"late"}
+    assert (run / "report/report.html").exists()
+    assert any("1 name(s) came while it was sealed" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("when", LATE)
+def test_control_what_comes_that_late_breaks_a_run_that_nobody_looks_at_again(
+    leaves: Runs, ram: Path, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strays(monkeypatch, when)
+    monkeypatch.setattr(RunDir, "_settle_late", lambda self, named: None)
+    leaves("pass")
+    assert any("late" in finding for finding in verdict(ram / "results"))
+
+
+def test_what_came_before_a_death_at_the_rename_is_taken_out_by_the_recovery(
+    leaves: Runs, ram: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDir, "publish", lambda self: (_ for _ in ()).throw(OSError(5, "no")))
+        leaves("pass")
+    [dead] = run_dir.unfinished(Results(ram / "results"))
+    (dead.path / "late").symlink_to("/")
+    gc.collect()
+    run_dir.recover(Results(ram / "results"))
+    assert verdict(ram / "results") == []
+    assert names(ram / "results/.left" / dead.run_id) == {"late"}
+
+
+ASTRAY = {
+    "a link to elsewhere": "results.rename(results.parent / 'moved'); results.symlink_to(there)",
+    "a link to a folder of the same shape": "results.rename(results.parent / 'moved'); results.symlink_to(there); "
+    "(there / '.working').mkdir()",
+    "another folder": "results.rename(results.parent / 'moved'); results.mkdir()",
+    "nothing": "results.rename(results.parent / 'moved')",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ASTRAY)
+def test_a_strategy_that_moves_the_results_folder_fails_its_run_in_the_real_one(
+    leaves: Runs, ram: Path, outside: Path, what: str
+) -> None:
+    run = ram / "moved" / leaves(ASTRAY[what]).name
+    error = json.loads((run / "error.json").read_bytes())
+    assert error["message"] == "the strategy moved the results folder, or put another in its place"
+    assert verdict(ram / "moved") == []
+    assert run_dir.unfinished(Results(ram / "moved")) == []
+    assert names(outside) <= {"file", ".working"} and not names(outside / ".working")
+    assert not os.path.lexists(ram / "results") or names(ram / "results") <= {"file", ".working"}
+
+
+def test_where_the_real_one_cannot_be_reached_nothing_is_written_elsewhere(
+    leaves: Runs, ram: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_dir, "_place_of", lambda handle, mark: None)
+    run = leaves(ASTRAY["a link to elsewhere"])
+    assert names(outside) == {"file"}
+    assert not run.exists() and not (ram / "moved" / run.name).exists()
+    run_dir_left = ram / "moved/.working" / run.name
+    assert run_dir_left.is_dir()
+
+
+def test_control_a_program_that_does_not_look_leaves_the_evidence_elsewhere(
+    leaves: Runs, ram: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RunDir, "astray", False)
+    leaves(ASTRAY["a link to elsewhere"])
+    assert names(outside) != {"file"}
+
+
+@pytest.mark.parametrize("what", ["symlink_to(there)", "write_text('')"], ids=["a link", "a file"])
+def test_something_in_place_of_what_strays_are_taken_to_is_named_with_a_command_that_helps(
+    leaves: Runs, ram: Path, outside: Path, what: str, config: Path
+) -> None:
+    (ram / "results").mkdir()
+    leaves("pass")  # control: where nothing is to be taken out it does not matter
+    code = f"(results / '.left').{what}; (here / 'x').touch()"
+    given = [f"strategy.params.what={json.dumps(code)}"]
+    with pytest.raises(RunError, match="a (symbolic link|file) in place of a folder") as caught:
+        runner.run(configs.load(config, given), root=ram, results=ram / "results")
+    assert "room" not in str(caught.value.hint)
+    command, _, doctor = str(caught.value.hint).partition(" && ")
+    assert doctor == "just doctor"
+    gc.collect()
+    subprocess.run(shlex.split(command), check=True)
+    del caught
+    gc.collect()
+    assert names(outside) == {"file"}
+    assert (ram / "results/.left.aside").exists()
+    run_dir.recover(Results(ram / "results"))
+    assert verdict(ram / "results") == []
+
+
+# --- stdout, where a strategy closes what it finds open
+
+
+def closes(config: Path, ram: Path, upto: int, *words: str) -> Any:
+    (ram / "closes.py").write_text(
+        "import os, numpy as np\ndef closes(bars, *, upto): os.closerange(3, upto); return np.ones(len(bars))\n"
+    )
+    text = config.read_text().replace('name = "sma_crossover"', 'entrypoint = "closes.py:closes"')
+    config.write_text(text.replace("fast = 2\nslow = 5\n", f"upto = {upto}\n"))
+    path = Path(__file__).parents[2] / "scripts/run_strategy_from_config.py"
+    words = (str(path), "--config", str(config), "--results-dir", str(ram / "results"), *words)
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_run_id_is_told_on_stdout_though_a_strategy_closes_descriptors(config: Path, ram: Path) -> None:
+    done = closes(config, ram, 256)
+    [run] = Results(ram / "results").runs()
+    assert (done.returncode, done.stdout) == (0, f"{run.name}\n"), done.stderr
+    assert verdict(ram / "results") == []
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_where_it_closes_stdout_too_the_run_id_is_told_on_stderr(config: Path, ram: Path, words: Any) -> None:
+    done = closes(config, ram, 4096, *words)
+    [run] = Results(ram / "results").runs()
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert f"warn: the strategy closed stdout: the run is sealed as {run.name}" in done.stderr
+    assert "internal" not in done.stderr
+
+
+def test_control_a_stream_that_was_closed_or_leads_elsewhere_is_seen(ram: Path) -> None:
+    code = (
+        "import os, sys; from peak_trade import script; one = script.claim_stdout(); n = one.fileno()\n"
+        "said = [script.is_open(one)]; os.close(n); said.append(script.is_open(one))\n"
+        f"os.dup2(os.open({str(ram / 'other')!r}, os.O_WRONLY | os.O_CREAT), n); said.append(script.is_open(one))\n"
+        "sys.stderr.write(repr(said))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == "[True, False, False]"

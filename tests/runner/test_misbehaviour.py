@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from peak_trade.evidence.results import Results
+
 ROOT = Path(__file__).resolve().parents[2]
 STRATEGIES = """
 import logging, os, subprocess, sys, threading, time, warnings
@@ -191,6 +193,9 @@ def test_a_strategy_that_runs_too_long_is_stopped(misbehave: Any, ram: Path, loo
     outcome = misbehave(name, "--set", "run.timeout_s=0.5")  # time enough to get as far as the strategy's own frame
     assert outcome.code == 1  # it would go on for ever, and be killed
     assert outcome.said("error") == ["the strategy ran longer than run.timeout_s = 0.5 s"]
+    [run] = Results(ram / "results").runs()
+    [hint] = outcome.said("hint")
+    assert f"just show {run.name[:8]}" in hint
     predicate, error, log = evidence(ram / "results")
     assert predicate["status"] == "failed"
     assert error["type"] == "TimeOut"

@@ -150,6 +150,11 @@ def only(results: Path) -> tuple[Path, dict[str, Any]]:
     return run, json.loads(error.read_bytes()) if error.exists() else {}
 
 
+def shows(run: Path) -> str:
+    """Return what shows a run's evidence."""
+    return f"just show {run.name[:8]} --results-dir {run.parent}"
+
+
 def done(words: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, timeout=120, **options)
 
@@ -165,8 +170,8 @@ def test_a_limit_stops_whatever_a_strategy_does(
     outcome = done(command(name, "--set", "run.timeout_s=0.5"))
     assert time.monotonic() - began < 30  # it would go on for ten minutes and more
     assert (outcome.returncode, outcome.stdout) == (1, "")
-    assert outcome.stderr == f"error: {TOO_LONG}\nhint: raise it or make the strategy faster\n"
     run, error = only(ram / "results")
+    assert outcome.stderr == f"error: {TOO_LONG}\nhint: raise it or make the strategy faster; {shows(run)}\n"
     assert error == {"stage": "strategy", "type": "TimeOut", "message": TOO_LONG}
     assert json.loads((run / "run.log").read_text().splitlines()[-1])["message"] == TOO_LONG
     statement = json.loads((run / "manifest.json").read_bytes())["predicate"]

@@ -72,12 +72,15 @@ def test_wrong_usage_is_a_sentence_and_a_hint(arguments: list[str], said: str, t
     assert refused.returncode == 2
 
 
-def test_the_hint_of_a_recipe_names_the_recipe() -> None:
-    parser = script.parser("Describe.", prog="describe_data.py")
+@pytest.mark.parametrize(
+    ("prog", "recipe"), [("describe_data.py", "data"), ("fuzz.py", "fuzz"), ("mutate.py", "mutate")]
+)
+def test_the_hint_of_a_recipe_names_the_recipe(prog: str, recipe: str) -> None:
+    parser = script.parser("Describe.", prog=prog)
     parser.add_argument("files", nargs="+")
     with pytest.raises(InputError) as caught:
         parser.parse_args([])
-    assert caught.value.hint == "`just help data` shows the usage"
+    assert caught.value.hint == f"`just help {recipe}` shows the usage"
 
 
 def test_years_before_the_last_bar_are_a_value_and_no_option() -> None:

@@ -20,7 +20,7 @@ import pytest
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
-from peak_trade.evidence.run_dir import RunDir
+from peak_trade.evidence.run_dir import RunDir, recover
 from peak_trade.shown import listing
 
 Evidence = Any  # of conftest.py, which cannot be imported
@@ -456,3 +456,14 @@ def test_a_figure_without_measure_is_short() -> None:
     assert listing.percent(6.9e180) == "6.9e+182 %"
     assert listing.number(-1.7e308) == "-1.7e+308"
     assert listing.percent(9_999_999.0) == "999,999,900.00 %"
+
+
+def test_a_run_that_was_killed_is_shown_by_what_its_start_says(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path, SECOND, given=False)
+    Ledger(tmp_path).append("start", SECOND, strategy="macd", symbol="SPX", timeframe="1d")
+    run.release()  # as when its process has died
+    recover(Results(tmp_path))
+    lines = listing.summary(tmp_path / SECOND).splitlines()
+    assert [line.split() for line in lines[1:3]] == [["strategy", "macd"], ["bars", "SPX", "1d"]]
+    (tmp_path / "ledger.jsonl").unlink()  # the control: nothing else tells it
+    assert listing.summary(tmp_path / SECOND).splitlines()[1].split() == ["strategy", "–"]

@@ -486,6 +486,20 @@ def test_a_manifest_written_otherwise_is_found(evidence: Evidence) -> None:
     assert evidence.broken() == {"own"}
 
 
+@pytest.mark.parametrize("digest", ["the same", "0" * 64])
+def test_a_file_that_is_named_twice_is_found(evidence: Evidence, digest: str) -> None:
+    def twice(statement: Any) -> None:
+        first = statement["subject"][0]
+        again = first["digest"] if digest == "the same" else {"sha256": digest}
+        statement["subject"].insert(0, first | {"digest": again})
+
+    evidence.forge("own", lambda statement: statement["subject"].reverse())
+    assert evidence.findings("own") == [], "the control: files in another order"
+    evidence.forge("own", twice)
+    assert "a file is named twice" in evidence.findings("own")[0]
+    assert evidence.broken() == {"own"}
+
+
 @pytest.mark.parametrize("resealed", [False, True])
 def test_a_future_format_is_unreadable(evidence: Evidence, resealed: bool) -> None:
     evidence.write_manifest(
@@ -785,6 +799,30 @@ def test_every_forged_statistic_is_found(evidence: Evidence) -> None:
         evidence.rewrite("own", "stats.json", original)
 
 
+@pytest.mark.parametrize(("added", "more"), [(20, 0), (3000, 2980)])
+def test_of_many_findings_the_first_are_said_and_the_others_counted(evidence: Evidence, added: int, more: int) -> None:
+    evidence.edit_json("own", "stats.json", lambda stats: stats.update({f"x{n}": n for n in range(added)}))
+    evidence.forge("own")
+    verdict = verify.verify(evidence.path("own"))
+    told = verdict.as_text().splitlines()
+    assert verdict.state == "broken" and verdict.count == added
+    assert sum(line.startswith("  stats.json x") for line in told) == len(verdict.findings) == 20
+    assert ("  stats.json: 2,980 more" in told) is bool(more)
+    assert verdict.to_json_object().get("more") == ({"stats.json": more} if more else None)
+
+
+def test_findings_of_many_kinds_are_counted_too_and_never_hidden_by_what_is_not_checked() -> None:
+    verdict = verify.Verdict("x")
+    for n in range(500):
+        verdict.skip(f"line {n}", "it is unknown")
+    assert (verdict.state, verdict.count, len(verdict.unchecked)) == ("intact", 0, 20)
+    verdict.add("not checked: x", "this", "that")
+    assert verdict.state == "broken"
+    for n in range(5000):
+        verdict.add(f"{n}.csv", "this", "that")
+    assert verdict.count == 5001 and len(verdict.as_text().splitlines()) < 200
+
+
 def test_a_statistic_left_out_or_added_is_found(evidence: Evidence) -> None:
     sharpe = json.loads((evidence.path("own") / "stats.json").read_bytes())["sharpe"]
     evidence.edit_json("own", "stats.json", lambda stats: stats.pop("sharpe"))
@@ -985,6 +1023,16 @@ def test_a_ledger_chained_anew_around_an_edited_figure_is_found(evidence: Eviden
     assert named == ([f"ledger.jsonl line 4: expected a text as {key}, found 5"] if found is None else [])
 
 
+@pytest.mark.parametrize("key", ["event", "data", "sharpe"])
+def test_a_line_that_has_a_key_twice_is_found(evidence: Evidence, key: str) -> None:
+    lines = evidence.ledger()
+    last = json.loads(lines[-1])
+    evidence.write_ledger([*lines[:-1], json.dumps(last, indent=None, separators=(", ", ": ")).encode()])
+    assert evidence.verdicts()["ledger.jsonl"].findings == [], "the control: a line that is written otherwise"
+    evidence.write_ledger([*lines[:-1], lines[-1][:-1] + f',"{key}":1,"{key}":{json.dumps(last.get(key))}}}'.encode()])
+    assert finding(evidence.findings("ledger.jsonl"), f"ledger.jsonl line {len(lines)}: expected a ledger entry, found")
+
+
 @pytest.mark.parametrize(
     "garbage",
     [b"garbage", b"", b"{}", b"[]", b"null", b"\xff\xfe\x00", b'{"event":"start"}', b'{"event":' + b"[" * 100_000],
@@ -1161,6 +1209,22 @@ def test_a_strangers_pattern_is_followed_no_further_than_the_run_went(
         assert re.search("more than the 1 files of|more than 500 names|lies in results/, which is no place", found[0])
     name_data(evidence, "data/*.csv")
     assert (lines_of(verdict()), verdict().unchecked) == ([], []), "the control"
+
+
+def test_a_file_without_a_size_is_never_opened(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    (evidence.root / "data" / "empty.csv").touch()
+    (evidence.root / "data" / "link.csv").symlink_to("/proc/kmsg" if os.path.exists("/proc/kmsg") else "/dev/null")
+    paths = ["/proc/self/maps", "/proc/kmsg", "/dev/null", "data/link.csv", "data/empty.csv"]
+    with monkeypatch.context() as patch:
+        patch.setattr(content.ohlcv, "load_bars", lambda *_, **__: pytest.fail("it was read"))
+        for path in filter(lambda path: os.path.exists(evidence.root / path), paths):
+            name_data(evidence, path)
+            (told,) = verify.verify(evidence.path("own"), root=evidence.root).unchecked
+            assert re.search("is no regular file|is an empty file", told), told
+    (evidence.root / "data" / "link.csv").unlink()
+    (evidence.root / "data" / "link.csv").symlink_to(evidence.root / "data" / "bars.csv")
+    name_data(evidence, "data/link.csv")
+    assert verify.verify(evidence.path("own"), root=evidence.root).state == "intact", "the control: a link to a file"
 
 
 def name_data(evidence: Evidence, path: str) -> None:

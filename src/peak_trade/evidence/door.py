@@ -33,6 +33,7 @@ __all__ = [
     "create",
     "digest",
     "entries",
+    "entry",
     "exists",
     "folder",
     "limit_of",
@@ -86,16 +87,24 @@ def limit_of(name: str) -> int:
     return _LIMITS.get(os.path.splitext(name)[1], _LIMIT)
 
 
-def entries(run: Path | int, below: str = "") -> list[Entry]:
-    """Return all names in a run directory, or in the folder `below` in it, sorted. Raises OSError."""
-    found = []
+def entries(run: Path | int, below: str = "", most: int | None = None) -> list[Entry]:
+    """Return all names in a run directory, or in the folder `below` in it, sorted.
+
+    Raises OSError, also where there are more than `most`, which is by default what a stranger's folder may have.
+    """
+    found, most = [], _NAMES if most is None else most
     with folder(run, *(below.split("/") if below else [])) as handle, os.scandir(handle) as names:
-        for one in islice(names, _NAMES + 1):
+        for one in islice(names, most + 1):
             with suppress(FileNotFoundError):  # it went while the others were looked at
-                found.append(_entry(one.name, os.stat(one.name, dir_fd=handle, follow_symlinks=False)))
-    if len(found) > _NAMES:
-        raise OSError(errno.EFBIG, f"more than {_NAMES:,} names in one folder", below)
+                found.append(entry(one.name, handle))
+    if len(found) > most:
+        raise OSError(errno.EFBIG, f"more than {most:,} names in one folder", below)
     return sorted(found)
+
+
+def entry(name: str, within: int) -> Entry:
+    """Return what a name is, in the folder of this descriptor. Raises OSError."""
+    return _entry(name, os.stat(name, dir_fd=within, follow_symlinks=False))
 
 
 def exists(run: Path | int, name: str) -> bool:

@@ -2,26 +2,29 @@
 
 A few kB can stand for any number of equal rows, or for a text of any length in each of them. So the footer is read
 first: it must be small, have as many rows as are promised, and no more bytes in them than such rows can need; and texts
-that repeat stay coded until their length is known.
+that repeat stay coded until their length is known. A footer may lie too: so no more than one column is unpacked before
+what it really takes is looked at.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from peak_trade.errors import RunError
 
-__all__ = ["table"]
+__all__ = ["columns", "table"]
 
 _FOOTER = 1 << 16  # bytes; of a run 3,500, and 2,000 more for each million trades. Deep columns overflow the stack
-_COLUMNS = 64
 _ROW = 1 << 10  # bytes of a row when it is unpacked; a trade has about 150
 _FIRST = 1 << 20  # of any file, beside its rows
 _TEXT = 256  # bytes of a text that repeats: a symbol, a side, a reason
 
 
-def table(content: bytes, rows: int) -> Any:
-    """Return the Arrow table of a Parquet file of trades that must have `rows` rows; texts that repeat stay coded.
+def table(content: bytes, rows: int, fits: Callable[[Any], bool]) -> Any:
+    """Return the Arrow table of a Parquet file of trades that must have `rows` rows and a schema that `fits`.
+
+    Texts that repeat stay coded.
 
     Raises RunError where the footer says otherwise or promises more than such a table takes; ArrowException, OSError or
     ValueError where it is no Parquet file; ImportError without pyarrow.
@@ -38,13 +41,36 @@ def table(content: bytes, rows: int) -> Any:
             raise RunError(f"its footer has {about.num_rows:,} rows, and {rows:,} are promised")
         groups = [about.row_group(at) for at in range(about.num_row_groups)]
         size = sum(max(group.total_byte_size, 0) for group in groups)
-        if about.num_columns > _COLUMNS or sum(group.num_rows for group in groups) != rows:
-            raise RunError(f"its footer has {about.num_columns:,} columns, and groups of another number of rows")
+        if sum(group.num_rows for group in groups) != rows:
+            raise RunError("its footer has groups of another number of rows")
         if size > _FIRST + _ROW * rows:
             raise RunError(f"its footer has {size:,} bytes for {rows:,} rows")
-        found = file.read(use_threads=False)  # threads cost more than they save on a few kB
+        if not fits(file.schema_arrow):
+            raise RunError("its columns are not those of a run's trades")
+        found = columns(file, _FIRST + _ROW * rows)
     for name, column in zip(found.column_names, found.columns, strict=True):
         words = (chunk.dictionary for chunk in column.chunks if pa.types.is_dictionary(column.type))
         if any(len(word or "") > _TEXT for dictionary in words for word in dictionary.to_pylist()):
             raise RunError(f"{name} has a text of more than {_TEXT} characters")
     return found
+
+
+def columns(file: Any, most: int) -> Any:
+    """Return the table of an open Parquet file, read column by column of each group of rows.
+
+    Raises RunError at the first that takes, with those before it, more than `most` bytes: no more are then unpacked.
+    """
+    import pyarrow as pa
+
+    taken, groups = 0, []
+    for group in range(file.num_row_groups):
+        parts = []
+        for name in file.schema_arrow.names:
+            # threads cost more than they save on a few kB
+            part = file.read_row_group(group, [name], use_threads=False).column(0)
+            taken += part.nbytes
+            if taken > most:
+                raise RunError(f"{name} has {taken:,} bytes when unpacked, more than the footer says")
+            parts.append(part)
+        groups.append(pa.Table.from_arrays(parts, names=file.schema_arrow.names))
+    return pa.concat_tables(groups) if groups else file.read(use_threads=False)

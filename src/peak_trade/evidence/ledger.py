@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import json
 import logging
 import os
 import re
@@ -325,6 +326,9 @@ def _take(reading: Reading, number: int, line: bytes, previous: str) -> str:
     fields: dict[str, Any] = {}
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         fields = _decode(line)
+        if _repeats(line, fields):
+            reading.broken.append((number, "a ledger entry", "a line that has a key twice"))
+            return sha256
     words = [fields.pop(key, None) for key in _WORDS]
     if not all(isinstance(word, str) and len(word) <= _WORD for word in words):
         reading.broken.append((number, "a ledger entry", line[:60].decode("utf-8", "replace")))
@@ -340,6 +344,22 @@ def _take(reading: Reading, number: int, line: bytes, previous: str) -> str:
             reading.broken.append((number, f"{field.called} as {name}", shown))
     reading.entries.append(Entry(number, sha256, event, time, run_id, fields))
     return sha256
+
+
+def _repeats(line: bytes, fields: dict[str, Any]) -> bool:
+    """Tell whether a key stands twice in one mapping of a line: who reads it could take either."""
+    with suppress(ValueError, OverflowError, RecursionError):
+        if msgspec.json.encode(fields) == line:  # as each is that was written here
+            return False
+    repeated = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal repeated
+        repeated |= len(dict(pairs)) != len(pairs)
+
+    with suppress(ValueError, RecursionError):  # what is too deep is none of the values that a field may have
+        json.loads(line, object_pairs_hook=look, parse_int=str, parse_float=str)
+    return repeated
 
 
 @contextmanager

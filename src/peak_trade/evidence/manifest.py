@@ -114,15 +114,18 @@ _FORMAT, _MANIFEST = msgspec.json.Decoder(_Format), msgspec.json.Decoder(Manifes
 def decode(content: bytes) -> Manifest:
     """Decode a manifest; RunError where it is none, UnknownVersion where this program does not know its version."""
     try:
-        found = _FORMAT.decode(content)  # first, for another version may have another shape
-        if (found.type_, found.predicate_type) != (STATEMENT, PREDICATE):
+        form = _FORMAT.decode(content)  # first, for another version may have another shape
+        if (form.type_, form.predicate_type) != (STATEMENT, PREDICATE):
             raise UnknownVersion(
-                f"{NAME} has the format {found.predicate_type!r}, this program knows {PREDICATE!r}",
+                f"{NAME} has the format {form.predicate_type!r}, this program knows {PREDICATE!r}",
                 hint="read it with the version of peak_trade that wrote it",
             )
-        return _MANIFEST.decode(content)
+        found = _MANIFEST.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RunError(f"{NAME} is not a run's manifest: {error}") from None
+    if len(found.files) != len(found.subject):
+        raise RunError(f"{NAME} is not a run's manifest: a file is named twice")
+    return found
 
 
 class UnknownVersion(RunError):

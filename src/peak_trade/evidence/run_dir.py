@@ -21,7 +21,9 @@ import fcntl
 import itertools
 import logging
 import os
+import shlex
 import stat
+import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -36,12 +38,33 @@ from peak_trade.evidence.ledger import REMOVED, STARTED, Ledger, Reading, now
 from peak_trade.evidence.results import LEFT, REMOVING, WORKING, Results, is_run_id
 from peak_trade.text import as_utf8
 
-__all__ = ["RunDir", "Unfinished", "new_run_id", "read_manifest", "recover", "unfinished", "warn_unfinished"]
+__all__ = [
+    "BESIDE",
+    "RunDir",
+    "Unfinished",
+    "named",
+    "new_run_id",
+    "read_manifest",
+    "recover",
+    "unfinished",
+    "warn_unfinished",
+]
 
 _LOG = logging.getLogger("peak_trade.run_dir")
 ERROR = "error.json"
+_ALL = 1 << 40  # names: what a strategy leaves is taken out, however much it is
+_NAMED = 5  # of what a strategy left
 _FILES = {"config_snapshot.toml", "config_snapshot.json", "stats.json", "equity.csv", "benchmark.csv", "trades.csv",
           "trades.parquet", manifest.NAME, ERROR}  # fmt: skip
+BESIDE = {
+    "run.log": "a file",
+    "tracking.json": "a file",
+    "telemetry": "a folder",
+    "plots": "a folder",
+    "debug": "a folder",
+    "report": "a folder",
+}
+"""What may lie beside the sealed files, most of it added once the run has its final name."""
 
 
 def new_run_id(given: str | None = None) -> str:
@@ -63,6 +86,7 @@ class RunDir:
     def __init__(self, results: Path, run_id: str, path: Path, lock: int) -> None:
         self.results, self.run_id, self.path, self._lock = results, run_id, path, lock
         self.ledger = Ledger(results)
+        self._home, self._home_mark = _home(results)
         self.sealed: dict[str, str] = {}
         self.beside: set[str] = set()  # what the seal does not cover
         self.bytes = 0
@@ -113,8 +137,15 @@ class RunDir:
             taken = os.path.lexists(path) or os.path.lexists(results / run_id)
             if taken or (given and Ledger(results).names(run_id)):
                 raise InputError(f"run {run_id} exists already and is never overwritten", hint="leave --run-id out")
-            path.mkdir()
-            return cls(results, run_id, path, _lock(path))
+            run = cls(results, run_id, path, -1)
+            try:
+                path.mkdir()
+                run._lock = _lock(path)
+                run._mark = _mark(run._lock)
+            except OSError:
+                run.release()
+                raise
+            return run
 
     def write(self, name: str, chunks: Iterable[bytes]) -> files.Written:
         """Write a file that the seal will cover."""
@@ -141,6 +172,29 @@ class RunDir:
     # --- what is not its own
 
     @property
+    def astray(self) -> bool:
+        """Whether what stands under the name of the results folder is no longer the one that the run started in."""
+        try:
+            about = os.stat(self.results)
+        except OSError:
+            return True
+        return self._home_mark not in (None, (about.st_dev, about.st_ino))
+
+    def go_home(self) -> None:
+        """Go on in the results folder that the run started in, by the name that it has now.
+
+        Raises OSError where something else has its name and it can't be found: nothing is written elsewhere.
+        """
+        if not self.astray:
+            return
+        if (place := _place_of(self._home, self._home_mark)) is None:
+            if os.path.lexists(self.results):
+                raise OSError(errno.ESTALE, "another folder is in place of that of the results, which can't be found")
+            self._home_mark = None  # it is no more: it is made anew
+            return
+        self.results, self.path, self.ledger = place, place / WORKING / self.run_id, Ledger(place)
+
+    @property
     def displaced(self) -> bool:
         """Whether what stands under the directory's name is no longer this directory."""
         try:
@@ -156,57 +210,78 @@ class RunDir:
             self._lock = lock
 
     def replace(self) -> None:
-        """Make the directory anew where it is displaced; what stands in its place is taken out."""
+        """Make the directory anew where it is displaced; what stands in its place is taken out.
+
+        Raises OSError where that can't be, or the results folder is not to be found.
+        """
+        self.go_home()
         if not self.displaced:
             return
         working = self.path.parent
         if os.path.lexists(working) and not stat.S_ISDIR(os.lstat(working).st_mode):
             with files.opened(self.results, os.O_RDONLY | os.O_DIRECTORY) as base:
-                self._take_out(base, working.name)
+                self._take_out(base, [door.entry(working.name, base)])
         working.mkdir(parents=True, exist_ok=True)
         with _registry(working) as folder:
             if os.path.lexists(self.path):
-                self._take_out(folder, self.run_id)
+                self._take_out(folder, [door.entry(self.run_id, folder)])
             self.path.mkdir()
-            self.release()
+            self._let_go()
             self._lock = _lock(self.path)
             self._mark = _mark(self._lock)
 
-    def settle(self) -> list[str]:
+    def settle(self, *, named: bool = False) -> list[str]:
         """Take out what is not the run's own, and return what that is, as `a symbolic link report`.
 
+        With `named`, the directory has its final name, by which others may have begun to add to it already.
         Raises OSError where it can't be taken out.
         """
         strange: list[str] = []
         folders = {os.path.dirname(name) for name in self.beside}
-        ours = dict.fromkeys([*self.sealed, *self.beside, "run.log"], "a file") | dict.fromkeys(folders, "a folder")
+        ours = dict.fromkeys([*self.sealed, *self.beside, "run.log"], "a file")
+        ours |= dict.fromkeys([manifest.NAME] if self.noted else [], "a file")
+        ours |= dict.fromkeys(folders, "a folder") | (BESIDE if named else {})
         for below in ("", *sorted(folders)):
             there: list[door.Entry] = []
             with suppress(FileNotFoundError):
-                there = door.entries(self._lock, below)
-            for entry in there:
-                name = os.path.join(below, entry.name)
-                if entry.kind == ours.get(name):
-                    continue
+                there = door.entries(self._lock, below, most=_ALL)
+            if there := [entry for entry in there if entry.kind != ours.get(os.path.join(below, entry.name))]:
                 with door.folder(self._lock, *([below] if below else [])) as folder:
-                    self._take_out(folder, entry.name)
-                strange.append(f"{entry.kind} {as_utf8(name)}")
+                    self._take_out(folder, there)
+                strange += [f"{entry.kind} {as_utf8(os.path.join(below, entry.name))}" for entry in there]
         return strange
 
-    def _take_out(self, folder: int, name: str) -> None:
-        with (
-            files.opened(self.results, os.O_RDONLY | os.O_DIRECTORY) as base,
-            door.folder(base, LEFT, self.run_id, make=True) as left,
-        ):
+    def _settle_late(self, *, named: bool) -> None:
+        """Take out what came too late for the manifest to name it, and warn of it.
+
+        The seal stands, so it is no reason to fail any more: what can't be taken out is for `just verify` to name.
+        """
+        try:
+            if late := self.settle(named=named):
+                place = f"{self.results.name}/{LEFT}/{self.run_id}/"
+                _LOG.warning("directory left: %d name(s) came while it was sealed, taken to %s", len(late), place)
+        except (OSError, RunError) as error:
+            _LOG.warning(
+                "directory left: what came while it was sealed can't be taken out: %s; hint: just verify %s names it",
+                error.strerror if isinstance(error, OSError) else error.message, self.run_id[:8],
+            )  # fmt: skip
+
+    def _take_out(self, folder: int, entries: list[door.Entry]) -> None:
+        """Move names out of a folder, each under a name that is free."""
+        with _taking(self.results, self.run_id) as left:
             taken = set(os.listdir(left))
-            new = next(new for n in itertools.count(1) if (new := f"{name}.{n}" if n > 1 else name) not in taken)
-            with suppress(OSError):  # a folder that gets another parent must be one that can be written to
-                if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-                    os.chmod(name, 0o700, dir_fd=folder)
-            os.rename(name, new, src_dir_fd=folder, dst_dir_fd=left)
+            for name, kind, *_ in entries:
+                new = next(new for n in itertools.count(1) if (new := f"{name}.{n}" if n > 1 else name) not in taken)
+                taken.add(new)
+                if kind == "a folder":  # one that gets another parent must be one that can be written to
+                    with suppress(OSError):
+                        os.chmod(name, 0o700, dir_fd=folder)
+                os.rename(name, new, src_dir_fd=folder, dst_dir_fd=left)
 
     def seal(self, predicate: manifest.Predicate, event: str, **fields: Any) -> Path:
         """Write the manifest, note the seal in the ledger and give the directory its final name."""
+        if self.astray:
+            raise OSError(errno.ESTALE, "the results folder was moved or replaced")
         if self.displaced:
             raise OSError(errno.ESTALE, "the directory of the run was moved or replaced")
         self._begun.add(manifest.NAME)
@@ -215,7 +290,10 @@ class RunDir:
         finished = predicate.run_details.get("metadata", {}).get("finishedOn", "")  # said twice: either can be checked
         self.ledger.append(event, self.run_id, time=finished, manifest=written.sha256, **fields)
         self.noted = True
-        return self.publish()
+        self._settle_late(named=False)  # as late as can be: a child that is still there may add a name at any time
+        path = self.publish()
+        self._settle_late(named=True)
+        return path
 
     def publish(self) -> Path:
         """Give the directory its final name."""
@@ -234,7 +312,14 @@ class RunDir:
         self.release()
 
     def release(self) -> None:
-        """Let go of the lock."""
+        """Let go of the lock, and of the results folder."""
+        self._let_go()
+        if self._home >= 0:
+            if _mark(self._home) == self._home_mark:
+                os.close(self._home)
+            self._home = -1
+
+    def _let_go(self) -> None:
         if self._lock >= 0:
             if _mark(self._lock) == self._mark:  # else a strategy has closed it, and it may be another file
                 os.close(self._lock)
@@ -250,6 +335,47 @@ def _lock(folder: Path) -> int:
         os.close(handle)
         raise
     return handle
+
+
+def _home(results: Path) -> tuple[int, tuple[int, int] | None]:
+    """Open a results folder, to find it again; -1 and None where it is none."""
+    try:
+        handle = os.open(results, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return -1, None
+    return handle, _mark(handle)
+
+
+def _place_of(handle: int, mark: tuple[int, int] | None) -> Path | None:
+    """Return the path that an open folder has now; None where it has none, or the system does not tell."""
+    if mark is None or _mark(handle) != mark:  # a strategy has closed it
+        return None
+    try:
+        if sys.platform == "darwin":
+            name = os.fsdecode(fcntl.fcntl(handle, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0"))
+        else:
+            name = os.readlink(f"/proc/self/fd/{handle}")
+        about = os.stat(name)
+    except OSError:
+        return None
+    return Path(name) if (about.st_dev, about.st_ino) == mark else None
+
+
+@contextmanager
+def _taking(results: Path, run_id: str) -> Iterator[int]:
+    """Yield the folder that a run's strays are taken to; RunError where something else has its name."""
+    with files.opened(results, os.O_RDONLY | os.O_DIRECTORY) as base:
+        try:
+            with door.folder(base, LEFT, run_id, make=True) as left:
+                yield left
+        except NotADirectoryError as error:
+            where = results / (LEFT if error.filename == LEFT else f"{LEFT}/{run_id}")
+            aside = shlex.join(["mv", str(where), f"{where}.aside"])
+            told = RunError(
+                f"what is not the run's can't be taken to {where}: {error.strerror}", hint=f"{aside} && just doctor"
+            )
+            told.run_id = run_id
+            raise told from None
 
 
 def _mark(handle: int) -> tuple[int, int] | None:
@@ -338,6 +464,8 @@ def recover(results: Results) -> list[tuple[str, str]]:
                 done.append((left.run_id, _finish(run, results.reading())))
         except OSError as error:  # one that can't be helped now does not stop the others
             done.append((left.run_id, f"not recovered: {error.strerror}"))
+        except RunError as error:
+            done.append((left.run_id, f"not recovered: {error.message}; {error.hint}"))
         finally:
             run.release()
     return done
@@ -363,6 +491,12 @@ def _finish(run: RunDir, reading: Reading) -> str:
         if history.state == REMOVED or _seal_of(run.place) != history.manifest:
             told = f"the ledger's line {history.since.line} has it as {history.state}"
             return f"not recovered: {told}, which its directory does not bear out"
+        run.noted = True
+        with suppress(OSError, RunError):  # a manifest of a later version: who knows what is the run's
+            run.sealed = manifest.decode(door.read(run.place, manifest.NAME)).files
+            with suppress(OSError):
+                run.beside = {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
+            run._settle_late(named=False)
         run.publish()
         return f"its seal was in the ledger: finished as {history.since.event}"
     if not history.entries and not there:
@@ -386,10 +520,15 @@ def _finish(run: RunDir, reading: Reading) -> str:
     details = {"metadata": {"invocationId": run.run_id, "startedOn": began, "finishedOn": now()}}
     definition = {"buildType": manifest.BUILD, "externalParameters": {}, "internalParameters": {},
                   "resolvedDependencies": []}  # fmt: skip
-    receipts = [{"part": "directory", "outcome": "left", "reason": ", ".join(left)}] if left else []
+    receipts = [{"part": "directory", "outcome": "left", "reason": named(left)}] if left else []
     predicate = manifest.Predicate("failed", definition, details, {}, receipts, {"follows": start}, error)
     run.seal(predicate, "abandoned")
     return "sealed as failed: its process died"
+
+
+def named(left: list[str]) -> str:
+    """Name some of what a strategy left, and count the rest."""
+    return ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED:,} more" if left[_NAMED:] else "")
 
 
 def _seal_of(place: int | Path) -> str | None:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.errors import RunError
+from peak_trade.evidence import footer
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "rows_csv",
     "series_csv",
     "series_digest",
+    "suits_trades",
     "trades_csv",
     "trades_digest",
 ]
@@ -297,16 +299,16 @@ def _parquet_columns(content: bytes) -> dict[str, Any]:
     words = [name for name in TRADE_COLUMNS if name not in _TRADE_FLOATS and name not in _INTEGERS + _TIMES]
     try:
         with pq.ParquetFile(pa.BufferReader(content), read_dictionary=words) as file:
-            if not any(file.schema_arrow.names == list(names) for names in (TRADE_COLUMNS, _OLDER)):
+            if not suits_trades(file.schema_arrow):  # before any of them is unpacked
                 raise ValueError("its columns are not those of a run's trades")
             _check_promises(file.metadata, len(content))
-            table = file.read(use_threads=False)  # threads cost more than they save on a few kB
+            table = footer.columns(file, _UNPACKED + _PACKING * len(content))
         table.validate(full=True)  # that words are text, and each code is that of a word
+    except RunError as error:
+        raise ValueError(error.message) from None
     except (pa.ArrowException, OSError) as error:
         raise ValueError(str(error).splitlines()[0]) from None
-    plain = pa.schema([(field.name, pa.string() if field.name in words else field.type) for field in table.schema])
-    known = any(plain.equals(_schema(names)) for names in (TRADE_COLUMNS, _OLDER))
-    if not known or any(column.null_count for column in table.columns):
+    if not suits_trades(table.schema) or any(column.null_count for column in table.columns):
         raise ValueError("its columns are not those of a run's trades")
     columns: dict[str, Any] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
@@ -319,16 +321,25 @@ def _parquet_columns(content: bytes) -> dict[str, Any]:
     return columns
 
 
-def _check_promises(footer: Any, size: int) -> None:
+def suits_trades(schema: Any) -> bool:
+    """Tell whether an Arrow schema is that of trades, whose texts may be coded."""
+    import pyarrow as pa
+
+    coded = pa.dictionary(pa.int32(), pa.string())
+    plain = pa.schema([(field.name, pa.string() if field.type == coded else field.type) for field in schema])
+    return any(plain.equals(_schema(names)) for names in (TRADE_COLUMNS, _OLDER))
+
+
+def _check_promises(about: Any, size: int) -> None:
     """Check, before a page is unpacked, that a Parquet file promises no more than one of its size can hold.
 
     Equal rows pack to nothing and a page of zeros to a thousandth, and trades are neither.
     """
-    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
     unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
-    if max(footer.num_rows, sum(group.num_rows for group in groups)) * _ROW_BYTES > size:
-        raise ValueError(f"{footer.num_rows:,} rows, more than {size:,} bytes can hold")
+    if max(about.num_rows, sum(group.num_rows for group in groups)) * _ROW_BYTES > size:
+        raise ValueError(f"{about.num_rows:,} rows, more than {size:,} bytes can hold")
     if unpacked > _UNPACKED + _PACKING * size:
         raise ValueError(f"{unpacked:,} bytes when unpacked, more than are packed in {size:,}")
 

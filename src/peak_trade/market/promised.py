@@ -2,8 +2,9 @@
 
 A run's config names its bars by a path or a pattern, which a stranger may have written: `/dev/zero`, a named pipe, or
 `/**/*`. So a pattern is followed through a bounded number of names, and what is found must be regular files, about as
-many as the manifest has, and together no larger than files that have grown since. None lies in `results/`: what came
-with a run is no source of its bars, and may be of a few kB that unpack to anything.
+many as the manifest has, and together no larger than files that have grown since. Empty ones hold no bars, and pseudo
+file systems say so of files that never end: none is opened. None lies in `results/`: what came with a run is no source
+of its bars, and may be of a few kB that unpack to anything.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _NAMES = 20_000  # that a pattern may lead through
 _MORE = 100  # files that have come since, and as many again as there were
 _GROWN = 64 << 20  # bytes that have come since, and as many again as there were
 _MOST = 4 << 30  # bytes, whatever is promised: as of a run's own tables
+_PSEUDO = re.compile(r"/(?:proc|sys|dev(?!/shm/))(?:/|$)")  # whose files have no size that holds
 _MAGIC = re.compile(r"[*?[]")
 
 
@@ -54,12 +56,19 @@ def find(path: str, folders: Sequence[Path], files: Sequence[Mapping[str, Any]],
         raise nowhere(path, folders)
     if any(Path(os.path.realpath(name)).is_relative_to(os.path.realpath(results)) for name in found):
         raise InputError(f"{path} lies in {results.name}/, which is no place for bars")
+    promised = sum(int(file["bytes"]) for file in files)
+    much = f"{path} means much more than the {len(files):,} files of {promised:,} bytes that the run read"
+    if len(found) > 2 * len(files) + _MORE:
+        raise Grown(much)
+    if any(_PSEUDO.match(os.path.realpath(name)) for name in found):
+        raise InputError(f"{path} is no regular file")
     about = [os.stat(name) for name in found]
     if not all(stat.S_ISREG(one.st_mode) for one in about):
         raise InputError(f"{path} is no regular file")
-    promised, size = sum(int(file["bytes"]) for file in files), sum(one.st_size for one in about)
-    if len(found) > 2 * len(files) + _MORE or size > min(2 * promised + _GROWN, _MOST):
-        raise Grown(f"{path} means much more than the {len(files):,} files of {promised:,} bytes that the run read")
+    if not all(one.st_size for one in about):
+        raise InputError(f"{path} is an empty file")
+    if sum(one.st_size for one in about) > min(2 * promised + _GROWN, _MOST):
+        raise Grown(much)
     return found
 
 

@@ -17,7 +17,7 @@ from peak_trade.errors import RunError
 from peak_trade.evidence import tables
 from peak_trade.evidence.ledger import now
 from peak_trade.evidence.results import LEFT, Results
-from peak_trade.evidence.run_dir import RunDir, new_run_id, warn_unfinished
+from peak_trade.evidence.run_dir import RunDir, named, new_run_id, warn_unfinished
 from peak_trade.market.findings import Finding
 from peak_trade.redact import Redactor
 from peak_trade.runner.log import RunLog
@@ -27,7 +27,6 @@ from peak_trade.text import as_utf8
 __all__ = ["Attempt", "Stages", "asked"]
 
 _LOG = logging.getLogger("peak_trade.run")
-_NAMED = 5  # of what a strategy left
 
 
 class Stages(Struct):
@@ -112,10 +111,8 @@ class Attempt(Struct):
         """Take out of the directory what a strategy left there, and say so."""
         if left := self.directory.settle():
             place = f"{self.directory.results.name}/{LEFT}/{self.directory.run_id}/"
-            named = self.redactor.text(
-                ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED:,} more" if left[_NAMED:] else "")
-            )
-            self.warn("directory", "left", f"it held what is not the run's, which was taken to {place}: {named}")
+            what = self.redactor.text(named(left))
+            self.warn("directory", "left", f"it held what is not the run's, which was taken to {place}: {what}")
 
     def findings(self) -> dict[str, dict[str, int]]:
         """Return how often what was found in the bars, for the ledger: nothing where there is nothing to be said."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import shlex
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -139,6 +140,13 @@ def _make(
         if fingerprint.digest(bars) != marks["digest"]:
             raise RunError(
                 "the strategy changed the bars that it was given", hint="compute in copies, as bars.close.copy()"
+            )
+        if attempt.directory.astray:
+            attempt.directory.go_home()
+            place = shlex.quote(str(attempt.directory.results))
+            raise RunError(
+                "the strategy moved the results folder, or put another in its place",
+                hint=f"just show {attempt.directory.run_id} --results-dir {place}",
             )
         if attempt.directory.displaced:
             raise RunError("the strategy moved the directory of its run, or put another in its place")

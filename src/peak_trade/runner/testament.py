@@ -92,6 +92,8 @@ def execute(content: bytes, told: dict[str, str]) -> PeakError | None:
         finally:
             git.close()
             directory.release()
+    except RunError as second:  # it says what is in the way
+        return second
     except OSError as second:
         error.hint = f"its evidence could not be sealed ({second.strerror}): just doctor will, once there is room"
     return error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -266,13 +266,23 @@ def summary(run_dir: Path, more: Iterable[tuple[str, str]] = ()) -> str:
     Raises RunError where what it says of itself can't be read.
     """
     try:
-        return aligned([*_lines(describe(run_dir)), *more])
+        run = describe(run_dir)
+        asked = {} if run["config"] else _asked(run_dir)
+        return aligned([*_lines(run, asked), *more])
     except _OTHER_TYPES as error:
         what = f"{type(error).__name__}: {error}"
         raise RunError(f"{run_dir.name} can't be read: {what}", hint=f"just verify {run_dir.name[:8]}") from None
 
 
-def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
+def _asked(run_dir: Path) -> dict[str, str]:
+    """Return what the ledger's start says of a run that left no config: strategy, symbol, timeframe."""
+    with suppress(OSError):
+        start = Results(run_dir.parent).reading().of(run_dir.name).start
+        return {key: _word(start.fields.get(key)) for key in ("strategy", "symbol", "timeframe")} if start else {}
+    return {}
+
+
+def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str]]:
     config, figures = run["config"], run["stats"]
     data, strategy = config.get("data", {}), config.get("strategy", {})
     params = ", ".join(f"{key}={value}" for key, value in strategy.get("params", {}).items())
@@ -280,7 +290,10 @@ def _lines(run: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [("run", f"{run['run_id']}  {run['status']}{', pinned' if run['pinned'] else ''}")]
     if name := config.get("run", {}).get("name"):
         lines.append(("name", name))
-    lines.append(("strategy", f"{strategy.get('name') or strategy.get('entrypoint') or '–'}({params})"))
+    named = strategy.get("name") or strategy.get("entrypoint")
+    lines.append(("strategy", f"{named}({params})" if named else asked.get("strategy") or "–"))
+    if bars_asked := " ".join(filter(None, (asked.get("symbol"), asked.get("timeframe")))):
+        lines.append(("bars", bars_asked))
     if "bars" in made:
         bars = made["bars"]["annotations"]
         span = f"{bars['rows']:,} from {bars['start'][:10]} to {bars['end'][:10]}"

@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from peak_trade.evidence.ledger import is_run_id
 from peak_trade.text import escaped
 
 __all__ = ["Finding", "Verdict"]
 
 _LONGEST = 300  # characters of a value that a finding shows
+_SHOWN = 20  # findings of a kind: of one file, or of runs
+_SKIPPED = "not checked"  # a kind that no finding has: theirs are one word
+_KINDS = 100  # what there is more is of one kind, "others"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,17 @@ class Finding:
 
 @dataclass(slots=True)
 class Verdict:
-    """What was found about one run (or the ledger); `unchecked` says what could not be checked, and why."""
+    """What was found about one run (or the ledger); `unchecked` says what could not be checked, and why.
+
+    Of each kind the first are kept, and the others are counted: a stranger's file may differ in a million places.
+    """
 
     name: str
     findings: list[Finding] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     unreadable: bool = False
+    more: dict[str, int] = field(default_factory=dict)
+    _kinds: dict[str, int] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
@@ -42,11 +51,27 @@ class Verdict:
 
     def add(self, file: str, expected: object, found: object) -> None:
         """Note a finding."""
-        self.findings.append(Finding(_line(file), _line(expected), _line(found)))
+        if self._is_shown("runs" if is_run_id(file) else _line(file.partition(" ")[0])):
+            self.findings.append(Finding(_line(file), _line(expected), _line(found)))
 
     def skip(self, what: str, reason: object) -> None:
         """Note what could not be checked, and why."""
-        self.unchecked.append(f"{what}: {_line(reason)}")
+        if self._is_shown(_SKIPPED):
+            self.unchecked.append(f"{what}: {_line(reason)}")
+
+    @property
+    def count(self) -> int:
+        """How many findings there are, with those that are only counted."""
+        return len(self.findings) + sum(count for kind, count in self.more.items() if kind != _SKIPPED)
+
+    def _is_shown(self, kind: str) -> bool:
+        """Count one more of a kind, and tell whether it is one of the first."""
+        if kind not in self._kinds and len(self._kinds) >= _KINDS:
+            kind = "others"
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
+        if self._kinds[kind] > _SHOWN:
+            self.more[kind] = self._kinds[kind] - _SHOWN
+        return self._kinds[kind] <= _SHOWN
 
     def compare(self, file: str, expected: object, found: object, what: str = "") -> None:
         """Note where two values are not the same; `what` stands before both."""
@@ -68,7 +93,12 @@ class Verdict:
         """Return one line for the run, and one for each finding and each thing left unchecked."""
         findings = [f"  {finding}" for finding in self.findings]
         return "\n".join(
-            [f"{self.state:10}  {self.name}", *findings, *(f"  not checked: {what}" for what in self.unchecked)]
+            [
+                f"{self.state:10}  {self.name}",
+                *findings,
+                *(f"  not checked: {what}" for what in self.unchecked),
+                *(f"  {kind}: {count:,} more" for kind, count in self.more.items()),
+            ]
         )
 
     def to_json_object(self) -> dict[str, Any]:
@@ -78,7 +108,7 @@ class Verdict:
             "state": self.state,
             "findings": [asdict(f) for f in self.findings],
             "unchecked": self.unchecked,
-        }
+        } | ({"more": self.more} if self.more else {})
 
 
 def _line(value: object) -> str:

@@ -21,21 +21,13 @@ from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import door, manifest
 from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, SEALED, STARTED, History, Reading, is_run_id
 from peak_trade.evidence.results import WORKING, Results, run_ids
-from peak_trade.evidence.run_dir import ERROR, unfinished
+from peak_trade.evidence.run_dir import BESIDE, ERROR, unfinished
 from peak_trade.trust import content
 from peak_trade.trust.verdict import Finding, Verdict
 
 __all__ = ["DERIVED", "Finding", "Verdict", "check_ledger", "verify", "verify_all"]
 
-_BESIDE = {
-    "run.log": "a file",
-    "tracking.json": "a file",
-    "telemetry": "a folder",
-    "plots": "a folder",
-    "debug": "a folder",
-    "report": "a folder",
-}
-DERIVED = frozenset(_BESIDE)
+DERIVED = frozenset(BESIDE)
 """What lies beside the sealed files and is not sealed."""
 _SEALED = ("config_snapshot.json", "config_snapshot.toml", "stats.json", "equity.csv")
 _DEEPEST = 32  # folders in folders, beside what is sealed
@@ -136,14 +128,12 @@ def _check_run(verdict: Verdict, run_dir: Path, reading: Reading, root: Path | N
     _check_order(verdict, reading.of(run_dir.name))
     there = {entry.name: entry for entry in door.entries(run_dir)}
     sealed = _manifest(verdict, run_dir, there, reading)
-    before = len(verdict.findings)
+    before = verdict.count
     _check_names(verdict, run_dir, there, sealed)
     if sealed is None:
         return
     contents = _check_files(verdict, run_dir, sealed, there)
-    if (
-        contents is not None and len(verdict.findings) == before
-    ):  # else there is no use in reading what is not as it was sealed
+    if contents is not None and verdict.count == before:  # else there is no use in reading what is not as it was sealed
         content.check(verdict, sealed, contents, reading.of(run_dir.name), run_dir.parent, root)
 
 
@@ -205,9 +195,9 @@ def _strays(
     """Yield (name, what is expected, what there is) for each name that should not be there, or not be what it is."""
     folders = []
     for name, entry in there.items():
-        if name in _BESIDE:
-            if entry.kind != _BESIDE[name]:
-                yield name, _BESIDE[name], entry.kind
+        if name in BESIDE:
+            if entry.kind != BESIDE[name]:
+                yield name, BESIDE[name], entry.kind
             elif entry.kind == "a folder":
                 folders.append(name)
         elif sealed and name not in sealed.files and name != manifest.NAME:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
+import select
 import stat
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from peak_trade import places
-from peak_trade.data.lake import child, commit, query
+from peak_trade.data.lake import child, commit, query, reads
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.terminal import show
-from peak_trade.text import json_escaped
+from peak_trade.text import counted, json_escaped
 
 __all__ = ["Asking", "files", "listing", "read_sql", "reports", "saved"]
 
@@ -84,6 +87,11 @@ class Asking:
     def _to_file(self, text: str, output: Path) -> None:
         """Write beside the file first: what was there stays until the answer is whole."""
         draft = output.absolute().with_name(f".peak_trade-{os.getpid()}.tmp")
+        try:
+            draft.touch()
+        except OSError as error:  # as in /proc, whose files are none
+            reason = f"no file can be made in {output.parent} ({str(error.strerror).lower()})"
+            raise RunError(f"cannot write {output}: {reason}", hint="name a file elsewhere") from None
         try:
             shown = self._ask(text, str(draft), None)
             if shown is not None:
@@ -180,17 +188,48 @@ def _absence(table: str, absent: Sequence[str], there: Sequence[str]) -> str:
     return f"{table} has no symbol {', '.join(absent)}: {has}{brings}"
 
 
-def read_sql(file: str | None) -> str | None:
-    """Return the SQL in a file or in standard input; None where it is a terminal's turn to ask."""
+def read_sql(file: str | None, timeout_s: float | None = None) -> str | None:
+    """Return the SQL in a file or in standard input; None where it is a terminal's turn to ask.
+
+    A file may be a pipe, as that of `<(…)`: RunError where what it holds is not there within `timeout_s` seconds.
+    """
     if file is None and sys.stdin.isatty():
         return None
     try:
-        return sys.stdin.read() if file in (None, "-") else Path(str(file)).read_text(encoding="utf-8")
+        if file in (None, "-"):
+            return sys.stdin.read(reads.LONGEST + 1)  # one more than is allowed is refused as any question is
+        return io.TextIOWrapper(io.BytesIO(_content(str(file), timeout_s)), encoding="utf-8").read()
     except UnicodeDecodeError:
         raise InputError(f"cannot read {file or 'standard input'}: it is not UTF-8") from None
     except OSError as error:
         where = places.looked(str(file)) if isinstance(error, FileNotFoundError) else ""
         raise InputError(f"cannot read {file}: {str(error.strerror).lower()}{where}") from None
+
+
+def _content(file: str, timeout_s: float | None) -> bytes:
+    """Return the bytes of a regular file or a pipe, as many as a question may have."""
+    end = None if timeout_s is None else time.monotonic() + timeout_s
+    content = b""
+    handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)  # else it waits for who writes to a named pipe
+    try:
+        mode = os.fstat(handle).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            kind = "a folder" if stat.S_ISDIR(mode) else "neither a file nor a pipe"
+            raise InputError(f"cannot read {file}: it is {kind}", hint="--file FILE, or --file - for standard input")
+        ready = select.poll()
+        ready.register(handle, select.POLLIN)
+        while len(content) <= reads.LONGEST:
+            left = None if end is None else max(0.0, end - time.monotonic()) * 1e3
+            if not ready.poll(left):
+                raise RunError(f"cannot read {file}: nobody wrote all of it within {timeout_s:g} s", hint="--file FILE")
+            if not (block := os.read(handle, reads.LONGEST + 1 - len(content))):
+                break
+            content += block
+    finally:
+        os.close(handle)
+    if len(content) > reads.LONGEST:
+        raise InputError(f"cannot read {file}: a question has at most {reads.LONGEST:,} bytes")
+    return content
 
 
 def saved(words: Sequence[str]) -> str:
@@ -230,7 +269,8 @@ def listing(lake: Path) -> list[str]:
     reader.close()
     lines = [f"{lake}: commit {reader.commit.number} of {reader.commit.time}"]
     for row in query.overview(reader.commit):
-        lines.append(f"{row['table']}: {row['rows']:,} rows, {row['files']:,} files, {row['bytes'] / 1e6:,.1f} MB")
+        size = f"{counted(row['rows'], 'row')}, {counted(row['files'], 'file')}, {row['bytes'] / 1e6:,.1f} MB"
+        lines.append(f"{row['table']}: {size}")
         lines.append(f"    columns: {', '.join(row['columns'])}")
         partitions = row["partitions"]
         if partitions:

@@ -150,7 +150,6 @@ class _Build:
         self.gone = ledger.removed
         known |= dict.fromkeys(self._keep(known), "removed")
         new, ended = self._news(there, ledger, known)
-        sealed = {run_id: history.manifest for run_id, history in ledger.runs.items()}
         back = {path.name for path in new} & known.keys()
         if stale := (back | {run_id for run_id, _, _ in ended}) & set(known):
             for table in schema.TABLES.values():
@@ -158,7 +157,7 @@ class _Build:
                     self._drop(table.name, "run_id", stale)
         new.sort(key=lambda path: (ledger.of(path.name).began or "", path.name))  # a later run knows better
         done = 0
-        for batch in _batches(new, sealed, progress):
+        for batch in _batches(new, ledger.runs, progress):
             found = [run for run in batch if not run.error]
             for run in batch:
                 if run.error and os.path.lexists(self.results.path / run.row["run_id"]):  # else it was just removed
@@ -402,13 +401,16 @@ class _Build:
 
 
 def _batches(
-    paths: Sequence[Path], sealed: dict[str, Any], progress: Callable[[int, int], None]
+    paths: Sequence[Path], histories: dict[str, History], progress: Callable[[int, int], None]
 ) -> Iterator[list[RunRows]]:
     """Read run directories and yield them in batches."""
     batch: list[RunRows] = []
     size = 0
     for number, path in enumerate(paths, 1):
-        run = read_run(path, sealed.get(path.name))  # in threads it is slower: little of it leaves Python's lock
+        history = histories.get(path.name, History())
+        run = read_run(path, history.manifest)  # in threads it is slower: little of it leaves Python's lock
+        if history.start and not (run.data or run.error):  # killed before it had written down its config
+            run.row |= {key: history.start.fields.get(key) for key in ("strategy", "symbol", "timeframe")}
         batch.append(run)
         size += run.held
         if number % 25 == 0 or number == len(paths):

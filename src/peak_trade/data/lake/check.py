@@ -29,6 +29,7 @@ from peak_trade.market.bars import Bars
 from peak_trade.market.contract import Violations, check_ohlcv, check_trades
 from peak_trade.market.gaps import count_gaps
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
+from peak_trade.text import counted
 
 __all__ = ["Checked", "Finding", "check"]
 
@@ -60,10 +61,16 @@ class Checked(Struct):
 
     def as_text(self) -> str:
         """Return a line for each finding and each series with gaps, and one for all."""
-        state = f"{len(self.findings):,} findings" if self.findings else "all is as it must be"
-        strays = f"; {self.strays:,} files that nothing names (just lake-compact removes them)" if self.strays else ""
-        total = f"{self.tables} tables, {self.files:,} files, {self.rows:,} rows: {state}{strays}"
-        return "\n".join([*map(str, self.findings), *(f"gaps: {line}" for line in self.gaps), total])
+        state = counted(len(self.findings), "finding") if self.findings else "all is as it must be"
+        strays = f"; {counted(self.strays, 'file')} that nothing names (just lake-compact removes them)"
+        total = ", ".join((counted(self.tables, "table"), counted(self.files, "file"), counted(self.rows, "row")))
+        return "\n".join(
+            [
+                *map(str, self.findings),
+                *(f"gaps: {line}" for line in self.gaps),
+                f"{total}: {state}{strays if self.strays else ''}",
+            ]
+        )
 
 
 def check(lake: str | os.PathLike[str], results: Results | None = None) -> Checked:

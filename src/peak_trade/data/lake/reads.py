@@ -10,33 +10,40 @@ from typing import Any
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, did_you_mean
 
-__all__ = ["symbols", "the_select", "tree_of"]
+__all__ = ["LONGEST", "symbols", "the_select", "tree_of"]
 
 _QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
-# Table functions that work things out from what they are given. All others read files, settings or state, or change it.
+LONGEST = 1_000_000  # bytes of a question
+# Table functions that work things out from what they are given, and two that list what DuckDB always has. All others
+# read files, settings, state or the catalogue, which holds the absolute paths of the lake's files, or change something.
 _TABLE_FUNCTIONS = frozenset(
     {
         "generate_series", "histogram", "histogram_values", "json_each", "json_tree", "range", "repeat", "repeat_row",
-        "summary", "unnest", "duckdb_columns", "duckdb_functions", "duckdb_keywords", "duckdb_tables", "duckdb_types",
-        "duckdb_views",
+        "summary", "unnest", "duckdb_keywords", "duckdb_types",
     }
 )  # fmt: skip
 _REFUSED_FUNCTION = re.compile(
     r"getenv|current_setting|write_log|nextval|currval|setval|setseed|.*sleep.*|read_.*|.*_scan|glob|query|query_table"
     r"|json_execute_.*|pragma_.*|which_secret|.*_external_resource.*|copy_.*|__internal_.*"
+    r"|current_query|getvariable|get_block_size|pg_get_viewdef|pg_get_constraintdef"  # the first tells the output
 )
 # What SHOW can list, as the tree has it: "tables", "databases" …
 _SHOWN = frozenset({"", "__show_tables_expanded", '"databases"', '"schemas"', '"tables"', '"variables"'})
 _SEES_ITS_OWN = {"RECURSIVE_CTE_NODE": "right", "CTE_NODE": "child"}  # the latter before DuckDB 1.4, for MATERIALIZED
 _SCHEMAS = frozenset({"information_schema", "main", "memory"})
+_INFORMATION = frozenset(
+    {"columns", "schemata", "tables"}
+)  # names alone: its `views` have the paths of the lake's files
 
 
 def the_select(duckdb: Any, text: str) -> str:
     """Return a text that is one SELECT, without its semicolon; InputError for all else, DuckDB's own for no SQL."""
     try:
-        text.encode()
+        size = len(text.encode())
     except UnicodeEncodeError:
         raise InputError("the question is not UTF-8") from None
+    if size > LONGEST:
+        raise InputError(f"the question is longer than {LONGEST:,} bytes", hint="ask for less at a time")
     statements = duckdb.extract_statements(text)
     if not statements:
         raise InputError("there is no SQL", hint='just lake-query "SELECT * FROM runs LIMIT 10"')
@@ -73,8 +80,13 @@ def tree_of(duckdb: Any, asked: str, tables: Collection[str]) -> list[dict[str, 
         elif "function_name" in node and _REFUSED_FUNCTION.fullmatch(str(node["function_name"]).lower()):
             raise InputError(f"the function {node['function_name']} is not allowed: only what reads the lake is")
         elif kind == "BASE_TABLE" or (kind == "SHOW_REF" and node.get("table_name", "") not in _SHOWN):
-            _check_table(node, ctes, tables)  # SHOW of a name that is no table would tell a setting
+            _check_table(node, () if _may_be_a_setting(node) else ctes, tables)
     return found
+
+
+def _may_be_a_setting(node: Mapping[str, Any]) -> bool:
+    """SHOW looks a name up among the settings before it looks among common table expressions."""
+    return node.get("type") == "SHOW_REF" and node.get("show_type") not in ("DESCRIBE", "SUMMARY")
 
 
 def _check_table(node: Mapping[str, Any], ctes: Collection[str], tables: Collection[str]) -> None:
@@ -84,7 +96,10 @@ def _check_table(node: Mapping[str, Any], ctes: Collection[str], tables: Collect
         if above.lower() not in _SCHEMAS:
             raise InputError(f"there is no schema {above} in the lake", hint=did_you_mean(above, _SCHEMAS))
         if above.lower() == "information_schema":
-            return
+            if name.lower() in _INFORMATION:
+                return
+            known = ", ".join(sorted(_INFORMATION))
+            raise InputError(f"there is no table {name} in information_schema, which has {known}")
     if name.lower() not in {*ctes, *tables}:
         raise InputError(
             f"there is no table {name} in the lake, which has {', '.join(tables)}", hint=did_you_mean(name, tables)

@@ -24,7 +24,7 @@ from peak_trade.errors import InputError, PeakError, RunError
 from peak_trade.evidence import door, footer, manifest
 from peak_trade.evidence.ledger import Entry, History
 from peak_trade.evidence.manifest import COMPLETED
-from peak_trade.evidence.tables import EXCURSIONS
+from peak_trade.evidence.tables import EXCURSIONS, suits_trades
 from peak_trade.text import escaped, one_line
 
 __all__ = [
@@ -369,7 +369,7 @@ def _parse_trades(name: str, content: bytes, rows: int) -> Any:
     """Return the trades of one run, `rows` of them, as they stand in its file; excursions that it hasn't are null."""
     kinds = {field.name: field.type for field in schema.arrow_schema("trades") if field.name != "run_id"}
     if name.endswith(".parquet"):
-        table = footer.table(content, rows)
+        table = footer.table(content, rows, suits_trades)
     else:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(content),
