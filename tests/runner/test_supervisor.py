@@ -55,7 +55,9 @@ def starts_children(bars):
 def leaves_children(bars):
     subprocess.Popen(["sleep", "613"], start_new_session=True)
     time.sleep(600)
-def keeps_a_child(bars): subprocess.Popen(["sleep", "614"], start_new_session=True, stdout=-3, stderr=-3); return np.ones(len(bars))
+def keeps_a_child(bars):
+    subprocess.Popen(["sleep", "614"], start_new_session=True, stdout=-3, stderr=-3)
+    return np.ones(len(bars))
 def waits_for_workers(bars):
     from concurrent.futures import ProcessPoolExecutor
     with ProcessPoolExecutor(2) as pool: list(pool.map(time.sleep, (615, 615)))
