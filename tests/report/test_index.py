@@ -13,6 +13,7 @@ import pytest
 from peak_trade.evidence import tables
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
+from peak_trade.evidence.run_dir import new_run_id
 from peak_trade.report import index, render
 from peak_trade.report.markup import number, percent
 from peak_trade.shown import listing
@@ -89,12 +90,14 @@ def test_what_is_no_equity_file_gives_no_curve(content: bytes, tmp_path: Path) -
 def test_what_the_ledger_tells_is_only_text(tmp_path: Path) -> None:
     hostile = "</script><script>alert(1)</script>{rows}{script}"
     ledger = Ledger(tmp_path)
-    ledger.append("start", hostile, strategy=hostile, symbol='"><img src=x>', timeframe="1d")
-    ledger.append("sealed", hostile, strategy=hostile, symbol='"><img src=x>', timeframe="1d", total_return=0.5)
+    told = {"strategy": hostile, "symbol": '"><img src=x>', "timeframe": "1d"}
+    for run_id in (new_run_id(), hostile):  # of which the second is no run
+        ledger.append("start", run_id, **told)
+        ledger.append("sealed", run_id, **told, total_return=0.5)
     page = index.write(Results(tmp_path)).read_text("utf-8")
     assert page.count("<script") == 1
     assert "<img" not in page
-    assert "50.00 %" in page
+    assert page.count("50.00 %") == 1
 
 
 def test_the_page_lets_only_its_own_script_run(tmp_path: Path) -> None:
@@ -111,7 +114,7 @@ def test_the_page_lets_only_its_own_script_run(tmp_path: Path) -> None:
 def test_after_the_first_rows_the_others_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = Ledger(tmp_path)
     for number_ in range(5):
-        ledger.append("start", f"run-{number_}", strategy="s", symbol="X", timeframe="1d")
+        ledger.append("start", f"{number_:08d}-0000-4000-8000-000000000000", strategy="s", symbol="X", timeframe="1d")
     monkeypatch.setattr(index, "_SHOWN", 3)
     page = index.write(Results(tmp_path)).read_text("utf-8")
     assert (page.count("<tr><th"), page.count("<tr hidden><th")) == (1 + 3, 2)  # one is the head
@@ -135,7 +138,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("many")
     ledger = Ledger(folder)
     for place in range(700):
-        name = f"{place:04d}-run"
+        name = f"{place:08d}-0000-4000-8000-000000000000"
         told = {"strategy": "even" if place % 2 == 0 else "odd", "symbol": "X", "timeframe": "1d"}
         ledger.append("start", name, **told)
         if place < 699:
