@@ -34,7 +34,7 @@ _SECRET_KEY = re.compile(
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # Whatever stands there, to the last @ before the next slash, or in the word; there is none in host:80/path@x.
 _URL_PASSWORD = re.compile(
-    r"(?P<head>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/:@\"']*+:)(?!\d+/)"
+    r"(?P<head>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/:@\"']*+:)(?!\d+[/\s])"
     r"(?:(?:(?!://)[^/\n]){1,400}(?=@)|[^\s\"']{1,400}(?=@))",
     re.IGNORECASE,
 )
