@@ -64,7 +64,6 @@ SLOW = (
     "runner/test_cli.py",
     "runner/test_failing_calls.py",
     "runner/test_fuzzed_config.py",
-    "runner/test_hostile.py",
     "runner/test_kill.py",
     "runner/test_lean.py",
     "runner/test_misbehaviour.py",

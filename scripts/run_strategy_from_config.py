@@ -50,12 +50,7 @@ def _run(args: argparse.Namespace, line: supervisor.Line) -> int:
     tracker = tracking.tracker(source.config.tracking, root)
     try:
         run_dir = runner.run(
-            source,
-            root=root,
-            results=results,
-            run_id=args.run_id or run_id,
-            argv=sys.argv[1:],
-            line=line,
+            source, root=root, results=results, run_id=args.run_id or run_id, argv=sys.argv[1:], line=line
         )
     except PeakError as error:
         if error.run_id:

@@ -12,7 +12,8 @@ set -euo pipefail
 # One line that cannot act on a terminal: as a shell spells it, where it has more than plain marks.
 plain() {
 	local LC_ALL=C
-	if [[ $1 == *[!\ -~]* ]]; then printf '%q' "$1"; else printf '%s' "$1"; fi
+	local acts=$'[\x01-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9]'
+	if [[ $1 =~ $acts ]]; then printf '%q' "$1"; else printf '%s' "$1"; fi
 }
 
 fail() {

@@ -731,7 +731,7 @@ def on_terminal(lake: Path, how: str, *, exactly: bool = False) -> str:
     words = [str(SCRIPTS / "query_lake.py"), "--lake-dir", str(lake), "--format", how, text]
     program = "import runpy, sys\nfrom peak_trade.data.lake import ask\n"
     if exactly:
-        program += "ask.Asking._writer = lambda self: ask._to_stdout\nask.show = lambda text, **how: print(text)\n"
+        program += "ask.Asking._to_terminal = lambda self: ask._to_stdout\nask.show = lambda text, **how: print(text)\n"
     program += f"sys.argv = {words!r}\nrunpy.run_path(sys.argv[0], run_name='__main__')"
     process = subprocess.Popen([sys.executable, "-c", program], stdin=there, stdout=there, stderr=there)
     os.close(there)

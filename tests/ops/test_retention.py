@@ -420,7 +420,8 @@ def cut_short(results: Path, which: str, how: str) -> None:
     aside.mkdir(parents=True)
     if how == "before the tombstone":
         return
-    Ledger(results).append("removed", which, manifest="0" * 64, bytes=1, reason="test")
+    sealed = Results(results).reading().of(which).manifest
+    Ledger(results).append("removed", which, manifest=sealed, bytes=1, reason="test")
     if how == "before it was renamed":
         return
     (results / which).rename(aside)

@@ -148,7 +148,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
 
 def test_a_broken_pipe_elsewhere_is_an_error(tmp_path: Path) -> None:
     failed = call(tmp_path, "raise BrokenPipeError(32, 'Broken pipe')")
-    assert failed.stderr.startswith("error: broken pipe\n")
+    assert failed.stderr.startswith("error: internal: BrokenPipeError")
     assert failed.returncode == 1
 
 

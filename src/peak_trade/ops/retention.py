@@ -5,6 +5,7 @@ What has no end in the ledger, is pinned, is not as it was sealed or can't be de
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -27,6 +28,7 @@ __all__ = ["DEEPEST", "Item", "Plan", "Policy", "plan"]
 
 DEEPEST = 32  # folders in folders, of a run that is removed
 _DAY_S = 86_400
+_NOT_SEALED = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.EFBIG)  # missing, or what the door refuses
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -250,10 +252,9 @@ def _changed(folder: Path, history: History) -> str:
     try:
         if hashlib.sha256(door.read(folder, manifest.NAME)).hexdigest() == history.manifest:
             return ""
-    except PermissionError as error:
-        return f"can't be read: {error.strerror}"
-    except OSError:  # missing, or nothing that was sealed
-        pass
+    except OSError as error:
+        if error.errno not in _NOT_SEALED:
+            return f"can't be read: {error.strerror}"
     return f"not what was sealed: just verify {folder.name[:8]}"
 
 
