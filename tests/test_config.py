@@ -336,7 +336,9 @@ def test_a_number_of_thousands_of_digits_is_no_traceback(file: Path, digits: int
 )
 def test_endless_nesting_is_no_traceback(file: Path, deep: str) -> None:
     file.write_text(f"{LEAST}[strategy.params]\n{deep}\n")
-    with pytest.raises(InputError, match="nested more than 16 levels deep|is not valid TOML|keys of at most 32 parts") as caught:
+    with pytest.raises(
+        InputError, match="nested more than 16 levels deep|is not valid TOML|keys of at most 32 parts"
+    ) as caught:
         load(file)
     assert len(str(caught.value)) < 300
 

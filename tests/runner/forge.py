@@ -251,6 +251,7 @@ def write_in_place() -> None:
         return made
 
     run_dir.RunDir.create = classmethod(created)  # type: ignore[method-assign,assignment]
+    run_dir.RunDir.displaced = property(lambda self: False)  # type: ignore[method-assign,assignment]
 
 
 def leave_torn() -> None:

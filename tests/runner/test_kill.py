@@ -212,7 +212,7 @@ def test_control_a_program_with_a_gap_is_found_out(
     forge: Any, config: Path, copies: Copies, look: Any, sabotage: str, half: bool, found: str
 ) -> None:
     complete = forge.cli(config, copies(), sabotage=sabotage, fault={"n": 0, "half": half}).calls
-    first = 1 if half else len(complete) - 12
+    first = 1 if half else len(complete) - 40
     _, wrong = killed_everywhere(forge, config, copies, look, first=first, half=half, until=found, sabotage=sabotage)
     assert any(found in problem for problem in wrong), wrong
 
