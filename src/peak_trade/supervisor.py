@@ -37,7 +37,7 @@ GRACE_S = 3.0
 """Beyond the limit, for the run to end by the exception that comes first: it has the traceback, which is worth more."""
 LEAVE_S = 10.0  # for a run with a limit to leave its process, once it has said its last word
 _INSISTING, _INSISTING_S, _MOMENT_S = 3, 5.0, 0.1  # so many Ctrl-C within so many seconds; two within a moment are one
-_LONGEST = 1 << 26  # bytes of a word
+_LONGEST = 1 << 24  # bytes of what is heard at once, and so of a word
 _NAME = "PEAK_SUPERVISOR"
 _STARTED, _STRATEGY, _FREE, _BYE = b"WSFB"
 _HANDED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
@@ -245,13 +245,17 @@ class _Supervisor:
 
     def _listen(self) -> None:
         with suppress(BlockingIOError):
-            while part := os.read(self.words, 1 << 16):
+            while len(self.heard) < _LONGEST and (part := os.read(self.words, 1 << 16)):
                 self.heard += part
-        while len(self.heard) >= 5 and len(self.heard) >= (end := 5 + int.from_bytes(self.heard[1:5], "big")):
-            word, content, self.heard = self.heard[0], self.heard[5:end], self.heard[end:]
+        at = 0
+        while len(self.heard) - at >= 5:
+            end = at + 5 + int.from_bytes(self.heard[at + 1 : at + 5], "big")
+            if end > len(self.heard):
+                break
             with suppress(ValueError):  # whatever a strategy wrote there is none of our words
-                self._heed(word, content)
-        self.heard = self.heard[:_LONGEST]
+                self._heed(self.heard[at], self.heard[at + 5 : end])
+            at = end
+        self.heard = self.heard[at:]
 
     def _heed(self, word: int, content: bytes) -> None:
         if word == _STARTED and not self.will:  # there is one

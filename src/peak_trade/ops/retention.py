@@ -6,7 +6,6 @@ What has no end in the ledger, is pinned, is not as it was sealed or can't be de
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import stat
@@ -250,7 +249,7 @@ def _since(time: str, now: datetime) -> float | None:
 def _changed(folder: Path, history: History) -> str:
     """Say so where a run's manifest is not the one that its tombstone would name: that is for people to look at."""
     try:
-        if hashlib.sha256(door.read(folder, manifest.NAME)).hexdigest() == history.manifest:
+        if door.digest(folder, manifest.NAME) == history.manifest:
             return ""
     except OSError as error:
         if error.errno not in _NOT_SEALED:
