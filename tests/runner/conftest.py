@@ -80,6 +80,8 @@ class Forge:
         for request in requests:
             self.count += 1
             outputs.append([self.folder / f"{self.count}.{stream}" for stream in ("stdout", "stderr")])
+            for path in outputs[-1]:
+                path.touch()  # a child may be killed before it opens them
             request |= {"stdout": str(outputs[-1][0]), "stderr": str(outputs[-1][1])}
         self.process.stdin.write(json.dumps(requests, default=str) + "\n")
         self.process.stdin.flush()
