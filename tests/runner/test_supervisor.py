@@ -321,7 +321,8 @@ def test_a_signal_reaches_a_strategy_once(started: Any, number: int, to: str) ->
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT])
 def test_other_signals_end_a_run_with_evidence(started: Any, ram: Path, look: Any, number: int) -> None:
-    process = started("waits")
+    # under `nohup`, or in a script's background, they are ignored from the start
+    process = started("waits", preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     os.kill(process.pid, number)
     _, stderr = process.communicate(timeout=60)
     name = signal.Signals(number).name
