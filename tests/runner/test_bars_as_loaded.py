@@ -19,6 +19,7 @@ from peak_trade.strategies import check_target
 
 STRATEGIES = """
 import ctypes
+import warnings
 import msgspec
 import numpy as np
 
@@ -59,7 +60,10 @@ def sealed(config: Path, ram: Path) -> Made:
         + """
 def quietly(bars, *, how):
     n = len(bars)
-    try: globals()[how](bars)
+    try:
+        with warnings.catch_warnings():  # NumPy 2.5 warns of some of these
+            warnings.simplefilter("ignore", DeprecationWarning)
+            globals()[how](bars)
     except (ValueError, TypeError, AttributeError): pass
     return np.ones(n)
 """

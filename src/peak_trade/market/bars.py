@@ -110,4 +110,4 @@ def unmasked(values: Any) -> Any:
     kind = values.dtype.kind
     if kind in "biu":
         values, kind = values.astype(np.float64), "f"
-    return values.filled({"M": np.datetime64("NaT"), "f": np.nan, "O": np.nan, "c": np.nan}.get(kind))
+    return values.filled({"M": np.datetime64("NaT", "ns"), "f": np.nan, "O": np.nan, "c": np.nan}.get(kind))
