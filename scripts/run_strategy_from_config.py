@@ -7,16 +7,17 @@ evidence is left where only the strategy's own code could tell.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from pathlib import Path
 
-from peak_trade import script, supervisor
-from peak_trade.errors import PeakError
+from peak_trade import supervisor
 
 
-def main() -> int:
+def main(line: supervisor.Line) -> int:
+    from pathlib import Path
+
+    from peak_trade import script
+
     parser = script.parser(__doc__, results=True)
     parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="the run's TOML file")
     parser.add_argument(
@@ -28,18 +29,12 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="no summary on stderr")
     args = parser.parse_args()
     script.under_telemetry()
-    try:
-        with supervisor.stand_by() as line:  # what follows is another process, which this one watches
-            return _run(args, line)
-    except PeakError as error:
-        script.name_run(error, args.results_dir)
-        raise
+    line.stay()
 
-
-def _run(args: argparse.Namespace, line: supervisor.Line) -> int:
     result = script.claim_stdout()  # what a strategy prints goes to stderr
     with script.loading():  # after the arguments: --help answers at once
         from peak_trade import config, runner, tracking
+        from peak_trade.errors import PeakError
         from peak_trade.shown import listing
 
     script.show_warnings()
@@ -55,6 +50,7 @@ def _run(args: argparse.Namespace, line: supervisor.Line) -> int:
     except PeakError as error:
         if error.run_id:
             tracker.log_later(results / error.run_id)
+        script.name_run(error, args.results_dir)
         raise
     if not script.is_open(result):  # the run is sealed all the same
         script.warn(
@@ -71,4 +67,8 @@ def _run(args: argparse.Namespace, line: supervisor.Line) -> int:
 
 
 if __name__ == "__main__":
-    script.run(main)
+    # before all else: what this process holds by now, it and the run, which is another from here on, pay for twice
+    with supervisor.stand_by(hand_on=os.environ.get("PEAK_OTEL_ENABLED") == "1") as watched:
+        from peak_trade import script
+
+        script.run(lambda: main(watched))

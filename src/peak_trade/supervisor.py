@@ -12,7 +12,8 @@ kills the run and what that has started, and seals.
 Signals are waited for, not handled, so that none interrupts a seal here. What a terminal sends reaches the run by
 itself, being of the same group; so does what is sent to the group, and `limits` takes two of one kind for one.
 If the supervisor dies, the last end of a pipe closes with it, and the kernel kills the run: no thread watches.
-Standard library only, and little of it: every run pays for it.
+Standard library only, and little of it, and before all else: what this process holds when it forks, a run pays for
+twice, as it copies each page that it touches.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
-from types import TracebackType
-from typing import Never
 
-from peak_trade.errors import PeakError
+TYPE_CHECKING = False  # typing's own costs more than the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Never
+
+    from peak_trade.errors import PeakError
 
 __all__ = ["GRACE_S", "UNWATCHED", "Line", "followers", "stand_by"]
 
@@ -62,10 +66,16 @@ def _mark(handle: int) -> tuple[int, int] | None:
 class Line:
     """What a run tells its supervisor; one that has none, or has lost it, tells nobody."""
 
-    def __init__(self, words: int = -1) -> None:
-        self._words = words
+    def __init__(self, words: int = -1, life: int = -1) -> None:
+        self._words, self._life = words, life
         self._mark = _mark(words)
         self._pid = os.getpid()
+
+    def stay(self) -> None:
+        """Tell that this program makes the run: no other is to take the line over, nor what is started from here."""
+        if self._words >= 0 and os.environ.pop(_NAME, ""):
+            for handle in (self._words, self._life):
+                os.set_inheritable(handle, False)
 
     def started(self, will: bytes, place: str) -> None:
         """Tell that the run has started, what seals it as failed (`runner.testament`), and where it is once sealed."""
@@ -83,7 +93,7 @@ class Line:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        code = 0 if error is None else getattr(error, "exit_code", 1)
+        code = 0 if error is None else getattr(error, "code", 1)  # of a SystemExit
         self._tell(_BYE, str(code).encode())  # what is left is the way out
 
     def _tell(self, word: int, content: bytes = b"") -> None:
@@ -103,8 +113,8 @@ UNWATCHED = Line()
 def stand_by(*, hand_on: bool = False) -> Line:
     """Go on as the process of a run, with this one as its supervisor, which ends as the run does.
 
-    It never returns there, but raises RunError where it had to seal the run. `hand_on`: the run is made by another
-    program, which this one is about to become, and which calls this again.
+    It never returns there. `hand_on`: the run is made by another program, which this one is about to become, and which
+    calls this again.
     """
     if (line := _handed_on()) or sys.platform == "win32":
         return line or UNWATCHED
@@ -146,19 +156,18 @@ def stand_by(*, hand_on: bool = False) -> Line:
             os.set_inheritable(handle, True)
         os.environ[_NAME] = f"{me} {tell} {alive}"
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    return Line(tell)
+    return Line(tell, alive)
 
 
 def _handed_on() -> Line | None:
     """Return the line that the program before this one, in this process, had: its supervisor is our parent."""
     try:
-        parent, tell, alive = map(int, os.environ.pop(_NAME, "").split())
+        parent, tell, alive = map(int, os.environ.get(_NAME, "").split())
         if parent == os.getppid():
-            os.set_inheritable(tell, False)
-            os.set_inheritable(alive, False)
-            return Line(tell)
-    except (ValueError, OSError):
+            return Line(tell, alive)
+    except ValueError:
         pass
+    os.environ.pop(_NAME, None)  # of a run that has started this one
     return None
 
 
@@ -196,7 +205,7 @@ class _Supervisor:
         self.heard = b""
 
     def watch(self) -> Never:
-        """Wait for the run's end, and end as it did; raise RunError where it has to be sealed here."""
+        """Wait for the run's end, and end as it did; say what is wrong where it has to be sealed here."""
         self._listen()  # from here on each word comes with a signal
         late, status = False, self._reaped()
         while status is None:
@@ -308,7 +317,19 @@ class _Supervisor:
         testament = import_module("peak_trade.runner.testament")  # by its name, and now: nothing is imported before
         error: PeakError | None = testament.execute(self.will, {"stage": stage, "type": kind, "message": text})
         if error is not None:
-            raise error
+            _fail(error, os.path.dirname(self.place))
+
+
+def _fail(error: PeakError, folder: str) -> Never:
+    """Say what is wrong, as scripts do, and leave this process."""
+    script = import_module("peak_trade.script")
+
+    def told() -> int:
+        script.name_run(error, None if folder == str(script.results_dir().absolute()) else folder)
+        raise error
+
+    script.run(told)
+    raise AssertionError  # it does not return
 
 
 def _adopt() -> None:

@@ -19,7 +19,6 @@ from contextlib import suppress
 from itertools import pairwise
 
 from peak_trade import supervisor
-from peak_trade.errors import PeakError
 from peak_trade.terminal import show
 from peak_trade.text import escaped, one_line
 
@@ -136,9 +135,5 @@ if __name__ == "__main__":
 
         os.environ["PEAK_RUN_ID"] = str(uuid.uuid4())
     if makes_run(sys.argv[1:]):
-        try:
-            supervisor.stand_by(hand_on=True)  # in front of telemetry too, which is not to know two processes
-        except PeakError as error:
-            say(f"error: {error.message}", f"hint: {error.hint}")
-            sys.exit(error.exit_code)
+        supervisor.stand_by(hand_on=True)  # in front of telemetry too, which is not to know two processes
     sys.exit(main(sys.argv[1:]))
