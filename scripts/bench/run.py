@@ -30,6 +30,7 @@ from peak_trade.trust import verify
 __all__ = ["measure"]
 
 _COSTS = Execution(fee_bps=1.0, slippage_bps=1.0)
+_WATCHED = 'supervisor.stand_by(hand_on=os.environ.get("PEAK_OTEL_ENABLED") == "1")'
 _BACKTESTING = """
 import sys, time, numpy as np, pandas as pd
 from backtesting import Backtest, Strategy
@@ -114,6 +115,16 @@ def _processes(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:
     memory = sorted(megabytes for _, megabytes in whole)
     yield Figure("process: its peak memory", statistics.median(memory), memory[0], memory[-1], "MB",
                  f"{extra:.1f} MB above import numpy")  # fmt: skip
+    text = Path(script).read_text(encoding="utf-8")
+    prove("the script without its supervisor", text.count(_WATCHED), 1)
+    modes = []
+    for name, start in (("watched.py", _WATCHED), ("alone.py", "supervisor.UNWATCHED")):
+        (folder / name).write_text(text.replace(_WATCHED, start), encoding="utf-8")
+        modes.append([python, str(folder / name), *run[2:]])
+    turns = [[process(words)[0] for words in modes] for _ in range(4 * repeat + 1)][1:]
+    cost = statistics.median(watched - alone for watched, alone in turns)
+    yield figure("process: the run with no supervisor in front", [alone for _, alone in turns],
+                 f"in front: {cost * 1e3:+.1f} ms")  # fmt: skip
 
 
 def _prove_run(run: list[str], folder: Path) -> None:
