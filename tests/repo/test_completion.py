@@ -12,6 +12,7 @@ import select
 import shutil
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,13 @@ class Terminal:
         self.line(f"source {path}")
         return self
 
+    def prompt(self, deadline: float) -> None:
+        """Wait until the shell reads key by key: before that, the terminal itself takes ^U, and TAB with it."""
+        while termios.tcgetattr(self.ours)[3] & termios.ICANON:
+            if time.monotonic() > deadline:
+                raise TimeoutError(self.said)
+            time.sleep(0.001)
+
     def type(self, keys: str) -> None:
         os.write(self.ours, keys.encode())
 
@@ -105,9 +113,10 @@ class Terminal:
         """Enter a line, and return what was shown until it was done."""
         self.asked += 1
         before = len(self.said)
+        deadline = time.monotonic() + 30
+        self.prompt(deadline)
         self.type(f"{text}\r")
         self.type(f"echo 'done''-{self.asked}-'\r")
-        deadline = time.monotonic() + 30
         while f"done-{self.asked}-" not in self.said[before:]:
             if not select.select([self.ours], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 raise TimeoutError(self.said)
@@ -192,7 +201,9 @@ def test_tab_would_run_it_where_names_are_expanded(terminal: Terminal, tmp_path:
     terminal.load(CARELESS[terminal.name], tmp_path)
     for typed in TYPED:
         terminal.line(f"{typed}\t\t\x15")
-    assert attacked(tmp_path) != []
+        assert attacked(tmp_path) != [], f"{typed!r}: TAB was not pressed"
+        for path in attacked(tmp_path):
+            Path(path).unlink()
 
 
 def test_tab_completes_a_run_id(completing: Terminal, stand: Path) -> None:
