@@ -89,7 +89,7 @@ HOSTILE = {
     "list: grade": "SELECT len(list_grade_up(list_reverse(range(30000000))))",
     "recursion: a long call in each step": "WITH RECURSIVE t(n, d) AS (SELECT 1, 0::BIGINT UNION ALL SELECT n + 1, "
     "levenshtein(repeat('a', 200000), repeat('b', 200000)) FROM t) SELECT max(d) FROM t",
-    "recursion: a text that doubles": "WITH RECURSIVE t(s) AS (SELECT repeat('ab', 200000000) UNION ALL "
+    "recursion: a text that doubles": "WITH RECURSIVE t(s) AS (SELECT repeat('ab', 300000000) UNION ALL "
     "SELECT s || s FROM t WHERE length(s) < 4000000000) SELECT max(length(s)) FROM t",
     "recursion: a list that doubles": "WITH RECURSIVE t(l) AS (SELECT range(50000000) UNION ALL "
     "SELECT list_concat(l, l) FROM t WHERE len(l) < 2000000000) SELECT max(len(l)) FROM t",
@@ -106,14 +106,14 @@ HOSTILE = {
     "plan: a table joined to itself, 21 times": "WITH t0 AS (SELECT 1 AS a), "
     + several(21, "t{i} AS NOT MATERIALIZED (SELECT x.a FROM t{j} AS x JOIN t{j} AS y USING (a))")
     + " SELECT count(*) FROM t21",
-    "plan: 20,000 conditions": "SELECT count(*) FROM range(10) t(a) WHERE "
-    + several(20_000, "(a = {i} AND a > {i})", " OR "),
+    "plan: 40,000 conditions": "SELECT count(*) FROM range(10) t(a) WHERE "
+    + several(40_000, "(a = {i} AND a > {i})", " OR "),
     "plan: 800 outer joins": "SELECT count(*) FROM range(2) t(a) "
     + several(800, "LEFT JOIN range(2) t{i}(a{i}) ON a = a{i}", " "),
-    "plan: sorted by 20,000": f"SELECT 1 FROM range(3) ORDER BY {several(20_000, 'range % {i}')}",
+    "plan: sorted by 60,000": f"SELECT 1 FROM range(3) ORDER BY {several(60_000, 'range % {i}')}",
     "plan: 60,000 ranges": "SELECT 1 WHERE " + several(60_000, "{i} BETWEEN 0 AND {i}", " AND "),
     "literal: a type of 100,000 fields": f"SELECT NULL::STRUCT({several(100_000, 'a{i} INT')})",
-    "nesting: 20,000 subqueries": nested(20_000, "SELECT * FROM (", "SELECT 1", ")"),
+    "nesting: 60,000 subqueries": nested(60_000, "SELECT * FROM (", "SELECT 1", ")"),
     "nesting: 200 that see the one before": "SELECT count(*) FROM range(3) t0(a0)"
     + several(200, ", LATERAL (SELECT a{j} + 1) t{i}(a{i})", ""),
 }  # fmt: skip
