@@ -22,6 +22,7 @@ def main() -> int:
         choices=("reject", "drop-rows", "warn"),
         help="what becomes of a file's rows against the contract",
     )
+    parser.add_argument("--symbol", default="", help="which of the symbols of a file")
     script.reading_options(parser)
     args = parser.parse_args()
 
@@ -37,7 +38,7 @@ def main() -> int:
     keys = script.reading_keys(args)
     places = difference.Places(script.results_dir(args.results_dir), query.lake_dir(args.lake_dir), script.repo_root())
     reading = config.reading(keys) if keys else None
-    a, b = difference.sides(args.a, args.b, places, reading=reading, on_violation=args.on_violation)
+    a, b = difference.sides(args.a, args.b, places, reading=reading, on_violation=args.on_violation, symbol=args.symbol)
     for text in dict.fromkeys((*a.said, *b.said)):
         script.note(text)
     found = difference.compare(a, b, args.tolerance)

@@ -10,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -184,10 +185,121 @@ def test_numbers_that_something_has_cut_off_are_no_seconds(write: Write) -> None
     assert len(load(path, timeframe="1s", **tomllib.loads(choice)).bars) == 3
 
 
-def test_rows_of_several_symbols_are_refused(write: Write) -> None:
-    text = table([["2024-01-01", "A", 1, 1, 1, 1, 1], ["2024-01-02", "B", 1, 1, 1, 1, 1]],
-                 "date,symbol,open,high,low,close,volume")  # fmt: skip
-    assert "holds bars of several symbols, such as `A` and `B`" in refusal(write(text)).message
+def of_two_symbols() -> str:
+    rows = [[f"2024-01-0{day}", symbol, *(day * factor,) * 4, 1] for day in (1, 2, 3) for symbol, factor in
+            (("BRK/A", 10), ("B", 1))]  # fmt: skip
+    return table(rows, "date,symbol,open,high,low,close,volume")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+@pytest.mark.parametrize(("symbol", "closes"), [("B", [1, 2, 3]), ("BRK/A", [10, 20, 30]), ("brka", [10, 20, 30])])
+def test_of_rows_of_several_symbols_those_of_the_symbol_are_read(
+    tmp_path: Path, suffix: str, symbol: str, closes: list[float]
+) -> None:
+    path = tmp_path / f"bars{suffix}"
+    if suffix == ".csv":
+        path.write_text(of_two_symbols())
+    elif suffix == ".json":
+        path.write_text(json.dumps(list(csv.DictReader(io.StringIO(of_two_symbols())))))
+    else:
+        csv_file, parquet = pytest.importorskip("pyarrow.csv"), pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(csv_file.read_csv(io.BytesIO(of_two_symbols().encode())), path)
+    found = load_bars(path, symbol=symbol, timeframe="1d")
+    assert found.bars.close.tolist() == closes
+    assert f"the rows of {'B' if symbol == 'B' else 'BRK/A'} are read, of several symbols" in found.assumptions
+
+
+def test_rows_of_several_symbols_none_of_which_is_asked_for_are_refused(write: Write) -> None:
+    error = refusal(write(of_two_symbols()))
+    assert "holds bars of several symbols, such as `BRK/A` and `B`, and none is TEST" in error.message
+    assert hints.parse(error.hint) == ['symbol = "BRK/A"', 'symbol = "B"']
+
+
+def test_a_symbol_that_the_file_does_not_name_is_said(write: Write) -> None:
+    one = table([["2024-01-01", "^SPX", 1, 1, 1, 1, 1]], "date,symbol,open,high,low,close,volume")
+    said = "the file names its symbol `^SPX`: taken as "
+    assert f"{said}NDX" in load_bars(write(one), symbol="NDX", timeframe="1d").assumptions
+    assert said not in str(load_bars(write(one), symbol="SPX", timeframe="1d").assumptions)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Datum;Eröffnung;Hoch;Tief;Schluss;Volumen",
+        "Date;Ouverture;Haut;Bas;Clôture;Volume",
+        "Fecha;Apertura;Maximo;Minimo;Cierre;Volumen",
+        "日付;始値;高値;安値;終値;出来高",
+        "When;First;Second;Third;Fourth;Fifth",
+        "Date;BidOpen;BidHigh;BidLow;BidClose;Qty",
+    ],
+)
+def test_a_hint_for_columns_of_other_names_gives_each_price_its_own(write: Write, header: str) -> None:
+    rows = [[f"2024-01-0{day}", 10.5, 12, 9, 11, 100] for day in (1, 2, 3)]
+    path = write(table(rows, header).replace(",", ";"))
+    (choice,) = hints.parse(refusal(path).hint)
+    bars = load(path, **tomllib.loads(choice)).bars
+    assert [bars.open[0], bars.high[0], bars.low[0], bars.close[0], bars.volume[0]] == [10.5, 12, 9, 11, 100]
+
+
+def test_a_hint_for_columns_keeps_to_an_order_that_the_first_row_can_have(write: Write) -> None:
+    path = write(table([[f"2024-01-0{day}", 9, 12, 11, 10.5] for day in (1, 2, 3)], "When,A1,A2,A3,A4"))
+    (choice,) = hints.parse(refusal(path).hint)
+    assert tomllib.loads(choice)["columns"] == {"timestamp": "When", "low": "A1", "high": "A2", "open": "A3",
+                                                "close": "A4"}  # fmt: skip
+    path = write(table([["2024-01-01", 9, 100, 1, 50, 7]], "When,A1,A2,A3,A4,A5"))
+    (choice,) = hints.parse(refusal(path).hint)  # control: here they stand in the usual order
+    assert tomllib.loads(choice)["columns"]["open"] == "A1"
+
+
+def test_a_hint_for_columns_keeps_those_that_were_named(write: Write) -> None:
+    path = write(table([["2024-01-01", 10, 12, 9, 11]], "Tag,Erster,Hoch,Tief,Schluss"))
+    (choice,) = hints.parse(refusal(path, columns={"timestamp": "Tag", "open": "Erster"}).hint)
+    assert load(path, **tomllib.loads(choice)).bars.close.tolist() == [11]
+
+
+def test_one_column_of_prices_is_all_four(write: Write) -> None:
+    path = write(table([[f"2024-01-0{day}", day, 5] for day in (1, 2, 3)], "Date,Close,Volume"))
+    (choice,) = hints.parse(refusal(path).hint)
+    assert load(path, **tomllib.loads(choice)).bars.open.tolist() == [1, 2, 3]
+
+
+def test_dates_that_make_no_bars_of_the_timeframe_are_offered_the_other_way(write: Write) -> None:
+    rows = [[f"0{day}/02/2024", 11, 10, 12, 9, "1K", "1%"] for day in (9, 8, 7, 6, 5)]  # of February, as in Britain
+    path = write(table(rows, "Date,Price,Open,High,Low,Vol.,Change %"))
+    (choice,) = hints.parse(refusal(path).hint)
+    assert choice == 'date_format = "%d/%m/%Y"'
+    assert str(load(path, **tomllib.loads(choice)).bars.timestamp[0])[:10] == "2024-02-05"
+    assert str(load(path, timeframe="1M").bars.timestamp[0])[:10] == "2024-05-02"  # control: months they may be
+
+
+@pytest.mark.parametrize(
+    ("text", "form"), [("02-Jan-24", "%d-%b-%y"), ("Tue 02 Jan 2024", "%a %d %b %Y"), ("31.12.24", "%d.%m.%y")]
+)
+def test_dates_of_a_form_that_is_not_looked_for_are_told_theirs(write: Write, text: str, form: str) -> None:
+    path = write(table([[text, 1, 1, 1, 1]], "Date,Open,High,Low,Close"))
+    choices = [tomllib.loads(choice) for choice in hints.parse(refusal(path).hint)]
+    assert {"date_format": form} in choices
+    assert str(load(path, date_format=form).bars.timestamp[0])[:4] == "2024"
+
+
+def test_an_index_whose_volume_is_dashes_has_none(write: Write) -> None:
+    path = write(table([["01/03/2024", "11.5", "--", 10, 12, 9], ["01/02/2024", "11", "--", 10, 12, 9]],
+                       "Date,Close/Last,Volume,Open,High,Low"))  # fmt: skip
+    found = load(path)
+    assert found.bars.volume.tolist() == [0, 0]
+    assert "the volume is empty in every row: filled with 0" in found.assumptions
+
+
+def test_decimals_of_parquet_are_the_numbers_of_a_csv(tmp_path: Path) -> None:
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    texts = [f"{cents / 100:.2f}" for cents in range(1001, 3001)]
+    decimals = pa.array([Decimal(text) for text in texts])
+    exact = [float(text) for text in texts]
+    assert decimals.cast(pa.float64()).to_pylist() != exact  # control: pyarrow's own way is not exact
+    stamps = np.datetime64("2024-01-01", "ns") + np.arange(2000) * np.timedelta64(1, "D")
+    path = tmp_path / "bars.parquet"
+    parquet.write_table(pa.table({"date": stamps} | dict.fromkeys(("open", "high", "low", "close"), decimals)), path)
+    assert load(path).bars.close.tolist() == exact
 
 
 def test_a_zip_of_several_files_is_refused(write: Write) -> None:

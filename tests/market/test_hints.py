@@ -75,9 +75,6 @@ def acts(said: str, tried: Try) -> Iterator[Try]:
         lines = tried.data.decode().split("\n")
         lines[int(cell[1]) - 1] = lines[int(cell[1]) - 1].replace(cell[2], "")
         yield tried._replace(data="\n".join(lines).encode())
-    elif symbols := re.search(r"several symbols, such as `(.+?)` and .*keep the rows of one symbol", said, re.DOTALL):
-        head, *rest = tried.data.split(b"\n")
-        yield tried._replace(data=b"\n".join([head, *(line for line in rest if symbols[1].encode() in line), b""]))
     elif left := re.search(r"leave (\w+) out|without (\w+), ", hint):
         yield tried._replace(keys={name: value for name, value in tried.keys.items() if name not in left.groups()})
     elif "left out" in hint:

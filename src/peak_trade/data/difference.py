@@ -54,12 +54,19 @@ class Side(Struct, frozen=True):
 
 
 def sides(
-    a: str, b: str, places: Places, *, reading: Reading | None = None, on_violation: Mode | None = None
+    a: str,
+    b: str,
+    places: Places,
+    *,
+    reading: Reading | None = None,
+    on_violation: Mode | None = None,
+    symbol: str = "",
 ) -> tuple[Side, Side]:
     """Find what two words mean: `lake:SYMBOL/TIMEFRAME[/SOURCE]`, a file or a pattern, a run_id, its start, or `last`.
 
     A file that stands beside a run is read as the run read its own, unless `reading` says how. Rows against the
-    contract are kept as far as they can be, unless `on_violation` says otherwise.
+    contract are kept as far as they can be, unless `on_violation` says otherwise. `symbol` says which of a file's is
+    meant.
     Raises InputError for what is not there or can't be read.
     """
     try:
@@ -73,7 +80,7 @@ def sides(
             elif word.startswith(_LAKE):
                 found.append(_lake(word, places.lake, data))
             else:
-                found.append(_file(word, data, reading or data or DETECTED, on_violation))
+                found.append(_file(word, data, reading or data or DETECTED, on_violation, symbol))
     except RunError as error:  # what can't be read is no difference
         raise InputError(error.message, hint=error.hint) from None
     return found[0], found[1]
@@ -217,15 +224,15 @@ def _load(path: str | list[str], data: Data, reading: Reading) -> Loaded:
     )
 
 
-def _file(word: str, data: Data | None, reading: Reading, on_violation: Mode | None) -> Side:
+def _file(word: str, data: Data | None, reading: Reading, on_violation: Mode | None, symbol: str) -> Side:
     """Return a file's bars: as a run read them, or all that time can tell apart, with what was kept in spite of it."""
     if data is None:
-        times = read_rows(word, symbol="?", reading=reading).table["timestamp"]
+        times = read_rows(word, symbol=symbol or "?", reading=reading).table["timestamp"]
         try:
             timeframe = timeframe_of(np.unique(times[~np.isnat(times)]))
         except InputError:
             timeframe = "1d"  # of a bar or two: nothing hangs on it
-        data = Data(path=word, symbol="?", timeframe=timeframe, calendar="24/7", on_violation="warn")
+        data = Data(path=word, symbol=symbol or "?", timeframe=timeframe, calendar="24/7", on_violation="warn")
     if on_violation:
         data = msgspec.structs.replace(data, on_violation=on_violation)
     loaded = _load(word, data, reading)

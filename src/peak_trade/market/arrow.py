@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy.typing as npt
 from peak_trade.config import Reading
 from peak_trade.errors import InputError
 from peak_trade.market.bars import Floats
-from peak_trade.market.cells import merge_levels
-from peak_trade.market.dialects import Layout, layout
+from peak_trade.market.cells import chosen_symbol, merge_levels, other_symbol
+from peak_trade.market.dialects import Layout, layout, show
 from peak_trade.market.instants import MISSING, OUT_OF_RANGE, Unreadable
 from peak_trade.market.numbers import Styled, plain_floats
 from peak_trade.market.stamps import cell_error, finish_stamps, stamp_column, stamp_error
@@ -46,11 +47,15 @@ def read(
         rows = np.arange(1, len(next(iter(table.values()))) + 1)
         if not len(rows):
             raise InputError(f"{path} has no rows", hint="name a file that has rows")
-        if "symbol" in table and len(kinds := table["symbol"].unique()) > 1:
-            shown = " and ".join(f"`{escaped(str(kind), 60)}`" for kind in kinds[:2])
-            raise InputError(
-                f"{path} holds bars of several symbols, such as {shown}", hint="keep the rows of one symbol"
-            )
+        if "symbol" in table:
+            of = ["" if one is None else str(one) for one in table["symbol"].to_pylist()]
+            if len(counts := Counter(of)) > 1:
+                chosen = chosen_symbol(counts, symbol, path)
+                mine = np.array([one == chosen for one in of])
+                table, rows = {name: column.filter(pa.array(mine)) for name, column in table.items()}, rows[mine]
+                found.assumptions.append(f"the rows of {show(chosen)} are read, of several symbols")
+            else:
+                found.assumptions += other_symbol(of[0], symbol)
         stamps = _stamps(table, found, reading, rows, path)
         timestamp, assumed = finish_stamps(stamps, found, reading, lambda row: f"row {rows[row]}", path)
         columns: dict[str, npt.NDArray[Any]] = {"timestamp": timestamp}
@@ -188,7 +193,9 @@ def _floats(column: Any, rows: npt.NDArray[np.int64], path: str, name: str) -> F
     import pyarrow as pa
 
     kind = column.type
-    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+    if pa.types.is_decimal(kind):  # pyarrow's own cast is a bit off for one in some hundred
+        return np.array([np.nan if value is None else float(value) for value in column.to_pylist()])
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
         values: Floats = np.array(column.cast(pa.float64(), safe=False).to_numpy())
         return values
     if pa.types.is_null(kind):

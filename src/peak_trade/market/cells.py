@@ -20,7 +20,7 @@ from peak_trade.market.dialects import SPELLINGS, is_number, show
 from peak_trade.market.hints import under_data
 from peak_trade.market.instants import NULLS
 
-__all__ = ["Head", "Piece", "Table", "csv_table", "json_table", "merge_levels"]
+__all__ = ["Head", "Piece", "Rows", "Table", "chosen_symbol", "csv_table", "json_table", "merge_levels", "other_symbol"]
 
 ROWS_AT_ONCE = 512  # rows are read in pieces small enough for the cache: half the time of one big list
 _HEAD = 12  # rows that are looked at to find out what a file is
@@ -127,6 +127,52 @@ class csv_table(Table):
                     yield numbers, list(zip(*batch, strict=True))
         except csv.Error as error:
             raise _broken(path, reader.line_num, error) from None
+
+
+class Rows(Table):
+    """The rows of a table that have one symbol, in the column `at`."""
+
+    def __init__(self, table: Table, at: int, symbol: str) -> None:
+        self._table, self._at, self._symbol = table, at, symbol
+        first = next(zip(*cells, strict=True) for _, cells in self.pieces())
+        said = f"the rows of {show(symbol)} are read, of several symbols"
+        self.head = Head(table.head.names, list(next(first)), table.head.levels, [*table.head.assumptions, said])
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield those rows in pieces."""
+        for numbers, cells in self._table.pieces():
+            mine = [at for at, symbol in enumerate(cells[self._at]) if symbol == self._symbol]
+            if mine:
+                yield numbers[mine], [[column[at] for at in mine] for column in cells]
+
+
+def chosen_symbol(rows: Mapping[str, int], symbol: str, path: str) -> str:
+    """Return which of a file's symbols, of which each has so many rows, the one asked for is.
+
+    Case and punctuation don't count. Errors: `InputError` where none is.
+    """
+    alike = [one for one in rows if one == symbol] or [one for one in rows if _plain(one) == _plain(symbol)]
+    if len(alike) == 1 and _plain(symbol):
+        return alike[0]
+    usual = sorted((one for one in rows if one.strip()), key=lambda one: -rows[one])[:2]
+    shown = " and ".join(f"`{show(one)}`" for one in list(rows)[:2])
+    choices = [{"symbol": one} for one in usual if 2 * rows[one] >= rows[usual[0]]]
+    none = f", and none is {show(symbol)}" if _plain(symbol) else ""
+    raise InputError(
+        f"{path} holds bars of several symbols, such as {shown}{none}",
+        hint=under_data(*choices, lead="take one of them"),
+    )
+
+
+def other_symbol(theirs: str, symbol: str) -> list[str]:
+    """Return a sentence where the one symbol that a file names is not the one asked for."""
+    if not _plain(symbol) or not _plain(theirs) or _plain(theirs) == _plain(symbol):
+        return []
+    return [f"the file names its symbol `{show(theirs)}`: taken as {show(symbol)}"]
+
+
+def _plain(symbol: str) -> str:
+    return "".join(filter(str.isalnum, symbol)).casefold()
 
 
 class json_table(Table):

@@ -14,7 +14,17 @@ import numpy.typing as npt
 from peak_trade.errors import InputError
 from peak_trade.market.instants import DAY_NS, MISSING, NULLS, TO_SHAPE, YEARS, Unreadable, days_of, digit_table
 
-__all__ = ["CLOCKS", "DATES", "UNITS_BY_NAME", "candidates", "check_format", "fits", "read_dates", "with_clock"]
+__all__ = [
+    "CLOCKS",
+    "DATES",
+    "UNITS_BY_NAME",
+    "candidates",
+    "check_format",
+    "fits",
+    "further",
+    "read_dates",
+    "with_clock",
+]
 
 Ints = npt.NDArray[np.int64]
 
@@ -24,6 +34,12 @@ DATES = (
     "%Y.%m.%d", "%Y/%m/%d", "%Y%m%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y",
     "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%Y-%m-%d",
 )  # fmt: skip
+_FURTHER = tuple(  # what a hint offers, and nothing is read by unless it is said
+    form
+    for date in DATES
+    if not date.startswith("%Y%m")
+    for form in (date.replace("%Y", "%y"), f"%a {date}", f"%a, {date}", f"%A, {date}")
+)
 CLOCKS = (
     "", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %H%M%S", " %H%M", " %I:%M %p", " %I:%M:%S %p", " %I-%p",
 )  # fmt: skip
@@ -66,10 +82,23 @@ def check_format(text: str) -> None:
 
 def candidates(text: str) -> list[str]:
     """Return the formats of `DATES` with `CLOCKS` that a text has the shape of."""
+    return _candidates(text, DATES)
+
+
+def further(text: str) -> list[str]:
+    """Return the formats that a text may have and that are read where they are asked for alone.
+
+    >>> further("02-Jan-24"), further("Tue 02 Jan 2024")
+    (['%d-%b-%y'], ['%a %d %b %Y'])
+    """
+    return _candidates(text, _FURTHER)
+
+
+def _candidates(text: str, forms: Sequence[str]) -> list[str]:
     shape = _tidy(text).translate(TO_SHAPE).lower()
     return [
         date + time
-        for date in DATES
+        for date in forms
         if (start := _pattern(date).match(shape)) and (date != "%Y-%m-%d" or shape[:10] == "0000-00-00")
         for time in CLOCKS
         if _pattern(time).fullmatch(shape, start.end()) and _pattern(date).fullmatch(shape[: start.end()])

@@ -38,6 +38,17 @@ SPELLINGS = {
     "close": ("close", "c", "closeprice"),
     "volume": ("volume", "vol", "v"),
 }
+# Parts of names in other words and languages: what a hint guesses by, and nothing is read by.
+_WORDS = {
+    "open": ("open", "eröffn", "erst", "anfang", "ouv", "apert", "abert", "otwar", "откр", "始", "开", "開"),
+    "high": ("high", "hoch", "höchst", "haut", "max", "máx", "mass", "alto", "hoog", "najwy", "макс", "高"),
+    "low": ("low", "tief", "bas", "min", "mín", "bajo", "baixo", "laag", "najni", "мин", "低", "安"),
+    "close": ("clos", "last", "settl", "price", "schlu", "letzt", "cierre", "chius", "clôt", "clot", "dernier",
+              "fech", "ultim", "últim", "zamkn", "закр", "收", "終", "终"),
+    "volume": ("vol", "qty", "quant", "stück", "stuec", "umsatz", "wolum", "объ", "成交", "出来高"),
+}  # fmt: skip
+_ORDERS = ("open high low close", "open close high low", "close open high low", "low high open close",
+           "high low open close", "close high low open", "open close low high", "open low high close")  # fmt: skip
 KEYS = (*COLUMNS, "date", "time")  # what `columns` may name
 _SYMBOL = frozenset({"symbol", "ticker", "pair", "tic"})
 _CELL = 60  # characters of a cell or a name in a sentence
@@ -376,7 +387,7 @@ def layout(names: Sequence[str] | None, first: Sequence[str], reading: Reading, 
     names = [name.strip() for name in names]
     dialect = _told_by(names, reading, path, levels)
     where = _places(names, first, dialect, reading, path)
-    _refuse_missing(names, first, where, path)
+    _refuse_missing(names, first, where, reading, path)
     assumptions = []
     plain = [_letters(name) for name in names]
     if "volume" not in where:
@@ -569,7 +580,9 @@ def _reads(ours: str, cell: str) -> bool:
     return bool(dates.candidates(cell))
 
 
-def _refuse_missing(names: Sequence[str], first: Sequence[str], where: Mapping[str, int], path: str) -> None:
+def _refuse_missing(
+    names: Sequence[str], first: Sequence[str], where: Mapping[str, int], reading: Reading, path: str
+) -> None:
     missing = [ours for ours in COLUMNS[:5] if ours not in where]
     if "date" in where:
         missing.remove("timestamp")
@@ -577,24 +590,65 @@ def _refuse_missing(names: Sequence[str], first: Sequence[str], where: Mapping[s
         return
     shown = [show(name) for name in names if name][:20]
     there = ", ".join(f"`{name}`" for name in shown) or "nothing"
-    free = [i for i in range(min(len(names), len(first))) if i not in where.values()]
-    keys: dict[str, str | int] = {}
-    for ours in missing:
-        fit = [i for i in free if _reads(ours, first[i])]
-        named = did_you_mean(ours, [names[i] for i in fit if names[i]]) if fit else ""
-        near = [i for i in fit if f"`{names[i]}`" in named and named.startswith("did")]
-        chosen: int | None = next(iter(near or fit), None)
-        if chosen is None and ours != "timestamp":
-            chosen = where.get("close", next((i for i in free if "close" in missing and _reads(ours, first[i])), None))
-        if chosen is None:
-            keys = {}
-            break
-        keys[ours] = names[chosen] if names.count(names[chosen]) == 1 and names[chosen] else chosen + 1
-        if near:
-            free.remove(chosen)
+    keys = {
+        ours: names[at] if names.count(names[at]) == 1 and names[at] else at + 1
+        for ours, at in _guessed(names, first, where, missing).items()
+    }
     did = did_you_mean(missing[0], shown) if shown else ""
-    hint = under_data({"columns": keys}, lead=did) if keys else did
+    lead = did if did.startswith("did") or len(keys) < 2 else "check what is what"
+    hint = under_data({"columns": {**reading.columns, **keys}}, lead=lead) if keys else did
     raise InputError(f"{path} has no column for {', '.join(missing)}; it has {there}", hint=hint)
+
+
+def _guessed(
+    names: Sequence[str], first: Sequence[str], where: Mapping[str, int], missing: Sequence[str]
+) -> dict[str, int]:
+    """Return where the missing columns may stand, nothing where that can't be told.
+
+    Each has a column of its own: by its name, else by an order of prices in which the first row is none that breaks the
+    contract. Where there are fewer numbers than prices, one column is all of them.
+    """
+    free = [at for at in range(min(len(names), len(first))) if at not in where.values()]
+    found: dict[str, int] = {}
+    if "timestamp" in missing:
+        times = [at for at in free if _reads("timestamp", first[at])]
+        if not times:
+            return {}
+        found["timestamp"] = times[0]
+        free.remove(times[0])
+    free = [at for at in free if is_number(first[at])]
+    prices = [ours for ours in missing if ours != "timestamp"]
+    if len(free) < len(prices):
+        one = where.get("close", next(iter(free), None))
+        return {} if one is None else found | dict.fromkeys(prices, one)
+    for ours in (*prices, *({"volume"} - where.keys())):
+        close = did_you_mean(ours, [names[at] for at in free if names[at]])
+        near = [at for at in free if f"`{names[at]}`" in close and close.startswith("did")]
+        near += [at for at in free if any(word in names[at].lower() for word in _WORDS[ours])]
+        if near:
+            found[ours] = near[0]
+            free.remove(near[0])
+    left = [ours for ours in prices if ours not in found]
+    for order in _ORDERS:
+        chosen = found | dict(zip([ours for ours in order.split() if ours in left], free, strict=False))
+        if _is_bar(first, {**where, **chosen}):
+            spare = free[len(left) :]
+            return chosen | ({"volume": spare[0]} if spare and not {"volume"} & {*where, *chosen} else {})
+    return {}
+
+
+def _is_bar(first: Sequence[str], where: Mapping[str, int]) -> bool:
+    """Tell whether the first row has all four prices, the highest of them as its high and the lowest as its low."""
+    from peak_trade.market.numbers import Ambiguous, Styled, style_of, styled_floats
+
+    if not where.keys() >= {"open", "high", "low", "close"}:
+        return False
+    cells = [first[where[name]] for name in ("open", "high", "low", "close")]
+    try:
+        opened, high, low, close = styled_floats(cells, style_of(cells), suffixes=False)
+    except (Ambiguous, Styled):
+        return True
+    return bool(low <= min(opened, close) and max(opened, close) <= high)
 
 
 def _without_header(first: Sequence[str], reading: Reading, path: str) -> Layout:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import stat
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from peak_trade.config import DETECTED, Reading
 from peak_trade.errors import InputError
 from peak_trade.market import bulk
 from peak_trade.market.bars import Floats
-from peak_trade.market.cells import ROWS_AT_ONCE, Table, csv_table, json_table
+from peak_trade.market.cells import ROWS_AT_ONCE, Rows, Table, chosen_symbol, csv_table, json_table, other_symbol
 from peak_trade.market.dialects import PLAIN, SPELLINGS, Dialect, Layout, layout, show
 from peak_trade.market.hints import under_data
 from peak_trade.market.instants import MISSING, NULLS, Unreadable
@@ -79,8 +80,7 @@ def read_file(path: str, reading: Reading = DETECTED, symbol: str = "") -> File:
             layout(table.head.names, (), reading, path, table.head.levels)
             raise InputError(f"{path} has a header and no rows", hint="name a file that has rows")
         found = layout(table.head.names, table.head.first, reading, path, table.head.levels)
-        columns, rows, assumed = _read_cells(table, found, reading, path)
-        assumed = table.head.assumptions + assumed
+        columns, rows, assumed = _read_cells(table, found, reading, path, symbol)
     assumptions = [*found.assumptions, *assumed]
     if found.rivals:
         found.dialect = _settle_order(columns, found.rivals, path)
@@ -162,14 +162,18 @@ def _refuse_binary(data: bytes, path: str) -> None:
 
 
 def _read_cells(
-    table: Table, found: Layout, reading: Reading, path: str
+    table: Table, found: Layout, reading: Reading, path: str, symbol: str
 ) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int64], list[str]]:
     """Return a table's columns, the number of each row, and what was assumed."""
     plain = reading.decimal != "," and reading.thousands != "."
     where = found.where
     if plain and isinstance(table, csv_table) and len(table.data) >= bulk.AT_LEAST:
-        if (whole := _read_whole(table, found, reading, path)) is not None:
+        if (whole := _read_whole(table, found, reading, path, symbol)) is not None:
             return whole
+    named: list[str] = []
+    if "symbol" in where:
+        table = _rows_of(table, where["symbol"], symbol, path)
+        named = other_symbol(table.head.first[where["symbol"]], symbol)
     stamps = _stamps(found, reading, table.head.first)
     pieces: dict[str, list[Floats]] = {name: [] for name in _FLOATS if name in where}
     rows: list[npt.NDArray[np.int64]] = []
@@ -180,8 +184,6 @@ def _read_cells(
         if len(texts) >= TIMESTAMPS_AT_ONCE:
             _add_stamps(stamps, texts, rows, path)
             texts = []
-        if "symbol" in where:
-            _refuse_symbols(cells[where["symbol"]], table.head.first[where["symbol"]], path)
         if plain:
             try:
                 for name, parts in pieces.items():
@@ -200,18 +202,18 @@ def _read_cells(
     else:
         columns |= _styled(table, where, list(pieces), reading, numbers, path, assumed)
     columns.setdefault("volume", np.zeros(len(timestamp)))
-    return columns, numbers, assumed
+    return columns, numbers, table.head.assumptions + named + assumed
 
 
 def _read_whole(
-    table: csv_table, found: Layout, reading: Reading, path: str
+    table: csv_table, found: Layout, reading: Reading, path: str, symbol: str
 ) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int64], list[str]] | None:
     """Return what `_read_cells` does where the whole file can be read at once, else None."""
     if found.dialect.dates or reading.date_format:
         return None
     where, names = found.where, [name for name in _FLOATS if name in found.where]
-    symbol = table.head.first[where["symbol"]] if "symbol" in where else ""
-    read = bulk.read(table.data, table.skip, table.width, table.delimiter, where, names, symbol)
+    theirs = table.head.first[where["symbol"]] if "symbol" in where else ""
+    read = bulk.read(table.data, table.skip, table.width, table.delimiter, where, names, theirs)
     if read is None:
         return None
     stamps, values = read
@@ -219,7 +221,7 @@ def _read_whole(
     timestamp, assumed = finish_stamps(stamps, found, reading, lambda row: f"row {numbers[row]}", path)
     columns: dict[str, npt.NDArray[Any]] = {"timestamp": timestamp, **values}
     columns.setdefault("volume", np.zeros(len(timestamp)))
-    return columns, numbers, assumed
+    return columns, numbers, table.head.assumptions + other_symbol(theirs, symbol) + assumed
 
 
 def _styled(
@@ -294,13 +296,15 @@ def _add_stamps(stamps: TimestampColumn, texts: Sequence[str], rows: list[npt.ND
         raise stamp_error(path, f"row {row}", text, error.reason, first=error.index == 0) from None
 
 
-def _refuse_symbols(cells: Sequence[str], first: str, path: str) -> None:
-    if cells.count(first) != len(cells):
-        other = next(cell for cell in cells if cell != first)
-        raise InputError(
-            f"{path} holds bars of several symbols, such as `{show(first)}` and `{show(other)}`",
-            hint="keep the rows of one symbol",
-        )
+def _rows_of(table: Table, at: int, symbol: str, path: str) -> Table:
+    """Return a table as it is where all rows have one symbol (in the column `at`), else the rows of the one asked for.
+
+    Errors: `InputError` where none of several is.
+    """
+    symbols: Counter[str] = Counter()
+    for _, cells in table.pieces():
+        symbols.update(cells[at])
+    return table if len(symbols) < 2 else Rows(table, at, chosen_symbol(symbols, symbol, path))
 
 
 # --- the whole columns --------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def styled_floats(texts: Sequence[str], style: Style, *, suffixes: bool) -> Floa
             whole = "".join(filter(str.isdigit, found[2]))
             exponent = found[4] or _SUFFIXES[found[5].upper()]  # 1.2M is 1.2e6, not 1.2 times a million
             values[at] = float(f"{found[1]}{whole or 0}.{found[3] or 0}{exponent}")
-        elif (lower := text.strip().lower()) in NULLS or lower == "-":
+        elif (lower := text.strip().lower()) in NULLS or set(lower) == {"-"}:
             values[at] = np.nan
         elif lower.lstrip("+-") in ("inf", "infinity"):
             values[at] = float(lower)

@@ -16,7 +16,7 @@ from peak_trade.market import findings, ranges
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.calendar import find_calendar
 from peak_trade.market.contract import FATAL, PRICES, Violations, check_ohlcv
-from peak_trade.market.dialects import check_reading
+from peak_trade.market.dialects import DIALECTS, check_reading
 from peak_trade.market.files import File, SourceFile, read_file
 from peak_trade.market.findings import Finding, Indices, Place
 from peak_trade.market.gaps import Gaps, find_gaps
@@ -89,7 +89,8 @@ def load_bars(
     problems = found.lines(lambda row: "{} row {}".format(*place(row))) if found else []
     kept, stay, said = bars, None, list[Finding]()
     if found:
-        stay = _settle(bars, found, problems, on_violation)
+        others = _other_dates(bars, found, files, paths, reading)
+        stay = _settle(bars, found, problems, on_violation, others)
         if stay is None:
             said.append(findings.kept(bars, found, place))
         else:
@@ -212,8 +213,40 @@ def _within(place: Place, stay: Indices | None) -> Place:
     return place if stay is None else lambda row: place(int(stay[row]))
 
 
-def _settle(bars: Bars, found: Violations, problems: list[str], mode: str) -> Indices | None:
+def _other_dates(
+    bars: Bars,
+    found: Violations,
+    files: Sequence[File],
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    reading: Reading,
+) -> list[str]:
+    """Return in which other forms the dates make bars of the timeframe, where they can be read in several ways."""
+    told = any("can be read in several ways" in text for file in files for text in file.assumptions)
+    if not told or "timeframe_spacing" not in found.by_rule:
+        return []
+    names = {file.format for file in files}
+    forms = dict.fromkeys(form for dialect in DIALECTS if dialect.name in names for form in dialect.dates)
+    good = []
+    for form in forms:
+        try:
+            table = read_rows(paths, symbol=bars.symbol, reading=msgspec.structs.replace(reading, date_format=form))[1]
+        except InputError:
+            continue
+        other = Bars(**table, symbol=bars.symbol, timeframe=bars.timeframe)
+        if "timeframe_spacing" not in check_ohlcv(other).by_rule:
+            good.append(form)
+    return good
+
+
+def _settle(
+    bars: Bars, found: Violations, problems: list[str], mode: str, other_dates: Sequence[str]
+) -> Indices | None:
     """Return which rows the mode lets through, None for all; errors: `InputError` with the violations."""
+    if other_dates:
+        raise InputError(
+            f"the dates, which can be read in several ways, are not those of bars of {bars.timeframe} as they are read",
+            hint=under_data(*({"date_format": form} for form in other_dates)),
+        )
     shown = "".join(f"\n  {line}" for line in problems)
     count = f"{len(found):,} violation{'s' if len(found) > 1 else ''}"
     if mode == "warn":

@@ -62,13 +62,19 @@ def finish_stamps(
 
 def stamp_error(path: str, row: str, text: str, reason: str, *, first: bool = False) -> InputError:
     """Return the error for a time that can't be read, be it the first of its file or one among others."""
-    return cell_error(path, row, "timestamp", text, reason, _mend(reason, first))
+    return cell_error(path, row, "timestamp", text, reason, _mend(reason, first, text))
 
 
-def _mend(reason: str, first: bool) -> str:
+def _mend(reason: str, first: bool, text: str = "") -> str:
+    if "the row before like" in reason:
+        return "mend the row, or keep files that count otherwise apart, and name them by a pattern such as folder/*.csv"
     if first and ("of the form" in reason or "no epoch number" in reason):
         return "leave date_format out, or say the form that the file has"
     if first and "not a timestamp" in reason:
+        from peak_trade.market import dates
+
+        if forms := dates.further(text):
+            return under_data(*({"date_format": form} for form in forms), lead="say how times are written")
         return "say how times are written by date_format, such as %d.%m.%Y %H:%M, or take out the row"
     if "not a timestamp" in reason:
         return "mend or take out the row: times are ISO 8601, such as 2024-01-31T13:00:00Z, or epoch numbers"
