@@ -302,6 +302,66 @@ def test_decimals_of_parquet_are_the_numbers_of_a_csv(tmp_path: Path) -> None:
     assert load(path).bars.close.tolist() == exact
 
 
+@pytest.mark.parametrize(
+    ("above", "mark", "below"),
+    [
+        ("sep=;\n", ";", ""),
+        ("sep=,\r\n", ",", ""),
+        ("", ",", "\n  \n\t\n"),
+        ("", ",", "\x1a"),
+        ("\n \n", ",", "\n"),
+    ],
+    ids=["Excel's mark", "Excel's mark, comma", "spaces at the end", "CP/M's end", "spaces on top"],
+)
+def test_lines_that_are_none_of_the_table(write: Write, above: str, mark: str, below: str) -> None:
+    rows = table([[f"2024-01-0{day}", 10, 12, 9, 11, 100] for day in (1, 2, 3)], "Date,Open,High,Low,Close,Volume")
+    assert load(write(above + rows.replace(",", mark) + below)).bars.close.tolist() == [11, 11, 11]
+
+
+def test_rows_that_end_with_a_delimiter_have_no_field_more(write: Write) -> None:
+    rows = table([[f"2024-01-0{day}", 10, 12, 9, 11, 100, ""] for day in (1, 2, 3)], "Date,Open,High,Low,Close,Volume")
+    assert load(write(rows)).bars.volume.tolist() == [100, 100, 100]
+    rows = table([[f"2024-01-0{day}", 10, 12, 9, 11, 100, 7] for day in (1, 2, 3)], "Date,Open,High,Low,Close,Volume")
+    assert (
+        "row 2 has 7 fields, the header has 6" in refusal(write(rows)).message
+    )  # control: a field that says something
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_utf16_without_its_mark(write: Write, order: str) -> None:
+    rows = table([["2024-01-01", 10, 12, 9, 11, 100]], "Date,Open,High,Low,Close,Volume")
+    assert load(write(rows.encode(f"utf-16-{order[0]}e"))).bars.close.tolist() == [11]
+    assert "holds a NUL byte" in refusal(write(b"Date,Open\0" + rows.encode())).message  # control
+
+
+@pytest.mark.parametrize("orient", ["columns", "index", "split", "records", "table", "lines"])
+def test_each_way_in_which_pandas_writes_json(tmp_path: Path, orient: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    index = pandas.DatetimeIndex(["2024-01-01", "2024-01-02"], name="date" if orient in ("records", "lines") else None)
+    frame = pandas.DataFrame({"open": [10.5, 11.5], "high": 12.0, "low": 9.0, "close": [11.0, 10.0]}, index=index)
+    path = tmp_path / "bars.json"
+    if orient in ("records", "lines"):
+        frame.reset_index().to_json(path, orient="records", lines=orient == "lines", date_format="iso")
+    else:
+        frame.to_json(path, orient=orient, date_format="iso")
+    bars = load(path).bars
+    assert (bars.open.tolist(), bars.close.tolist()) == ([10.5, 11.5], [11, 10])
+    assert str(bars.timestamp[1])[:10] == "2024-01-02"
+
+
+def test_json_that_breaks_off_is_not_taken_for_lines(write: Write) -> None:
+    assert "is not whole JSON" in refusal(write("[[1704067200000, 1, 1, 1, 1, 1],\n[17040", "bars.json")).message
+
+
+@pytest.mark.parametrize(("name", "zone"), [("+01:00", "Etc/GMT-1"), ("UTC-5", "Etc/GMT+5"), ("+0900", "Etc/GMT-9")])
+def test_an_offset_in_place_of_a_zone_is_told_its_name(write: Write, name: str, zone: str) -> None:
+    path = write(table([["2024-01-01 12:00", 1, 1, 1, 1, 1]], "Date,Open,High,Low,Close,Volume"))
+    (choice,) = hints.parse(refusal(path, timezone=name).hint)
+    assert choice == f'timezone = "{zone}"'
+    hours = {"+01:00": 11, "UTC-5": 17, "+0900": 3}[name]
+    assert str(load(path, timezone=zone).bars.timestamp[0])[11:13] == f"{hours:02}"
+
+
 def test_a_zip_of_several_files_is_refused(write: Write) -> None:
     data = as_bytes(KINDS["yahoo"].make(days(3)))
     assert "holds 2 files: a.csv, b.csv" in refusal(write(zipped(data, "a.csv", "b.csv"), "bars.zip")).message

@@ -67,9 +67,9 @@ class csv_table(Table):
     def _look(self, symbol: str, reading: Reading) -> Head:
         reader = self._reader()
         try:
-            rows = list(islice(reader, _HEAD))
+            rows = [_or_blank(row) for row in islice(reader, _HEAD)]
             while len(rows) % _HEAD == 0 and rows and not any(rows):  # a page of blank lines on top
-                rows += islice(reader, _HEAD)
+                rows += [_or_blank(row) for row in islice(reader, _HEAD)]
         except csv.Error as error:
             raise _broken(self._path, reader.line_num, error, guided=reading.delimiter is not None) from None
         while rows and not rows[0]:
@@ -80,7 +80,7 @@ class csv_table(Table):
         said = []
         full = [row for row in rows if row]
         width = len(full[-1])
-        while width > 1 and len(full) > 1 and len(full[0]) < width and (len(full[0]) == 1 or full[0][0][:1] == "#"):
+        while width > 1 and len(full) > 1 and len(full[0]) < width and _is_above(full[0]):
             said.append(f"the line `{show(self.delimiter.join(full[0]))}` above the table is skipped")
             at = next(at for at, row in enumerate(rows) if row)
             del rows[: at + 1], full[0]
@@ -98,6 +98,8 @@ class csv_table(Table):
         self.skip += last + 1
         after: list[str] = next(iter(full[len(lines) : len(lines) + 1]), [])
         names, levels = merge_levels(lines, symbol, reading, self._path) if len(lines) > 1 else (first, "")
+        if len(after) == len(names) + 1 and not after[-1].strip():
+            names = [*names, ""]  # each row ends with a delimiter, and the header does not
         short = len(names) - len(after) if after else 0  # such a row is refused when it is read, by its number
         return Head(names, after + [""] * short, levels, said)
 
@@ -113,6 +115,8 @@ class csv_table(Table):
                 if reader.line_num - line != len(batch):  # cells with line breaks in them
                     numbers = line + np.cumsum([1, *(1 + "".join(row).count("\n") for row in batch)])[:-1]
                 line = reader.line_num
+                if set(map(len, batch)) - {width}:
+                    batch = [_or_blank(row) for row in batch]
                 if not all(batch):  # blank lines
                     numbers = numbers[[bool(row) for row in batch]]
                     batch = [row for row in batch if row]
@@ -181,7 +185,7 @@ class json_table(Table):
     def __init__(self, data: bytes, path: str) -> None:
         self._path = path
         try:
-            found = _rows_of(msgspec.json.decode(data))
+            found = _rows_of(_decoded(data))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InputError(f"{path} is not whole JSON: {show(str(error).lower())}", hint="fetch it again") from None
         if not found:
@@ -206,6 +210,16 @@ class json_table(Table):
             part = self._rows[start : start + ROWS_AT_ONCE]
             cells = [self._cells(row, start + at) for at, row in enumerate(part, 1)]
             yield np.arange(start + 1, start + 1 + len(part)), list(zip(*cells, strict=True))
+
+
+def _or_blank(row: list[str]) -> list[str]:
+    """Return a line as it is, one of spaces alone (or of the mark with which CP/M ended a file) as a blank one."""
+    return [] if len(row) == 1 and not row[0].strip(" \t\x1a") else row
+
+
+def _is_above(row: Sequence[str]) -> bool:
+    """Tell whether a line that is shorter than the rows is none of the table: one cell, a comment, or Excel's mark."""
+    return len(row) == 1 or row[0][:1] == "#" or (len(row) == 2 and row[0].lower() == "sep=")
 
 
 def _broken(path: str, line: int, error: csv.Error, *, guided: bool = False) -> InputError:
@@ -269,6 +283,20 @@ def merge_levels(lines: Sequence[Sequence[str]], symbol: str, reading: Reading, 
     return names, f"header of {('two', 'three')[len(lines) - 2]} lines"
 
 
+def _decoded(data: bytes) -> Any:
+    """Return what a JSON file holds; of one value a line, all of them."""
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        try:
+            lines = msgspec.json.Decoder().decode_lines(data)
+        except msgspec.DecodeError:
+            lines = []
+        if len(lines) < 2:
+            raise
+        return lines
+
+
 def _rows_of(value: Any) -> tuple[list[str] | None, list[Any]] | None:
     """Return the names (None for lists) and rows of the one table that a decoded JSON value holds."""
     if isinstance(value, list):
@@ -285,6 +313,12 @@ def _rows_of(value: Any) -> tuple[list[str] | None, list[Any]] | None:
         if value and all(isinstance(row, Mapping) and name[:4].isdigit() for name, row in value.items()):
             names = list(next(iter(value.values())))  # as Alpha Vantage has it: bars by their time
             return ["timestamp", *names], [[at, *(row.get(name) for name in names)] for at, row in value.items()]
+        if isinstance(value.get("schema"), Mapping) and isinstance(value.get("data"), list):
+            return _rows_of(value["data"])  # as pandas writes a table with its schema
+        if len(value) > 3 and all(isinstance(column, Mapping) for column in value.values()):
+            columns = list(value.values())  # as pandas writes it unless told otherwise: columns by the index
+            if all(column.keys() == columns[0].keys() for column in columns):
+                return ["", *value], [[at, *(column[at] for column in columns)] for at in columns[0]]
         inner = [found for name in value if (found := _rows_of(value[name])) and found[1]]
         return inner[0] if len(inner) == 1 else None
     return None

@@ -133,6 +133,8 @@ def _text_table(data: bytes, path: str, reading: Reading, symbol: str) -> Table:
             data = data.decode("utf-16").encode()
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is not whole UTF-16: {error.reason}", hint="save it as UTF-8") from None
+    elif order := _wide_order(data):
+        data = data.decode(order).encode()
     _refuse_binary(data, path)
     top = data[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
     if top[:1] in (b"[", b"{"):
@@ -140,6 +142,18 @@ def _text_table(data: bytes, path: str, reading: Reading, symbol: str) -> Table:
     if top[:1] == b"<" and top[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise InputError(f"{path} is a web page, not a table of bars", hint="download the data itself, as CSV")
     return csv_table(data, reading, path, symbol)
+
+
+def _wide_order(data: bytes) -> str:
+    """Return the order of UTF-16 without its mark: as every other byte on top is zero; nothing for what is none."""
+    for order, zeros, others in (("utf-16-le", data[1:64:2], data[:64:2]), ("utf-16-be", data[:64:2], data[1:64:2])):
+        if len(data) >= 16 and not any(zeros) and all(others):
+            try:
+                data.decode(order).encode()
+            except UnicodeError:
+                return ""
+            return order
+    return ""
 
 
 def _refuse_binary(data: bytes, path: str) -> None:

@@ -7,6 +7,7 @@ second. A day that begins in a gap begins when the gap ends; any other time that
 from __future__ import annotations
 
 import datetime as dt
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -38,7 +39,10 @@ def find_zone(name: str) -> Any:
             hint="just setup calendars brings the time zones (the package tzdata)",
         )
     hint = did_you_mean(name, known)
-    if not hint.startswith("did"):
+    offset = re.fullmatch(r"(?:UTC|GMT)?([+-])0?(\d{1,2})(?::?00)?", name)
+    if offset and (zone := f"Etc/GMT{'-' if offset[1] == '+' else '+'}{offset[2]}") in known:  # its signs are POSIX's
+        hint = under_data({"timezone": zone}, lead="an IANA name: that is")
+    elif not hint.startswith("did"):
         hint = under_data({"timezone": "America/New_York"}, lead="an IANA name, such as")
     raise InputError(f"unknown timezone `{name}`", hint=hint)
 

@@ -221,7 +221,7 @@ def _scaled(old: Watched, new: Watched, rest: _Mask) -> list[str]:
     """Say so where most of what has changed is scaled by one ratio that is no split."""
     rows = np.flatnonzero(rest)
     ratio = float(np.median(old["close"][rows] / new["close"][rows]))
-    if len(rows) < _STRETCH or abs(ratio - 1) < 1e-9:
+    if len(rows) < _STRETCH or abs(ratio - 1) < 1e-5:
         return []
     if _scaled_by(old, new, rows, np.full(len(rows), ratio), volume=False).mean() < 0.9:
         return []
