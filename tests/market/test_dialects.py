@@ -362,6 +362,12 @@ def test_an_offset_in_place_of_a_zone_is_told_its_name(write: Write, name: str, 
     assert str(load(path, timezone=zone).bars.timestamp[0])[11:13] == f"{hours:02}"
 
 
+def test_another_column_of_ours_is_no_adjusted_close(write: Write) -> None:
+    path = write(table([["2024-01-01", 10, 12, 9, 11, 5.5, 100]], "Date,Open,High,Low,Close,Adj Close,Volume"))
+    assert "`Volume` is the volume, and no adjusted close" in refusal(path, adjust="Volume").message
+    assert load(path, adjust="Adj Close").bars.high.tolist() == [6]  # control
+
+
 def test_a_zip_of_several_files_is_refused(write: Write) -> None:
     data = as_bytes(KINDS["yahoo"].make(days(3)))
     assert "holds 2 files: a.csv, b.csv" in refusal(write(zipped(data, "a.csv", "b.csv"), "bars.zip")).message

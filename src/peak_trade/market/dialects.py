@@ -489,7 +489,11 @@ def _places(
     if not {"timestamp", "date"} & where.keys() and (index := _index(names, first)) is not None:
         where = {"timestamp": index, **where}
     if reading.adjust is not None:
-        where["adjust"] = _asked(names, first, "adjust", reading.adjust, path, required=True)[0]
+        adjusted = _asked(names, first, "adjust", reading.adjust, path, required=True)[0]
+        if taken := [ours for ours, place in where.items() if place == adjusted and ours != "close"]:
+            hint = "leave adjust out, or name the column of adjusted closes"
+            raise InputError(f"`{show(reading.adjust)}` is the {taken[0]}, and no adjusted close", hint=hint)
+        where["adjust"] = adjusted
     if symbols := [i for i, letters in enumerate(plain) if letters in _SYMBOL]:
         where["symbol"] = symbols[0]
     return where
