@@ -209,6 +209,14 @@ def test_of_rows_of_several_symbols_those_of_the_symbol_are_read(
     assert f"the rows of {'B' if symbol == 'B' else 'BRK/A'} are read, of several symbols" in found.assumptions
 
 
+@pytest.mark.parametrize("first", ["1928-01-03", "1950-01-03", "1969-12-01"])
+def test_seconds_before_1970_are_of_an_old_market(write: Write, first: str) -> None:
+    stamps = np.datetime64(first, "s") + np.arange(60) * np.timedelta64(86_400, "s")
+    rows = [[int(stamp.view(np.int64)), 10, 12, 9, 11, 100] for stamp in stamps]
+    bars = load(write(table(rows, "time,open,high,low,close,Volume"))).bars
+    assert bars.timestamp.tolist() == stamps.astype("datetime64[ns]").tolist()
+
+
 def test_rows_of_several_symbols_none_of_which_is_asked_for_are_refused(write: Write) -> None:
     error = refusal(write(of_two_symbols()))
     assert "holds bars of several symbols, such as `BRK/A` and `B`, and none is TEST" in error.message

@@ -16,6 +16,7 @@ from peak_trade.market.timestamps import Ambiguous, TimestampColumn
 
 __all__ = ["cell_error", "finish_stamps", "stamp_column", "stamp_error"]
 
+_FIRST = np.datetime64("1970-01-01", "ns")  # what is before it is of a market that is older
 _SECOND_YEAR = np.datetime64("1971-01-01", "ns")  # epochs of the first are numbers that something has cut off
 _SECOND_DAY = np.datetime64("1970-01-03", "ns")  # what is before it counts rows, or days as spreadsheets do
 
@@ -39,7 +40,7 @@ def finish_stamps(
     """Return a column of times in UTC and what was assumed; errors: `InputError`."""
     try:
         timestamp, assumed = stamps.finish(reading.timezone or found.dialect.zone)
-        if "unit taken as s" in "".join(assumed) and timestamp.max() < _SECOND_YEAR:
+        if "unit taken as s" in "".join(assumed) and _FIRST <= timestamp.min() and timestamp.max() < _SECOND_YEAR:
             if timestamp.max() < _SECOND_DAY:
                 hint = "save them as dates, such as 2024-01-31: a spreadsheet writes days as numbers"
             else:
