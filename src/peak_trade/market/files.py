@@ -184,10 +184,7 @@ def _read_cells(
     if plain and isinstance(table, csv_table) and len(table.data) >= bulk.AT_LEAST:
         if (whole := _read_whole(table, found, reading, path, symbol)) is not None:
             return whole
-    named: list[str] = []
-    if "symbol" in where:
-        table = _rows_of(table, where["symbol"], symbol, path)
-        named = other_symbol(table.head.first[where["symbol"]], symbol)
+    theirs = table.head.first[where["symbol"]] if "symbol" in where else ""
     stamps = _stamps(found, reading, table.head.first)
     pieces: dict[str, list[Floats]] = {name: [] for name in _FLOATS if name in where}
     rows: list[npt.NDArray[np.int64]] = []
@@ -198,6 +195,8 @@ def _read_cells(
         if len(texts) >= TIMESTAMPS_AT_ONCE:
             _add_stamps(stamps, texts, rows, path)
             texts = []
+        if "symbol" in where and cells[where["symbol"]].count(theirs) < len(lines):
+            return _read_cells(_rows_of(table, where["symbol"], symbol, path), found, reading, path, symbol)
         if plain:
             try:
                 for name, parts in pieces.items():
@@ -216,7 +215,7 @@ def _read_cells(
     else:
         columns |= _styled(table, where, list(pieces), reading, numbers, path, assumed)
     columns.setdefault("volume", np.zeros(len(timestamp)))
-    return columns, numbers, table.head.assumptions + named + assumed
+    return columns, numbers, table.head.assumptions + other_symbol(theirs, symbol) + assumed
 
 
 def _read_whole(
@@ -311,14 +310,11 @@ def _add_stamps(stamps: TimestampColumn, texts: Sequence[str], rows: list[npt.ND
 
 
 def _rows_of(table: Table, at: int, symbol: str, path: str) -> Table:
-    """Return a table as it is where all rows have one symbol (in the column `at`), else the rows of the one asked for.
-
-    Errors: `InputError` where none of several is.
-    """
-    symbols: Counter[str] = Counter()
+    """Return the rows of the symbol that is asked for, of several in the column `at`; InputError where none is it."""
+    rows: Counter[str] = Counter()
     for _, cells in table.pieces():
-        symbols.update(cells[at])
-    return table if len(symbols) < 2 else Rows(table, at, chosen_symbol(symbols, symbol, path))
+        rows.update(cells[at])
+    return Rows(table, at, chosen_symbol(rows, symbol, path))
 
 
 # --- the whole columns --------------------------------------------------------------------------------------------
