@@ -265,6 +265,22 @@ def test_a_hint_for_columns_keeps_those_that_were_named(write: Write) -> None:
     assert load(path, **tomllib.loads(choice)).bars.close.tolist() == [11]
 
 
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        ("AAPL,2024-01-02,10.5,12,9,11,100", "timestamp = 2, open = 3, high = 4, low = 5, close = 6, volume = 7"),
+        ("2024-01-02,11,12,9,10,100,x", "timestamp = 1, open = 2, high = 3, low = 4, close = 5, volume = 6"),
+        ("2024-01-02,9,12,10.5,11", "timestamp = 1, open = 4, high = 3, low = 2, close = 5"),
+        ("X,01/31/2024,16:00,10,12,9,11", "date = 2, time = 3, open = 4, high = 5, low = 6, close = 7"),
+    ],
+)
+def test_a_hint_for_a_file_without_a_header_begins_at_its_times(write: Write, row: str, columns: str) -> None:
+    path = write(f"{row}\n")
+    (choice,) = hints.parse(refusal(path).hint)
+    assert choice == f"columns = {{ {columns} }}"
+    assert load(path, **tomllib.loads(choice)).bars.high.tolist() == [12]
+
+
 def test_one_column_of_prices_is_all_four(write: Write) -> None:
     path = write(table([[f"2024-01-0{day}", day, 5] for day in (1, 2, 3)], "Date,Close,Volume"))
     (choice,) = hints.parse(refusal(path).hint)

@@ -704,11 +704,24 @@ def _without_header(first: Sequence[str], reading: Reading, path: str) -> Layout
 
 
 def _positions(first: Sequence[str]) -> dict[str, str | int]:
-    """Return the usual order of columns by position, for a file whose first cells are these."""
-    timed = len(first) > 6 and not is_number(first[1]) and re.match(r"\d\d?:", first[1].strip())
-    return {
-        **_at(*(("date", "time") if timed else ("timestamp",)), *_OHLCV[: 5 if len(first) > 5 + bool(timed) else 4])
-    }
+    """Return columns by position for a file whose first cells are these: from the first time on, in an order of prices
+    in which the row is none that breaks the contract.
+    """
+    start = next((at for at, cell in enumerate(first) if _reads("timestamp", cell)), 0)
+    clock = first[start + 1].strip() if start + 1 < len(first) else ""
+    timed = not is_number(clock) and re.match(r"\d\d?:", clock)
+    names = ("date", "time") if timed else ("timestamp",)
+    after = start + len(names)
+    for order in _ORDERS:
+        where = dict(zip(order.split(), range(after, len(first)), strict=False))
+        if _is_bar(first, where):
+            break
+    else:
+        where = dict(zip(_OHLCV[:4], range(after, len(first)), strict=False))
+    if after + 4 < len(first):
+        where["volume"] = after + 4
+    times = {name: start + at for at, name in enumerate(names)}
+    return {name: at + 1 for name, at in {**times, **{name: where[name] for name in _OHLCV if name in where}}.items()}
 
 
 def as_markdown() -> str:
