@@ -271,6 +271,7 @@ def test_a_hint_for_columns_keeps_those_that_were_named(write: Write) -> None:
         ("AAPL,2024-01-02,10.5,12,9,11,100", "timestamp = 2, open = 3, high = 4, low = 5, close = 6, volume = 7"),
         ("2024-01-02,11,12,9,10,100,x", "timestamp = 1, open = 2, high = 3, low = 4, close = 5, volume = 6"),
         ("2024-01-02,9,12,10.5,11", "timestamp = 1, open = 4, high = 3, low = 2, close = 5"),
+        ("FR1,31/12/24,10.5,12,9,11,100", "timestamp = 2, open = 3, high = 4, low = 5, close = 6, volume = 7"),
         ("X,01/31/2024,16:00,10,12,9,11", "date = 2, time = 3, open = 4, high = 5, low = 6, close = 7"),
     ],
 )
@@ -278,7 +279,8 @@ def test_a_hint_for_a_file_without_a_header_begins_at_its_times(write: Write, ro
     path = write(f"{row}\n")
     (choice,) = hints.parse(refusal(path).hint)
     assert choice == f"columns = {{ {columns} }}"
-    assert load(path, **tomllib.loads(choice)).bars.high.tolist() == [12]
+    keys = tomllib.loads(choice) | ({"date_format": "%d/%m/%y"} if "FR1" in row else {})
+    assert load(path, **keys).bars.high.tolist() == [12]
 
 
 def test_one_column_of_prices_is_all_four(write: Write) -> None:
@@ -303,6 +305,7 @@ def test_dates_of_a_form_that_is_not_looked_for_are_told_theirs(write: Write, te
     path = write(table([[text, 1, 1, 1, 1]], "Date,Open,High,Low,Close"))
     choices = [tomllib.loads(choice) for choice in hints.parse(refusal(path).hint)]
     assert {"date_format": form} in choices
+    assert {"date_format": "%m.%d.%y"} not in choices  # there is no month 31
     assert str(load(path, date_format=form).bars.timestamp[0])[:4] == "2024"
 
 

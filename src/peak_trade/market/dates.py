@@ -91,7 +91,15 @@ def further(text: str) -> list[str]:
     >>> further("02-Jan-24"), further("Tue 02 Jan 2024")
     (['%d-%b-%y'], ['%a %d %b %Y'])
     """
-    return _candidates(text, _FURTHER)
+    return [form for form in _candidates(text, _FURTHER) if _is_date(text, form)]
+
+
+def _is_date(text: str, form: str) -> bool:
+    try:
+        read_dates([text], form)
+    except Unreadable:
+        return False
+    return True
 
 
 def _candidates(text: str, forms: Sequence[str]) -> list[str]:

@@ -581,7 +581,7 @@ def _reads(ours: str, cell: str) -> bool:
         return True
     from peak_trade.market import dates
 
-    return bool(dates.candidates(cell))
+    return bool(dates.candidates(cell) or dates.further(cell))
 
 
 def _refuse_missing(
