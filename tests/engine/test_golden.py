@@ -158,6 +158,45 @@ def test_a_reversal_closes_and_opens_at_the_same_open(play: Play) -> None:
     play(allow_short=True)
 
 
+def test_each_of_several_reversals_closes_and_opens(play: Play) -> None:
+    """10 bought at 100, sold at 110: 1100, a short of 10 there. At 100 it has 1200: 12 bought, sold at 150 for 1800.
+
+    bar  price  target | equity  units
+    0      100       1 |   1000      0
+    1      100      -1 |   1000     10
+    2      110       1 |   1100    -10
+    3      100       0 |   1200     12
+    4      150       0 |   1800      0
+
+    side   entry_time  exit_time  quantity  pnl  exit_reason
+    long            1          2        10  100  signal
+    short           2          3        10  100  signal
+    long            3          4        12  600  signal
+    """
+    play(allow_short=True)
+
+
+def test_a_short_that_a_reversal_opened_is_one_position_when_it_grows(play: Play) -> None:
+    """5 bought at 100 and turned into a short of 5 there. At 50 the equity is 1250, all-in is 25, so 20 more are sold.
+
+    At 60 it has 1000; all 25 are bought at 40: 1500.
+
+    bar  price  target | equity  units
+    0      100     0.5 |   1000      0
+    1      100    -0.5 |   1000      5
+    2      100      -1 |   1000     -5
+    3       50      -1 |   1250    -25
+    4       60       0 |   1000    -25
+    5       40       0 |   1500      0
+
+    side   entry_time  exit_time  quantity   pnl  exit_reason
+    long            1          2         5     0  signal
+    short           2          5         5   300  signal
+    short           3          5        20   200  signal
+    """
+    play(Stops(stop_loss=0.2), allow_short=True)
+
+
 def test_a_reversal_pays_the_fee_for_closing_and_for_opening(play: Play) -> None:
     """Fee 1 %. 1010 buy 10 at 100 (fee 10). Sold at 101: 1010 - 10.10 = 999.90 are left.
 
@@ -229,6 +268,23 @@ def test_the_oldest_units_are_sold_first(play: Play) -> None:
     long           1          100          3         200         5  500  signal
     long           2          200          3         200         1    0  signal
     long           2          200          4         400       1.5  300  signal
+    """
+    play()
+
+
+def test_a_sale_of_the_whole_oldest_lot_leaves_nothing_of_it(play: Play) -> None:
+    """5 bought at 100 and 5 more there; half of 1000 is 5 units again, so the first lot goes, and then the second.
+
+    bar  price  target | equity  units
+    0      100     0.5 |   1000      0
+    1      100       1 |   1000      5
+    2      100     0.5 |   1000     10
+    3      100       0 |   1000      5
+    4      100       0 |   1000      0
+
+    side  entry_time  exit_time  quantity  pnl  exit_reason
+    long           1          3         5    0  signal
+    long           2          4         5    0  signal
     """
     play()
 
@@ -936,6 +992,83 @@ def test_a_short_stopped_in_a_bar_pays_borrow_up_to_its_open_only(play: Play) ->
     play(Stops(stop_loss=0.1), borrow_rate=0.365, allow_short=True)
 
 
+def test_a_position_that_a_signal_has_ended_stops_no_later_one(play: Play) -> None:
+    """10 bought at 100, stop at 90, sold at 100 by the signal. 20 bought at 50, stop at 45: a price of 50 is above it.
+
+    bar  price  target | equity  units
+    0      100       1 |   1000      0
+    1      100       0 |   1000     10
+    2      100       1 |   1000      0
+    3       50       1 |   1000     20
+    4       50       0 |   1000     20
+    5       60       0 |   1200      0
+
+    side  entry_time  exit_time  quantity  pnl  exit_reason
+    long           1          2        10    0  signal
+    long           3          5        20  200  signal
+    """
+    play(Stops(stop_loss=0.1))
+
+
+def test_a_position_is_held_against_its_stop_to_the_bar_before_its_signal(play: Play) -> None:
+    """5 bought at 100 and 5 more there, stop at 90: the low of 80 in bar 4 is the last before the signal's open.
+
+    bar  open  high  low  close  target | equity  units
+    0     100   100  100    100     0.5 |   1000      0
+    1     100   100  100    100       1 |   1000      5
+    2     100   100  100    100       1 |   1000     10
+    3     100   100  100    100       1 |   1000     10
+    4     100   100   80    100       0 |    900      0
+    5     100   100  100    100       1 |    900      0
+    6     100   100  100    100       0 |    900      9
+    7     100   100  100    100       0 |    900      0
+
+    side  entry_time  exit_time  exit_price  quantity  pnl  exit_reason
+    long           1          4          90         5  -50  stop_loss
+    long           2          4          90         5  -50  stop_loss
+    long           6          7         100         9    0  signal
+    """
+    play(Stops(stop_loss=0.1))
+
+
+def test_of_two_stopped_positions_one_may_open_again_and_the_other_not(play: Play) -> None:
+    """Stop 10 %. 10 bought at 100 and stopped at 90, for good: its target does not change before it goes to 0.
+
+    10 bought at 90 (900), stopped at 81: 810. Its target rises to 0.5 and to 1 after that: 5 at 81 (405) and 5 more,
+    both stopped at 72.90: 810 - 81 = 729.
+
+    bar  open  high   low  close  target | equity  units
+    0     100   100   100    100       1 |   1000      0
+    1     100   100    90    100       0 |    900      0
+    2      90    90    90     90       1 |    900      0
+    3      90    90    81     90     0.5 |    810      0
+    4      81    81    81     81       1 |    810      5
+    5      81    81    81     81       1 |    810     10
+    6      81    81    70     81       0 |    729      0
+    7      81    81    81     81       0 |    729      0
+
+    side  entry_time  exit_time  exit_price  quantity    pnl  exit_reason
+    long           1          1          90        10   -100  stop_loss
+    long           3          3          81        10    -90  stop_loss
+    long           4          6        72.9         5  -40.5  stop_loss
+    long           5          6        72.9         5  -40.5  stop_loss
+    """
+    play(Stops(stop_loss=0.1))
+
+
+@pytest.mark.parametrize("held", [255, 256, 257, 768])
+def test_a_position_may_be_held_for_any_number_of_bars(held: int) -> None:
+    """10 bought at 100, a stop at 90 that nothing touches, sold at the close of the last bar."""
+    price, time = (
+        np.full(held + 1, 100.0),
+        np.datetime64("2024-01-01", "ns") + np.arange(held + 1) * np.timedelta64(1, "D"),
+    )
+    bars = Bars(time, price, price, price, price, np.ones(held + 1), "TEST", "1d")
+    trades = run(bars, np.ones(held + 1), execution=Execution(initial_cash=1000.0), stops=Stops(stop_loss=0.1)).trades
+    assert (trades.bars_held.tolist(), trades.exit_price.tolist()) == ([held - 1], [100.0])
+    assert EXIT_REASONS[trades.exit_reason[0]] == "end_of_data"
+
+
 def test_a_trailing_stop_is_found_in_whichever_bar_it_is_hit() -> None:
     """Bought at 100; a high of 120 on the entry bar puts the stop at 108 for good, below a price of 115 ever after.
 
@@ -1011,6 +1144,14 @@ def test_touches_are_told_apart_to_the_fourteenth_digit() -> None:
     assert touched(1.2e17, 1.14e17, side=1, stop_loss=0.05) == ("stop_loss", 1.14e17)
 
 
+@pytest.mark.parametrize("power", [-300, -60, -12, -11, -10, -9, -8, -7, -6, 9, 12, 13, 14, 15, 60, 300])
+def test_a_price_of_any_size_is_rounded_to_fifteen_digits(power: int) -> None:
+    """1.12 less 5 % is 1.064, and 1.14 less 5 % is 1.083, at 10 to any power."""
+    for entry, level in (("1.12", "1.064"), ("1.14", "1.083"), ("2.24", "2.128"), ("7.7", "7.315"), ("9.1", "8.645")):
+        at, stop = float(f"{entry}e{power}"), float(f"{level}e{power}")
+        assert touched(at, stop * 0.9, at=at, side=1, stop_loss=0.05) == ("stop_loss", stop)
+
+
 def test_a_bar_that_opens_at_the_level_fills_there() -> None:
     """10.64 is the level and the open: no price but that one, of either."""
     assert touched(11.2, 10.5, side=1, at=10.64, stop_loss=0.05) == ("stop_loss", 10.64)
@@ -1083,6 +1224,19 @@ def test_a_price_counts_as_the_level_up_to_two_to_the_minus_50_of_it(stop: str, 
     expect(lambda entry: Decimal(last), lambda entry: Decimal(last))
     with pytest.raises(AssertionError, match="signal"):
         expect(lambda entry: Decimal(beyond), lambda entry: Decimal(beyond))
+
+
+@pytest.mark.parametrize(("above", "reason"), [(2.0**-50, "stop_loss"), (2.0**-49, "trailing_stop")])
+def test_stops_count_as_one_level_up_to_two_to_the_minus_50_of_it(above: float, reason: str) -> None:
+    """Of 1 a half is the stop loss, and half of the peak the trailing stop: exact in binary, as is the peak."""
+    price = np.ones(4)
+    high, low = price.copy(), price.copy()
+    high[1], low[2] = 1.0 + above, 0.25
+    time = np.datetime64("2024-01-01", "ns") + np.arange(4) * np.timedelta64(1, "D")
+    bars = Bars(time, price, high, low, price, price, "TEST", "1d")
+    trades = run(bars, np.ones(4), stops=Stops(stop_loss=0.5, trailing_stop=0.5)).trades
+    assert [EXIT_REASONS[at] for at in trades.exit_reason] == [reason]
+    np.testing.assert_allclose(trades.exit_price, [0.5], rtol=1e-14)
 
 
 # --- the ends of the data -------------------------------------------------------------------------------------------
@@ -1215,6 +1369,52 @@ def test_equity_of_exactly_zero_is_ruin(play: Play) -> None:
     """
     result = play(allow_short=True)
     assert (result.ruined, result.equity[2], result.equity[3]) == (2, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("price", "left"), [(30.0, -1), (99.0, 1), (990.0, -1)])
+def test_what_binary_leaves_of_nothing_is_nothing(price: float, left: int) -> None:
+    """1000 / price units sold, cash 2000, worth 2000 at twice the price, and a little less or more in binary."""
+    prices, time = (
+        np.array([1.0, 1.0, 2.0, 1.0]) * price,
+        np.datetime64("2024-01-01", "ns") + np.arange(4) * np.timedelta64(1, "D"),
+    )
+    assert np.sign(2000.0 - 1000.0 / price * (2 * price)) == left
+    bars = Bars(time, prices, prices, prices, prices, np.ones(4), "TEST", "1d")
+    result = run(bars, np.full(4, -1.0), execution=Execution(initial_cash=1000.0, allow_short=True))
+    assert (result.ruined, result.equity[2:].tolist()) == (2, [0.0, 0.0])
+
+
+@pytest.mark.parametrize(("price", "worth"), [(11.2, 33.6), (11.3, 33.9)])
+def test_what_binary_leaves_of_nothing_at_a_fill_is_nothing(price: float, worth: float) -> None:
+    """500 / price units sold, cash 1500, bought back at three times the price for 1500, or nearly so in binary."""
+    prices, time = (
+        np.array([price, price, worth, worth]),
+        np.datetime64("2024-01-01", "ns") + np.arange(4) * np.timedelta64(1, "D"),
+    )
+    assert 1.5 - 0.5 * (worth / price) != 0
+    bars = Bars(time, prices, prices, prices, prices, np.ones(4), "TEST", "1d")
+    result = run(bars, np.array([-0.5, 0, 1, 1]), execution=Execution(initial_cash=1000.0, allow_short=True))
+    assert (result.ruined, result.equity[2:].tolist()) == (2, [0.0, 0.0])
+    assert not np.signbit(result.position[2:]).any(), "no -0.0, which a table would show"
+
+
+def test_an_account_that_was_nearly_nothing_may_be_ruined_later(play: Play) -> None:
+    """10 sold at 100, cash 2000. At 199.99 a dime is left, at 150 it is 500, and at 250 it is gone: 2000 - 2500.
+
+    bar   price  target | equity  units
+    0       100      -1 |   1000      0
+    1       100      -1 |   1000    -10
+    2    199.99      -1 |    0.1    -10
+    3       150      -1 |    500    -10
+    4       250       1 |   -500      0
+    5       100       1 |   -500      0
+
+    side   exit_time  exit_price    pnl  exit_reason
+    short          4         250  -1500  end_of_data
+    """
+    result = play(allow_short=True)
+    assert result.ruined == 4
+    assert not np.signbit(result.position[4:]).any(), "no -0.0, which a table would show"
 
 
 def test_equity_just_above_zero_is_no_ruin(play: Play) -> None:
@@ -1625,6 +1825,38 @@ def test_a_value_of_the_minimum_counts_as_it_in_binary_too(play: Play) -> None:
     """
     assert 0.57 * 100 < 57
     play(sizing=Sizing(min_trade_value=57.0), initial_cash=100.0)
+
+
+def test_a_value_of_the_minimum_counts_as_it_in_a_larger_account_too(play: Play) -> None:
+    """0.57 of 10,000 is 5,700, and 5,699.999999999999 in binary: 570 units at 10.
+
+    bar  price  target | equity  units
+    0       10    0.57 |  10000      0
+    1       10    0.57 |  10000    570
+    2       10    0.57 |  10000      0
+
+    side  quantity  exit_reason
+    long       570  end_of_data
+    """
+    assert 0.57 * 10_000 < 5700
+    play(sizing=Sizing(min_trade_value=5700.0), initial_cash=10_000.0)
+
+
+def test_a_change_of_the_minimum_counts_as_it_beside_as_much_cash_as_is_held(play: Play) -> None:
+    """Half of 100 is 5 units at 10. 0.57 of it is 7 more, and 6.999999999999993 in binary: 0.7 units.
+
+    bar  price  target | equity  units
+    0       10     0.5 |    100      0
+    1       10    0.57 |    100      5
+    2       10    0.57 |    100    5.7
+    3       10    0.57 |    100      0
+
+    side  entry_time  quantity  exit_reason
+    long           1         5  end_of_data
+    long           2       0.7  end_of_data
+    """
+    assert 0.57 * 100 - 50 < 7
+    play(sizing=Sizing(min_trade_value=7.0), initial_cash=100.0)
 
 
 def test_a_short_that_is_large_enough_opens_after_a_long_that_was_not(play: Play) -> None:
