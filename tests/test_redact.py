@@ -183,6 +183,20 @@ def test_a_password_of_a_url_is_known_in_the_spellings_of_urls_and_json(text: st
     assert Redactor({"source": "db://me:other@host"}, environment={}).text(text) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["p@ss wörd/1", "p%40ss%20w%C3%B6rd%2F1", "p%40ss%20w%C3%B6rd/1", "p%40ss+w%C3%B6rd%2F1", r"p@ss w\u00f6rd/1"],
+)
+def test_a_secret_that_is_given_plain_is_known_in_the_spellings_of_urls_and_json(text: str) -> None:
+    assert Redactor({"password": "p@ss wörd/1"}, environment={}).text(f"<{text}>") == f"<{MASK}>"
+    assert Redactor({"password": "another"}, environment={}).text(f"<{text}>") == f"<{text}>", "the control"
+
+
+@pytest.mark.parametrize("text", ['schlüs"sel', r"schlüs\"sel", r"schl\u00fcs\"sel"])
+def test_a_secret_is_known_in_json_that_escapes_quotes_alone_too(text: str) -> None:
+    assert Redactor({"password": 'schlüs"sel'}, environment={}).text(f"<{text}>") == f"<{MASK}>"
+
+
 def test_each_line_of_a_secret_of_many_lines_is_known() -> None:
     key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----"
     text = Redactor({"private_key": key}).text("bad line MIIEvQIBADANBg, then kqhkiG9w0BAQEF")
@@ -281,6 +295,13 @@ list = [1.5, true]
         '"auth" = { "user" = "[redacted]", "since" = "[redacted]" }\n'
         '"x" = { "day" = 2024-01-01, "list" = [1.5, true] }\n'
     )
+
+
+def test_what_is_written_anew_says_delete_as_toml_must() -> None:
+    """JSON lets the character stand as it is, TOML does not."""
+    written = Redactor().toml(b'[auth]\nuser = "bob"\n[x]\nname = "a\\u007fb"\n').decode()
+    assert written.startswith("# written anew") and "\x7f" not in written
+    assert tomllib.loads(written) == {"auth": {"user": MASK}, "x": {"name": "a\x7fb"}}
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=12)
@@ -546,6 +567,16 @@ def test_a_longer_value_of_a_variable_named_like_a_secret_is_not(value: str) -> 
     assert Redactor(environment={"SOME_TOKEN": value}).text(f"from {value} on") == f"from {MASK} on"
 
 
+def test_the_password_in_the_url_of_a_variable_is_masked_wherever_it_occurs() -> None:
+    redactor = Redactor(environment={"DATABASE": VARIABLES["DATABASE"]})
+    assert redactor.text("no login as me with envurlpw-4e074085") == f"no login as me with {MASK}"
+
+
+def test_a_variable_named_like_a_secret_is_one_as_a_whole_and_so_is_the_password_of_its_url() -> None:
+    redactor = Redactor(environment={"DB_SECRET": VARIABLES["DATABASE"]})
+    assert redactor.text(f"at {VARIABLES['DATABASE']} with envurlpw-4e074085") == f"at {MASK} with {MASK}"
+
+
 def test_an_environment_that_does_not_occur_changes_no_byte(tmp_path: Path) -> None:
     content = (Path(__file__).parents[1] / "config" / "my_strategy.toml").read_bytes()
     assert Redactor(environment=VARIABLES | {"PWD": str(tmp_path)}).toml(content) == content
@@ -568,6 +599,9 @@ def test_a_secret_that_is_loaded_later_is_known_once_it_was_looked_for() -> None
     environment.clear()
     redactor.look()
     assert redactor.text(LATE) == MASK
+    environment["API_TOKEN"] = VARIABLES["GITHUB_TOKEN"]
+    redactor.look()
+    assert redactor.text(f"{LATE}, {VARIABLES['GITHUB_TOKEN']}") == f"{MASK}, {MASK}", "the one before as well"
 
 
 # --- errors -------------------------------------------------------------------------------------------------------

@@ -289,6 +289,44 @@ def test_a_sale_of_the_whole_oldest_lot_leaves_nothing_of_it(play: Play) -> None
     play()
 
 
+def test_lots_are_those_of_their_own_position_only(play: Play) -> None:
+    """10 bought and sold at 100, then 5 and 5 more there, of which the older 5 are sold first.
+
+    bar  price  target | equity  units
+    0      100       1 |   1000      0
+    1      100       0 |   1000     10
+    2      100     0.5 |   1000      0
+    3      100       1 |   1000      5
+    4      100     0.5 |   1000     10
+    5      100       0 |   1000      5
+    6      100       0 |   1000      0
+
+    side  entry_time  exit_time  quantity  exit_reason
+    long           1          2        10  signal
+    long           3          5         5  signal
+    long           4          6         5  signal
+    """
+    trades = play().trades
+    assert (trades.symbol, trades.side.dtype, trades.exit_reason.dtype) == ("TEST", np.int8, np.int8)
+
+
+def test_a_trade_goes_as_far_as_the_bars_that_it_was_held_through(play: Play) -> None:
+    """The first is sold at an open, so its 300 and 50 do not count; the second at a close, with 130 and 80.
+
+    bar  open  high  low  close  target | equity  units
+    0     100   100  100    100       1 |   1000      0
+    1     100   120   95    100       0 |   1000     10
+    2     100   300   50    100       1 |   1000      0
+    3     100   110   90    100       1 |   1000     10
+    4     100   130   80    100       1 |   1000      0
+
+    side  entry_time  exit_time    mae  mfe  exit_reason
+    long           1          2  -0.05  0.2  signal
+    long           3          4   -0.2  0.3  end_of_data
+    """
+    play()
+
+
 def test_a_short_is_added_to_and_reduced_by_lots(play: Play) -> None:
     """5 sold at 100: cash 1500. At 60 the equity is 1200, all-in is 20 units: 15 more sold, cash 2400.
 
@@ -433,6 +471,20 @@ def test_slippage_moves_a_short_s_prices_against_it(play: Play) -> None:
     short           99        50.5        10        15  485  485/990  signal
     """
     play(initial_cash=1010.0, slippage_bps=100.0, allow_short=True)
+
+
+def test_slippage_moves_the_price_of_less_than_one_unit_too(play: Play) -> None:
+    """1 %. 1010 buy half a unit at 2020, worth 1000 at 2000, and sold at 1980.
+
+    bar  price  target | equity  units
+    0     2000       1 |   1010      0
+    1     2000       0 |   1000    0.5
+    2     2000       0 |    990      0
+
+    side  entry_price  exit_price  quantity  slippage  pnl  exit_reason
+    long         2020        1980       0.5        20  -20  signal
+    """
+    play(initial_cash=1010.0, slippage_bps=100.0)
 
 
 def test_the_fee_is_charged_on_the_slipped_price(play: Play) -> None:
@@ -1492,6 +1544,22 @@ def test_what_borrow_takes_can_be_ruin(play: Play) -> None:
     play(borrow_rate=7.3, allow_short=True)
 
 
+def test_a_short_has_paid_its_borrow_before_it_is_ruined(play: Play) -> None:
+    """2 % a day. 10 sold at 100: 20 are paid at the opens of bars 2 and 3, and 2500 at its close: 2000 - 40 - 2500.
+
+    bar  price  target | equity  units
+    0      100      -1 |   1000      0
+    1      100      -1 |   1000    -10
+    2      100      -1 |    980    -10
+    3      250      -1 |   -540      0
+    4      100      -1 |   -540      0
+
+    side   exit_time  exit_price    pnl  exit_reason
+    short          3         250  -1540  end_of_data
+    """
+    assert play(borrow_rate=7.3, allow_short=True).ruined == 3
+
+
 def test_a_reversal_in_ruin_only_closes(play: Play) -> None:
     """10 sold at 100. At 250: 2000 - 2500 = -500, and no long follows, though the target asks for one.
 
@@ -1739,6 +1807,24 @@ def test_a_long_of_less_than_one_unit_pays_its_fee_and_no_borrow_before_the_mini
     play(sizing=sizing, initial_cash=1.005, fee_bps=100.0, borrow_rate=0.365, allow_short=True)
 
 
+def test_what_borrow_has_taken_counts_before_the_minimum(play: Play) -> None:
+    """2 % a day, minimum 110. 10 sold at 100, 20 paid at the open of bar 2: 0.9 of 980 are 8.82 units, 118 less.
+
+    Of the 1000 without it, 0.9 would have been 100 less, too little. The 8.82 pay 17.64 to the open of bar 3.
+
+    bar  price  target | equity  units
+    0      100      -1 |   1000      0
+    1      100    -0.9 |   1000    -10
+    2      100       0 |    980  -8.82
+    3      100       0 | 962.36      0
+
+    side   entry_time  exit_time  quantity     pnl  exit_reason
+    short           1          2      1.18   -2.36  signal
+    short           1          3      8.82  -35.28  signal
+    """
+    play(sizing=Sizing(min_trade_value=110.0), borrow_rate=7.3, allow_short=True)
+
+
 def test_a_change_that_was_left_out_is_not_made_up_for_without_a_change(play: Play) -> None:
     """Minimum 100. 5 units at 100; the 0.55 of bar 1 is 50 away. At 300 it would trade 400, but nobody asks.
 
@@ -1894,11 +1980,11 @@ def test_a_position_that_was_never_opened_has_no_stop(play: Play) -> None:
 
 
 def test_a_short_target_without_allow_short_is_refused() -> None:
-    """-0.5 at bar 1 of a run that may not go short."""
+    """-0.5 at bar 2 of a run that may not go short."""
     table = {"bar": ["0", "1", "2"], "price": ["100"] * 3}
-    with pytest.raises(RunError, match=r"short \(-0.5 at bar 1\) but execution.allow_short is false") as error:
-        run(bars_in(table), np.array([0.5, -0.5, 0.0]))
-    assert "allow_short" in error.value.hint
+    with pytest.raises(RunError, match=r"short \(-0.5 at bar 2\) but execution.allow_short is false") as error:
+        run(bars_in(table), np.array([0.5, 0.0, -0.5]))
+    assert error.value.hint == "set execution.allow_short = true, or keep the target at or above 0"
 
 
 def test_the_tables_are_read_and_compared() -> None:
