@@ -226,6 +226,21 @@ def test_a_run_that_is_removed_while_it_is_looked_at_is_not_missed(tmp_path: Pat
     assert verdict.unchecked == ["the run: it was removed while it was looked at"]
 
 
+def test_a_removed_run_that_is_still_there_keeps_its_findings(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for event in ("start", "sealed", "removed"):
+        ledger.append(event, RUN, manifest="aa")
+    verdict = verify.verify(sealed(tmp_path, RUN), ledger.read())
+    assert findings(verdict) == [("manifest.json", "the run's manifest", "no such file")]
+
+
+def test_a_run_that_is_not_there_is_a_finding_where_the_ledger_cannot_be_read_either(tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").mkdir()
+    verdict = verify.verify(tmp_path / RUN, reading("start", "sealed"))
+    assert findings(verdict) == [(RUN, "a readable run", "No such file or directory")]
+    assert verdict.state == "unreadable"
+
+
 def test_the_ledger_comes_first_and_then_each_run_that_is_asked_for(tmp_path: Path) -> None:
     for run_id in (RUN, OTHER):
         sealed(tmp_path, run_id)
@@ -592,3 +607,17 @@ def test_many_runs_are_shared_with_all_that_they_are_checked_with(
     monkeypatch.setattr(Results, "reading", lambda _: told)
     verdicts = list(verify.verify_all(Results(tmp_path), [run], root=tmp_path))
     assert (len(verdicts), given) == (1 if shared else 2, [([run], told, tmp_path)] * shared)
+
+
+def test_another_process_checks_with_the_ledger_and_the_root_that_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(content, "check", lambda *args: given.append(args[3:]))
+    monkeypatch.setattr(verify, "_SHARED", (Reading(), None))
+    judged(tmp_path, stray=False)
+    told = reading("start", "failed", manifest=digest((tmp_path / RUN / "manifest.json").read_bytes()))
+    verify._share(told, tmp_path / "root")
+    verdict = verify._verify_shared(tmp_path / RUN)
+    assert (verdict.name, findings(verdict), verdict.state) == (RUN, [], "intact")
+    assert given[1:] == [(told.of(RUN), tmp_path, tmp_path / "root")]
