@@ -623,6 +623,8 @@ def test_compute_agrees_with_the_functions_it_is_made_of() -> None:
 def test_arrays_of_different_lengths_are_refused() -> None:
     with pytest.raises(InputError, match=r"position has shape \(3,\), and timestamp \(4,\)"):
         compute(up_down_up, position=np.zeros(3))
+    with pytest.raises(InputError, match=r"^benchmark equity has shape \(3,\), and timestamp \(4,\)"):
+        compute(up_down_up, benchmark_equity=np.zeros(3))
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])

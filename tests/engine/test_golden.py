@@ -1044,6 +1044,25 @@ def test_a_short_stopped_in_a_bar_pays_borrow_up_to_its_open_only(play: Play) ->
     play(Stops(stop_loss=0.1), borrow_rate=0.365, allow_short=True)
 
 
+def test_a_short_that_a_reversal_opened_is_stopped_after_it_has_grown_too(play: Play) -> None:
+    """5 bought at 100, turned into a short of 5 there, and 5 more; the stop of 20 % takes 10 * 20.
+
+    bar  open  high  low  close  target | equity  units
+    0     100   100  100    100     0.5 |   1000      0
+    1     100   100  100    100    -0.5 |   1000      5
+    2     100   100  100    100      -1 |   1000     -5
+    3     100   100  100    100      -1 |   1000    -10
+    4     100   130  100    100      -1 |    800      0
+    5     100   100  100    100      -1 |    800      0
+
+    side   entry_time  exit_time  exit_price  quantity   pnl  exit_reason
+    long            1          2         100         5     0  signal
+    short           2          4         120         5  -100  stop_loss
+    short           3          4         120         5  -100  stop_loss
+    """
+    play(Stops(stop_loss=0.2), allow_short=True)
+
+
 def test_a_position_that_a_signal_has_ended_stops_no_later_one(play: Play) -> None:
     """10 bought at 100, stop at 90, sold at 100 by the signal. 20 bought at 50, stop at 45: a price of 50 is above it.
 

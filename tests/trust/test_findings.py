@@ -89,6 +89,7 @@ def test_a_tombstone_is_of_what_was_sealed(tmp_path: Path, told: list[str]) -> N
     line = f"ledger.jsonl line {len(told)} manifest"
     assert said(tmp_path, reading(*told, manifest="bb")) == [(line, str(sealed), "bb")]
     assert said(tmp_path, reading(*told, manifest=sealed)) == []
+    assert said(tmp_path, reading("start", manifest="bb")) == [], "a start is no tombstone, whatever it says"
 
 
 def test_a_run_that_has_ended_has_a_directory(tmp_path: Path) -> None:
