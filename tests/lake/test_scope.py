@@ -61,6 +61,30 @@ def test_control_duckdb_answers_these_questions_with_its_catalogue(attack: str) 
     assert "the-words-of-the-catalogue" in str(answer) or "runs" in str(answer)
 
 
+BY_NAME = ("FROM histogram({table}, sql)", "FROM histogram('{table}', sql)", "FROM histogram_values({table}, sql)",
+           "FROM histogram(col_name := sql, source := '{table}')", "FROM runs, histogram('sqlite_' || 'master', sql)")  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", BY_NAME)
+def test_no_macro_of_duckdbs_opens_a_table_by_its_name(attack: str) -> None:
+    asked = attack.format(table="sqlite_master")
+    with connected() as connection:
+        assert "the-words-of-the-catalogue" in str(connection.execute(asked).fetchall())  # the control
+        with pytest.raises(InputError, match="the table function histogram"):
+            reads.tree_of(connection, asked, ["runs"])
+
+
+def test_no_function_that_may_be_asked_is_a_macro_which_may_name_tables_of_its_own() -> None:
+    kinds = "SELECT DISTINCT function_type FROM duckdb_functions() WHERE database_name = 'system' AND function_name = ?"
+    with connected() as connection:
+        found = {
+            name: {kind for (kind,) in connection.execute(kinds, [name]).fetchall()}
+            for name in (*reads._TABLE_FUNCTIONS, "histogram")
+        }
+    assert [name for name, of in found.items() if "table_macro" in of] == ["histogram"]  # the control, refused
+    assert "histogram" not in reads._TABLE_FUNCTIONS
+
+
 @pytest.mark.parametrize("name", ["threads", "allowed_paths", "home_directory", "sqlite_master", "pg_catalog.pg_class"])
 def test_show_tells_no_setting_and_no_table_of_the_catalogue(name: str) -> None:
     with connected() as connection:

@@ -414,6 +414,17 @@ def test_an_honest_line_of_the_ledger_is_not_named(forger: Forger) -> None:
     assert (done.runs, done.unfit) == ({"sealed": 3, "failed": 1, "missing": 1}, [])
 
 
+@pytest.mark.parametrize("ledger", [None, b"", b"no ledger\n", b"{}\n"])
+def test_runs_of_which_the_ledger_knows_nothing_are_named_one_by_one(forger: Forger, ledger: bytes | None) -> None:
+    there = {path.name for path in Results(forger.results).runs()}
+    assert len(there) > 1 and not forger.build().broken  # the control
+    (forger.results / "ledger.jsonl").unlink()
+    if ledger is not None:
+        (forger.results / "ledger.jsonl").write_bytes(ledger)
+    built = build.build(Results(forger.results), forger.place / "new lake", root=None)
+    assert dict(built.broken).keys() == there
+
+
 @pytest.mark.parametrize("event", ["sealed", "failed", "abandoned"])
 @pytest.mark.parametrize("known", [False, True], ids=["before the build", "after a build"])
 def test_a_second_end_is_not_taken_in(forger: Forger, look: Any, event: str, known: bool) -> None:

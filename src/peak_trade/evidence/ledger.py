@@ -173,8 +173,8 @@ class History(Struct):
 
     @property
     def began(self) -> str:
-        """When the run began, as far as the ledger tells."""
-        return (self.start or self.entries[0]).time
+        """When the run began, as far as the ledger tells; empty where no line names it."""
+        return next((entry.time for entry in (self.start, *self.entries) if entry), "")
 
     @property
     def line(self) -> int:

@@ -155,7 +155,7 @@ class _Build:
             for table in schema.TABLES.values():
                 if table.of_runs and table.name not in ("ledger", *traces.TABLES):
                     self._drop(table.name, "run_id", stale)
-        new.sort(key=lambda path: (ledger.of(path.name).began or "", path.name))  # a later run knows better
+        new.sort(key=lambda path: (ledger.of(path.name).began, path.name))  # a later run knows better
         done = 0
         for batch in _batches(new, ledger.runs, progress):
             found = [run for run in batch if not run.error]

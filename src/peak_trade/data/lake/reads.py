@@ -15,11 +15,12 @@ __all__ = ["LONGEST", "symbols", "the_select", "tree_of"]
 _QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 LONGEST = 1_000_000  # bytes of a question
 # Table functions that work things out from what they are given, and two that list what DuckDB always has. All others
-# read files, settings, state or the catalogue, which holds the absolute paths of the lake's files, or change something.
+# read files, settings, state or the catalogue, which holds the absolute paths of the lake's files, or change something;
+# or are macros, as `histogram` is, whose tables have their names in no node of the tree.
 _TABLE_FUNCTIONS = frozenset(
     {
-        "generate_series", "histogram", "histogram_values", "json_each", "json_tree", "range", "repeat", "repeat_row",
-        "summary", "unnest", "duckdb_keywords", "duckdb_types",
+        "generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "summary", "unnest",
+        "duckdb_keywords", "duckdb_types",
     }
 )  # fmt: skip
 _REFUSED_FUNCTION = re.compile(
