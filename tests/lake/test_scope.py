@@ -61,8 +61,13 @@ def test_control_duckdb_answers_these_questions_with_its_catalogue(attack: str) 
     assert "the-words-of-the-catalogue" in str(answer) or "runs" in str(answer)
 
 
-BY_NAME = ("FROM histogram({table}, sql)", "FROM histogram('{table}', sql)", "FROM histogram_values({table}, sql)",
-           "FROM histogram(col_name := sql, source := '{table}')", "FROM runs, histogram('sqlite_' || 'master', sql)")  # fmt: skip
+BY_NAME = [
+    "FROM histogram({table}, sql)",
+    "FROM histogram('{table}', sql)",
+    "FROM histogram_values({table}, sql)",
+    "FROM histogram(col_name := sql, source := '{table}')",
+    "FROM runs, histogram('sqlite_' || 'master', sql)",
+]
 
 
 @pytest.mark.parametrize("attack", BY_NAME)

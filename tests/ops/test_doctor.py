@@ -120,6 +120,22 @@ def test_a_run_that_is_left_as_it_is_is_not_called_mended(tmp_path: Path) -> Non
     assert found().state == "mended", "the control"
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_nothing_is_made_where_a_link_in_place_of_the_runs_in_the_making_leads(tmp_path: Path, link: bool) -> None:
+    results, outside = tmp_path / "results", tmp_path / "outside"
+    results.mkdir()
+    outside.mkdir()
+    Ledger(results).append("start", "11111111-1111-4111-8111-111111111111")
+    if link:
+        (results / ".working").symlink_to(outside)
+    found = {finding.name: finding for finding in doctor.examine(script.repo_root(), Results(results))}["run 11111111"]
+    assert not list(outside.iterdir())
+    if link:
+        assert (found.state, found.detail) == ("broken", "not recovered: a symbolic link in place of a folder")
+    else:
+        assert found.state == "mended", "the control"
+
+
 def test_results_that_are_not_there_yet_take_no_room(tmp_path: Path) -> None:
     found = {finding.name: finding for finding in doctor.examine(script.repo_root(), Results(tmp_path / "not" / "yet"))}
     assert found["disk"].detail.startswith("0 B in 0 files under ")

@@ -478,7 +478,11 @@ def _remake(results: Results) -> list[tuple[str, str]]:
         places = results.path / WORKING / run_id, results.path / run_id
         if history.state == STARTED and not any(map(os.path.lexists, places)):
             try:
-                places[0].mkdir(parents=True, exist_ok=True)
+                with (
+                    files.opened(results.path, os.O_RDONLY | os.O_DIRECTORY) as base,
+                    door.folder(base, WORKING, run_id, make=True),
+                ):
+                    pass  # nothing is made in what a link in the place of `.working` leads to
             except OSError as error:
                 failed.append((run_id, f"not recovered: {error.strerror}"))
     return failed
