@@ -1023,6 +1023,45 @@ def test_a_ledger_chained_anew_around_an_edited_figure_is_found(evidence: Eviden
     assert named == ([f"ledger.jsonl line 4: expected a text as {key}, found 5"] if found is None else [])
 
 
+@pytest.mark.parametrize("name", ["own", "failed"])
+def test_an_end_says_nothing_that_its_run_does_not(evidence: Evidence, name: str) -> None:
+    lines = evidence.ledger()
+    at = next(at for at in reversed(range(len(lines))) if name_of(evidence, lines[at]) == name)
+    event = json.loads(lines[at])["event"]
+    more = {"findings": {"gaps": 2}, "bytes": 5, "reason": "of age"} | ({"message": "odd"} if event == "sealed" else {})
+    for key, value in more.items():
+        evidence.write_ledger([*lines[:at], msgspec.json.encode(json.loads(lines[at]) | {key: value})])
+        assert evidence.findings(name) == [f"ledger.jsonl line {at + 1} {key}: expected None, found {value}"]
+    evidence.write_ledger([*lines[:at], msgspec.json.encode(json.loads(lines[at]) | {"desk": "rates"})])
+    verdict = evidence.verdicts()[name]
+    assert not verdict.findings, "the control: what a later version says"
+    assert f"ledger.jsonl line {at + 1} desk: this version does not know that field" in verdict.unchecked
+
+
+def test_what_was_found_in_the_bars_can_not_be_taken_from_the_ledger(evidence: Evidence) -> None:
+    rows = "".join(f"2024-01-{day:02}T00:00:00Z,1,1,1,1,1\n" for day in range(1, 29) if day != 9)
+    (evidence.root / "gap.csv").write_text("timestamp,open,high,low,close,volume\n" + rows)
+    evidence.run(
+        "gap",
+        """[data]
+path = "gap.csv"
+symbol = "A"
+timeframe = "1d"
+calendar = "24/7"
+[strategy]
+name = "buy_and_hold"
+""",
+    )
+    assert evidence.findings("gap") == [], "the control"
+    lines = evidence.ledger()
+    end = json.loads(lines[-1])
+    assert end["findings"]["gaps"] == 1
+    for found in ({"gaps": 2}, {}, None):
+        evidence.write_ledger([*lines[:-1], msgspec.json.encode(end | {"findings": found})])
+        expected = f"ledger.jsonl line {len(lines)} findings: expected {end['findings']}, found {found}"
+        assert evidence.findings("gap") == [expected]
+
+
 @pytest.mark.parametrize("key", ["event", "data", "sharpe"])
 def test_a_line_that_has_a_key_twice_is_found(evidence: Evidence, key: str) -> None:
     lines = evidence.ledger()

@@ -21,7 +21,7 @@ from peak_trade import stats
 from peak_trade.config import Config, Data, parse
 from peak_trade.errors import InputError
 from peak_trade.evidence import manifest, tables
-from peak_trade.evidence.ledger import Entry, History
+from peak_trade.evidence.ledger import FIELDS, Entry, History
 from peak_trade.evidence.run_dir import ERROR
 from peak_trade.market import fingerprint, ohlcv, promised
 from peak_trade.market import rate as rates
@@ -79,7 +79,9 @@ def _check_sealed(
     _check_history(verdict, history.start, called)
     data = {"data": definition["resolvedDependencies"][0]["digest"]["sha256"], "bars": len(equity["timestamp"])}
     ruined = {manifest.RUINED: results.get(manifest.RUINED)}
-    _check_history(verdict, history.end, called | data | results["summary"] | ruined)
+    told = called | data | results["summary"] | ruined | _found(sealed.predicate)
+    _check_history(verdict, history.end, told)
+    _check_nothing_more(verdict, history.end, told)
     _check_ruin(verdict, sealed.predicate, equity)
     name = next(name for name in TRADES if name in contents)
     try:
@@ -138,7 +140,11 @@ def _check_failed(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
         verdict.compare(ERROR, error, msgspec.json.decode(contents[ERROR]))
         config = _check_config(verdict, sealed, contents)
         _check_history(verdict, history.start, _called(config))
-        _check_history(verdict, history.end, _called(config) | error)
+        told = _called(config) | _found(sealed.predicate) | error
+        _check_history(verdict, history.end, told)
+        _check_nothing_more(verdict, history.end, told)
+    else:
+        _check_nothing_more(verdict, history.end, {})
 
 
 def _called(config: Config) -> dict[str, Any]:
@@ -153,6 +159,24 @@ def _check_history(verdict: Verdict, entry: Entry | None, facts: dict[str, Any])
         return
     for key, value in facts.items():
         verdict.compare(f"ledger.jsonl line {entry.line} {key}", value, entry.fields.get(key))
+
+
+def _check_nothing_more(verdict: Verdict, entry: Entry | None, facts: dict[str, Any]) -> None:
+    """Check that the line that ends a run, which may have none after it, says nothing that its files don't."""
+    if entry is None:
+        return
+    for key in sorted(entry.fields.keys() - facts.keys() - {"manifest"}):
+        where = f"ledger.jsonl line {entry.line} {key}"
+        if key in FIELDS:
+            verdict.compare(where, None, entry.fields[key])
+        else:
+            verdict.skip(where, "this version does not know that field")
+
+
+def _found(predicate: manifest.Predicate) -> dict[str, Any]:
+    """Return what the ledger says of the bars: how often what was found in them, None where there was nothing."""
+    counts = {one["outcome"]: one["count"] for one in predicate.receipts if one["part"] == "data" and "count" in one}
+    return {"findings": counts or None}
 
 
 def _keys(file: bytes) -> set[str]:
