@@ -36,7 +36,7 @@ from peak_trade.trust import verify
     secret client_secret clientSecret SECRET_KEY aws_secret_access_key AWS_ACCESS_KEY_ID secrets
     token api_token MLFLOW_TRACKING_TOKEN refreshToken access_tokens bearer auth authorization Authorization basic_auth
     api_key apikey apiKey API-KEY api_keys private_key privateKey signing_key encryption-key account_key
-    credential credentials dsn SENTRY_DSN cookie
+    credential credentials dsn SENTRY_DSN cookie PGPASSWORD dbpasswd SSHPASS GITHUB_PAT GH_PAT
     strategy.params.token params.auth.user run.tags.api_key
     """.split(),
 )
@@ -49,7 +49,7 @@ def test_the_name_of_a_secret_is_known(key: str) -> None:
     """
     max_tokens tokens tokenizer keyboard key keys monkey author authors authority passenger bypass compass secretary
     low_pass lowpass band-pass high_pass pass_filter pass_through passes fast slow symbol name description
-    strategy.params.fast data.columns.close run.tags.desk path pathway seed address dsns
+    strategy.params.fast data.columns.close run.tags.desk path pathway seed address dsns chart_pat pat passwordless
     """.split(),
 )
 def test_the_name_of_something_else_is_left_alone(key: str) -> None:

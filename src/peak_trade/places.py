@@ -9,13 +9,16 @@ in an installed package it lies in `shipped/`, under the same names.
 from __future__ import annotations
 
 import os
+import re
+import stat
 from pathlib import Path
 
 from peak_trade.errors import InputError
 
-__all__ = ["checkout", "lake", "looked", "results", "root", "shipped"]
+__all__ = ["checkout", "is_pseudo", "lake", "looked", "results", "root", "shipped", "taken"]
 
 _PACKAGE = Path(__file__).resolve().parent
+_PSEUDO = re.compile(r"/(?:proc|sys|dev(?!/shm/))(?:/|$)")
 
 
 def checkout() -> Path | None:
@@ -44,6 +47,30 @@ def lake(given: str | os.PathLike[str] | None = None) -> Path:
 def looked(path: str | os.PathLike[str]) -> str:
     """Return what an error adds of a relative path that leads nowhere: where was looked; nothing of an absolute one."""
     return "" if os.path.isabs(path) else f"; looked in {Path.cwd()}"
+
+
+def is_pseudo(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a path lies where the system's devices and processes are, which are no files.
+
+    >>> is_pseudo("/dev/stdout"), is_pseudo("/proc/self/mem"), is_pseudo("/dev/shm/a"), is_pseudo("a/dev/null")
+    (True, True, False, False)
+    """
+    return bool(_PSEUDO.match(os.path.abspath(path)))
+
+
+def taken(path: str | os.PathLike[str]) -> str:
+    """Say what is in the place of a file that a person wants written, as `a folder`; empty where one can be put there.
+
+    A file is put in place by renaming: whoever may do so in /dev would take the machine's devices away.
+    Raises OSError as `os.stat` does, FileNotFoundError where there is nothing.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
+    if not stat.S_ISREG(mode) or is_pseudo(path) or is_pseudo(os.path.join(folder, os.path.basename(path))):
+        return "no regular file"
+    return ""
 
 
 def shipped(name: str | os.PathLike[str]) -> Path:

@@ -24,11 +24,13 @@ __all__ = ["MASK", "Redactor", "is_secret_key"]
 MASK = "[redacted]"
 
 _SECRET_KEY = re.compile(
-    r"(?:^|[^a-z0-9])(?:passwords?|passwd|passphrase|pwd|secrets?|token|cookies?|credentials?|auth|authorization|bearer|dsn"
+    r"(?:passwords?|passwd|passphrase"  # also of PGPASSWORD and db2passwd
+    r"|(?:^|[^a-z0-9])(?:pwd|secrets?|token|cookies?|credentials?|auth|authorization|bearer|dsn|sshpass"
     r"|(?:access|api|auth|bearer|refresh)[_-]?tokens?"
     r"|(?:access|account|api|encryption|private|secret|signing)[_-]?keys?"
+    r"|(?:gh|github|gitlab|devops[_-]ext)[_-]pat"
     r"|(?<!low[_-])(?<!high[_-])(?<!band[_-])pass(?=\d*$)"  # but not a low_pass filter
-    r")\d*(?:$|[^a-z0-9])",
+    r"))\d*(?:$|[^a-z0-9])",
     re.IGNORECASE,
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -68,8 +70,10 @@ def is_secret_key(key: str) -> bool:
 
     >>> [is_secret_key(key) for key in ("MLFLOW_TRACKING_TOKEN", "apiKey", "params.auth.user", "db_pass")]
     [True, True, True, True]
-    >>> [is_secret_key(key) for key in ("max_tokens", "keyboard", "author", "low_pass")]
-    [False, False, False, False]
+    >>> [is_secret_key(key) for key in ("PGPASSWORD", "SSHPASS", "GITHUB_PAT")]
+    [True, True, True]
+    >>> [is_secret_key(key) for key in ("max_tokens", "keyboard", "author", "low_pass", "chart_pat", "passwordless")]
+    [False, False, False, False, False, False]
     """
     return bool(_SECRET_KEY.search(_CAMEL.sub("_", key)))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from peak_trade.errors import RunError
 from peak_trade.report import render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +78,47 @@ def test_wrong_usage_is_exit_2(words: list[str], said: str, script: Any, tmp_pat
     assert refused.returncode == 2
     assert refused.stderr.startswith(said)
     assert refused.stdout == ""
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a socket", "a folder", "a device", "a link to a pipe"])
+def test_a_report_takes_the_place_of_no_device_pipe_or_folder(
+    kind: str, tmp_path: Path, runs: Any, builtin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "page.html"
+    if kind == "a device" and os.geteuid():
+        output = Path("/dev/null")  # which only root could replace
+    elif kind == "a device":
+        os.mknod(output, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    elif kind == "a folder":
+        output.mkdir()
+    elif kind == "a socket":
+        monkeypatch.chdir(tmp_path)  # a socket's path is a short one
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(output.name)
+    else:
+        os.mkfifo(tmp_path / "pipe" if "link" in kind else output)
+        if "link" in kind:
+            output.symlink_to("pipe")
+    before = os.lstat(output)
+    said = "a folder" if kind == "a folder" else "no regular file"
+    with pytest.raises(RunError, match=f"cannot write {output}: it is {said}"):
+        render.render(runs["one"], builtin, output)
+    assert os.path.samestat(os.lstat(output), before)
+
+
+def test_control_a_report_takes_the_place_of_a_file(tmp_path: Path, runs: Any, builtin: Any) -> None:
+    (tmp_path / "page.html").write_text("the page before")
+    render.render(runs["one"], builtin, tmp_path / "page.html")
+    assert "<html" in (tmp_path / "page.html").read_text("utf-8")[:500].lower()
+
+
+def test_what_the_system_calls_a_file_is_a_place_for_none(tmp_path: Path) -> None:
+    (tmp_path / "dev").symlink_to("/dev")
+    ask = "from peak_trade import places; import sys; print([places.taken(path) for path in sys.argv[1:]])"
+    names = ["/dev/stdout", str(tmp_path / "dev" / "stdout"), str(tmp_path / "out")]
+    with open(tmp_path / "out", "w") as stdout:  # /dev/stdout is a link to a regular file then
+        subprocess.run([sys.executable, "-c", ask, *names], stdout=stdout, check=True)
+    assert (tmp_path / "out").read_text() == "['no regular file', 'no regular file', '']\n"
 
 
 @pytest.mark.parametrize(

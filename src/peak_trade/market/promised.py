@@ -20,6 +20,7 @@ from typing import Any
 
 from peak_trade.config import nowhere
 from peak_trade.errors import InputError
+from peak_trade.places import is_pseudo
 
 __all__ = ["Grown", "find"]
 
@@ -27,7 +28,6 @@ _NAMES = 20_000  # that a pattern may lead through
 _MORE = 100  # files that have come since, and as many again as there were
 _GROWN = 64 << 20  # bytes that have come since, and as many again as there were
 _MOST = 4 << 30  # bytes, whatever is promised: as of a run's own tables
-_PSEUDO = re.compile(r"/(?:proc|sys|dev(?!/shm/))(?:/|$)")  # whose files have no size that holds
 _MAGIC = re.compile(r"[*?[]")
 
 
@@ -60,7 +60,7 @@ def find(path: str, folders: Sequence[Path], files: Sequence[Mapping[str, Any]],
     much = f"{path} means much more than the {len(files):,} files of {promised:,} bytes that the run read"
     if len(found) > 2 * len(files) + _MORE:
         raise Grown(much)
-    if any(_PSEUDO.match(os.path.realpath(name)) for name in found):
+    if any(is_pseudo(os.path.realpath(name)) for name in found):  # whose sizes do not hold
         raise InputError(f"{path} is no regular file")
     about = [os.stat(name) for name in found]
     if not all(stat.S_ISREG(one.st_mode) for one in about):

@@ -10,10 +10,12 @@ import logging
 import os
 import re
 import tempfile
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from peak_trade import places
 from peak_trade.errors import RunError
 from peak_trade.evidence import door
 from peak_trade.evidence.results import Results
@@ -73,9 +75,13 @@ def render(
     it can't be written; a report that is there already then stays as it is.
     """
     run_dir = Path(run_dir)
+    path = run_dir / OUTPUT if output is None else Path(output)
+    if output is not None:
+        with suppress(OSError):
+            if kind := places.taken(path):
+                raise RunError(f"cannot write {path}: it is {kind}", hint="--output FILE")
     content = renderer.page(run_dir)
     marks = _checked(content, run_dir)
-    path = run_dir / OUTPUT if output is None else Path(output)
     try:
         _write(run_dir, path, content)
     except OSError as error:

@@ -168,15 +168,14 @@ def _refuse(output: Path, lake: Path) -> None:
     if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(lake)):
         raise InputError("an answer can't be written into the lake", hint="name a file elsewhere")
     try:
-        mode = os.stat(output).st_mode
+        kind = places.taken(output)
     except FileNotFoundError:
         if not os.path.isdir(output.parent):
             raise RunError(f"cannot write {output}: there is no folder {output.parent}") from None
     except OSError as error:
         raise RunError(f"cannot write {output}: {error.strerror}") from None
     else:
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        if kind:
             raise RunError(f"cannot write {output}: it is {kind}", hint="--output FILE, or > FILE in the shell")
 
 
