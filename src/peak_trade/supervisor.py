@@ -93,8 +93,9 @@ class Line:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        code = 0 if error is None else getattr(error, "code", 1)  # of a SystemExit
-        self._tell(_BYE, str(code).encode())  # what is left is the way out
+        if error is None or isinstance(error, SystemExit):  # else it ends by what nobody had a word for
+            code = 0 if error is None else error.code
+            self._tell(_BYE, str(code).encode())  # what is left is the way out
 
     def _tell(self, word: int, content: bytes = b"") -> None:
         # a descriptor that a strategy has closed may be another file by now, and a child that it has forked is not us

@@ -106,6 +106,12 @@ def counts_interrupts(bars):
             time.sleep(600 if at == 0 else 1.5)
         except KeyboardInterrupt: print("interrupted", file=sys.stderr, flush=True)
     return np.ones(len(bars))
+def starves(bars):
+    from peak_trade import script
+    from peak_trade.evidence.run_dir import RunDir
+    def fails(*given, **named): raise SystemError("error return without exception set")
+    script._fail = RunDir.seal = fails  # as all may do where no memory is left
+    return np.ones(len(bars))
 def reads(bars): print("read", input(), file=sys.stderr, flush=True); return np.ones(len(bars))
 def debugs(bars): import pdb; pdb.set_trace(); return np.ones(len(bars))
 """
@@ -225,6 +231,16 @@ def test_an_exception_that_will_not_be_told_leaves_a_failed_run(
     assert (outcome.returncode, outcome.stdout) == (1, "")
     assert f"error: {said}" in outcome.stderr
     assert only(ram / "results")[1]["type"] == kind
+
+
+def test_a_run_that_can_not_even_say_what_is_wrong_is_sealed_by_its_supervisor(
+    command: Callable[..., list[str]], ram: Path, look: Any
+) -> None:
+    outcome = done(command("starves"))
+    assert outcome.returncode == 1 and "SystemError" in outcome.stderr  # the control: it died of that
+    assert "ended the run's process, with exit code 1, before its run was sealed" in outcome.stderr
+    assert only(ram / "results")[1]["type"] == "Exited"
+    assert look.unrecovered(ram / "results") == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a strategy finds the pipe by /proc here")
