@@ -89,11 +89,15 @@ class Line:
         """Tell that no user's code runs any more, and by what it was `stopped` (`TimeOut`, `KeyboardInterrupt`)."""
         self._tell(_FREE, stopped.encode())
 
+    def lost(self) -> None:
+        """Tell nothing any more: the run ends by what nobody has a word for, and is left to its supervisor."""
+        self._mark = None
+
     def __enter__(self) -> Line:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if error is None or isinstance(error, SystemExit):  # else it ends by what nobody had a word for
+        if error is None or isinstance(error, SystemExit):  # else not even that could be said
             code = 0 if error is None else error.code
             self._tell(_BYE, str(code).encode())  # what is left is the way out
 

@@ -102,6 +102,7 @@ ALLOWED = {
     "tracking.store": "the store",
     "tracking.worker.Logger._upload": OWN,
     "tracking.worker.Logger.log": "the store",
+    "shown.telemetry._real": "results/ itself, which may be a link of the user's own",
     "trust.content._check_data": "the files of bars that a run names, found by market.promised",
     "trust.verify": WITHOUT,
 }

@@ -112,6 +112,11 @@ def starves(bars):
     def fails(*given, **named): raise SystemError("error return without exception set")
     script._fail = RunDir.seal = fails  # as all may do where no memory is left
     return np.ones(len(bars))
+def forgets(bars):
+    from peak_trade.evidence.run_dir import RunDir
+    def fails(*given, **named): raise MemoryError
+    RunDir.seal = fails
+    return np.ones(len(bars))
 def reads(bars): print("read", input(), file=sys.stderr, flush=True); return np.ones(len(bars))
 def debugs(bars): import pdb; pdb.set_trace(); return np.ones(len(bars))
 """
@@ -233,11 +238,12 @@ def test_an_exception_that_will_not_be_told_leaves_a_failed_run(
     assert only(ram / "results")[1]["type"] == kind
 
 
-def test_a_run_that_can_not_even_say_what_is_wrong_is_sealed_by_its_supervisor(
-    command: Callable[..., list[str]], ram: Path, look: Any
+@pytest.mark.parametrize(("name", "control"), [("starves", "SystemError"), ("forgets", "error: internal: MemoryError")])
+def test_a_run_that_ends_by_what_nobody_has_a_word_for_is_sealed_by_its_supervisor(
+    command: Callable[..., list[str]], ram: Path, look: Any, name: str, control: str
 ) -> None:
-    outcome = done(command("starves"))
-    assert outcome.returncode == 1 and "SystemError" in outcome.stderr  # the control: it died of that
+    outcome = done(command(name))
+    assert outcome.returncode == 1 and control in outcome.stderr
     assert "ended the run's process, with exit code 1, before its run was sealed" in outcome.stderr
     assert only(ram / "results")[1]["type"] == "Exited"
     assert look.unrecovered(ram / "results") == []

@@ -431,3 +431,10 @@ def test_a_chain_of_any_length_is_a_tree(tmp_path: Path, otlp: Any) -> None:
 
 def test_no_spans_are_no_tree() -> None:
     assert tree([]) == []
+
+
+@pytest.mark.parametrize("which", ["last", "11111111"])
+def test_results_that_are_a_ring_of_links_are_told_as_the_system_tells_it(tmp_path: Path, which: str) -> None:
+    (tmp_path / "results").symlink_to("results")
+    with pytest.raises(OSError, match="symbolic links"):  # which every command has a sentence for
+        telemetry.find(tmp_path / "results", which)

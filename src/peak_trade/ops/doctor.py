@@ -142,7 +142,7 @@ def _ledger(results: Results) -> Finding:
 
 def _disk(results: Path) -> Finding:
     files = list(_sizes(results))
-    there = next(path for path in (results, *results.resolve().parents) if path.exists())
+    there = next(path for path in (results, *Path(os.path.realpath(results)).parents) if path.exists())
     free = shutil.disk_usage(there).free
     detail = f"{readable_size(sum(files))} in {len(files)} files under {results}, {readable_size(free)} free"
     return Finding("disk", "ok" if free > 1e9 else "stale", detail, "make room: less than 1 GB is free")

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from peak_trade import stats, strategies
 from peak_trade.config import Config, Source, locate
-from peak_trade.errors import RunError
+from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import files, manifest, provenance, tables
 from peak_trade.evidence.run_dir import new_run_id
 from peak_trade.market import fingerprint, ohlcv
@@ -87,6 +87,11 @@ def run(
                     return _make(attempt, git, loaded, function)
                 except BaseException as error:  # noqa: BLE001 - the one guard: whatever a strategy does, evidence is left
                     fail(attempt, git, error)
+        except PeakError:
+            raise
+        except BaseException:
+            line.lost()
+            raise
         finally:
             attempt.directory.release()
     finally:

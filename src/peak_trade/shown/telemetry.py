@@ -6,6 +6,7 @@ stops a reader: a line that is torn, empty or no OTLP, and a record without what
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Container, Iterator
@@ -100,12 +101,16 @@ def _places(results: Path, folder: str) -> tuple[tuple[Path, Path, str], ...]:
     `results` may be a link of the user's own: beyond it, none is followed.
     """
     run, below = results / folder, f"{OPERATIONS}/{folder}"
-    return (run / FOLDER, run, FOLDER), (results / below, results.resolve(), below)
+    return (run / FOLDER, run, FOLDER), (results / below, _real(results), below)
+
+
+def _real(results: Path) -> Path:
+    return Path(os.path.realpath(results))  # `resolve` raises where links lead in a ring
 
 
 def _operations(results: Path) -> list[str]:
     with suppress(OSError):
-        return [entry.name for entry in door.entries(results.resolve(), OPERATIONS) if _ID.fullmatch(entry.name)]
+        return [entry.name for entry in door.entries(_real(results), OPERATIONS) if _ID.fullmatch(entry.name)]
     return []
 
 
