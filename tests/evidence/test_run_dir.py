@@ -312,7 +312,7 @@ def test_one_run_that_cannot_be_recovered_does_not_stop_the_others(tmp_path: Pat
 def test_a_directory_that_cannot_be_made_again_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dead(tmp_path).rmdir()
     with monkeypatch.context() as patch:
-        patch.setattr(os, "mkdir", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        patch.setattr(os, "mkdir", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left on device")))
         assert recover(Results(tmp_path)) == [(A, "not recovered: No space left on device")]
     assert recover(Results(tmp_path)) == [(A, "sealed as failed: its process died")]
     assert intact(tmp_path)

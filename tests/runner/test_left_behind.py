@@ -147,6 +147,27 @@ def test_control_what_is_not_taken_out_breaks_the_run(
     assert verdict(ram / "results") or left
 
 
+NAMED = {
+    "a folder": '(results / here.name / "x").mkdir(parents=True)',
+    "a link": "(results / here.name).symlink_to(there)",
+    "a file": '(results / here.name).write_text("mine")',
+    "a pipe": "os.mkfifo(results / here.name)",
+}
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["sealed", "failed"])
+@pytest.mark.parametrize("what", NAMED)
+def test_what_has_the_final_name_of_a_run_makes_way(
+    leaves: Runs, ram: Path, outside: Path, what: str, fails: bool
+) -> None:
+    before = names(outside)
+    run = leaves(NAMED[what], fails=fails)
+    assert verdict(ram / "results") == []
+    taken = ram / "results" / ".left" / run.name / run.name
+    assert os.path.lexists(taken) and names(outside) == before
+    assert not names(ram / "results" / ".working")
+
+
 @pytest.mark.parametrize("what", DISPLACED)
 def test_a_strategy_that_moves_the_directory_fails_its_run_and_leads_nothing_elsewhere(
     leaves: Runs, ram: Path, outside: Path, what: str

@@ -112,6 +112,11 @@ def starves(bars):
     def fails(*given, **named): raise SystemError("error return without exception set")
     script._fail = RunDir.seal = fails  # as all may do where no memory is left
     return np.ones(len(bars))
+def leaves_a_decoy(bars):
+    from pathlib import Path
+    [here] = Path(os.environ["RESULTS"], ".working").iterdir()
+    Path(os.environ["RESULTS"], here.name, "x").mkdir(parents=True)
+    os._exit(0)
 def forgets(bars):
     from peak_trade.evidence.run_dir import RunDir
     def fails(*given, **named): raise MemoryError
@@ -236,6 +241,18 @@ def test_an_exception_that_will_not_be_told_leaves_a_failed_run(
     assert (outcome.returncode, outcome.stdout) == (1, "")
     assert f"error: {said}" in outcome.stderr
     assert only(ram / "results")[1]["type"] == kind
+
+
+def test_a_folder_of_its_name_is_not_taken_for_a_run_that_is_sealed(
+    command: Callable[..., list[str]], ram: Path, look: Any
+) -> None:
+    outcome = done(command("leaves_a_decoy"), env=os.environ | {"RESULTS": str(ram / "results")})
+    assert outcome.returncode == 1
+    assert outcome.stderr.splitlines()[-2].startswith("error: the strategy ended the run's process, with exit code 0")
+    run, error = only(ram / "results")
+    assert error["type"] == "Exited" and not (run / "x").exists()
+    assert (run.parent / ".left" / run.name / run.name / "x").is_dir()  # the control: it was there
+    assert look.unrecovered(ram / "results") == []
 
 
 @pytest.mark.parametrize(("name", "control"), [("starves", "SystemError"), ("forgets", "error: internal: MemoryError")])

@@ -291,9 +291,19 @@ class RunDir:
         self.ledger.append(event, self.run_id, time=finished, manifest=written.sha256, **fields)
         self.noted = True
         self._settle_late(named=False)  # as late as can be: a child that is still there may add a name at any time
+        if event != "abandoned":  # long after, who knows what has its name: that is for people to look at
+            self._make_way()
         path = self.publish()
         self._settle_late(named=True)
         return path
+
+    def _make_way(self) -> None:
+        """Take out what has the run's final name by now: nothing had when the run began, and nobody else gives it."""
+        with files.opened(self.results, os.O_RDONLY | os.O_DIRECTORY) as base, suppress(FileNotFoundError):
+            there = door.entry(self.run_id, base)
+            self._take_out(base, [there])
+            place = f"{self.results.name}/{LEFT}/{self.run_id}/"
+            _LOG.warning("directory left: %s had the run's name, taken to %s", there.kind, place)
 
     def publish(self) -> Path:
         """Give the directory its final name."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from peak_trade import config, toml
 from peak_trade.errors import PeakError, RunError
+from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.provenance import GitQuestion
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir, recover
@@ -71,7 +72,7 @@ def execute(content: bytes, told: dict[str, str]) -> PeakError | None:
     error = RunError(told["message"], hint=TOO_LONG if late else f"just show {left.run_id}")
     error.run_id = left.run_id
     try:
-        if (results / left.run_id).is_dir():
+        if (results / left.run_id).is_dir() and Ledger(results).read().of(left.run_id).end:  # else it is a strategy's
             return None
         directory = RunDir.take_over(results, left.run_id)
         if directory.ledger.read().of(left.run_id).end:  # all but the name was done
