@@ -13,7 +13,7 @@ import msgspec
 
 from peak_trade.errors import RunError
 
-__all__ = ["Written", "digest", "disk_errors", "encode_json", "opened", "sync_folder", "write"]
+__all__ = ["Written", "digest", "disk_errors", "drafted", "encode_json", "opened", "sync_folder", "write"]
 
 _READ_ONLY = 0o444
 
@@ -67,6 +67,21 @@ def opened(name: str | Path, flags: int, within: int | None = None) -> Iterator[
         yield handle
     finally:
         os.close(handle)
+
+
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """Yield a file beside `path`, new and empty, which takes its place once it is written, and is gone if it is not.
+
+    Nobody can foretell its name: in a folder that others write to, nothing waits under it. Raises OSError.
+    """
+    draft = path.absolute().with_name(f".peak_trade-{os.urandom(8).hex()}.tmp")
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        yield draft
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import numpy as np
 
 from peak_trade.data.fetch.grid import VALUES, Rows, Times
 from peak_trade.errors import InputError
-from peak_trade.evidence.files import digest, disk_errors, encode_json, sync_folder
+from peak_trade.evidence.files import digest, disk_errors, drafted, encode_json, sync_folder
 from peak_trade.market.bars import Bars
 
 __all__ = [
@@ -67,7 +67,7 @@ def claimed(path: Path) -> Iterator[None]:
     made = not path.parent.exists()
     with disk_errors(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -151,14 +151,9 @@ def as_bars(times: Times, values: Rows, symbol: str, timeframe: str) -> Bars:
 
 
 def _replace(path: Path, content: Any) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     with disk_errors(str(path)):
-        try:
-            with draft.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(draft, path)
-            sync_folder(path.parent)
-        finally:
-            draft.unlink(missing_ok=True)
+        with drafted(path) as draft, draft.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        sync_folder(path.parent)

@@ -16,6 +16,7 @@ from peak_trade import places
 from peak_trade.data.lake import child, commit, query, reads
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, RunError, did_you_mean
+from peak_trade.evidence.files import drafted
 from peak_trade.terminal import show
 from peak_trade.text import counted, json_escaped
 
@@ -86,21 +87,19 @@ class Asking:
 
     def _to_file(self, text: str, output: Path) -> None:
         """Write beside the file first: what was there stays until the answer is whole."""
-        draft = output.absolute().with_name(f".peak_trade-{os.getpid()}.tmp")
+        made = False
         try:
-            draft.touch()
-        except OSError as error:  # as in /proc, whose files are none
+            with drafted(output) as draft:
+                made = True
+                shown = self._ask(text, str(draft), None)
+                if shown is not None:
+                    draft.write_text(shown + "\n", encoding="utf-8")
+        except OSError as error:
+            if made:
+                raise RunError(f"cannot write {output}: {error.strerror}") from None
+            # as in /proc, whose files are none
             reason = f"no file can be made in {output.parent} ({str(error.strerror).lower()})"
             raise RunError(f"cannot write {output}: {reason}", hint="name a file elsewhere") from None
-        try:
-            shown = self._ask(text, str(draft), None)
-            if shown is not None:
-                draft.write_text(shown + "\n", encoding="utf-8")
-            os.replace(draft, output)
-        except OSError as error:
-            raise RunError(f"cannot write {output}: {error.strerror}") from None
-        finally:
-            draft.unlink(missing_ok=True)
 
     def _ask(self, text: str, target: str | None, width: int | None) -> str | None:
         """Have a question answered: into a file, as text, or, where there is neither, to stdout as it comes."""
