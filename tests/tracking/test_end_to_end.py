@@ -207,7 +207,7 @@ def test_the_page_is_served_on_the_next_free_port_and_its_address_is_that_of_the
     with urllib.request.urlopen(address, timeout=20) as answer:
         assert b"<title>MLflow</title>" in answer.read()
     names = {one["experiment_id"]: one["name"] for one in ask(url, "experiments/search", max_results=9)["experiments"]}
-    assert set(names.values()) == {"Default", "of others", "shown"}
+    assert set(names.values()) >= {"Default", "of others", "shown"}  # other tests log there too
     assert re.fullmatch(rf"{url}/#/experiments/(\d+)/runs", address)
     assert names[address.split("/")[-2]] == "shown"
 
