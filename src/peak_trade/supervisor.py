@@ -9,8 +9,10 @@ nothing and runs no strategy: it forks the run, waits, hands signals on, and end
 seal the run as failed it is told once the run has started (`Line.started`); when the time is up and a grace is over it
 kills the run and what that has started, and seals.
 
-Signals are waited for, not handled, so that none interrupts a seal here. What a terminal sends reaches the run by
-itself, being of the same group; so does what is sent to the group, and `limits` takes two of one kind for one.
+Signals are waited for, not handled, so that none interrupts a seal here. Where another tool has started threads before
+us, as OpenTelemetry's own command does, those are given what is blocked here: each signal is written to a pipe then.
+What a terminal sends reaches the run by itself, being of the same group; so does what is sent to the group, and
+`limits` takes two of one kind for one.
 If the supervisor dies, the last end of a pipe closes with it, and the kernel kills the run: no thread watches.
 Standard library only, and little of it, and before all else: what this process holds when it forks, a run pays for
 twice, as it copies each page that it touches.
@@ -190,6 +192,23 @@ def _nothing(*_: object) -> None:
     pass
 
 
+def _has_threads() -> bool:
+    try:
+        return len(os.listdir("/proc/self/task")) > 1
+    except OSError:  # not on Linux: those that Python knows
+        threading = sys.modules.get("threading")
+        return threading is not None and threading.active_count() > 1
+
+
+def _heard_by_all() -> int:
+    """Have each signal written to a pipe, whichever thread the system gives it to, and return its end to read from."""
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
+    return heard
+
+
 class _Supervisor:
     """Waits for one run."""
 
@@ -208,6 +227,7 @@ class _Supervisor:
         fcntl.fcntl(words, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(words, fcntl.F_SETFL, fcntl.fcntl(words, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
         self.heard = b""
+        self.woken = _heard_by_all() if _has_threads() else -1
 
     def watch(self) -> Never:
         """Wait for the run's end, and end as it did; say what is wrong where it has to be sealed here."""
@@ -241,6 +261,10 @@ class _Supervisor:
     def _wait(self) -> tuple[int, bool]:
         """Return the next signal, and whether the kernel sent it, to all of the group; 0 where the time is up."""
         left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        if self.woken >= 0:
+            import select
+
+            return (os.read(self.woken, 1)[0], False) if select.select([self.woken], [], [], left)[0] else (0, True)
         if _TIMED:
             about = signal.sigwaitinfo(_HEARD) if left is None else signal.sigtimedwait(_HEARD, left)
             return (about.si_signo, about.si_code > 0) if about else (0, True)

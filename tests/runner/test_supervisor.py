@@ -535,3 +535,37 @@ def test_a_supervisor_that_can_not_write_says_so(
         assert not outcome.said("error")[0].startswith("internal"), f"{where}: {outcome.stderr}"
         run_dir.recover(Results(results))
         assert look.unrecovered(results) == [], where
+
+
+# --- threads of other tools, in the process in front ----------------------------------------------------------------
+
+# As `opentelemetry-instrument` leaves it; the run ends, or is told to, while its supervisor looks elsewhere.
+THREADED = """
+import os, signal, sys, threading, time
+for _ in range(3): threading.Thread(target=threading.Event().wait, daemon=True).start()
+from peak_trade import supervisor
+wait = supervisor._Supervisor._wait
+def late(self): time.sleep(0.3); return wait(self)
+supervisor._Supervisor._wait = late
+if sys.argv[2] == "unheard": supervisor._has_threads = lambda: False
+with supervisor.stand_by() as line:
+    if sys.argv[1] == "asked":
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(600)
+    time.sleep(0.1)
+    line.free()
+sys.exit(7)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread that waits may not be given the signal")
+@pytest.mark.parametrize("signals", ["heard", "unheard"])
+@pytest.mark.parametrize(("end", "code"), [("of itself", 7), ("asked", -signal.SIGTERM)])
+def test_a_signal_that_a_thread_is_given_is_heard_too(end: str, code: int, signals: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", THREADED, end, signals]) as process:
+        if signals == "heard":
+            assert process.wait(timeout=60) == code
+            return
+        with pytest.raises(subprocess.TimeoutExpired):  # the control
+            process.wait(timeout=2)
+        process.kill()
