@@ -147,9 +147,12 @@ def stand_by(*, hand_on: bool = False) -> Line:
     if pid:
         os.close(tell)
         os.close(alive)
+        woken = _heard_by_all() if _has_threads() else -1
         for number in _HEARD:
             signal.signal(number, _nothing)  # else some systems drop, rather than keep, what is ignored by default
-        _Supervisor(pid, words).watch()
+        if woken >= 0:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
+        _Supervisor(pid, words, woken).watch()
     os.close(words)
     os.close(life)
     for number, handler in before.items():
@@ -201,21 +204,20 @@ def _has_threads() -> bool:
 
 
 def _heard_by_all() -> int:
-    """Have each signal written to a pipe, whichever thread the system gives it to, and return its end to read from."""
+    """Have each signal that has a handler written to a pipe, whichever thread is given it; return the end to read."""
     heard, told = os.pipe()
     os.set_blocking(told, False)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
     return heard
 
 
 class _Supervisor:
     """Waits for one run."""
 
-    def __init__(self, pid: int, words: int) -> None:
+    def __init__(self, pid: int, words: int, woken: int) -> None:
         import fcntl
 
-        self.pid, self.words = pid, words
+        self.pid, self.words, self.woken = pid, words, woken
         self.will = b""
         self.limit = 0.0
         self.strategy = False  # a user's code is running
@@ -227,7 +229,6 @@ class _Supervisor:
         fcntl.fcntl(words, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(words, fcntl.F_SETFL, fcntl.fcntl(words, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
         self.heard = b""
-        self.woken = _heard_by_all() if _has_threads() else -1
 
     def watch(self) -> Never:
         """Wait for the run's end, and end as it did; say what is wrong where it has to be sealed here."""

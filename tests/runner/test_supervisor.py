@@ -562,10 +562,13 @@ sys.exit(7)
 @pytest.mark.parametrize("signals", ["heard", "unheard"])
 @pytest.mark.parametrize(("end", "code"), [("of itself", 7), ("asked", -signal.SIGTERM)])
 def test_a_signal_that_a_thread_is_given_is_heard_too(end: str, code: int, signals: str) -> None:
-    with subprocess.Popen([sys.executable, "-c", THREADED, end, signals]) as process:
+    process = subprocess.Popen([sys.executable, "-c", THREADED, end, signals])
+    try:
         if signals == "heard":
             assert process.wait(timeout=60) == code
-            return
-        with pytest.raises(subprocess.TimeoutExpired):  # the control
-            process.wait(timeout=2)
+        else:
+            with pytest.raises(subprocess.TimeoutExpired):  # the control
+                process.wait(timeout=2)
+    finally:
         process.kill()
+        process.wait()
