@@ -69,6 +69,20 @@ def test_a_share_up_to_five_percent_is_a_revision_and_more_is_not(tmp_path: Path
         assert put(tmp_path, changed, max_revised=0.06).revised == revised
 
 
+@pytest.mark.parametrize(
+    ("ratio", "named"),
+    [(1.000002, False), (1.0001, True)],  # the first would be told as `1 times`
+)
+def test_prices_are_said_to_be_scaled_where_the_ratio_can_be_seen(tmp_path: Path, ratio: float, named: bool) -> None:
+    bars = made()
+    put(tmp_path, bars)
+    values = {name: getattr(bars, name) * ratio for name in ("open", "high", "low", "close")}
+    with pytest.raises(ingest.AnotherInstrument) as told:
+        put(tmp_path, Bars(bars.timestamp, **values, volume=bars.volume, symbol=bars.symbol, timeframe=bars.timeframe))
+    assert ("prices are 1.0001 times what they were" in told.value.message) is named
+    assert ("times what they were" in told.value.message) is named
+
+
 def moved(bars: Bars, by: np.timedelta64) -> Bars:
     columns = {name: getattr(bars, name) for name in identity.VALUES}
     return Bars(bars.timestamp + by, **columns, symbol=bars.symbol, timeframe=bars.timeframe)
