@@ -539,20 +539,29 @@ def test_a_supervisor_that_can_not_write_says_so(
 
 # --- threads of other tools, in the process in front ----------------------------------------------------------------
 
-# As `opentelemetry-instrument` leaves it; the run ends, or is told to, while its supervisor looks elsewhere.
+# As `opentelemetry-instrument` leaves it; the run ends, or is told to, while its supervisor looks elsewhere: not before
+# it listens at all, when a signal would end it as any process, and not when it waits for one.
 THREADED = """
 import os, signal, sys, threading, time
 for _ in range(3): threading.Thread(target=threading.Event().wait, daemon=True).start()
 from peak_trade import supervisor
+(listens, listening), (done, do) = os.pipe(), os.pipe()
 wait = supervisor._Supervisor._wait
-def late(self): time.sleep(0.3); return wait(self)
+def late(self):
+    supervisor._Supervisor._wait = wait
+    os.write(listening, b"1")
+    if sys.argv[1] == "asked": os.read(done, 1)
+    else: os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+    while signal.sigpending(): time.sleep(0.01)  # until a thread has taken it
+    return wait(self)
 supervisor._Supervisor._wait = late
 if sys.argv[2] == "unheard": supervisor._has_threads = lambda: False
 with supervisor.stand_by() as line:
+    os.read(listens, 1)
     if sys.argv[1] == "asked":
         os.kill(os.getppid(), signal.SIGTERM)
+        os.write(do, b"1")
         time.sleep(600)
-    time.sleep(0.1)
     line.free()
 sys.exit(7)
 """
