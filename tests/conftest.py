@@ -19,7 +19,7 @@ import pytest
 
 from peak_trade import config, runner
 from peak_trade.errors import RunError
-from peak_trade.evidence import tables
+from peak_trade.evidence import seal, tables
 from peak_trade.evidence.results import Results
 from peak_trade.trust import verify
 from peak_trade.trust.verify import Verdict
@@ -157,8 +157,12 @@ class Evidence(msgspec.Struct):
         return (self.results / "ledger.jsonl").read_bytes().splitlines()
 
     def write_ledger(self, lines: list[bytes]) -> None:
-        """Put the ledger's lines in place of what is there."""
+        """Put the ledger's lines in place of what is there, in the runs that carry theirs too."""
         (self.results / "ledger.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+        for path in self.results.glob("*/seal.json"):
+            own = [line for line in lines if f'"run_id":"{path.parent.name}"'.encode() in line]
+            if len(own) == 2:
+                rewrite(path, seal.encode(*own))
 
     def manifest(self, name: str) -> Any:
         """Return a run's manifest as plain JSON."""

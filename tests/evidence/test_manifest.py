@@ -57,10 +57,12 @@ def test_a_manifest_is_a_valid_in_toto_statement(evidence: Evidence, name: str) 
     statement = as_attestation(content)
     statement.validate()
     assert statement.pb.type == "https://in-toto.io/Statement/v1"
-    assert statement.pb.predicate_type == "urn:peak-trade:run-evidence:v1"
+    assert statement.pb.predicate_type == "urn:peak-trade:run-evidence:v2"
     sealed = {path.name: sha256(path.read_bytes()) for path in evidence.path(name).iterdir()}
     assert {subject.name: dict(subject.digest) for subject in statement.pb.subject} == {
-        file: {"sha256": digest} for file, digest in sealed.items() if file not in ("manifest.json", "run.log")
+        file: {"sha256": digest}
+        for file, digest in sealed.items()
+        if file not in ("manifest.json", "run.log", "seal.json")
     }
 
 
@@ -128,7 +130,7 @@ def test_what_is_no_manifest_is_a_sentence(content: bytes) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        WHOLE.replace(b"run-evidence:v1", b"run-evidence:v2"),
+        WHOLE.replace(b"run-evidence:v2", b"run-evidence:v3"),
         b'{"_type": "https://in-toto.io/Statement/v1", "predicateType": "urn:peak-trade:run-evidence:v9", "new": []}',
         WHOLE.replace(b"Statement/v1", b"Statement/v2"),
     ],
@@ -160,7 +162,7 @@ def test_a_manifest_has_these_bytes() -> None:
    }
   }
  ],
- "predicateType": "urn:peak-trade:run-evidence:v1",
+ "predicateType": "urn:peak-trade:run-evidence:v2",
  "predicate": {
   "status": "failed",
   "buildDefinition": {

@@ -25,7 +25,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from peak_trade.evidence import tables
+from peak_trade.evidence import seal, tables
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir, recover
@@ -380,6 +380,8 @@ def test_what_has_a_name_that_is_not_sealed_is_what_it_should_be(evidence: Evide
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
     (PLANTED | {"a file": Path.touch, "a folder": os.mkdir})[kind](path)
+    if (name, kind) == ("seal.json", "a file"):
+        path.write_bytes(seal.of(Ledger(evidence.results), path.parent.name))
     assert evidence.findings() == ([] if kind == expected else [f"{name}: expected {expected}, found {kind}"])
 
 
@@ -503,7 +505,7 @@ def test_a_file_that_is_named_twice_is_found(evidence: Evidence, digest: str) ->
 @pytest.mark.parametrize("resealed", [False, True])
 def test_a_future_format_is_unreadable(evidence: Evidence, resealed: bool) -> None:
     evidence.write_manifest(
-        "own", {"_type": "https://in-toto.io/Statement/v1", "predicateType": "urn:peak-trade:run-evidence:v2", "new": 1}
+        "own", {"_type": "https://in-toto.io/Statement/v1", "predicateType": "urn:peak-trade:run-evidence:v3", "new": 1}
     )
     if resealed:
         lines = [json.loads(line) for line in evidence.ledger()]
@@ -512,7 +514,7 @@ def test_a_future_format_is_unreadable(evidence: Evidence, resealed: bool) -> No
     verdict = evidence.verdicts()["own"]
     assert verdict.state == "unreadable"
     assert verdict.findings[-1].expected == "a known format"
-    assert "'urn:peak-trade:run-evidence:v2'" in verdict.findings[-1].found
+    assert "'urn:peak-trade:run-evidence:v3'" in verdict.findings[-1].found
     assert len(verdict.findings) == (1 if resealed else 2)
 
 
@@ -950,6 +952,19 @@ def chain(evidence: Evidence, entries: list[dict[str, Any]]) -> None:
         lines.append(msgspec.json.encode(entry | {"prev": previous}))
         previous = sha256(lines[-1])
     evidence.write_ledger(lines)
+
+
+def test_lines_that_are_carried_must_be_those_of_the_ledger(evidence: Evidence) -> None:
+    path = evidence.path("own") / "seal.json"
+    carried = json.loads(path.read_bytes())
+    for key in ("start", "end"):
+        evidence.rewrite("own", "seal.json", json.dumps(carried | {key: carried[key].replace("2", "3", 1)}).encode())
+        [found] = evidence.findings("own")
+        assert found.startswith("seal.json: expected the ")
+    evidence.rewrite("own", "seal.json", b"{}")
+    assert evidence.findings("own") == [finding(evidence.findings("own"), "seal.json: expected two lines of a ledger")]
+    path.unlink()
+    assert evidence.findings("own") == []  # it can be made again
 
 
 LINES = range(10)  # of five runs
@@ -1444,7 +1459,7 @@ def test_the_command_says_each_finding_in_a_line_with_exit_code_1(evidence: Evid
 
 def test_the_command_says_unreadable_with_exit_code_2(evidence: Evidence) -> None:
     evidence.write_manifest(
-        "own", {"_type": "https://in-toto.io/Statement/v1", "predicateType": "urn:peak-trade:run-evidence:v2"}
+        "own", {"_type": "https://in-toto.io/Statement/v1", "predicateType": "urn:peak-trade:run-evidence:v3"}
     )
     answered = command(evidence, evidence.runs["own"])
     assert answered.returncode == 2

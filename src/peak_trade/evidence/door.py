@@ -36,11 +36,13 @@ __all__ = [
     "entry",
     "exists",
     "folder",
+    "folders_of",
     "limit_of",
     "lines",
     "overwrite",
     "read",
     "reading",
+    "remove",
     "replace",
     "tail",
 ]
@@ -218,6 +220,30 @@ def replace(run: Path | int, name: str, content: bytes) -> None:
             with suppress(OSError):
                 os.unlink(draft, dir_fd=handle)
             raise
+
+
+def remove(run: Path | int, name: str) -> None:
+    """Remove a file, and each folder that it was the last name in. Raises OSError, also where there is a folder."""
+    with _parent(run, name) as (handle, last):
+        os.unlink(last, dir_fd=handle)
+    *below, _ = name.split("/")
+    with suppress(OSError):  # it has other names
+        while below:
+            with folder(run, *below[:-1]) as handle:
+                os.rmdir(below.pop(), dir_fd=handle)
+
+
+def folders_of(names: Iterable[str]) -> set[str]:
+    """Return all folders that files of these names lie in.
+
+    >>> sorted(folders_of(["a", "b/c", "d/e/f"]))
+    ['b', 'd', 'd/e']
+    """
+    found: set[str] = set()
+    for name in names:
+        while (name := os.path.dirname(name)) and name not in found:
+            found.add(name)
+    return found
 
 
 # --- how it is opened ---------------------------------------------------------------------------------------------

@@ -35,7 +35,20 @@ from peak_trade.evidence import door
 from peak_trade.evidence.files import sync_folder, write_all
 from peak_trade.evidence.manifest import RUINED
 
-__all__ = ["ENDED", "EVENTS", "FIELDS", "GENESIS", "Entry", "Event", "History", "Ledger", "Reading", "is_run_id", "now"]
+__all__ = [
+    "ENDED",
+    "EVENTS",
+    "FIELDS",
+    "GENESIS",
+    "Entry",
+    "Event",
+    "History",
+    "Ledger",
+    "Reading",
+    "is_run_id",
+    "now",
+    "parse",
+]
 
 NAME = "ledger.jsonl"
 _TORN = "ledger.torn"
@@ -244,8 +257,8 @@ class Ledger:
     def _folder(self) -> Path:
         return Path(os.path.realpath(self.path.parent))  # which may be a link, of the user's own
 
-    def append(self, event: str, run_id: str, *, time: str = "", **fields: Any) -> str:
-        """Add a line (of `time`, else of now), on disk when this returns, and return its sha256.
+    def append(self, event: str, run_id: str, *, time: str = "", **fields: Any) -> bytes:
+        """Add a line (of `time`, else of now), on disk when this returns, and return it, without its end.
 
         Raises OSError where it can't be written; the ledger is then as it was. KeyError for an event that is none of
         `EVENTS`: what is written here can be read here.
@@ -266,7 +279,14 @@ class Ledger:
                 except OSError:
                     os.ftruncate(handle, end)
                     raise
-        return hashlib.sha256(line).hexdigest()
+        return line
+
+    def line(self, number: int) -> bytes:
+        """Return a line, counted from 1, without its end; LookupError where there is none, OSError unread."""
+        for at, line in enumerate(door.lines(self._folder, NAME), 1):
+            if at == number and line is not None:
+                return line.removesuffix(b"\n")
+        raise LookupError(number)
 
     def _repaired(self, handle: int) -> tuple[int, str]:
         """Return where the next line goes and the sha256 of the last whole line, setting a torn one aside first."""
@@ -344,6 +364,16 @@ def _take(reading: Reading, number: int, line: bytes, previous: str) -> str:
             reading.broken.append((number, f"{field.called} as {name}", shown))
     reading.entries.append(Entry(number, sha256, event, time, run_id, fields))
     return sha256
+
+
+def parse(line: bytes) -> Entry:
+    """Return one line that stands alone, as line 0; ValueError where it is none of a ledger."""
+    reading = Reading()
+    _take(reading, 0, line, "")
+    wrong = [(expected, found) for _, expected, found in reading.broken if not expected.startswith("prev ")]
+    if wrong or not reading.entries:
+        raise ValueError("{} expected, {} found".format(*wrong[0]) if wrong else "no ledger entry")
+    return reading.entries[0]
 
 
 def _repeats(line: bytes, fields: dict[str, Any]) -> bool:

@@ -14,11 +14,13 @@ from msgspec import Struct
 
 from peak_trade.errors import RunError
 
-__all__ = ["COMPLETED", "NAME", "RUINED", "Manifest", "Predicate", "Subject", "decode", "encode"]
+__all__ = ["COMPLETED", "FORMATS", "NAME", "RUINED", "Manifest", "Predicate", "Subject", "decode", "encode"]
 
 NAME = "manifest.json"
 STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "urn:peak-trade:run-evidence:v1"
+FORMATS = {"urn:peak-trade:run-evidence:v1": 1, "urn:peak-trade:run-evidence:v2": 2}
+"""Every format of the evidence, by its predicate type; the last is what is written."""
+PREDICATE = next(reversed(FORMATS))
 BUILD = "urn:peak-trade:backtest:v1"
 RUINED = "ruined"
 COMPLETED = ("sealed", RUINED)
@@ -83,6 +85,11 @@ class Manifest(Struct, frozen=True):
     predicate: Predicate
 
     @property
+    def format(self) -> int:
+        """The number of the evidence's format: 1 up to version 0.3; from 2 on the code is inside."""
+        return FORMATS[self.predicate_type]
+
+    @property
     def run_id(self) -> str:
         """The run that this manifest speaks of."""
         return str(self.predicate.run_details.get("metadata", {}).get("invocationId", ""))
@@ -115,9 +122,9 @@ def decode(content: bytes) -> Manifest:
     """Decode a manifest; RunError where it is none, UnknownVersion where this program does not know its version."""
     try:
         form = _FORMAT.decode(content)  # first, for another version may have another shape
-        if (form.type_, form.predicate_type) != (STATEMENT, PREDICATE):
+        if form.type_ != STATEMENT or form.predicate_type not in FORMATS:
             raise UnknownVersion(
-                f"{NAME} has the format {form.predicate_type!r}, this program knows {PREDICATE!r}",
+                f"{NAME} has the format {form.predicate_type!r}, this program knows up to {PREDICATE!r}",
                 hint="read it with the version of peak_trade that wrote it",
             )
         found = _MANIFEST.decode(content)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import itertools
 import logging
 import os
@@ -33,7 +34,7 @@ from typing import Any
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import door, files, manifest
+from peak_trade.evidence import code, door, files, manifest, seal
 from peak_trade.evidence.ledger import REMOVED, STARTED, Ledger, Reading, now
 from peak_trade.evidence.results import LEFT, REMOVING, WORKING, Results, is_run_id
 from peak_trade.text import as_utf8
@@ -58,6 +59,7 @@ _FILES = {"config_snapshot.toml", "config_snapshot.json", "stats.json", "equity.
           "trades.parquet", manifest.NAME, ERROR}  # fmt: skip
 BESIDE = {
     "run.log": "a file",
+    seal.NAME: "a file",
     "tracking.json": "a file",
     "telemetry": "a folder",
     "plots": "a folder",
@@ -91,6 +93,7 @@ class RunDir:
         self.beside: set[str] = set()  # what the seal does not cover
         self.bytes = 0
         self.noted = False  # the seal stands in the ledger: from here on nothing of the run may change
+        self._start = b""  # the ledger's line
         self._begun: set[str] = set()  # files that were to be sealed, whole or not
         self._mark = _mark(lock)
 
@@ -115,6 +118,8 @@ class RunDir:
             if entry.is_file and entry.name in _FILES:
                 run._begun.add(entry.name)
         with suppress(OSError):
+            run._begun.update(code.there(run.place))
+        with suppress(OSError):
             run.beside = {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
         return run
 
@@ -122,6 +127,11 @@ class RunDir:
     def place(self) -> Path | int:
         """The directory for the door: by its descriptor, which is that of the lock, while this process has it."""
         return self.path if self._lock < 0 else self._lock
+
+    def begin(self, **fields: Any) -> str:
+        """Put the START record on disk, and return its sha256. Raises OSError where it can't be written."""
+        self._start = self.ledger.append("start", self.run_id, **fields)
+        return hashlib.sha256(self._start).hexdigest()
 
     @classmethod
     def create(cls, results: Path, run_id: str, *, given: bool) -> RunDir:
@@ -150,7 +160,7 @@ class RunDir:
     def write(self, name: str, chunks: Iterable[bytes]) -> files.Written:
         """Write a file that the seal will cover."""
         self._begun.add(name)
-        written = files.write(name, chunks, self._lock)
+        written = door.create(self._lock, name, chunks)
         self.sealed[name] = written.sha256
         self.bytes += written.size
         return written
@@ -163,8 +173,8 @@ class RunDir:
     def discard(self) -> None:
         """Remove the files that were to be sealed: a failed run leaves no half result."""
         for name in sorted(self._begun):
-            with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # a folder is somebody else's
-                os.unlink(name, dir_fd=self._lock)
+            with suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
+                door.remove(self._lock, name)  # but a folder, which is somebody else's
         self._begun.clear()
         self.sealed.clear()
         self.bytes = 0
@@ -237,10 +247,11 @@ class RunDir:
         Raises OSError where it can't be taken out.
         """
         strange: list[str] = []
-        folders = {os.path.dirname(name) for name in self.beside}
         ours = dict.fromkeys([*self.sealed, *self.beside, "run.log"], "a file")
+        folders = door.folders_of(ours)
         ours |= dict.fromkeys([manifest.NAME] if self.noted else [], "a file")
         ours |= dict.fromkeys(folders, "a folder") | (BESIDE if named else {})
+        ours |= dict.fromkeys([seal.NAME] if self.noted else [], "a file")
         for below in ("", *sorted(folders)):
             there: list[door.Entry] = []
             with suppress(FileNotFoundError):
@@ -288,8 +299,9 @@ class RunDir:
         written = files.write(manifest.NAME, [manifest.encode(self.sealed, predicate)], self._lock)
         os.fsync(self._lock)
         finished = predicate.run_details.get("metadata", {}).get("finishedOn", "")  # said twice: either can be checked
-        self.ledger.append(event, self.run_id, time=finished, manifest=written.sha256, **fields)
+        end = self.ledger.append(event, self.run_id, time=finished, manifest=written.sha256, **fields)
         self.noted = True
+        self._carry(end)
         self._settle_late(named=False)  # as late as can be: a child that is still there may add a name at any time
         if event != "abandoned":  # long after, who knows what has its name: that is for people to look at
             self._make_way()
@@ -304,6 +316,14 @@ class RunDir:
             self._take_out(base, [there])
             place = f"{self.results.name}/{LEFT}/{self.run_id}/"
             _LOG.warning("directory left: %s had the run's name, taken to %s", there.kind, place)
+
+    def _carry(self, end: bytes) -> None:
+        """Leave the run's two lines of the ledger in its directory; what can't be written is no reason to fail."""
+        try:
+            lines = seal.encode(self._start, end) if self._start and end else seal.of(self.ledger, self.run_id)
+            door.create(self._lock, seal.NAME, [lines])
+        except (LookupError, OSError) as error:
+            _LOG.warning("%s skipped: %s; hint: just export makes it again", seal.NAME, error)
 
     def publish(self) -> Path:
         """Give the directory its final name."""
@@ -510,6 +530,8 @@ def _finish(run: RunDir, reading: Reading) -> str:
             run.sealed = manifest.decode(door.read(run.place, manifest.NAME)).files
             with suppress(OSError):
                 run.beside = {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
+            if not door.exists(run.place, seal.NAME):
+                run._carry(b"")
             run._settle_late(named=False)
         run.publish()
         return f"its seal was in the ledger: finished as {history.since.event}"
@@ -518,12 +540,14 @@ def _finish(run: RunDir, reading: Reading) -> str:
         return "removed: it had not started"
     if sealed and reading.broken:  # who knows what the ledger had of it
         return f"not recovered: it has a manifest, and the ledger is not whole at line {reading.broken[0][0]}"
-    start = history.start.sha256 if history.start else run.ledger.append("start", run.run_id)
+    start = history.start.sha256 if history.start else run.begin()
     for entry in there:
         if entry.name == manifest.NAME and entry.kind != "a folder":  # never noted: the seal below replaces it
             os.unlink(manifest.NAME, dir_fd=run._lock)
         elif entry.is_file and entry.name != "run.log" and entry.size <= door.limit_of(entry.name):
             run.sealed[entry.name] = door.digest(run.place, entry.name)
+    with suppress(OSError):
+        run.sealed |= {name: door.digest(run.place, name) for name in code.there(run.place)}
     with suppress(OSError):
         run.beside |= {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
     left = run.settle()

@@ -70,7 +70,7 @@ class Attempt(Struct):
         try:
             warn_unfinished(Results(results))
             directory = RunDir.create(results, new_run_id(run_id), given=run_id is not None)
-            follows = directory.ledger.append("start", directory.run_id, **asked(source.config))
+            follows = directory.begin(**asked(source.config))
         except OSError as error:
             if directory:
                 directory.abandon()

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import door, manifest
+from peak_trade.evidence import door, manifest, seal
 from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, SEALED, STARTED, History, Reading, is_run_id
 from peak_trade.evidence.results import WORKING, Results, run_ids
 from peak_trade.evidence.run_dir import BESIDE, ERROR, unfinished
@@ -128,6 +128,8 @@ def _check_run(verdict: Verdict, run_dir: Path, reading: Reading, root: Path | N
     _check_order(verdict, reading.of(run_dir.name))
     there = {entry.name: entry for entry in door.entries(run_dir)}
     sealed = _manifest(verdict, run_dir, there, reading)
+    if sealed:
+        there |= _below(run_dir, there, _holding(sealed))
     before = verdict.count
     _check_names(verdict, run_dir, there, sealed)
     if sealed is None:
@@ -135,6 +137,22 @@ def _check_run(verdict: Verdict, run_dir: Path, reading: Reading, root: Path | N
     contents = _check_files(verdict, run_dir, sealed, there)
     if contents is not None and verdict.count == before:  # else there is no use in reading what is not as it was sealed
         content.check(verdict, sealed, contents, reading.of(run_dir.name), run_dir.parent, root)
+    _check_carried(verdict, run_dir, there, reading)
+
+
+def _holding(sealed: manifest.Manifest) -> set[str]:
+    """Return the folders that sealed files lie in: what lies beside the seal can hold none."""
+    return {folder for folder in door.folders_of(sealed.files) if folder.partition("/")[0] not in BESIDE}
+
+
+def _below(run_dir: Path, there: dict[str, door.Entry], folders: set[str]) -> dict[str, door.Entry]:
+    """Return what is in those of `folders` that are there."""
+    found: dict[str, door.Entry] = {}
+    for folder in sorted(folders):  # each comes after the one that it lies in
+        entry = there.get(folder) or found.get(folder)
+        if entry and entry.kind == "a folder" and folder.count("/") < _DEEPEST:
+            found |= {f"{folder}/{inner.name}": inner for inner in door.entries(run_dir, folder)}
+    return found
 
 
 def _manifest(
@@ -194,8 +212,12 @@ def _strays(
 ) -> Iterator[tuple[str, str, str]]:
     """Yield (name, what is expected, what there is) for each name that should not be there, or not be what it is."""
     folders = []
+    holding = _holding(sealed) if sealed else set()
     for name, entry in there.items():
-        if name in BESIDE:
+        if name in holding:
+            if entry.kind != "a folder":
+                yield name, "a folder", entry.kind
+        elif name in BESIDE:
             if entry.kind != BESIDE[name]:
                 yield name, BESIDE[name], entry.kind
             elif entry.kind == "a folder":
@@ -245,6 +267,24 @@ def _check_place(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest, rea
         verdict.add("ledger.jsonl", f"the run's end at {finished}", f"at {end.time}")
     if history.state == REMOVED:
         verdict.add("ledger.jsonl", f"nothing after the removal of {run_dir.name}", "its directory is there")
+
+
+def _check_carried(verdict: Verdict, run_dir: Path, there: dict[str, door.Entry], reading: Reading) -> None:
+    """Hold the two lines that the run carries against those of the ledger."""
+    if seal.NAME not in there or not there[seal.NAME].is_file:  # what is no file is named among the strays
+        return
+    try:
+        carried = seal.decode(door.read(run_dir, seal.NAME))
+    except OSError as error:
+        _note(verdict, seal.NAME, error)
+        return
+    except RunError as error:
+        verdict.add(seal.NAME, "two lines of a ledger", error.message)
+        return
+    history = reading.of(run_dir.name)
+    for entry, line in ((carried.start, history.start), (carried.end, history.end)):
+        if line:
+            verdict.compare(seal.NAME, line.sha256, entry.sha256, f"the {entry.event} line's sha256 ")
 
 
 def _check_files(
