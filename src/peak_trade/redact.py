@@ -130,6 +130,14 @@ class Redactor:
                 end = match.end("value")
         return "".join(pieces) + text[end:]
 
+    def holds(self, text: str) -> bool:
+        """Tell whether a text has a known secret, or the password of a URL, in it: code, whose names are no keys.
+
+        >>> Redactor().holds("https://me:hunter22@host/"), Redactor().holds("token = next(stream)")
+        (True, False)
+        """
+        return any(value in text for value in self._values) or _URL_PASSWORD.search(text) is not None
+
     def toml(self, content: bytes) -> bytes:
         """Return a TOML file with its secrets masked, and everything else as it stands there, byte for byte.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,7 @@ class Attempt(Struct):
     follows: str
     receipts: list[dict[str, Any]] = []
     line: Line = UNWATCHED
+    before: frozenset[str] = field(default_factory=lambda: frozenset(sys.modules))  # the modules, as the run began
 
     @classmethod
     def begin(

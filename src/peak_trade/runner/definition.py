@@ -11,6 +11,7 @@ from peak_trade.evidence import manifest, provenance
 from peak_trade.evidence.ledger import now
 from peak_trade.market import ohlcv
 from peak_trade.runner.attempt import Attempt, asked
+from peak_trade.runner.code import Code
 from peak_trade.runner.snapshot import plain
 from peak_trade.text import as_utf8
 
@@ -22,10 +23,12 @@ def definition(
     git: provenance.GitQuestion,
     loaded: ohlcv.Loaded,
     marks: dict[str, Any],
-    code: dict[str, str | None],
+    made: dict[str, str | None],
+    captured: Code,
 ) -> dict[str, Any]:
-    """Return what was asked and what the run was made from; `marks` are the fingerprint of the bars as loaded,
-    `code` the strategy's source digest.
+    """Return what was asked and what the run was made from.
+
+    `marks` are the fingerprint of the bars as loaded, `made` is the strategy's source digest, `captured` all its code.
     """
     config = attempt.source.config
     bars = {
@@ -54,7 +57,8 @@ def definition(
         "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": provenance.environment()},
         "resolvedDependencies": [
             bars,
-            {"name": "strategy", "digest": _known(sha256=code.get("sha256")), "annotations": code},
+            {"name": "strategy", "digest": _known(sha256=made.get("sha256")), "annotations": made},
+            captured.dependency(),
             git_state(git),
             {"name": "constraints.txt", "digest": _known(sha256=provenance.pins(attempt.root))},
         ],

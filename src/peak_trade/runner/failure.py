@@ -10,6 +10,7 @@ from peak_trade.engine import RULES
 from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import files, manifest, provenance
 from peak_trade.evidence.run_dir import ERROR
+from peak_trade.runner import code
 from peak_trade.runner.attempt import Attempt, asked
 from peak_trade.runner.definition import git_state, predicate
 from peak_trade.runner.limits import TimeOut, uninterrupted
@@ -62,6 +63,8 @@ def seal_failed(attempt: Attempt, git: provenance.GitQuestion, told: dict[str, s
         attempt.tidy()
         write_config(attempt)
         directory.write(ERROR, [files.encode_json(told)])
+        captured = code.capture(attempt, None)
+        code.write(attempt, captured)
         origin = {
             "buildType": manifest.BUILD,
             "externalParameters": attempt.redactor.tree({"overrides": plain(attempt.source.overrides)}),
@@ -70,7 +73,7 @@ def seal_failed(attempt: Attempt, git: provenance.GitQuestion, told: dict[str, s
                 "rules": RULES,
                 "environment": provenance.environment(),
             },
-            "resolvedDependencies": [git_state(git)],
+            "resolvedDependencies": [captured.dependency(), git_state(git)],
         }
         statement = predicate(attempt, "failed", origin, {}, told)
         directory.seal(statement, "failed", **asked(attempt.source.config), **attempt.findings(), **told)

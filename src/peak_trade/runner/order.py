@@ -31,7 +31,7 @@ from peak_trade.market import fingerprint, ohlcv
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
 from peak_trade.redact import Redactor
-from peak_trade.runner import outcome
+from peak_trade.runner import code, outcome
 from peak_trade.runner.attempt import Attempt, Stages, asked
 from peak_trade.runner.definition import definition, predicate
 from peak_trade.runner.edition import check_edition
@@ -139,7 +139,7 @@ def _make(
         marks = fingerprint.fingerprint(bars)  # of the bars as they were loaded: no user's code has run
     with attempt.stages.clock("strategy"):
         attempt.line.strategy(limit, own=function is None)
-        code, params, target = within(limit, lambda: _ask(attempt, bars.apart(), function))
+        strategy, made, params, target = within(limit, lambda: _ask(attempt, bars.apart(), function))
         attempt.line.free()
     with attempt.stages.clock("evidence"):
         if fingerprint.digest(bars) != marks["digest"]:
@@ -186,7 +186,9 @@ def _make(
             (when,) = tables.iso(bars.timestamp[result.ruined : result.ruined + 1])
             came_out[manifest.RUINED] = when
             attempt.warn("account", manifest.RUINED, f"equity was at or below zero at {when}: closed there, for good")
-        origin = definition(attempt, git, loaded, marks, code)
+        captured = code.capture(attempt, strategy)
+        code.write(attempt, captured)
+        origin = definition(attempt, git, loaded, marks, made, captured)
         sha256 = origin["resolvedDependencies"][0]["digest"]["sha256"]
         attempt.tidy()  # again, for what a thread or a child has left since
     took = attempt.stages.milliseconds.items()
@@ -203,8 +205,10 @@ def _make(
 
 def _ask(
     attempt: Attempt, bars: Bars, function: Callable[..., Any] | None
-) -> tuple[dict[str, str | None], dict[str, Any], npt.NDArray[np.float64]]:
-    """Run the strategy, loading it first where it is the user's own; return its digest, its parameters and its target.
+) -> tuple[Callable[..., Any], dict[str, str | None], dict[str, Any], npt.NDArray[np.float64]]:
+    """Run the strategy, loading it first where it is the user's own.
+
+    Returns the function, its digest, its parameters and its target.
 
     All that is a user's runs in here: a parameter's default has a text of its own too.
     """
@@ -216,7 +220,7 @@ def _ask(
     process = os.getpid()
     try:
         target = strategies.check_target(function(bars, **params), len(bars))
-        return strategies.source_digest(function, attempt.root), kept(params), target
+        return function, strategies.source_digest(function, attempt.root), kept(params), target
     finally:
         if os.getpid() != process:  # a child that the strategy forked and did not end: the run is not its own
             os._exit(1)

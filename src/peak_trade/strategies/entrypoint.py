@@ -25,14 +25,17 @@ from importlib.machinery import (
 )
 from importlib.util import module_from_spec
 from os import fsencode
-from os.path import isfile  # unlike Path.is_file, it takes a path that cannot be for one that is not there
+from os.path import (
+    isfile,
+    realpath,
+)  # unlike Path.is_file, isfile takes a path that cannot be for one that is not there
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
 from peak_trade.errors import InputError, did_you_mean
 
-__all__ = ["load_entrypoint", "source_digest"]
+__all__ = ["load_entrypoint", "loaded", "source_digest", "undecorated"]
 
 
 def load_entrypoint(spec: str, base_dirs: Sequence[Path]) -> Callable[..., Any]:
@@ -73,7 +76,7 @@ def source_digest(function: Callable[..., Any], root: Path | None = None) -> dic
     imports is not covered.
     """
     name = getattr(function, "__qualname__", type(function).__qualname__)
-    inner = _undecorated(function)
+    inner = undecorated(function)
     code = getattr(inner, "__code__", None)
     path = Path(code.co_filename) if code else Path()
     loader = getattr(inner, "__globals__", {}).get("__loader__")
@@ -87,10 +90,19 @@ def source_digest(function: Callable[..., Any], root: Path | None = None) -> dic
     return {"name": name, "file": file, "sha256": sha256(content).hexdigest()}
 
 
-def _undecorated(function: Any) -> Any:
+def loaded() -> dict[Path, tuple[str, bytes]]:
+    """Return, by file, the module and the bytes of what the entrypoint that was loaded last is made from.
+
+    That is what was found in the user's folders, also where it raised on the way.
+    """
+    return {Path(file): source for file, source in _sources.items()}
+
+
+def undecorated(function: Any) -> Any:
+    """Return the function below decorators and what was bound, or the method by which an object is called."""
     function = inspect.unwrap(function)
     if isinstance(function, partial):
-        return _undecorated(function.func)
+        return undecorated(function.func)
     return function if hasattr(function, "__globals__") else type(function).__call__  # an object that can be called
 
 
@@ -105,6 +117,7 @@ class _FreshLoader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         self.source = self.get_data(self.path)
+        _sources[realpath(self.path)] = (fullname, self.source)
         code: CodeType = self.source_to_code(self.source, self.path)
         return code
 
@@ -126,6 +139,8 @@ class _Folders:
         return next((spec for spec in specs if spec.loader), specs[0])  # a folder without __init__.py comes last
 
 
+_sources: dict[str, tuple[str, bytes]] = {}
+"""By file, the module and the bytes of what the entrypoint loaded last was made from, as far as it came by here."""
 _found: set[str] = set()
 """Top-level modules that came out of the folders of the entrypoint loaded last."""
 
@@ -135,6 +150,7 @@ def _importable(folders: Iterable[Path]) -> Iterator[None]:
     for name in [name for name in sys.modules if name.partition(".")[0] in _found]:
         del sys.modules[name]
     _found.clear()
+    _sources.clear()
     finder = _Folders(folders)
     sys.meta_path.append(finder)
     try:

@@ -1,0 +1,162 @@
+"""The code of a run: each source file that it was made from, sealed below `code/`, and where those came from.
+
+A file lies there below its own path: from the repository's root where it is inside, else from the top of the repository
+that it is in, else as its module is named; never below a path of this machine. What holds a secret is left out: its
+digest and the reason stay. `annotations.modules` says which file was which module, so that a replay needs no search.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from msgspec import Struct
+
+from peak_trade.evidence import code, provenance
+from peak_trade.redact import Redactor, is_secret_key
+from peak_trade.runner.attempt import Attempt
+from peak_trade.strategies.sources import Source, is_installed, sources
+from peak_trade.text import as_utf8
+
+__all__ = ["Code", "capture", "write"]
+
+_LONGEST = 1 << 20  # bytes of a file: what is longer was not written by hand
+_SHORTEST = 6  # characters of a text that can be a secret, as elsewhere
+
+
+class Code(Struct):
+    """What was captured: files by their name below `code/`, the modules they were, and what is not there and why."""
+
+    files: dict[str, bytes] = {}
+    modules: dict[str, str] = {}
+    left_out: list[dict[str, str]] = []
+    repositories: list[dict[str, Any]] = []
+
+    @property
+    def digest(self) -> str:
+        """The sha256 over all names and digests, also of what was left out: one figure for `the same code`."""
+        known = {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()}
+        known |= {one["file"]: one.get("sha256", "") for one in self.left_out}
+        return hashlib.sha256("".join(f"{known[name]}  {name}\n" for name in sorted(known)).encode()).hexdigest()
+
+    def dependency(self) -> dict[str, Any]:
+        """Return the code as the manifest names it, among what the run was made from."""
+        annotations = {
+            "modules": self.modules,
+            **({"leftOut": self.left_out} if self.left_out else {}),
+            **({"repositories": self.repositories} if self.repositories else {}),
+        }
+        return {"name": code.FOLDER, "digest": {"sha256": self.digest}, "annotations": annotations}
+
+
+def capture(attempt: Attempt, function: Callable[..., Any] | None) -> Code:
+    """Return the code that a run was made from; `function` is None where it could not be loaded."""
+    root, found = Path(os.path.realpath(attempt.root)), Code()
+    tops: dict[Path, str] = {}
+    for source in sources(function, attempt.before):
+        name = _place(source, root, tops)
+        if name in found.files or any(name == one["file"] for one in found.left_out):
+            name = _free(name, found)
+        content = source.content
+        if reason := _hindrance(content, attempt.redactor):
+            known = {} if content is None else {"sha256": hashlib.sha256(content).hexdigest()}
+            found.left_out.append({"file": name, **known, "reason": reason})
+            attempt.warn(f"{code.FOLDER}/{name}", "left out", reason)
+        elif content is not None:
+            found.files[name] = content
+        found.modules[_called(source)] = name
+    for top, name in tops.items():
+        state = provenance.GitQuestion(top).answer()
+        found.repositories.append({"folder": name, **(state or {})})
+    return found
+
+
+def write(attempt: Attempt, found: Code) -> None:
+    """Write the files; the seal covers them."""
+    for name, content in found.files.items():
+        attempt.directory.write(f"{code.FOLDER}/{name}", [content])
+
+
+def _called(source: Source) -> str:
+    """Return the module's name; of a strategy's file, which has a private one, that of the file."""
+    return source.path.stem if source.module.startswith("_peak_trade_entrypoint_") else source.module
+
+
+def _place(source: Source, root: Path, tops: dict[Path, str]) -> str:
+    path = source.path
+    if is_installed(path):
+        return as_utf8(_from_module(source))
+    if path.is_relative_to(root):
+        return as_utf8(path.relative_to(root).as_posix())
+    top = next((folder for folder in path.parents if (folder / ".git").exists()), None)
+    if top:
+        tops[top] = as_utf8(top.name)
+        return as_utf8((PurePosixPath(top.name) / path.relative_to(top).as_posix()).as_posix())
+    return as_utf8(_from_module(source))
+
+
+def _from_module(source: Source) -> str:
+    """Return the path that a module has below the folder in which its package was found."""
+    package = source.module.split(".") if source.path.stem == "__init__" else source.module.split(".")[:-1]
+    return "/".join([*package, source.path.name])
+
+
+def _free(name: str, found: Code) -> str:
+    taken = {*found.files, *(one["file"] for one in found.left_out)}
+    return next(new for number in range(2, len(taken) + 3) if (new := f"{number}/{name}") not in taken)
+
+
+def _hindrance(content: bytes | None, redactor: Redactor) -> str:
+    """Return why a file is not copied; empty where it is."""
+    if content is None:
+        return "it can't be read any more"
+    if len(content) > _LONGEST:
+        return f"it has more than {_LONGEST:,} bytes"
+    text = content.decode("utf-8", "surrogateescape")
+    if redactor.holds(text) or any(_secrets(text)):
+        return "it holds what looks like a secret"
+    return ""
+
+
+def _secrets(text: str) -> Iterator[str]:
+    """Yield the texts in a module that are given to a name which looks like that of a secret.
+
+    An assignment to such a name is none by itself: `token = next(stream)` is code.
+    """
+    tree = None
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = ast.parse(text)
+    for node in ast.walk(tree) if tree else ():
+        pairs: list[tuple[Any, ast.AST | None]] = []
+        if isinstance(node, ast.Assign):
+            pairs = [(target, node.value) for target in node.targets]
+        elif isinstance(node, ast.AnnAssign | ast.NamedExpr):
+            pairs = [(node.target, node.value)]
+        elif isinstance(node, ast.keyword):
+            pairs = [(node.arg, node.value)]
+        elif isinstance(node, ast.Dict):
+            pairs = list(zip(node.keys, node.values, strict=True))
+        elif isinstance(node, ast.arguments):
+            named = [*node.posonlyargs, *node.args][-len(node.defaults) :] if node.defaults else []
+            pairs = [(arg.arg, value) for arg, value in zip(named, node.defaults, strict=True)]
+            pairs += [(arg.arg, value) for arg, value in zip(node.kwonlyargs, node.kw_defaults, strict=True)]
+        for key, value in pairs:
+            if _is_secret(key) and isinstance(value, ast.Constant) and isinstance(value.value, str | bytes):
+                if len(value.value) >= _SHORTEST:
+                    yield str(value.value)
+
+
+def _is_secret(key: Any) -> bool:
+    match key:
+        case str():
+            return is_secret_key(key)
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Constant(value=str(name)):
+            return is_secret_key(name)
+        case ast.Subscript(slice=inner):
+            return _is_secret(inner)
+    return False
