@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from peak_trade.engine import RULES
-from peak_trade.evidence import manifest, provenance
+from peak_trade.evidence import distributions, manifest, provenance
 from peak_trade.evidence.ledger import now
 from peak_trade.market import ohlcv
 from peak_trade.runner.attempt import Attempt, asked
@@ -15,7 +15,7 @@ from peak_trade.runner.code import Code
 from peak_trade.runner.snapshot import plain
 from peak_trade.text import as_utf8
 
-__all__ = ["definition", "git_state", "predicate"]
+__all__ = ["definition", "environment", "git_state", "predicate"]
 
 
 def definition(
@@ -54,7 +54,7 @@ def definition(
                 "overrides": plain(attempt.source.overrides),
             }
         ),
-        "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": provenance.environment()},
+        "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": environment()},
         "resolvedDependencies": [
             bars,
             {"name": "strategy", "digest": _known(sha256=made.get("sha256")), "annotations": made},
@@ -63,6 +63,11 @@ def definition(
             {"name": "constraints.txt", "digest": _known(sha256=provenance.pins(attempt.root))},
         ],
     }
+
+
+def environment() -> dict[str, Any]:
+    """Return what numbers can depend on, with each distribution that the run has imported by now."""
+    return provenance.environment() | {"distributions": distributions.imported()}
 
 
 def _from_root(folder: Path, root: Path) -> str:

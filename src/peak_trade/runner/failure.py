@@ -12,7 +12,7 @@ from peak_trade.evidence import files, manifest, provenance
 from peak_trade.evidence.run_dir import ERROR
 from peak_trade.runner import code
 from peak_trade.runner.attempt import Attempt, asked
-from peak_trade.runner.definition import git_state, predicate
+from peak_trade.runner.definition import environment, git_state, predicate
 from peak_trade.runner.limits import TimeOut, uninterrupted
 from peak_trade.runner.snapshot import plain, write_config
 from peak_trade.text import as_utf8
@@ -71,7 +71,7 @@ def seal_failed(attempt: Attempt, git: provenance.GitQuestion, told: dict[str, s
             "internalParameters": {
                 "seed": attempt.source.config.run.seed,
                 "rules": RULES,
-                "environment": provenance.environment(),
+                "environment": environment(),
             },
             "resolvedDependencies": [captured.dependency(), git_state(git)],
         }
