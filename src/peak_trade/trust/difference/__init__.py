@@ -1,0 +1,18 @@
+"""What differs between two runs, and what most likely explains it: for `compare`, and for `replay`.
+
+In reading order: `sealed` is a run as far as it is compared, `inputs` what was asked and what it was made from (`code`
+has files and lines), `outcome` what came out (`series` bar by bar, `trades` trade by trade, `figures`), `causes` ranks
+the inputs that differ by what the outcome shows, `between` does it all.
+
+    found = between(read(a), read(b))
+    found.same, found.bar, found.trade, found.figures, found.causes
+
+Takes run directories, and nothing of a run but what its manifest has sealed: a file whose digest is another is refused.
+"""
+
+from peak_trade.trust.difference.between import Difference, between
+from peak_trade.trust.difference.causes import Cause
+from peak_trade.trust.difference.inputs import Input
+from peak_trade.trust.difference.sealed import Sealed, read
+
+__all__ = ["Cause", "Difference", "Input", "Sealed", "between", "read"]

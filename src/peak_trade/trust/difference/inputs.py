@@ -1,0 +1,203 @@
+"""What differs of what was asked and of what two runs were made from: each input by its kind, with both values.
+
+A key that only one run's config has counts as the default that it has today: an older version did not know it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from peak_trade.config import Config
+from peak_trade.evidence import code as codes
+from peak_trade.market import difference
+from peak_trade.trust.difference import code
+from peak_trade.trust.difference.sealed import Dependency, Sealed
+
+__all__ = ["KINDS", "Input", "inputs"]
+
+KINDS = {
+    "parameters": "a parameter of the strategy",
+    "strategy": "which strategy, and how its answer is taken",
+    "code": "a source file",
+    "data": "the bars",
+    "trading": "stops, shorts and how fills are made",
+    "size": "money and sizing",
+    "costs": "fees, slippage, borrowing",
+    "seed": "the seed of random numbers",
+    "rules": "the edition of the engine's rules",
+    "environment": "versions, processor, linear algebra",
+    "repeatability": "the strategy gives more than one answer",
+    "figures": "how statistics are worked out",
+    "label": "names, tags, where it is logged: nothing is computed from it",
+}
+"""What kinds of inputs there are. `causes` says which of them explains what."""
+
+_KEYS = {
+    "strategy.params": "parameters",
+    "strategy": "strategy",
+    "data.source": "label",
+    "data.path": "label",  # the bars themselves are compared
+    "data": "data",
+    "execution.fee_bps": "costs",
+    "execution.slippage_bps": "costs",
+    "execution.borrow_rate": "costs",
+    "execution.initial_cash": "size",
+    "execution": "trading",
+    "sizing": "size",
+    "stops": "trading",
+    "stats": "figures",
+    "run.seed": "seed",
+    "run.holdout": "data",
+}
+"""Kinds by the longest start of a key's dotted name; any other is a label."""
+_LONGEST = 200  # characters of a value that is shown
+
+
+class Input(Struct, frozen=True):
+    """One thing that two runs don't have in common; a value is None where that run has none.
+
+    `details` are lines for people: of code those that changed, of data the days or months. `weak` says why it can't
+    have changed a number, where that is plain from itself.
+    """
+
+    kind: str
+    name: str
+    a: Any
+    b: Any
+    details: list[str] = []
+    weak: str = ""
+    since: str | None = None
+
+
+def inputs(a: Sealed, b: Sealed) -> list[Input]:
+    """Return all that differs, in the order of `KINDS`."""
+    found = [*_config(a, b), *_code(a, b), *_data(a, b), *_making(a, b)]
+    order = list(KINDS)
+    return sorted(found, key=lambda one: order.index(one.kind))
+
+
+def _config(a: Sealed, b: Sealed) -> Iterator[Input]:
+    before, after = _flat(a.config), _flat(b.config)
+    for key in dict.fromkeys([*before, *after]):
+        old, new = before.get(key, _default(key)), after.get(key, _default(key))
+        if old != new:
+            yield Input(_kind(key), key, old, new)
+
+
+def _flat(tree: Mapping[str, Any], below: str = "") -> dict[str, Any]:
+    """Return the leaves of a tree by their dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{below}.{key}" if below else key
+        flat |= _flat(value, name) if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _default(key: str) -> Any:
+    """Return what a key has where a config does not name it; None where it has no default, or is none of ours."""
+    section, _, name = key.partition(".")
+    kind = next((field.type for field in msgspec.structs.fields(Config) if field.name == section), None)
+    fields = msgspec.structs.fields(kind) if isinstance(kind, type) and issubclass(kind, Struct) else ()
+    value = next((field.default for field in fields if field.name == name), None)
+    return None if value in (UNSET, msgspec.NODEFAULT) else msgspec.to_builtins(value)
+
+
+def _kind(key: str) -> str:
+    words = key.split(".")
+    starts = (".".join(words[:count]) for count in range(len(words), 0, -1))
+    return next((_KEYS[start] for start in starts if start in _KEYS), "label")
+
+
+def _code(a: Sealed, b: Sealed) -> Iterator[Input]:
+    before, after = a.code_files, b.code_files
+    if not (before and after):  # format 1 has no code inside: the strategy's own digest is all there is
+        old, new = (one.digest.get("sha256") if (one := run.made.of("strategy")) else None for run in (a, b))
+        if old != new and old and new:
+            keeps = [run.name for run, files in ((a, before), (b, after)) if not files]
+            why = f"what changed can't be told: {' and '.join(keeps)} does not hold its code"
+            yield Input("code", "the strategy's file", old[:12], new[:12], [why])
+        return
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        texts = [_text(run, name, files) for run, files in ((a, before), (b, after))]
+        details, weak = code.changes(*texts)
+        yield Input("code", name, old and old[:12], new and new[:12], details, weak)
+
+
+def _text(run: Sealed, name: str, files: Mapping[str, str]) -> str | None:
+    """Return a file of code; None where the run has none of that name, or has it left out."""
+    if name not in files or f"{codes.FOLDER}/{name}" not in run.manifest.files:
+        return None
+    return run.code(name).decode("utf-8", "replace")
+
+
+def _data(a: Sealed, b: Sealed) -> Iterator[Input]:
+    before, after = (run.made.of("bars") for run in (a, b))
+    if before is None or after is None or before.digest == after.digest:
+        return
+    found = difference.of_fingerprints(_marks(before), _marks(after))
+    changes: dict[str, list[str]] = {}
+    for period in found.periods:
+        changes.setdefault(period.change, []).append(period.period)
+    details = [f"{change} {', '.join(_spans(periods))}" for change, periods in changes.items()]
+    if not found.periods:
+        details = [f"one is fingerprinted by {found.by}, the other by another span: which days can't be told"]
+    revised = changes.get("revised", [])
+    # symbol and timeframe are part of each digest: where they differ, all periods do, whatever the bars are
+    alike = all(before.about.get(key) == after.about.get(key) for key in ("symbol", "timeframe"))
+    first = min(revised, default=None) if alike else None
+    if alike and any(before.about.get(key) != after.about.get(key) for key in ("start",)):
+        first = min(map(str, (before.about.get("start"), after.about.get("start"))))
+    elif alike and first is None and changes:
+        first = min(period for periods in changes.values() for period in periods)
+    yield Input("data", "bars", _bars(before), _bars(after), details, since=first)
+
+
+def _marks(bars: Dependency) -> dict[str, Any]:
+    parts = bars.about.get("parts")
+    known = {str(key): str(value) for key, value in parts.items()} if isinstance(parts, dict) else {}
+    return {"digest": bars.digest.get("sha256"), "by": str(bars.about.get("by")), "parts": known}
+
+
+def _bars(bars: Dependency) -> str:
+    about = bars.about
+    rows = about.get("rows")
+    count = f"{rows:,}" if isinstance(rows, int) else "?"
+    ends = (str(about.get(key))[:10] for key in ("start", "end"))
+    return f"{count} bars, {' to '.join(ends)}"
+
+
+def _spans(periods: list[str]) -> Iterator[str]:
+    """Yield days or months as spans of those that follow each other in the list: the first few of them."""
+    shown = periods[:6]
+    yield from shown
+    if len(periods) > len(shown):
+        yield f"… {len(periods)} in all, to {periods[-1]}"
+
+
+def _making(a: Sealed, b: Sealed) -> Iterator[Input]:
+    inner = [run.made.internal_parameters for run in (a, b)]
+    if inner[0].rules != inner[1].rules:
+        yield Input("rules", "the engine's rules", inner[0].rules, inner[1].rules)
+    before, after = (_flat(one.environment) for one in inner)
+    known = "distributions" in inner[0].environment, "distributions" in inner[1].environment
+    for key in dict.fromkeys([*before, *after]):
+        if key.startswith("distributions."):
+            package = key.partition(".")[2]
+            if not all(known) or package in before or package in after:  # named once, by its own key
+                continue
+        old, new = before.get(key), after.get(key)
+        if old != new:
+            yield Input("environment", key.removeprefix("distributions."), old, new)
+    for run in (a, b):
+        probe = getattr(run.manifest.predicate, "probe", None)
+        if isinstance(probe, dict) and probe.get("repeatable") is False:
+            yield Input(
+                "repeatability", f"{run.name}: the strategy", "one answer", "another", ["asked twice at its seal"]
+            )

@@ -1,0 +1,198 @@
+"""Two runs that differ in one thing: it is named and the first cause, and the first bar and trade are the right ones.
+
+The runs are made once: all are of the same bars but for one thing each, so that what explains them is known.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from peak_trade.errors import RunError
+from peak_trade.trust.difference import Difference, Sealed, between, read
+
+Evidence = Any  # of conftest.py, which cannot be imported
+CONFIG = """
+[data]
+path = "data/bars.csv"
+symbol = "TEST"
+timeframe = "1h"
+calendar = "24/7"
+[strategy]
+entrypoint = "strategies/two.py:above"
+params = { level = 100 }
+[execution]
+fee_bps = 10
+slippage_bps = 5
+"""
+STRATEGY = '''"""Long above a level."""
+
+import numpy as np
+from helper import share
+
+
+def above(bars, *, level):
+    return np.where(bars.close > level, share(), 0.0)
+'''
+HELPER = "def share():\n    return 0.5\n"
+
+
+@pytest.fixture(scope="module")
+def made(sealed_once: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """Runs of one config, each with one thing changed, by that thing's name."""
+    evidence = sealed_once.copy(tmp_path_factory.mktemp("differences"))
+    strategy, helper, bars = (
+        evidence.root / name for name in ("strategies/two.py", "strategies/helper.py", "data/bars.csv")
+    )
+    strategy.write_text(STRATEGY, encoding="utf-8")
+    helper.write_text(HELPER, encoding="utf-8")
+    for name, overrides in {
+        "base": [],
+        "again": ['run.name="again"'],
+        "parameter": ["strategy.params.level=104"],
+        "fees": ["execution.fee_bps=20"],
+        "slippage": ["execution.slippage_bps=20"],
+        "cash": ["execution.initial_cash=20000"],
+        "figures": ["stats.risk_free_rate=0.05"],
+        "seed": ["run.seed=7"],
+        "later": ['data.start="2024-01-01T12:00:00Z"'],
+    }.items():
+        evidence.run(name, CONFIG, *overrides)
+    helper.write_text(HELPER.replace("0.5", "0.75"), encoding="utf-8")
+    evidence.run("code", CONFIG)
+    helper.write_text(f"# half\n{HELPER}", encoding="utf-8")
+    evidence.run("comment", CONFIG)
+    helper.write_text(HELPER, encoding="utf-8")
+    lines = bars.read_text(encoding="utf-8").splitlines()
+    cells = lines[25].split(",")
+    cells[4] = "80.0"
+    cells[3] = "79.0"
+    lines[25] = ",".join(cells)
+    bars.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    evidence.run("data", CONFIG)
+    return evidence
+
+
+def difference(made: Evidence, name: str, tolerance: float = 0.0) -> Difference:
+    return between(read(made.path("base")), read(made.path(name)), tolerance)
+
+
+def first_cause(found: Difference) -> tuple[str, str, str]:
+    cause = found.causes[0]
+    return cause.input.kind, cause.input.name, cause.verdict
+
+
+def test_a_run_made_again_is_identical_and_its_name_explains_nothing(made: Evidence) -> None:
+    found = difference(made, "again")
+    assert (found.same, found.identical, found.how) == (True, True, "none")
+    assert found.bar is None and found.trade is None and found.figures == []
+    assert first_cause(found) == ("label", "run.name", "no")
+    assert found.files == ["config_snapshot.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "cause"),
+    [
+        ("parameter", "decisions", ("parameters", "strategy.params.level", "likely")),
+        ("fees", "fees", ("costs", "execution.fee_bps", "likely")),
+        ("slippage", "prices", ("costs", "execution.slippage_bps", "likely")),
+        ("cash", "size", ("size", "execution.initial_cash", "likely")),
+        ("figures", "figures", ("figures", "stats.risk_free_rate", "likely")),
+        ("seed", "none", ("seed", "run.seed", "no")),
+        ("code", "size", ("code", "strategies/helper.py", "likely")),
+        ("comment", "none", ("code", "strategies/helper.py", "no")),
+        ("data", "decisions", ("data", "bars", "likely")),
+        ("later", "bars", ("data", "data.start", "likely")),
+    ],
+)
+def test_the_one_thing_that_was_changed_is_the_first_cause(
+    made: Evidence, name: str, how: str, cause: tuple[str, str, str]
+) -> None:
+    found = difference(made, name)
+    assert (found.how, first_cause(found)) == (how, cause)
+    assert found.same == (how == "none")
+
+
+def test_code_is_named_by_file_and_lines(made: Evidence) -> None:
+    (cause,) = difference(made, "code").causes
+    assert cause.input.details == ["line 2", "-     return 0.5", "+     return 0.75"]
+
+
+def test_data_is_named_by_its_days(made: Evidence) -> None:
+    (cause,) = difference(made, "data").causes
+    assert (cause.input.details, cause.input.since) == (["revised 2024-01-02"], "2024-01-02")
+
+
+def test_the_first_bar_and_the_first_trade_are_those_by_hand(made: Evidence) -> None:
+    # hour 24 closes at 80, under the level: it is sold at the open of hour 25, in place of later
+    found = difference(made, "data")
+    assert found.series and found.series.position and found.bar and found.trade
+    assert found.series.position.time == "2024-01-02T01:00:00Z"
+    assert (found.bar.time, found.bar.column) == ("2024-01-02T00:00:00Z", "equity")  # marked at 80
+    assert found.trade.a and found.trade.b
+    assert found.trade.b["exit_time"] == "2024-01-02T01:00:00Z" < found.trade.a["exit_time"]
+
+
+def test_a_tolerance_lets_small_differences_pass_and_no_larger_ones(made: Evidence) -> None:
+    assert not difference(made, "fees").same
+    assert not difference(made, "fees", 1e-9).same
+    assert difference(made, "fees", 1e9).same
+
+
+def test_rounding_points_to_the_environment(made: Evidence, tmp_path: Path) -> None:
+    copy = made.copy(tmp_path / "copy")
+    run = copy.path("again")
+    rows = (run / "equity.csv").read_text().splitlines()
+    cells = rows[20].split(",")
+    cells[1] = repr(float(cells[1]) * (1 + 1e-13))
+    rows[20] = ",".join(cells)
+    copy.rewrite("again", "equity.csv", ("\n".join(rows) + "\n").encode())
+
+    def elsewhere(statement: Any) -> None:
+        environment = statement["predicate"]["buildDefinition"]["internalParameters"]["environment"]
+        environment |= {"cpu": "another", "numpy": "9.9"}
+        environment["distributions"]["numpy"] = "9.9"
+
+    copy.forge("again", elsewhere)
+    found = difference(copy, "again")
+    assert (found.how, found.identical, found.same) == ("rounding", False, False)
+    assert [(one.input.name, one.verdict) for one in found.causes] == [
+        ("numpy", "likely"), ("cpu", "likely"), ("run.name", "no"),
+    ]  # fmt: skip
+    assert difference(copy, "again", 1e-9).same
+
+
+def test_data_that_changed_after_the_runs_part_is_not_the_likely_cause(made: Evidence, tmp_path: Path) -> None:
+    copy = made.copy(tmp_path / "copy")
+    copy.run("both", CONFIG, "strategy.params.level=104")  # on the bars that were revised on the second day
+    kinds = [(one.input.kind, one.verdict) for one in difference(copy, "both").causes]
+    assert kinds == [("parameters", "likely"), ("data", "possible")]
+
+
+def test_a_failed_run_is_compared_by_what_went_in(made: Evidence) -> None:
+    found = between(read(made.path("own")), read(made.path("failed")))
+    assert (found.how, found.same, found.series, found.trades) == ("failure", False, None, None)
+    assert "strategy.entrypoint" in [cause.input.name for cause in found.causes]
+
+
+def test_a_file_that_is_not_what_was_sealed_is_refused(made: Evidence, tmp_path: Path) -> None:
+    copy = made.copy(tmp_path / "copy")
+    copy.edit_csv("again", "equity.csv", 20, equity="1.0")
+    with pytest.raises(RunError, match=r"equity\.csv is not what was sealed"):
+        difference(copy, "again")
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "0.3.0"])
+def test_runs_of_older_versions_are_compared_too(version: str) -> None:
+    folder = Path(__file__).parents[1] / "archive" / version
+    runs = [Sealed(path.parent) for path in sorted(folder.rglob("manifest.json"))]
+    completed = [run for run in runs if run.completed]
+    assert len(completed) > 1
+    for run in runs:
+        found = between(completed[0], run)
+        assert found.same == (run is completed[0] or found.how == "none")
+        json.dumps(msgspec.to_builtins(found), allow_nan=False)
