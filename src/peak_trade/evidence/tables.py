@@ -58,6 +58,9 @@ _TRADE_FLOATS = frozenset(
 _INTEGERS = ("trade_id", "bars_held")
 _TIMES = ("entry_time", "exit_time")
 _ISO = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{9})?\n)*+")
+_PATTERN = b"0000-00-00T00:00:00.000000000"
+_NO_STAMP = "a timestamp is not of the form 2024-01-31T13:00:00Z"
+_NEWLINE, _COMMA, _SPACE, _DIGIT, _Z = b"\n, 0Z"
 _SPECIAL = re.compile('[",\\r\\n]')
 
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -115,26 +118,57 @@ def read_series(path: Path, names: Sequence[str], content: bytes | None = None) 
     start = content.find(b"\n", 0, _HEADER) + 1
     if content[: start - 1 if start else _HEADER].decode("utf-8", "replace") != ",".join(names):
         raise RunError(f"{path.name}: its header is not {','.join(names)}")
-    kind: Any = list[tuple[str, *([float] * (len(names) - 1))]]  # type: ignore[misc]
-    blocks: list[list[npt.NDArray[Any]]] = [[np.empty(0, "M8[ns]"), *([np.empty(0)] * (len(names) - 1))]]
+    blocks = [[np.empty(0, "M8[ns]"), *([np.empty(0)] * (len(names) - 1))]]
     start = start or len(content)
     try:
-        while start < len(content):  # in blocks: rows are many times as large in Python as in the file
+        while start < len(content):  # in blocks: numbers are many times as large in Python as in the file
             end = content.find(b"\n", start + _BLOCK_BYTES) + 1 or len(content)
-            # t1Z,1.0⏎t2Z,2.0⏎ → [["t1",1.0],["t2",2.0]] : a row without its Z leaves a string open, and is refused
-            text = content[start:end].removesuffix(b"\n").replace(b"Z,", b'",').replace(b"\n", b'],["')
-            texts, *floats = zip(*msgspec.json.decode(b'[["' + text + b"]]", type=kind), strict=True)
-            blocks.append([_parse_iso(texts), *(np.array(column, np.float64) for column in floats)])
+            blocks.append(_read_block(content[start:end].removesuffix(b"\n") + b"\n", len(names) - 1))
             start = end
     except (msgspec.DecodeError, ValueError) as error:
         raise RunError(f"{path.name}: {error}") from None
     return {name: np.concatenate(parts) for name, parts in zip(names, zip(*blocks, strict=True), strict=True)}
 
 
+def _read_block(text: bytes, floats: int) -> list[npt.NDArray[Any]]:
+    """Read whole rows of `timestamp,number,…`, all of whose timestamps are equally long.
+
+    What stands between the timestamps is made one JSON list of numbers, which is by far the quickest to decode.
+    """
+    cells = np.frombuffer(text, np.uint8).copy()
+    ends, commas = np.flatnonzero(cells == _NEWLINE), np.flatnonzero(cells == _COMMA)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    if len(commas) != len(ends) * floats:
+        raise ValueError(f"a row has not {floats + 1} cells")
+    commas = commas.reshape(-1, floats)
+    width = int(commas[0, 0])
+    if (commas[:, 0] != starts + width).any() or (commas[:, -1] > ends).any():
+        raise ValueError(f"a row has not {floats + 1} cells, or a timestamp of another length than the first")
+    if width < 1 or (cells[starts + width - 1] != _Z).any():
+        raise ValueError("a timestamp does not end in Z")
+    places = starts[:, None] + np.arange(width + 1)
+    stamps = np.ascontiguousarray(cells[places[:, : width - 1]])
+    cells[places] = _SPACE
+    cells[ends] = _COMMA
+    numbers = msgspec.json.decode(b"[" + cells[:-1].tobytes() + b"]", type=list[float])
+    table = np.array(numbers, np.float64).reshape(-1, floats)
+    return [_parse_stamps(stamps), *(table[:, column] for column in range(floats))]
+
+
+def _parse_stamps(stamps: npt.NDArray[np.uint8]) -> npt.NDArray[np.datetime64]:
+    """Parse rows of the letters that `iso` returns, the Z at the end taken off."""
+    letters = np.frombuffer(_PATTERN, np.uint8)[: stamps.shape[1]]
+    digits = letters == _DIGIT
+    fits = stamps.shape[1] in (len(_PATTERN), len("2024-01-31T13:00:00"))
+    if not fits or (stamps[:, ~digits] != letters[~digits]).any() or (stamps[:, digits] - _DIGIT > 9).any():
+        raise ValueError(_NO_STAMP)
+    return stamps.view(f"S{stamps.shape[1]}").ravel().astype("M8[ns]")
+
+
 def _parse_iso(texts: Sequence[str]) -> npt.NDArray[np.datetime64]:
     """Parse what `iso` returns, the Z at the end taken off."""
     if not _ISO.fullmatch("\n".join([*texts, ""])):
-        raise ValueError("a timestamp is not of the form 2024-01-31T13:00:00Z")
+        raise ValueError(_NO_STAMP)
     return np.array(texts, "U29").astype("M8[ns]")
 
 
