@@ -58,7 +58,8 @@ def test_a_manifest_is_a_valid_in_toto_statement(evidence: Evidence, name: str) 
     statement.validate()
     assert statement.pb.type == "https://in-toto.io/Statement/v1"
     assert statement.pb.predicate_type == "urn:peak-trade:run-evidence:v2"
-    sealed = {path.name: sha256(path.read_bytes()) for path in evidence.path(name).iterdir()}
+    run = evidence.path(name)
+    sealed = {path.relative_to(run).as_posix(): sha256(path.read_bytes()) for path in run.rglob("*") if path.is_file()}
     assert {subject.name: dict(subject.digest) for subject in statement.pb.subject} == {
         file: {"sha256": digest}
         for file, digest in sealed.items()
@@ -300,7 +301,9 @@ def test_it_names_the_interpreter_and_the_machine(evidence: Evidence) -> None:
         "system": f"linux-{platform.machine()}",
         "cpu": found["cpu"],
         "blas": f"{blas['name']} {blas['version']}",
+        "distributions": found["distributions"],
     }
+    assert found["distributions"].items() >= {"numpy": np.__version__, "msgspec": msgspec.__version__}.items()
     assert found["cpu"] in models or not models
 
 

@@ -15,7 +15,7 @@ from peak_trade.evidence.results import Results
 
 KILLED = -9
 FILES = ("config_snapshot.toml", "config_snapshot.json", "stats.json", "equity.csv", "benchmark.csv", "trades.csv",
-         "manifest.json")  # fmt: skip
+         "manifest.json", "code/peak_trade/strategies/sma_crossover.py")  # fmt: skip
 Copies = Callable[[], Path]
 
 
@@ -93,7 +93,7 @@ def test_a_run_killed_at_any_call_is_reported_and_recovered(
     places, wrong = killed_everywhere(forge, config, copies, look)
     assert not wrong, "\n".join(wrong)
     steps = {(call, path.rpartition("/")[2]) for call, _, path in (place.partition(" ") for place in places)}
-    assert {(call, name) for call in ("open", "write", "fsync") for name in FILES} <= steps
+    assert {(call, Path(name).name) for call in ("open", "write", "fsync") for name in FILES} <= steps
     assert {("write", "ledger.jsonl"), ("fsync", "ledger.jsonl"), ("write", "run.log"), ("fsync", ".")} <= steps
     assert {"mkdir", "rename"} <= {call for call, _ in steps}
 
@@ -193,8 +193,9 @@ def test_everything_is_flushed_before_it_is_relied_on(forge: Any, config: Path, 
         written = max(i for i, call in enumerate(calls) if call.startswith("write ") and call.endswith(name))
         assert calls[written + 1] == calls[written].replace("write", "fsync")
         assert written + 1 < sealed
-    working = calls[written].removeprefix("write ").rpartition("/")[0]
-    assert f"fsync {working}" in calls[written + 1 : sealed], "the names of the files, before the seal"
+    working = "/".join(calls[written].removeprefix("write ").split("/")[:2])
+    for folder in ("", "/code", "/code/peak_trade", "/code/peak_trade/strategies"):
+        assert f"fsync {working}{folder}" in calls[written + 1 : sealed], "the names of the files, before the seal"
     renamed = calls.index(f"rename {working}")
     assert renamed > sealed + 1
     assert "fsync ." in calls[renamed:]

@@ -39,7 +39,7 @@ def leaves(bars, *, results, what, fails=False):
     return np.ones(len(bars))
 """
 OURS = ("config_snapshot.toml", "config_snapshot.json", "stats.json", "equity.csv", "benchmark.csv", "trades.csv",
-        "trades.parquet", "manifest.json", "error.json")  # fmt: skip
+        "trades.parquet", "manifest.json", "error.json", "seal.json", "code")  # fmt: skip
 LEFT = {
     "a file": '(here / "notes.txt").write_text("mine")',
     "a file without a name of text": 'open(bytes(here) + b"/caf\\xe9", "w").close()',
@@ -215,7 +215,7 @@ def test_what_a_dead_run_left_does_not_break_its_recovery(ram: Path, outside: Pa
     run.release()
     assert len(run_dir.recover(Results(results))) == 1
     assert verdict(results) == []
-    assert names(results / run.run_id) == {"config_snapshot.toml", "debug", "error.json", "manifest.json"}
+    assert names(results / run.run_id) == {"config_snapshot.toml", "debug", "error.json", "manifest.json", "seal.json"}
     assert names(results / run.run_id / "debug") == {"data_spike.csv"}
     assert names(results / ".left" / run.run_id) == {"way", "way.2", "equity.csv", "stats.json"}
     [reason] = receipts(results / run.run_id)

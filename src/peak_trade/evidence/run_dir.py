@@ -297,6 +297,9 @@ class RunDir:
             raise OSError(errno.ESTALE, "the directory of the run was moved or replaced")
         self._begun.add(manifest.NAME)
         written = files.write(manifest.NAME, [manifest.encode(self.sealed, predicate)], self._lock)
+        for below in sorted(door.folders_of(self.sealed)):  # the names in them, of files that are flushed by now
+            with door.folder(self._lock, *below.split("/")) as handle:
+                os.fsync(handle)
         os.fsync(self._lock)
         finished = predicate.run_details.get("metadata", {}).get("finishedOn", "")  # said twice: either can be checked
         end = self.ledger.append(event, self.run_id, time=finished, manifest=written.sha256, **fields)
@@ -317,13 +320,18 @@ class RunDir:
             place = f"{self.results.name}/{LEFT}/{self.run_id}/"
             _LOG.warning("directory left: %s had the run's name, taken to %s", there.kind, place)
 
-    def _carry(self, end: bytes) -> None:
+    def _carry(self, end: bytes = b"") -> None:
         """Leave the run's two lines of the ledger in its directory; what can't be written is no reason to fail."""
         try:
             lines = seal.encode(self._start, end) if self._start and end else seal.of(self.ledger, self.run_id)
+            with suppress(OSError):  # a run that died may have left half of it
+                door.remove(self._lock, seal.NAME)
             door.create(self._lock, seal.NAME, [lines])
         except (LookupError, OSError) as error:
-            _LOG.warning("%s skipped: %s; hint: just export makes it again", seal.NAME, error)
+            with suppress(OSError):
+                door.remove(self._lock, seal.NAME)
+            told = error.strerror if isinstance(error, OSError) else "the ledger lacks a line of the run"
+            _LOG.warning("%s skipped: %s; hint: just doctor makes it again", seal.NAME, told)
 
     def publish(self) -> Path:
         """Give the directory its final name."""
@@ -530,9 +538,8 @@ def _finish(run: RunDir, reading: Reading) -> str:
             run.sealed = manifest.decode(door.read(run.place, manifest.NAME)).files
             with suppress(OSError):
                 run.beside = {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
-            if not door.exists(run.place, seal.NAME):
-                run._carry(b"")
             run._settle_late(named=False)
+            run._carry()
         run.publish()
         return f"its seal was in the ledger: finished as {history.since.event}"
     if not history.entries and not there:

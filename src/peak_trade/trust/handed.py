@@ -24,7 +24,7 @@ class Handed(Struct, frozen=True):
 
 @contextmanager
 def handed(which: str, results: Results) -> Iterator[Handed]:
-    """Yield the run that `which` names: `last`, a run_id or a unique start of one in `results`, or a path to a directory.
+    """Yield the run that `which` names: `last`, a run_id or a unique start of one in `results`, or a path to one.
 
     Raises InputError where there is none, or more than one.
     """
