@@ -87,6 +87,8 @@ def failing_everywhere(
         places.add(re.sub(r" .*/", " ", place))
         problems = wrong_after(outcome, results, before, look)
         harmless = place.endswith("run.log") or place == "mkdir .working"  # not sealed; there already
+        if outcome.calls[: n - 1].count("write ledger.jsonl") == 2:  # it is sealed: what is left is worth a warning
+            harmless |= any(line.startswith(("seal.json skipped", "directory left")) for line in outcome.said("warn"))
         if outcome.code == 0 and not harmless:
             problems.append("it was not noticed")
         wrong += [f"{code} at call {n} ({place}): {problem}" for problem in problems]
@@ -149,9 +151,9 @@ def test_a_torn_ledger_that_cannot_be_repaired_stays_as_it_is(
 
 @pytest.fixture(scope="module")
 def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A file system of 256 kB."""
+    """A file system of 1 MB."""
     folder = tmp_path_factory.mktemp("disk")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
     if mounted.returncode:
         pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.decode().strip()}")
     yield folder

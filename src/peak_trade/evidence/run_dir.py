@@ -324,8 +324,6 @@ class RunDir:
         """Leave the run's two lines of the ledger in its directory; what can't be written is no reason to fail."""
         try:
             lines = seal.encode(self._start, end) if self._start and end else seal.of(self.ledger, self.run_id)
-            with suppress(OSError):  # a run that died may have left half of it
-                door.remove(self._lock, seal.NAME)
             door.create(self._lock, seal.NAME, [lines])
         except (LookupError, OSError) as error:
             with suppress(OSError):
@@ -539,6 +537,8 @@ def _finish(run: RunDir, reading: Reading) -> str:
             with suppress(OSError):
                 run.beside = {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
             run._settle_late(named=False)
+            with suppress(OSError):  # the process may have died half way through it
+                door.remove(run.place, seal.NAME)
             run._carry()
         run.publish()
         return f"its seal was in the ledger: finished as {history.since.event}"
