@@ -1,13 +1,15 @@
 """Render the report of a run: one HTML file, results/<run_id>/report/backtest_report.html, that needs no network.
 
-RUN is a run_id, a unique start of one, `last`, or the path of a run directory. The last line of stdout is the path of
-the HTML. Quarto renders it where it is installed, else the built-in renderer: same sections, same numbers.
+RUN is a run_id, a unique start of one, `last`, or the path of a run's directory or of an archive of runs, whose report
+is written where you stand. The last line of stdout is the path of the HTML. Quarto renders it where it is installed,
+else the built-in renderer: same sections, same numbers.
 Exit 0: written. 1: written, but the run's seal is broken; or a cell raised, and the old report stays. 2: no such run.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from peak_trade import places, script
@@ -29,26 +31,34 @@ def main() -> int:
 
     result = script.claim_stdout()
     from peak_trade.evidence.results import Results
-    from peak_trade.report import render, run
+    from peak_trade.report import render
+    from peak_trade.trust.handed import handed
 
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir))
-    wanted = render.missing(results) if args.all_missing else [run.find(args.run or "last", results)]
     name = "builtin" if args.all_missing and args.renderer == "auto" else args.renderer  # Quarto: a kernel for each
     written: list[render.Rendered] = []
     faults: list[RunError] = []
-    try:
-        with render.choose(name, places.shipped(render.QMD)) as renderer:
+    with ExitStack() as stack:
+        if args.all_missing:
+            wanted = render.missing(results)
+        else:
+            given = stack.enter_context(handed(args.run or "last", results))
+            wanted = [given.run]
+            if given.source and not args.output:  # nothing is written into an archive
+                args.output = Path(f"report-{given.run.name[:8]}.html")
+        try:
+            renderer = stack.enter_context(render.choose(name, places.shipped(render.QMD)))
             for number, path in enumerate(wanted, 1):
                 script.progress(number - 1, len(wanted), "reports")
                 try:
                     written.append(render.render(path, renderer, args.output))
                 except RunError as error:
                     faults.append(RunError(f"{path.name[:8]}: {error.message}", hint=error.hint))
-    except render.MissingTools as error:
-        if not args.optional or os.environ.get("PEAK_STRICT") == "1":
-            raise
-        script.warn(f"report skipped: {error.message}", hint=error.hint)
+        except render.MissingTools as error:
+            if not args.optional or os.environ.get("PEAK_STRICT") == "1":
+                raise
+            script.warn(f"report skipped: {error.message}", hint=error.hint)
     script.progress()
     for made in written:
         if not args.json:

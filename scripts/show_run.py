@@ -1,6 +1,7 @@
 """Show one run: its status, strategy, bars, statistics, costs, where it came from and where it is tracked.
 
-RUN is a run_id, a unique start of one, or `last`: the run that was sealed last, by the ledger.
+RUN is a run_id, a unique start of one, `last` (the run that was sealed last, by the ledger), or the path of a run's
+directory or of an archive of runs.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ def main() -> int:
     from peak_trade.evidence.results import Results
     from peak_trade.shown import listing
     from peak_trade.tracking import receipt
+    from peak_trade.trust.handed import handed
 
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir))
     run_dir.warn_unfinished(results)
-    found = results.find(args.run)
-    tracked = receipt.read(found)
-    if args.json:
-        script.print_json(listing.describe(found) | {"tracking": tracked.to_json_object() if tracked else None})
-    else:
-        script.show(listing.summary(found, [("tracking", tracked.said().removeprefix("tracking "))] if tracked else ()))
+    with handed(args.run, results) as given:
+        tracked = receipt.read(given.run)
+        if args.json:
+            told = listing.describe(given.run) | {"tracking": tracked.to_json_object() if tracked else None}
+            script.print_json(told)
+        else:
+            more = [("tracking", tracked.said().removeprefix("tracking "))] if tracked else []
+            script.show(listing.summary(given.run, more))
     return 0
 
 

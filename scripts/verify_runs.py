@@ -1,7 +1,9 @@
 """Check that runs are what was sealed: digests, ledger, statistics recomputed, data unchanged. Reads only.
 
-RUN is a run_id, a unique start of one, or `last`. Each finding is one line: file, expected, found.
-Exit 0: all intact. 1: something is broken. 2: something can't be read.
+RUN is a run_id, a unique start of one, or `last`; or the path of a run's directory, anywhere, or of an archive that
+`just export` made (ARCHIVE/RUN: one of its runs). Each finding is one line: file, expected, found.
+A run that this ledger does not name, and that the two lines of its own ledger hold, is intact, but not of this ledger.
+Exit 0: all intact, in whatever ledger. 1: something is broken. 2: something can't be read.
 """
 
 from __future__ import annotations
@@ -19,15 +21,14 @@ def main() -> int:
 
     from peak_trade.evidence import run_dir
     from peak_trade.evidence.results import Results
-    from peak_trade.trust import verify
+    from peak_trade.trust import given
 
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir, there=True))
     run_dir.warn_unfinished(results)
-    names = [] if args.all else [results.find(run) for run in args.runs or ["last"]]
     root = None if args.no_data else script.repo_root()
     verdicts = []
-    for verdict in verify.verify_all(results, None if args.all else names, root=root):
+    for verdict in given.verdicts(None if args.all else args.runs or ["last"], results, root=root):
         verdicts.append(verdict)
         if not args.json:
             script.show(verdict.as_text())

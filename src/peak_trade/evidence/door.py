@@ -48,7 +48,14 @@ __all__ = [
 ]
 
 _MB = 1 << 20
-_LIMITS = {".csv": 4096 * _MB, ".parquet": 4096 * _MB, ".jsonl": 1024 * _MB, ".log": 1024 * _MB, ".html": 256 * _MB}
+_LIMITS = {
+    ".csv": 4096 * _MB,
+    ".parquet": 4096 * _MB,
+    ".bars": 4096 * _MB,
+    ".jsonl": 1024 * _MB,
+    ".log": 1024 * _MB,
+    ".html": 256 * _MB,
+}
 _LIMIT = 16 * _MB  # of any other kind: what is read whole and decoded
 _LINE = 4 * _MB  # bytes of one line; a record of ours is under 100 kB
 _NAMES = 100_000  # in one folder

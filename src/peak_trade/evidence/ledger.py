@@ -40,6 +40,7 @@ __all__ = [
     "EVENTS",
     "FIELDS",
     "GENESIS",
+    "RECEIVED",
     "Entry",
     "Event",
     "History",
@@ -79,8 +80,12 @@ EVENTS = {
     "sealed": Event(SEALED, after=(STARTED,)),
     "failed": Event(FAILED, after=(STARTED,)),
     "abandoned": Event(FAILED, after=(STARTED,)),  # by `run_dir.recover`, of a run that nothing sealed
+    "received": Event(SEALED, after=("",)),  # with the two lines of the ledger that the run was made in
+    "received_failed": Event(FAILED, after=("",)),
     "removed": Event(REMOVED, after=(STARTED, *ENDED)),
 }
+RECEIVED = {SEALED: "received", FAILED: "received_failed"}
+"""What a line of a run is called that another ledger has ended in this state."""
 GENESIS = "0" * 64
 _LOG = logging.getLogger("peak_trade.ledger")
 _TAIL = 1 << 16  # bytes read to find the last line; lines are under 2 kB
@@ -122,6 +127,7 @@ _ANY = Field("a value that is not too deep or too large", frozenset((str, float,
 FIELDS = (
     dict.fromkeys(("manifest", "strategy", "symbol", "timeframe", "data", RUINED), _TEXT)
     | dict.fromkeys(("stage", "type", "message", "reason"), _TEXT)
+    | dict.fromkeys(("start", "end", "file", "sha256"), _TEXT)
     | dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "bars", "bytes"), _NUMBER)
     | {"findings": Field("counts", frozenset((_NONE,)), _are_counts)}
 )
@@ -134,7 +140,7 @@ def now() -> str:
 
 
 class Entry(Struct, frozen=True):
-    """One line: its number (from 1), its sha256 and its fields."""
+    """One line: its number (from 1; 0 where it stands alone), its sha256, its fields, and what it says it follows."""
 
     line: int
     sha256: str
@@ -142,6 +148,12 @@ class Entry(Struct, frozen=True):
     time: str
     run_id: str
     fields: dict[str, Any]
+    prev: str = ""
+
+    @property
+    def where(self) -> str:
+        """Where it is read, as findings name it."""
+        return f"{NAME} line {self.line}" if self.line else f"the run's {self.event} line"
 
 
 class History(Struct):
@@ -149,7 +161,8 @@ class History(Struct):
 
     `state` is that of the run, `since` the line that led to it; empty and None where no line gives it one. `unknown`
     are lines of events that this version does not know; `misplaced` those that `EVENTS` has no place for where they
-    stand, each with the state that it found.
+    stand, each with the state that it found. Of a run that was `received`, start and end are those of the ledger that
+    it was made in, as the line that received it carries them.
     """
 
     entries: list[Entry] = []
@@ -157,6 +170,7 @@ class History(Struct):
     end: Entry | None = None
     state: str = ""
     since: Entry | None = None
+    received: Entry | None = None
     unknown: list[Entry] = []
     misplaced: list[tuple[Entry, str]] = []
 
@@ -176,7 +190,10 @@ class History(Struct):
         if not event.state:
             return
         self.state, self.since = event.state, entry
-        if event.state in ENDED:
+        if entry.event in RECEIVED.values():
+            self.received = entry
+            self.start, self.end = carried(entry) or (None, None)
+        elif event.state in ENDED:
             self.end = entry
 
     @property
@@ -356,13 +373,16 @@ def _take(reading: Reading, number: int, line: bytes, previous: str) -> str:
     event, time, run_id, prev = words
     if prev != previous:
         reading.broken.append((number, f"prev {previous}", f"prev {prev}"))
+    entry = Entry(number, sha256, event, time, run_id, fields, prev)
     for name, value in list(fields.items()):
         field = FIELDS.get(name, _ANY)
         if type(value) not in field.types and not field.fits(value):
             del fields[name]
             shown = f"{value}" if isinstance(value, str | int | float) else f"a {type(value).__name__}"
             reading.broken.append((number, f"{field.called} as {name}", shown))
-    reading.entries.append(Entry(number, sha256, event, time, run_id, fields))
+    if event in RECEIVED.values() and carried(entry) is None:
+        reading.broken.append((number, f"the start and the end of {run_id} in its own ledger", "others"))
+    reading.entries.append(entry)
     return sha256
 
 
@@ -374,6 +394,22 @@ def parse(line: bytes) -> Entry:
     if wrong or not reading.entries:
         raise ValueError("{} expected, {} found".format(*wrong[0]) if wrong else "no ledger entry")
     return reading.entries[0]
+
+
+def carried(entry: Entry) -> tuple[Entry, Entry] | None:
+    """Return the start and the end that a line of a received run carries, as if they were in its place.
+
+    None where it carries others than those of this run, or an end of another kind.
+    """
+    try:
+        start, end = (parse(str(entry.fields.get(name)).encode()) for name in ("start", "end"))
+    except ValueError:
+        return None
+    kind = EVENTS.get(end.event)
+    ends = kind is not None and STARTED in kind.after and RECEIVED.get(kind.state) == entry.event
+    if not ends or start.event != "start" or not start.run_id == end.run_id == entry.run_id:
+        return None
+    return msgspec.structs.replace(start, line=entry.line), msgspec.structs.replace(end, line=entry.line)
 
 
 def _repeats(line: bytes, fields: dict[str, Any]) -> bool:

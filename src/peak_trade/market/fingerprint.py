@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from peak_trade.errors import RunError
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.instants import iso
 
-__all__ = ["compare", "digest", "fingerprint"]
+__all__ = ["bytes_of", "compare", "content", "digest", "fingerprint", "parse"]
 
 FORMAT = "peak_trade.bars/1"
+_HEADER = 4_000  # bytes of the line that a content begins with
 DAYS_AT_MOST = 366
 
 
@@ -55,18 +57,66 @@ def digest(bars: Bars) -> str:
     return _digests(bars)(0, len(bars))
 
 
-def _digests(bars: Bars) -> Callable[[int, int], str]:
-    """Return what digests the rows from one to another."""
+def content(bars: Bars) -> Iterator[bytes | memoryview]:
+    """Yield the bytes that the digest of bars is the sha256 of: a file of them is named by what is in it."""
+    header, columns = _parts(bars)
+    yield header
+    yield from columns
+
+
+def bytes_of(rows: int) -> int:
+    """Return how many bytes the content of so many bars has at most."""
+    return _HEADER + 8 * len(COLUMNS) * rows
+
+
+def parse(found: bytes) -> Bars:
+    """Return the bars of a `content`; RunError where it is none.
+
+    >>> from peak_trade.market.bars import Bars
+    >>> one = Bars(*(np.ones(1, kind) for kind in ["M8[ns]", *["f8"] * 5]), symbol="A", timeframe="1d")
+    >>> parse(b"".join(content(one))).close
+    array([1.])
+    """
+    end = found.find(b"\n", 0, _HEADER)
+    try:
+        header = msgspec.json.decode(found[: max(end, 0)], type=_Header)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise RunError(f"a file of bars does not begin as one does: {error}") from None
+    rows, left = divmod(len(found) - end - 1, 8 * len(COLUMNS))
+    if header != _Header(FORMAT, header.symbol, header.timeframe, _TYPES) or left or not rows:
+        raise RunError(f"a file of bars is not of the format {FORMAT}, or not whole")
+    columns: dict[str, Any] = {
+        name: np.frombuffer(found, kind, rows, end + 1 + 8 * rows * at).astype(kind[1:])
+        for at, (name, kind) in enumerate(_TYPES)
+    }
+    columns["timestamp"] = columns["timestamp"].view("M8[ns]")
+    return Bars(**columns, symbol=header.symbol, timeframe=header.timeframe)
+
+
+class _Header(msgspec.Struct, forbid_unknown_fields=True):
+    format: str
+    symbol: str
+    timeframe: str
+    columns: list[tuple[str, str]]
+
+
+_TYPES = [(name, "<f8" if at else "<i8") for at, name in enumerate(COLUMNS)]
+
+
+def _parts(bars: Bars) -> tuple[bytes, list[memoryview]]:
+    """Return the header's line and the columns, as bytes."""
     arrays = [np.ascontiguousarray(getattr(bars, name)) for name in COLUMNS]
     arrays = [arrays[0].view(np.int64).astype("<i8", copy=False)] + [
         array.astype("<f8", copy=False) for array in arrays[1:]
     ]
-    columns = [array.view(np.uint8).data for array in arrays]
-    types = [[name, "<f8" if at else "<i8"] for at, name in enumerate(COLUMNS)]
-    header = msgspec.json.encode(
-        {"format": FORMAT, "symbol": bars.symbol, "timeframe": bars.timeframe, "columns": types}
-    )
-    start = hashlib.sha256(header + b"\n")
+    header = msgspec.json.encode(_Header(FORMAT, bars.symbol, bars.timeframe, _TYPES))
+    return header + b"\n", [array.view(np.uint8).data for array in arrays]
+
+
+def _digests(bars: Bars) -> Callable[[int, int], str]:
+    """Return what digests the rows from one to another."""
+    header, columns = _parts(bars)
+    start = hashlib.sha256(header)
 
     def part(first: int, end: int) -> str:
         sha = start.copy()

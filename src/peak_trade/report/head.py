@@ -65,12 +65,12 @@ def head(run: RunFiles, checked: str) -> str:
         if rate := run.stats.get("periods_per_year") if run.status in COMPLETED else None:
             facts.append(text(f"{rate:,.6g} bars a year, {_whence(run.config)}"))
     except Exception as error:  # what a corrupt file holds may be anything; of an intact one it is an error of ours
-        if seal == "intact" and not isinstance(error, RunError):
+        if run.seal.holds and not isinstance(error, RunError):
             raise
         facts.append(text(f"not readable: {error}"))
     return (
         f'<header class="verdict" data-run="{text(run.run_id)}" data-status="{text(run.status)}" data-seal="{seal}">'
-        f"{_alarm(run) if seal != 'intact' else ''}"
+        f"{'' if run.seal.holds else _alarm(run)}"
         f'<h1>{text(run.title)}</h1><p class="facts">{" · ".join(facts)}</p>'
         f'<p class="facts"><code>{text(run.run_id)}</code></p>'
         f'<p class="badges">{_status(run)} {_seal(run, checked)}</p>'
@@ -113,11 +113,14 @@ def _status(run: RunFiles) -> str:
 
 def _seal(run: RunFiles, checked: str) -> str:
     left = f" Not checked: {text('; '.join(run.seal.unchecked))}." if run.seal.unchecked else ""
-    if run.seal.state == "intact":
+    if run.seal.holds:
+        words, held = "Seal intact", "the ledger"
+        if run.seal.foreign:
+            words, held = "Seal intact, of a ledger that is not here", "the two lines of it that the run carries"
         files = len(run.manifest.files) if run.manifest else 0
         return (
-            f'<span class="badge good">✓ Seal intact</span> <span class="note">{files} files, the manifest and the '
-            f"ledger agree; checked while this page was made, {text(checked)}.{left}</span>"
+            f'<span class="badge good">✓ {words}</span> <span class="note">{files} files, the manifest and '
+            f"{held} agree; checked while this page was made, {text(checked)}.{left}</span>"
         )
     return f'<span class="badge bad">✗ Seal {run.seal.state}</span> <span class="note">checked {text(checked)}</span>'
 
@@ -134,7 +137,7 @@ def _tiles(run: RunFiles) -> str:
             _tile(stats, "final_equity", "initial_equity", "from"),
         ]
     except Exception as error:  # as in `head`
-        if run.seal.state == "intact":
+        if run.seal.holds:
             raise
         return f'<p class="note">not shown: {text(error)}</p>'
     return f'<dl class="tiles">{"".join(tiles)}</dl>'

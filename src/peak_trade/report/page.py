@@ -50,7 +50,7 @@ class Page:
         try:
             body = section.body(self.run)
         except Exception as error:
-            if self.run.seal.state == "intact" and not isinstance(error, RunError):
+            if self.run.seal.holds and not isinstance(error, RunError):
                 raise
             body = f'<p class="error">Not shown: {text(error)}</p>'
         return raw(f'<section id="{name}"><h2>{text(section.title)}</h2>{body}</section>')

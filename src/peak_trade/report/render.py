@@ -22,6 +22,7 @@ from peak_trade.evidence.results import Results
 from peak_trade.report.builtin import Builtin
 from peak_trade.report.quarto import NotInstalled, Quarto
 from peak_trade.report.renderer import CellRaised, MissingTools, Renderer
+from peak_trade.trust.verdict import WHOLE
 
 __all__ = [
     "OUTPUT",
@@ -56,7 +57,7 @@ class Rendered(NamedTuple):
     @property
     def faults(self) -> list[RunError]:
         """What is wrong with the run, though its report was written."""
-        if self.seal == "intact":
+        if self.seal in WHOLE:
             return []
         hint = f"just verify {self.run_id[:8]} says where"
         return [RunError(f"the seal of {self.run_id} is {self.seal}", hint=hint)]

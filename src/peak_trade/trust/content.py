@@ -6,12 +6,13 @@ the bars are loaded again and their fingerprint compared.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -19,8 +20,8 @@ import numpy as np
 import peak_trade
 from peak_trade import stats
 from peak_trade.config import Config, Data, parse
-from peak_trade.errors import InputError
-from peak_trade.evidence import manifest, tables
+from peak_trade.errors import InputError, RunError
+from peak_trade.evidence import door, manifest, tables
 from peak_trade.evidence.ledger import FIELDS, Entry, History
 from peak_trade.evidence.run_dir import ERROR
 from peak_trade.market import fingerprint, ohlcv, promised
@@ -38,23 +39,41 @@ _BENCHMARK = ("timestamp", "close", "equity")
 _CLOSE = 1e-9  # relative: what another processor's summation may change; any edit of a file is seen by its digest
 
 
+class Kept(NamedTuple):
+    """Where a run's data may be, and whether the run was made `elsewhere`: what lies here is then no part of it."""
+
+    data: Path | None
+    results: Path
+    root: Path | None
+    elsewhere: bool
+
+    def differ(self, verdict: Verdict, path: str, expected: str, found: str) -> None:
+        """Note data that is not what the run had."""
+        if self.elsewhere:
+            verdict.skip("the data", f"{path} is not what this run, made elsewhere, ran on: {found}")
+        else:
+            verdict.add(path, expected, found)
+
+
 def check(
     verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, results: Path,
-    root: Path | None,
+    root: Path | None, data: Path | None = None,
 ) -> None:  # fmt: skip
     """Hold the sealed files of a run, whose digests are right, against each other and against its history.
 
-    The data is looked for below `root`, and never in `results`; without a root it is left alone.
+    The data is looked for in `data`, a folder of bars by their digests, then below `root`, and never in `results`;
+    without them it is left alone. What is below `root` is not that of a run made elsewhere, where it is another.
     """
     if sealed.predicate.completed:
-        _check_sealed(verdict, sealed, contents, history, results, root)
+        elsewhere = verdict.foreign or history.received is not None
+        kept = Kept(data, results, root, elsewhere=elsewhere)
+        _check_sealed(verdict, sealed, contents, history, kept)
     else:
         _check_failed(verdict, sealed, contents, history)
 
 
 def _check_sealed(
-    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, folder: Path,
-    root: Path | None,
+    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, kept: Kept
 ) -> None:  # fmt: skip
     definition, results = sealed.predicate.build_definition, sealed.predicate.results
     config = _check_config(verdict, sealed, contents)
@@ -69,7 +88,7 @@ def _check_sealed(
     elif "benchmark.csv" in contents:
         benchmark = _series(contents, "benchmark.csv", _BENCHMARK)
         _check_benchmark(verdict, config, equity, benchmark)
-    bars = _check_data(verdict, sealed, config, equity, folder, root)
+    bars = _check_data(verdict, sealed, config, equity, kept)
     close = None if bars is None else bars.close
     if benchmark:
         if close is not None:
@@ -158,7 +177,7 @@ def _check_history(verdict: Verdict, entry: Entry | None, facts: dict[str, Any])
     if entry is None:
         return
     for key, value in facts.items():
-        verdict.compare(f"ledger.jsonl line {entry.line} {key}", value, entry.fields.get(key))
+        verdict.compare(f"{entry.where} {key}", value, entry.fields.get(key))
 
 
 def _check_nothing_more(verdict: Verdict, entry: Entry | None, facts: dict[str, Any]) -> None:
@@ -166,7 +185,7 @@ def _check_nothing_more(verdict: Verdict, entry: Entry | None, facts: dict[str, 
     if entry is None:
         return
     for key in sorted(entry.fields.keys() - facts.keys() - {"manifest"}):
-        where = f"ledger.jsonl line {entry.line} {key}"
+        where = f"{entry.where} {key}"
         if key in FIELDS:
             verdict.compare(where, None, entry.fields[key])
         else:
@@ -245,19 +264,22 @@ def _check_data(
     sealed: manifest.Manifest,
     config: Config,
     equity: dict[str, Any],
-    results: Path,
-    root: Path | None,
+    kept: Kept,
 ) -> Bars | None:
-    """Load the bars again, where their file still is, compare the fingerprints, and return them if they agree."""
+    """Load the bars again, where they still are, compare the fingerprints, and return them if they agree."""
     bars = sealed.predicate.build_definition["resolvedDependencies"][0]
     folder = str(sealed.predicate.run_details.get("folder") or ".")
+    loaded = _came_along(verdict, bars["digest"]["sha256"], len(equity["timestamp"]), kept.data)
+    if loaded is not None:
+        return _with_times(verdict, loaded, equity)
+    root, results = kept.root, kept.results
     if root is None:
         return None
     data = config.data
     try:
         paths = promised.find(data.path, [root / folder, root], bars["annotations"]["files"], results)
     except promised.Grown as error:
-        verdict.add(data.path, "the files that the run read", error.message)
+        kept.differ(verdict, data.path, "the files that the run read", error.message)
         return None
     except InputError as error:
         verdict.skip("the data", error.message)
@@ -266,17 +288,42 @@ def _check_data(
     try:
         found, loaded = _fingerprint(msgspec.json.encode(data), stamps)
     except InputError as error:
-        verdict.add(data.path, f"bars with the fingerprint {bars['digest']['sha256']}", error.message.splitlines()[0])
+        expected = f"bars with the fingerprint {bars['digest']['sha256']}"
+        kept.differ(verdict, data.path, expected, error.message.splitlines()[0])
         return None
     if found["digest"] != bars["digest"]["sha256"]:
         changed = fingerprint.compare(bars["annotations"], found)
         what = f", changed in {', '.join(changed[:6])}{' …' if len(changed) > 6 else ''}" if changed else ""
-        verdict.add(data.path, f"fingerprint {bars['digest']['sha256']}", f"fingerprint {found['digest']}{what}")
+        kept.differ(
+            verdict, data.path, f"fingerprint {bars['digest']['sha256']}", f"fingerprint {found['digest']}{what}"
+        )
         return None
+    return _with_times(verdict, loaded, equity)
+
+
+def _with_times(verdict: Verdict, loaded: Bars, equity: dict[str, Any]) -> Bars | None:
+    """Return bars, if they have the times that a run's equity has."""
     if not np.array_equal(loaded.timestamp, equity["timestamp"]):
         verdict.add("equity.csv", "the timestamps of the data", "others")
         return None
     return loaded
+
+
+def _came_along(verdict: Verdict, digest: str, rows: int, folder: Path | None) -> Bars | None:
+    """Return the bars of this digest that came with the run; None where none did, or what came is not they."""
+    name = f"{digest}.bars"
+    if folder is None or not door.exists(folder, name):
+        return None
+    try:
+        content = door.read(folder, name, fingerprint.bytes_of(rows))
+        if (found := hashlib.sha256(content).hexdigest()) == digest:
+            return fingerprint.parse(content)
+        verdict.add(f"{folder.name}/{name}", f"sha256 {digest}", f"sha256 {found}")
+    except OSError as error:
+        verdict.add(f"{folder.name}/{name}", f"{rows:,} bars", error.strerror)
+    except RunError as error:
+        verdict.add(f"{folder.name}/{name}", f"{rows:,} bars", error.message)
+    return None
 
 
 @lru_cache(maxsize=8)

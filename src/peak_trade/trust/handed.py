@@ -1,36 +1,134 @@
-"""What a verb is handed: a run of the results folder by its name, or the directory of one, wherever that lies."""
+"""What a verb is handed: a run of the results folder by its name, the directory of one anywhere, or an archive.
+
+An archive is unpacked for as long as the verb needs it. One run of several in it is named as if it were a folder:
+`handover.zip/3f2a`. So is one in the folder that an archive was unpacked to by other means.
+"""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import Struct
 
-from peak_trade.evidence import manifest
-from peak_trade.evidence.results import Results
+from peak_trade.errors import InputError
+from peak_trade.evidence import archive, manifest
+from peak_trade.evidence.results import BARS, Results, is_run_id
 
-__all__ = ["Handed", "handed"]
+__all__ = ["DATA", "RUNS", "Handed", "Package", "handed", "package"]
+
+RUNS, DATA = "runs", "data"
+"""The folders of an archive: a directory for each run, and a file for each set of bars, named by its digest."""
 
 
 class Handed(Struct, frozen=True):
-    """A run's directory, and the results folder that it belongs to: None where it stands alone."""
+    """A run's directory, and the results folder that it belongs to: None where it stands alone.
+
+    `source` is the archive that it came in, unpacked now and gone when the verb is done; `data` is a folder of files of
+    bars that may hold those it ran on, under `<digest>.bars` (`market.fingerprint.parse`).
+    """
 
     run: Path
     results: Results | None
+    source: Path | None = None
+    data: Path | None = None
+
+
+class Package(Struct, frozen=True):
+    """What was handed over together: runs, and, where it is an archive or was one, its folder and all names in it."""
+
+    runs: list[Handed]
+    folder: Path | None = None
+    names: list[str] = []
 
 
 @contextmanager
 def handed(which: str, results: Results) -> Iterator[Handed]:
-    """Yield the run that `which` names: `last`, a run_id or a unique start of one in `results`, or a path to one.
+    """Yield the one run that `which` names: as `package` does, but InputError where there are several."""
+    with package(which, results) as found:
+        if len(found.runs) > 1:
+            names = [one.run.name for one in found.runs]
+            shown = ", ".join(names[:5]) + (", …" if names[5:] else "")
+            raise InputError(f"{which} holds {len(names)} runs: {shown}", hint=f"{which.rstrip('/')}/{names[0][:8]}")
+        yield found.runs[0]
 
-    Raises InputError where there is none, or more than one.
+
+@contextmanager
+def package(which: str, results: Results) -> Iterator[Package]:
+    """Yield the runs that `which` names, at least one.
+
+    `last`, a run_id or a unique start of one in `results`; a path to a directory; a path to an archive, or to a folder
+    like one, with or without the start of a run_id in it. Raises InputError where there is none, or it means several;
+    RunError for an archive that is damaged or hostile.
     """
     path = Path(which)
-    elsewhere = os.path.isfile(path / manifest.NAME) and path.resolve().parent != results.path.resolve()
-    if elsewhere:
-        yield Handed(path.absolute(), None)
-    else:
-        yield Handed(results.find(which), results)
+    home = results.path.resolve()
+    if os.path.isdir(path):
+        here = path.parent.resolve() / path.name if path.name else path.resolve()
+        if here.parent == home and is_run_id(here.name):
+            yield Package([_of(results, results.path / here.name)])
+            return
+        if os.path.lexists(path / manifest.NAME) or is_run_id(here.name):
+            data = here.parents[1] / DATA if here.parent.name == RUNS else None
+            yield Package([Handed(path.absolute(), None, data=data if data and data.is_dir() else None)])
+            return
+        if (path / RUNS).is_dir() and here != home:
+            yield _package(path.absolute(), _names(path), None, "")
+            return
+        if "/" in which and here != home and (path / "ledger.jsonl").is_file():
+            raise InputError(f"{which!r} is a results folder", hint=f"--results-dir {which}")
+    elif path.is_file():
+        with _unpacked(path, "") as found:
+            yield found
+        return
+    elif path.parent.is_file():
+        with _unpacked(path.parent, path.name) as found:
+            yield found
+        return
+    elif (path.parent / RUNS).is_dir() and path.parent.resolve() != home:
+        yield _package(path.parent.absolute(), _names(path.parent), None, path.name)
+        return
+    yield Package([_of(results, results.find(which))])
+
+
+def _of(results: Results, run: Path) -> Handed:
+    return Handed(run, results, data=data if (data := results.path / BARS).is_dir() else None)
+
+
+@contextmanager
+def _unpacked(source: Path, start: str) -> Iterator[Package]:
+    with tempfile.TemporaryDirectory(prefix="peak-trade-") as name:
+        into = Path(name).resolve() / "archive"
+        into.mkdir()
+        yield _package(into, archive.unpack(source, into), source, start)
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names of all files below a folder; links are named, and not followed."""
+    return sorted(
+        os.path.relpath(os.path.join(at, name), folder)
+        for at, folders, names in os.walk(folder)
+        for name in (*names, *(one for one in folders if os.path.islink(os.path.join(at, one))))
+    )
+
+
+def _package(folder: Path, names: list[str], source: Path | None, start: str) -> Package:
+    """Return the runs below a folder whose files are `names`: each folder with a manifest, but for those in a run."""
+    places: list[str] = []
+    for name in sorted(names, key=lambda name: (name.count("/"), name)):
+        place, _, last = f"./{name}".rpartition("/")
+        if last == manifest.NAME and not any(f"{place}/".startswith(f"{other}/") for other in places):
+            places.append(place)
+    shown = source or folder
+    if not places:
+        raise InputError(f"{shown} holds no run", hint="just export makes archives of runs")
+    found = [place for place in places if os.path.basename(place).startswith(start.lower())]
+    if start and len(found) != 1:
+        what = f"{len(found)} runs that begin with" if found else "no run"
+        raise InputError(f"{shown} holds {what} {start!r}", hint=f"just verify {shown} lists them")
+    data = folder / DATA if (folder / DATA).is_dir() else None
+    runs = [Handed(Path(os.path.normpath(folder / place)), None, source, data) for place in found]
+    return Package(runs, None if start else folder, names)

@@ -10,7 +10,10 @@ import numpy as np
 from peak_trade.evidence.ledger import is_run_id
 from peak_trade.text import escaped
 
-__all__ = ["Finding", "Verdict"]
+__all__ = ["WHOLE", "Finding", "Verdict"]
+
+WHOLE = {"intact": "intact", "foreign": "intact, but not of this ledger"}
+"""The states of a run that is what was sealed, in words."""
 
 _LONGEST = 300  # characters of a value that a finding shows
 _SHOWN = 20  # findings of a kind: of one file, or of runs
@@ -34,6 +37,7 @@ class Finding:
 class Verdict:
     """What was found about one run (or the ledger); `unchecked` says what could not be checked, and why.
 
+    `foreign` is a run that its own two lines of another ledger hold; `notes` are what else its reader has to know.
     Of each kind the first are kept, and the others are counted: a stranger's file may differ in a million places.
     """
 
@@ -41,18 +45,31 @@ class Verdict:
     findings: list[Finding] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     unreadable: bool = False
+    foreign: bool = False
+    notes: list[str] = field(default_factory=list)
     more: dict[str, int] = field(default_factory=dict)
     _kinds: dict[str, int] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
-        """`intact`, `broken` or `unreadable`."""
-        return "unreadable" if self.unreadable else "broken" if self.findings else "intact"
+        """`intact`, `foreign` (intact, but not of this ledger), `broken` or `unreadable`."""
+        if self.unreadable or self.findings:
+            return "unreadable" if self.unreadable else "broken"
+        return "foreign" if self.foreign else "intact"
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is what was sealed, in whatever ledger."""
+        return self.state in WHOLE
 
     def add(self, file: str, expected: object, found: object) -> None:
         """Note a finding."""
         if self._is_shown("runs" if is_run_id(file) else _line(file.partition(" ")[0])):
             self.findings.append(Finding(_line(file), _line(expected), _line(found)))
+
+    def note(self, what: object) -> None:
+        """Note what is neither wrong nor left unchecked."""
+        self.notes.append(_line(what))
 
     def skip(self, what: str, reason: object) -> None:
         """Note what could not be checked, and why."""
@@ -94,8 +111,9 @@ class Verdict:
         findings = [f"  {finding}" for finding in self.findings]
         return "\n".join(
             [
-                f"{self.state:10}  {self.name}",
+                f"{WHOLE.get(self.state, self.state):10}  {self.name}",
                 *findings,
+                *(f"  {note}" for note in self.notes),
                 *(f"  not checked: {what}" for what in self.unchecked),
                 *(f"  {kind}: {count:,} more" for kind, count in self.more.items()),
             ]
@@ -108,7 +126,7 @@ class Verdict:
             "state": self.state,
             "findings": [asdict(f) for f in self.findings],
             "unchecked": self.unchecked,
-        } | ({"more": self.more} if self.more else {})
+        } | {key: value for key, value in (("notes", self.notes), ("more", self.more)) if value}
 
 
 def _line(value: object) -> str:

@@ -4,6 +4,9 @@ A finding says which file is wrong, what was expected and what was found. Digest
 ledger, the files against the manifest. Only files whose bytes are right are then read and held against each other:
 that is `content`.
 
+A run that no ledger here names is held by the two lines of its own that it carries: it is intact then, but not of this
+ledger. One whose lines follow a line that is here, and that are not, has been cut out of this ledger: that is broken.
+
 A run may come from a stranger. What it holds is opened by the door; each name in it that is no plain file or folder of
 its own is a finding, also where the seal does not reach; and no more bytes are taken than it promises.
 """
@@ -20,7 +23,7 @@ from pathlib import Path
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import door, manifest, seal
 from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, SEALED, STARTED, History, Reading, is_run_id
-from peak_trade.evidence.results import WORKING, Results, run_ids
+from peak_trade.evidence.results import BARS, WORKING, Results, run_ids
 from peak_trade.evidence.run_dir import BESIDE, ERROR, unfinished
 from peak_trade.trust import content
 from peak_trade.trust.verdict import Finding, Verdict
@@ -78,12 +81,12 @@ def _check_order(verdict: Verdict, history: History) -> None:
     for entry, state in history.misplaced:
         if state:
             allowed = ", ".join(event for event, meaning in EVENTS.items() if state in meaning.after) or "nothing"
-            verdict.add(f"ledger.jsonl line {entry.line}", f"{allowed} after {state} of {entry.run_id}", entry.event)
+            verdict.add(entry.where, f"{allowed} after {state} of {entry.run_id}", entry.event)
         else:
-            verdict.add(f"ledger.jsonl line {entry.line}", f"a start of {entry.run_id} before it", "none")
+            verdict.add(entry.where, f"a start of {entry.run_id} before it", "none")
     tomb = history.since
     if history.state == REMOVED and tomb:
-        verdict.compare(f"ledger.jsonl line {tomb.line} manifest", history.manifest, tomb.fields.get("manifest"))
+        verdict.compare(f"{tomb.where} manifest", history.manifest, tomb.fields.get("manifest"))
 
 
 def _astray(results: Results, runs: dict[str, History]) -> set[str]:
@@ -96,16 +99,29 @@ def _astray(results: Results, runs: dict[str, History]) -> set[str]:
 
 
 def verify(
-    run_dir: str | os.PathLike[str], reading: Reading | None = None, *, root: str | os.PathLike[str] | None = None
+    run_dir: str | os.PathLike[str],
+    reading: Reading | None = None,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    copy: bool = False,
+    data: Path | None = None,
 ) -> Verdict:
-    """Check one run directory against its manifest, the ledger, itself and, below `root`, its data.
+    """Check one run directory against its manifest, the ledger, itself and, in `data` or below `root`, its data.
 
+    The ledger is `reading`, else the one beside the run, else, with none there, the lines that the run carries. A
+    `copy` has its directory elsewhere than `reading` has it, and under any name; one that `reading` does not name is
+    held by the ledger beside it, if there is one. `data` is a folder of files of bars, as archives have it.
     Never raises: what a corrupt run makes go wrong is a finding too.
     """
     run_dir, root = Path(run_dir), None if root is None else Path(root)
     verdict = Verdict(run_dir.name)
     try:
-        _check_run(verdict, run_dir, Results(run_dir.parent).reading() if reading is None else reading, root)
+        if reading is None:
+            beside = Results(run_dir.parent)
+            reading, copy = beside.reading(), not os.path.lexists(beside.ledger.path)
+        if data is None and not copy:
+            data = run_dir.parent / BARS
+        _check_run(verdict, run_dir, reading, root, copy=copy, data=data)
     except OSError as error:
         verdict.unreadable = True
         verdict.add(run_dir.name, "a readable run", error.strerror or error)
@@ -113,7 +129,7 @@ def verify(
         verdict.add(run_dir.name, "readable contents", error.message)
     except Exception as error:  # noqa: BLE001 - one corrupt run, whatever it holds, must not stop the check of the others
         verdict.add(run_dir.name, "contents of this format", f"{type(error).__name__}: {error}")
-    if verdict.findings and not run_dir.is_dir():  # it gets another name before anything in it is deleted
+    if verdict.findings and not copy and not run_dir.is_dir():  # it gets another name before anything in it is deleted
         with suppress(OSError):
             if Results(run_dir.parent).removed([run_dir.name]):
                 verdict = Verdict(run_dir.name)
@@ -121,13 +137,20 @@ def verify(
     return verdict
 
 
-def _check_run(verdict: Verdict, run_dir: Path, reading: Reading, root: Path | None) -> None:
+def _check_run(
+    verdict: Verdict, run_dir: Path, reading: Reading, root: Path | None, *, copy: bool, data: Path | None
+) -> None:  # fmt: skip
     if run_dir.is_symlink():
         verdict.add(run_dir.name, "a directory", f"a symbolic link to {os.readlink(run_dir)}")
         return
-    _check_order(verdict, reading.of(run_dir.name))
     there = {entry.name: entry for entry in door.entries(run_dir)}
-    sealed = _manifest(verdict, run_dir, there, reading)
+    carried = _carried(verdict, run_dir, there)
+    run_id = _run_id(run_dir, carried) if copy else run_dir.name
+    history = reading.of(run_id)
+    if not history.entries and (other := _other(run_dir, run_id, carried, reading, copy=copy)) is not None:
+        verdict.foreign, history = True, other
+    _check_order(verdict, history)
+    sealed = _manifest(verdict, run_dir, there, run_id, history, copy=copy)
     if sealed:
         there |= _below(run_dir, there, _holding(sealed))
     before = verdict.count
@@ -136,8 +159,67 @@ def _check_run(verdict: Verdict, run_dir: Path, reading: Reading, root: Path | N
         return
     contents = _check_files(verdict, run_dir, sealed, there)
     if contents is not None and verdict.count == before:  # else there is no use in reading what is not as it was sealed
-        content.check(verdict, sealed, contents, reading.of(run_dir.name), run_dir.parent, root)
-    _check_carried(verdict, run_dir, there, reading)
+        content.check(verdict, sealed, contents, history, run_dir.parent, root, data)
+    _check_carried(verdict, carried, history)
+    _tell(verdict, history)
+
+
+def _carried(verdict: Verdict, run_dir: Path, there: dict[str, door.Entry]) -> seal.Seal | None:
+    """Return the two lines that the run carries; None where it has none, or none that can be read, which is noted."""
+    if seal.NAME not in there or not there[seal.NAME].is_file:  # what is no file is named among the strays
+        return None
+    try:
+        return seal.decode(door.read(run_dir, seal.NAME))
+    except OSError as error:
+        _note(verdict, seal.NAME, error)
+    except RunError as error:
+        verdict.add(seal.NAME, "two lines of a ledger", error.message)
+    return None
+
+
+def _run_id(run_dir: Path, carried: seal.Seal | None) -> str:
+    """Return the run that a copy is of: a directory can have been given any name."""
+    if carried is not None:
+        return carried.start.run_id
+    with suppress(OSError, RunError):
+        found = manifest.decode(door.read(run_dir, manifest.NAME)).run_id
+        return found if is_run_id(found) else run_dir.name
+    return run_dir.name
+
+
+def _other(
+    run_dir: Path, run_id: str, carried: seal.Seal | None, reading: Reading, *, copy: bool
+) -> History | None:  # fmt: skip
+    """Return the history of a run that `reading` does not name: by the ledger beside a copy, or by its own two lines.
+
+    None where its lines have their place in `reading`, from which they have been cut, or where nothing tells; empty for
+    a copy without such lines, as those of format 1 are.
+    """
+    beside = Results(run_dir.parent).reading() if copy else Reading()
+    if beside.of(run_id).entries:
+        return beside.of(run_id)
+    if carried is None:
+        return History() if copy else None
+    if not (copy or reading.entries):
+        return None
+    if {carried.start.prev, carried.end.prev} & {entry.sha256 for entry in (*reading.entries, *beside.entries)}:
+        return None
+    return Reading([carried.start, carried.end]).of(run_id)
+
+
+def _tell(verdict: Verdict, history: History) -> None:
+    """Say where a run comes from that this ledger has not seen being made."""
+    start, end, received = history.start, history.end, history.received
+    if received:
+        whence = f"{received.fields.get('file')} (sha256 {received.fields.get('sha256')})"
+        verdict.note(f"received from {whence} on {received.time[:10]}, line {received.line} of this ledger")
+    elif verdict.foreign and verdict.holds and end and end.line:
+        verdict.note(f"the ledger beside it holds it: {end.event} {end.time}, line {end.line}")
+    elif verdict.foreign and verdict.holds and start and end:
+        verdict.note(
+            f"its own two lines hold it: started {start.time}, {end.event} {end.time},"
+            f" after the line {start.prev[:16]}… of a ledger that is not here"
+        )
 
 
 def _holding(sealed: manifest.Manifest) -> set[str]:
@@ -156,7 +238,7 @@ def _below(run_dir: Path, there: dict[str, door.Entry], folders: set[str]) -> di
 
 
 def _manifest(
-    verdict: Verdict, run_dir: Path, there: dict[str, door.Entry], reading: Reading
+    verdict: Verdict, run_dir: Path, there: dict[str, door.Entry], run_id: str, history: History, *, copy: bool
 ) -> manifest.Manifest | None:
     """Return the manifest, held against the ledger; None where it can't be read, with the reason in the verdict."""
     if not _is_file(verdict, manifest.NAME, there, "the run's manifest"):
@@ -166,7 +248,9 @@ def _manifest(
     except OSError as error:
         _note(verdict, manifest.NAME, error)
         return None
-    _check_seal(verdict, run_dir.name, hashlib.sha256(statement).hexdigest(), reading)
+    lone = verdict.foreign and not history.entries
+    if not lone:
+        _check_seal(verdict, run_id, hashlib.sha256(statement).hexdigest(), history)
     try:
         sealed = manifest.decode(statement)
     except manifest.UnknownVersion as error:
@@ -176,7 +260,14 @@ def _manifest(
     except RunError as error:
         verdict.add(manifest.NAME, "an in-toto Statement of a run", error.message)
         return None
-    _check_place(verdict, run_dir, sealed, reading)
+    if not lone:
+        _check_place(verdict, run_id, sealed, history, copy=copy)
+    elif sealed.format > 1:
+        verdict.add(seal.NAME, "the run's two lines of its ledger", "no such file")
+    else:
+        verdict.skip(
+            "its place in a ledger", "none here names it, and evidence of format 1 carries no lines of its own"
+        )
     return sealed
 
 
@@ -238,50 +329,43 @@ def _strays(
                 yield f"{folder}/{entry.name}", "a file or a folder", entry.kind
 
 
-def _check_seal(verdict: Verdict, run_id: str, sha256: str, reading: Reading) -> None:
+def _check_seal(verdict: Verdict, run_id: str, sha256: str, history: History) -> None:
     """Hold the manifest's own digest against the ledger, which is where an edited manifest shows."""
-    end = reading.of(run_id).end
+    end = history.end
     if end is None:
         verdict.add("ledger.jsonl", f"an entry that seals {run_id}", "none")
     elif end.fields.get("manifest") != sha256:
         verdict.add(manifest.NAME, f"sha256 {end.fields.get('manifest')}", f"sha256 {sha256}")
 
 
-def _check_place(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest, reading: Reading) -> None:
+def _check_place(
+    verdict: Verdict, run_id: str, sealed: manifest.Manifest, history: History, *, copy: bool
+) -> None:  # fmt: skip
     """Check that the manifest speaks of this run, and that the ledger tells the same of it."""
-    if sealed.run_id != run_dir.name:
-        verdict.add(manifest.NAME, f"run_id {run_dir.name}", f"run_id {sealed.run_id}")
-    history = reading.of(run_dir.name)
+    if sealed.run_id != run_id:
+        verdict.add(manifest.NAME, f"run_id {run_id}", f"run_id {sealed.run_id}")
     start, end = history.start, history.end
     follows = sealed.predicate.ledger.get("follows")
     if start is None:
-        verdict.add("ledger.jsonl", f"a start of {run_dir.name}", "none")
+        verdict.add("ledger.jsonl", f"a start of {run_id}", "none")
     elif start.sha256 != follows:
-        verdict.add("ledger.jsonl", f"sha256 {follows} of the line that starts the run", f"sha256 {start.sha256}")
+        where = "ledger.jsonl" if start.line else seal.NAME
+        verdict.add(where, f"sha256 {follows} of the line that starts the run", f"sha256 {start.sha256}")
     if end:
         state = EVENTS[end.event].state
         expected = manifest.RUINED if state == SEALED and end.fields.get(manifest.RUINED) else state
         verdict.compare(manifest.NAME, expected, sealed.predicate.status, "status ")
     finished = sealed.predicate.run_details.get("metadata", {}).get("finishedOn")
     if end and end.time != finished:
-        verdict.add("ledger.jsonl", f"the run's end at {finished}", f"at {end.time}")
-    if history.state == REMOVED:
-        verdict.add("ledger.jsonl", f"nothing after the removal of {run_dir.name}", "its directory is there")
+        verdict.add("ledger.jsonl" if end.line else seal.NAME, f"the run's end at {finished}", f"at {end.time}")
+    if history.state == REMOVED and not copy:
+        verdict.add("ledger.jsonl", f"nothing after the removal of {run_id}", "its directory is there")
 
 
-def _check_carried(verdict: Verdict, run_dir: Path, there: dict[str, door.Entry], reading: Reading) -> None:
+def _check_carried(verdict: Verdict, carried: seal.Seal | None, history: History) -> None:
     """Hold the two lines that the run carries against those of the ledger."""
-    if seal.NAME not in there or not there[seal.NAME].is_file:  # what is no file is named among the strays
+    if carried is None:
         return
-    try:
-        carried = seal.decode(door.read(run_dir, seal.NAME))
-    except OSError as error:
-        _note(verdict, seal.NAME, error)
-        return
-    except RunError as error:
-        verdict.add(seal.NAME, "two lines of a ledger", error.message)
-        return
-    history = reading.of(run_dir.name)
     for entry, line in ((carried.start, history.start), (carried.end, history.end)):
         if line:
             verdict.compare(seal.NAME, line.sha256, entry.sha256, f"the {entry.event} line's sha256 ")

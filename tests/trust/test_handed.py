@@ -1,0 +1,194 @@
+"""A run in other hands: a copy is what it was, whoever made it, wherever it lies, and says so; a forged one is not.
+
+Each attack has a control: the same copy, untouched, is intact, but not of this ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from peak_trade.errors import InputError
+from peak_trade.evidence.ledger import Reading
+from peak_trade.evidence.results import Results
+from peak_trade.report import render
+from peak_trade.trust import given, verify
+from peak_trade.trust.handed import handed
+from peak_trade.trust.verdict import Verdict
+
+Evidence = Any  # of conftest.py, which cannot be imported
+ARCHIVE = Path(__file__).resolve().parents[1] / "archive"
+FOREIGN = "intact, but not of this ledger"
+
+
+@pytest.fixture
+def copy(evidence: Evidence, tmp_path: Path) -> Path:
+    """A run's directory, handed over under another name, with nothing beside it."""
+    return Path(shutil.copytree(evidence.path("builtin"), tmp_path / "elsewhere" / "from a friend"))
+
+
+def verdict(path: Path, results: Path) -> Verdict:
+    """The verdict on a directory, for somebody who has this results folder."""
+    (found,) = given.verdicts([str(path)], Results(results), root=None)
+    return found
+
+
+def lines(path: Path, results: Path) -> list[str]:
+    return [str(finding) for finding in verdict(path, results).findings]
+
+
+def edit(path: Path, change: Callable[[Any], Any]) -> None:
+    content = json.loads(path.read_bytes())
+    changed = change(content)
+    path.unlink()
+    path.write_bytes(json.dumps(changed, indent=1).encode())
+
+
+def test_an_untouched_copy_is_intact_but_not_of_this_ledger(copy: Path, tmp_path: Path) -> None:
+    found = verdict(copy, tmp_path / "none")
+    assert (found.state, found.holds, found.findings, found.unchecked) == ("foreign", True, [], [])
+    assert found.as_text().splitlines()[0] == f"{FOREIGN}  {copy.name}"
+    (note,) = found.notes
+    assert note.startswith("its own two lines hold it: started 2")
+
+
+def test_a_copy_of_a_run_of_this_ledger_is_intact(copy: Path, evidence: Evidence) -> None:
+    found = verdict(copy, evidence.results)
+    assert (found.state, found.notes) == ("intact", [])
+
+
+def test_a_copy_whose_own_lines_are_not_this_ledgers_is_broken(copy: Path, evidence: Evidence) -> None:
+    other = evidence.path("bare") / "seal.json"
+    (copy / "seal.json").unlink()
+    shutil.copy(other, copy / "seal.json")
+    assert lines(copy, evidence.results)[0].startswith("manifest.json: expected sha256 ")
+
+
+@pytest.mark.parametrize("name", ["builtin", "own", "plain", "bare", "failed"])
+def test_every_kind_of_run_can_be_handed_over(evidence: Evidence, tmp_path: Path, name: str) -> None:
+    path = Path(shutil.copytree(evidence.path(name), tmp_path / "copies" / "a"))
+    assert verdict(path, tmp_path / "none").state == "foreign"
+
+
+def test_a_sealed_file_that_was_edited_is_broken_in_a_copy_too(copy: Path, tmp_path: Path) -> None:
+    edit(copy / "stats.json", lambda stats: stats | {"sharpe": 9.9})
+    assert [line.partition(":")[0] for line in lines(copy, tmp_path / "none")] == ["stats.json"]
+
+
+def test_a_manifest_that_was_edited_is_held_by_the_runs_own_end(copy: Path, tmp_path: Path) -> None:
+    edit(copy / "manifest.json", lambda manifest: manifest)
+    assert lines(copy, tmp_path / "none")[0].startswith("manifest.json: expected sha256 ")
+
+
+def test_an_end_that_names_a_forged_manifest_is_held_by_the_figures_in_it(copy: Path, tmp_path: Path) -> None:
+    def lie(carried: Any) -> Any:
+        end = json.loads(carried["end"]) | {"total_return": 171.7}
+        return carried | {"end": msgspec.json.encode(end).decode()}
+
+    edit(copy / "seal.json", lie)
+    assert any(line.startswith("the run's sealed line total_return: ") for line in lines(copy, tmp_path / "none"))
+
+
+def test_a_start_of_another_time_is_held_by_the_manifest(copy: Path, tmp_path: Path) -> None:
+    def lie(carried: Any) -> Any:
+        return carried | {"start": carried["start"].replace('"time":"20', '"time":"19')}
+
+    edit(copy / "seal.json", lie)
+    assert [line.partition(":")[0] for line in lines(copy, tmp_path / "none")] == ["seal.json"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"[]", b'{"start": "", "end": ""}', b"\xff", b"[" * 90_000, b'{"start": 1, "end": 2}', None],
+)
+def test_a_copy_without_its_lines_is_broken(copy: Path, tmp_path: Path, content: bytes | None) -> None:
+    (copy / "seal.json").unlink()
+    if content is not None:
+        (copy / "seal.json").write_bytes(content)
+    found = verdict(copy, tmp_path / "none")
+    assert found.state == "broken" and "seal.json" in {finding.file for finding in found.findings}
+
+
+def test_a_line_of_another_run_is_none_of_this_one(copy: Path, evidence: Evidence, tmp_path: Path) -> None:
+    other = json.loads((evidence.path("own") / "seal.json").read_bytes())
+    edit(copy / "seal.json", lambda carried: carried | {"end": other["end"]})
+    assert "seal.json: expected two lines of a ledger" in lines(copy, tmp_path / "none")[0]
+
+
+def test_a_run_that_was_cut_out_of_the_ledger_is_broken_where_it_lies(evidence: Evidence) -> None:
+    ledger = evidence.results / "ledger.jsonl"
+    whole = ledger.read_bytes()
+    ledger.write_bytes(b"".join(whole.splitlines(keepends=True)[:-2]))
+    broken = {name: one for name, one in evidence.verdicts().items() if one.state != "intact"}
+    assert list(broken) == ["failed"]
+    assert broken["failed"].findings[0].expected == f"an entry that seals {evidence.runs['failed']}"
+
+
+def test_a_run_of_another_ledger_that_was_put_among_ours_is_not_of_this_ledger(
+    evidence: Evidence, copy: Path
+) -> None:  # fmt: skip
+    """Its lines follow none of ours: nothing was cut."""
+    ledger = evidence.results / "ledger.jsonl"
+    ledger.unlink()
+    run = evidence.run("own", (evidence.root / "config" / "own.toml").read_text())
+    states = {name: one.state for name, one in evidence.verdicts().items()}
+    assert (states["own"], states["builtin"]) == ("intact", "foreign")
+    assert run.name in {entry.run_id for entry in Results(evidence.results).reading().entries}
+
+
+def test_without_any_ledger_runs_are_not_held_where_they_lie(evidence: Evidence) -> None:
+    (evidence.results / "ledger.jsonl").unlink()
+    assert {one.state for name, one in evidence.verdicts().items() if name != "ledger.jsonl"} == {"broken"}
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "0.3.0"])
+def test_a_copy_of_format_1_says_that_it_carries_no_lines(tmp_path: Path, version: str) -> None:
+    run = next(path for path in (ARCHIVE / version / "runs").iterdir() if (path / "trades.parquet").is_file())
+    path = Path(shutil.copytree(run, tmp_path / "copies" / run.name))
+    found = verdict(path, tmp_path / "none")
+    assert found.state == "foreign" and found.unchecked[0].startswith("its place in a ledger: ")
+    (path / "equity.csv").chmod(0o644)
+    (path / "equity.csv").write_bytes(b"")
+    assert verdict(path, tmp_path / "none").state == "broken"
+
+
+def test_in_a_results_folder_of_others_the_ledger_beside_it_holds_a_run(evidence: Evidence, tmp_path: Path) -> None:
+    found = verdict(evidence.path("own"), tmp_path / "none")
+    assert found.state == "foreign" and found.notes[0].startswith("the ledger beside it holds it: sealed ")
+    lines = evidence.ledger()
+    evidence.write_ledger([line for line in lines if evidence.runs["own"].encode() not in line])
+    assert verdict(evidence.path("own"), tmp_path / "none").state == "broken"  # it was cut out of there
+    evidence.write_ledger([line for line in lines if b'"sealed"' not in line])
+    assert verdict(evidence.path("own"), tmp_path / "none").state == "broken"
+
+
+def test_data_that_only_bears_the_name_is_no_fault_of_a_run_made_elsewhere(
+    evidence: Evidence, copy: Path, tmp_path: Path
+) -> None:
+    (evidence.root / "data" / "bars.csv").write_text("timestamp,open,high,low,close,volume\n2024-01-01,1,1,1,1,1\n")
+    reading = Reading()
+    found = verify.verify(copy, reading, root=evidence.root, copy=True)
+    assert found.state == "foreign" and "made elsewhere" in found.unchecked[0]
+    assert verify.verify(evidence.path("builtin"), root=evidence.root).state == "broken"  # of its own run it is
+
+
+def test_a_report_of_a_copy_says_that_its_ledger_is_not_here(copy: Path) -> None:
+    with render.choose("builtin", Path(__file__).resolve().parents[2] / render.QMD) as renderer:
+        made = render.render(copy, renderer)
+    assert made.seal == "foreign" and not made.faults
+    assert "Seal intact, of a ledger that is not here" in made.html.read_text(encoding="utf-8")
+
+
+def test_what_is_no_run_is_said(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("text")
+    for which in ("empty", "file", "file/3f2a", "missing", "missing/3f2a"):
+        with pytest.raises(InputError), handed(str(tmp_path / which), results):
+            raise AssertionError(which)
