@@ -60,12 +60,18 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Run(_Section, frozen=True):
-    """Who and how: nothing here changes a number except `seed`."""
+    """Who and how: nothing here changes a number except `seed`.
+
+    `probe` asks the strategy again with its last bars cut off, to tell whether it looks ahead: `auto` in a few places,
+    within its own time again or a second; `full` in many; `off` for one that must be asked once, for what it does
+    beside deciding.
+    """
 
     name: Name | None = None
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
     timeout_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
     tags: dict[str, str] = {}
+    probe: Literal["auto", "off", "full"] = "auto"
 
 
 class Reading(_Section, frozen=True, kw_only=True):

@@ -128,7 +128,9 @@ FIELDS = (
     dict.fromkeys(("manifest", "strategy", "symbol", "timeframe", "data", RUINED), _TEXT)
     | dict.fromkeys(("stage", "type", "message", "reason"), _TEXT)
     | dict.fromkeys(("start", "end", "file", "sha256"), _TEXT)
+    | dict.fromkeys(("lookahead",), _TEXT)
     | dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "bars", "bytes"), _NUMBER)
+    | {"repeatable": Field("true or false", frozenset((bool, _NONE)))}
     | {"findings": Field("counts", frozenset((_NONE,)), _are_counts)}
 )
 """What the fields of lines hold that this version knows; of others, any value that can be written down again."""

@@ -21,6 +21,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 FORMATS = {"urn:peak-trade:run-evidence:v1": 1, "urn:peak-trade:run-evidence:v2": 2}
 """Every format of the evidence, by its predicate type; the last is what is written."""
 PREDICATE = next(reversed(FORMATS))
+_UNSAID = "look-ahead"
 BUILD = "urn:peak-trade:backtest:v1"
 RUINED = "ruined"
 COMPLETED = ("sealed", RUINED)
@@ -42,7 +43,8 @@ class Predicate(Struct, frozen=True, rename="camel"):
     such an account was closed, and `statistics`, the keys of stats.json with the edition of each one's definition
     (which manifests of version 0.1 have not). `receipts` holds what a reader of the run has to know: every optional
     part that was skipped, with the reason, and what the evidence cost;
-    `ledger` names the sha256 of the ledger line that this run's START record is.
+    `ledger` names the sha256 of the ledger line that this run's START record is. `probe` is what came of asking the
+    strategy again (`peak_trade.probe.Probe`), in a run that came to its end; those of format 1 have none.
     """
 
     status: str
@@ -52,11 +54,30 @@ class Predicate(Struct, frozen=True, rename="camel"):
     receipts: list[dict[str, Any]]
     ledger: dict[str, str]
     error: dict[str, str] | None = None
+    probe: dict[str, Any] | None = None
 
     @property
     def completed(self) -> bool:
         """Whether the run came to its end, with equity, trades and statistics."""
         return self.status in COMPLETED
+
+    @property
+    def lookahead(self) -> str:
+        """The sentence by which the strategy looks ahead; empty where nothing was found."""
+        return str(self.probe.get("reason") or _UNSAID) if self.probe and self.probe.get("verdict") == "FAIL" else ""
+
+    @property
+    def repeatable(self) -> bool | None:
+        """Whether the strategy gives the same answer for the same bars; None where that was not asked."""
+        answer = self.probe.get("repeatable") if self.probe else None
+        return answer if isinstance(answer, bool) else None
+
+    @property
+    def doubts(self) -> dict[str, Any]:
+        """What speaks against the run's figures, as its ledger line says it: nothing where there is nothing."""
+        return ({"lookahead": self.lookahead} if self.lookahead else {}) | (
+            {"repeatable": False} if self.repeatable is False else {}
+        )
 
     @property
     def promised(self) -> int | None:

@@ -64,6 +64,15 @@ class Bars(msgspec.Struct, frozen=True, eq=False):
         columns = {name: _over(column.base, column) for name in COLUMNS for column in [getattr(self, name)]}
         return Bars(**columns, symbol=self.symbol, timeframe=self.timeframe)
 
+    def until(self, count: int) -> Bars:
+        """Return the first `count` of frozen bars, in memory of their own: nothing in it leads to the others."""
+        columns = {}
+        for name in COLUMNS:
+            column = getattr(self, name)
+            content = column.base[: count * column.itemsize]
+            columns[name] = np.ndarray((count,), column.dtype, buffer=content)
+        return Bars(**columns, symbol=self.symbol, timeframe=self.timeframe)
+
     @classmethod
     def from_frame(
         cls, frame: Any, *, symbol: str, timeframe: str | None = None, columns: Mapping[str, str] | None = None

@@ -10,6 +10,7 @@ from peak_trade.engine import RULES
 from peak_trade.evidence import distributions, manifest, provenance
 from peak_trade.evidence.ledger import now
 from peak_trade.market import ohlcv
+from peak_trade.probe import Probe
 from peak_trade.runner.attempt import Attempt, asked
 from peak_trade.runner.code import Code
 from peak_trade.runner.snapshot import plain
@@ -92,6 +93,7 @@ def predicate(
     origin: dict[str, Any],
     results: dict[str, Any],
     error: dict[str, str] | None = None,
+    probe: Probe | None = None,
 ) -> manifest.Predicate:
     """Return the whole predicate: `origin` (see `definition`), what came out, and what varies from run to run."""
     attempt.redactor.look()
@@ -106,4 +108,5 @@ def predicate(
         "milliseconds": {stage: round(ms, 3) for stage, ms in attempt.stages.milliseconds.items()},
     }
     receipts = [*attempt.receipts, cost | {"bytes": attempt.directory.bytes}]
-    return manifest.Predicate(status, origin, details, results, receipts, {"follows": attempt.follows}, error)
+    told = attempt.redactor.tree(probe.to_json_object()) if probe else None
+    return manifest.Predicate(status, origin, details, results, receipts, {"follows": attempt.follows}, error, told)

@@ -28,8 +28,9 @@ from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import files, manifest, provenance, tables
 from peak_trade.evidence.run_dir import new_run_id
 from peak_trade.market import fingerprint, ohlcv
-from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
+from peak_trade.probe import Asking
+from peak_trade.probe.watch import Watch
 from peak_trade.redact import Redactor
 from peak_trade.runner import code, outcome
 from peak_trade.runner.attempt import Attempt, Stages, asked
@@ -38,6 +39,7 @@ from peak_trade.runner.edition import check_edition
 from peak_trade.runner.failure import fail
 from peak_trade.runner.limits import termination_raised, uninterrupted, within
 from peak_trade.runner.log import logging_to
+from peak_trade.runner.probing import probed
 from peak_trade.runner.snapshot import kept, write_config
 from peak_trade.runner.testament import testament
 from peak_trade.stats.values import need
@@ -139,7 +141,9 @@ def _make(
         marks = fingerprint.fingerprint(bars)  # of the bars as they were loaded: no user's code has run
     with attempt.stages.clock("strategy"):
         attempt.line.strategy(limit, own=function is None)
-        strategy, made, params, target = within(limit, lambda: _ask(attempt, bars.apart(), function))
+        asking, made, params, target = within(limit, lambda: _ask(attempt, loaded, function))
+    with attempt.stages.clock("probe"):
+        probe = probed(attempt, bars, asking, target, limit)
         attempt.line.free()
     with attempt.stages.clock("evidence"):
         if fingerprint.digest(bars) != marks["digest"]:
@@ -186,7 +190,7 @@ def _make(
             (when,) = tables.iso(bars.timestamp[result.ruined : result.ruined + 1])
             came_out[manifest.RUINED] = when
             attempt.warn("account", manifest.RUINED, f"equity was at or below zero at {when}: closed there, for good")
-        captured = code.capture(attempt, strategy)
+        captured = code.capture(attempt, asking.function)
         code.write(attempt, captured)
         origin = definition(attempt, git, loaded, marks, made, captured)
         sha256 = origin["resolvedDependencies"][0]["digest"]["sha256"]
@@ -196,31 +200,33 @@ def _make(
     start = time.perf_counter()
     with uninterrupted():
         ruined = {name: time for name, time in came_out.items() if name == manifest.RUINED}
-        statement = predicate(attempt, manifest.RUINED if ruined else "sealed", origin, came_out)
-        facts = asked(config) | ruined | attempt.findings() | {"data": sha256, "bars": len(bars)}
+        statement = predicate(attempt, manifest.RUINED if ruined else "sealed", origin, came_out, probe=probe)
+        facts = asked(config) | ruined | statement.doubts | attempt.findings() | {"data": sha256, "bars": len(bars)}
         path = directory.seal(statement, "sealed", **facts, **summary)
     _LOG.info("sealed in %.1f ms", (time.perf_counter() - start) * 1e3)
     return path
 
 
 def _ask(
-    attempt: Attempt, bars: Bars, function: Callable[..., Any] | None
-) -> tuple[Callable[..., Any], dict[str, str | None], dict[str, Any], npt.NDArray[np.float64]]:
+    attempt: Attempt, loaded: ohlcv.Loaded, function: Callable[..., Any] | None
+) -> tuple[Asking, dict[str, str | None], dict[str, Any], npt.NDArray[np.float64]]:
     """Run the strategy, loading it first where it is the user's own.
 
-    Returns the function, its digest, its parameters and its target.
+    Returns what asked it, its digest, its parameters and its target.
 
     All that is a user's runs in here: a parameter's default has a text of its own too.
     """
-    config = attempt.source.config
+    config, watch = attempt.source.config, Watch(file.path for file in loaded.files)
     if function is None:
         _seed(config.run.seed)
-        function = strategies.load_entrypoint(config.strategy.entrypoint or "", attempt.source.bases(attempt.root))
+        with watch.looking(effects=False):
+            function = strategies.load_entrypoint(config.strategy.entrypoint or "", attempt.source.bases(attempt.root))
     params = strategies.check_params(function, config.strategy.params)
     process = os.getpid()
     try:
-        target = strategies.check_target(function(bars, **params), len(bars))
-        return function, strategies.source_digest(function, attempt.root), kept(params), target
+        asking = Asking(function, params, watch)
+        target = asking.first(loaded.bars.apart())
+        return asking, strategies.source_digest(function, attempt.root), kept(params), target
     finally:
         if os.getpid() != process:  # a child that the strategy forked and did not end: the run is not its own
             os._exit(1)

@@ -17,8 +17,8 @@ In reading order:
 
 from __future__ import annotations
 
-from peak_trade.strategies.checks import check_params, check_target
+from peak_trade.strategies.checks import as_decisions, check_params, check_target
 from peak_trade.strategies.entrypoint import load_entrypoint, source_digest
 from peak_trade.strategies.registry import names, resolve
 
-__all__ = ["check_params", "check_target", "load_entrypoint", "names", "resolve", "source_digest"]
+__all__ = ["as_decisions", "check_params", "check_target", "load_entrypoint", "names", "resolve", "source_digest"]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.market.bars import unmasked
 
-__all__ = ["check_params", "check_target"]
+__all__ = ["as_decisions", "check_params", "check_target"]
 
 
 def check_params(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +65,20 @@ def check_target(target: object, n: int) -> npt.NDArray[np.float64]:
     Raises:
         RunError: it is not one finite number in [-1, 1] for each of the `n` bars.
     """
-    needed = f"needed: one number in [-1, 1] for each of the {n} bars"
+    values = as_decisions(target, n)
+    allowed = np.abs(values) <= 1.0  # False for NaN
+    if not allowed.all():
+        row = int(np.argmin(allowed))
+        raise RunError(
+            f"the strategy returned {values[row]} at row {row}, in all {n - np.count_nonzero(allowed)} such values; "
+            f"{_needed(n)}",
+            hint="an undefined indicator means a target of 0; clip what exceeds the range",
+        )
+    return values
+
+
+def as_decisions(target: object, n: int) -> npt.NDArray[np.float64]:
+    """Return a strategy's target as `check_target` does, whatever numbers it holds; RunError where it holds none."""
     try:
         array = np.asarray(unmasked(np.asanyarray(unmasked(target))))
         if array.dtype == np.object_ and array.ndim:
@@ -74,20 +87,16 @@ def check_target(target: object, n: int) -> npt.NDArray[np.float64]:
         array = np.empty((), dtype=np.object_)
     if array.dtype.kind not in "biuf":
         what = "None" if target is None else f"a {type(target).__name__} that is no array of numbers"
-        raise RunError(f"the strategy returned {what}; {needed}")
+        raise RunError(f"the strategy returned {what}; {_needed(n)}")
     if array.shape != (n,):
         what = f"{len(array)} values" if array.ndim == 1 else f"an array of shape {array.shape}"
-        raise RunError(f"the strategy returned {what}; {needed}")
+        raise RunError(f"the strategy returned {what}; {_needed(n)}")
     values: npt.NDArray[np.float64] = np.add(array, 0.0, dtype=np.float64)  # a copy, in which -0.0 has become 0.0
-    allowed = np.abs(values) <= 1.0  # False for NaN
-    if not allowed.all():
-        row = int(np.argmin(allowed))
-        raise RunError(
-            f"the strategy returned {values[row]} at row {row}, in all {n - np.count_nonzero(allowed)} such values; "
-            f"{needed}",
-            hint="an undefined indicator means a target of 0; clip what exceeds the range",
-        )
     return values
+
+
+def _needed(n: int) -> str:
+    return f"needed: one number in [-1, 1] for each of the {n} bars"
 
 
 def _checked(parameter: inspect.Parameter, value: Any, annotation: Any) -> Any:

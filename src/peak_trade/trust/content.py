@@ -98,7 +98,7 @@ def _check_sealed(
     _check_history(verdict, history.start, called)
     data = {"data": definition["resolvedDependencies"][0]["digest"]["sha256"], "bars": len(equity["timestamp"])}
     ruined = {manifest.RUINED: results.get(manifest.RUINED)}
-    told = called | data | results["summary"] | ruined | _found(sealed.predicate)
+    told = called | data | results["summary"] | ruined | sealed.predicate.doubts | _found(sealed.predicate)
     _check_history(verdict, history.end, told)
     _check_nothing_more(verdict, history.end, told)
     _check_ruin(verdict, sealed.predicate, equity)

@@ -1,0 +1,208 @@
+"""Asks a strategy without the bars that follow, and with others, and says what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from peak_trade.config import Sizing
+from peak_trade.market.bars import Bars, Floats
+from peak_trade.market.instants import iso
+from peak_trade.probe.asking import Answer, Asking
+from peak_trade.probe.cuts import changes, cuts
+from peak_trade.probe.futures import HOW, other_times, others
+from peak_trade.probe.verdict import FAIL, NOT_ASSESSED, PASS, Change, Probe, decided
+
+__all__ = ["BUDGET_S", "SAME", "Search"]
+
+BUDGET_S = 1.0
+"""What a run's probe may take where the strategy itself took less; else as long as that."""
+SAME = 1e-9
+"""Exposures no further apart are one decision: the last bits of a sum may hang on how long the array is."""
+_FEW, _MANY = 8, 128  # cuts
+_SOME, _MORE = 2, 32  # places with other bars after them
+
+
+class Search:
+    """The probe of one strategy over bars, of which it has decided `target`, shape (N,).
+
+    What is found stays when it is stopped on the way. Every method that asks is to be called in `quiet`.
+    """
+
+    def __init__(self, asking: Asking, bars: Bars, target: Floats, *, sizing: Sizing = Sizing(), seed: int = 0) -> None:
+        self.asking, self.bars, self.target, self.sizing, self.seed = asking, bars, target, sizing, seed
+        self.exposure = self._exposed(target)
+        self.cuts: list[int] = []
+        self.others: list[int] = []
+        self.silent: list[str] = []  # why there was no answer
+        self.first: Change | None = None
+        self.by_number: Change | None = None  # it hangs on how many bars there are, and not on what they hold
+        self.repeatable: bool | None = None
+        self.reacts: bool | None = None  # decisions change where the bars do; None: there was nothing to change
+        self.stopped = ""
+        self.settled = False
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    def briefly(self, took_s: float) -> None:
+        """Ask in a few places, within the strategy's own time (`took_s`) or `BUDGET_S`, whichever is more."""
+        budget, start = max(took_s, BUDGET_S), time.perf_counter()
+        places = cuts(self.bars, self.exposure, _FEW, self.seed)
+        steps: list[tuple[float, Callable[[], object]]] = []
+        for number, count in enumerate(places):
+            steps.append((count / len(self.bars), lambda count=count: self.cut(count)))  # type: ignore[misc]
+            if number % 3 == 0 and number // 3 < _SOME:
+                how = HOW[number // 3]
+                steps.append((1.0, lambda count=count, how=how: self.other(count, how)))  # type: ignore[misc]
+        steps.append((1.0, self.repeat))  # the last: what it leaves beside its decisions is then of all bars
+        for share, step in steps:
+            if self.first is None:
+                if time.perf_counter() - start + share * took_s <= budget:
+                    step()
+                else:
+                    self.stopped = f"asking again takes more than {budget:,.1f} s"
+
+    def fully(self, told: Callable[[int, int], None] = lambda done, of: None) -> None:
+        """Ask for all bars again, then in many places, without the bars that follow and with other ones."""
+        self.repeat()
+        places = cuts(self.bars, self.exposure, _MANY, self.seed)
+        for number, count in enumerate(places):
+            told(number, len(places))
+            if self.first is not None or self.repeatable is False:
+                return
+            self.cut(count)
+            if number * _MORE // len(places) != (number - 1) * _MORE // len(places):
+                for how in HOW:
+                    self.other(count, how)
+
+    def settle(self) -> None:
+        """Tell what a change that was found comes from: the bars that follow, their number, or the strategy itself."""
+        for _ in range(2):  # a strategy may well say one thing and another in turns
+            if self.first is not None and self.repeatable is not False:
+                self.repeat()
+        if self.first is not None and self.repeatable is not False and self.first.cut:
+            self._weigh(self.first)
+        if self.repeatable is not False and self.reacts is False and not self.asking.watch.read:
+            answer = self.asking.again(other_times(self.bars))
+            if answer.decisions is None or self._differ(answer, len(self.bars)) is not None:
+                self.reacts = None  # it goes by the calendar
+        self.settled = True
+
+    def _weigh(self, change: Change) -> None:
+        """See whether a change that comes without the bars that follow comes with other ones too."""
+        places = [change.bars, *cuts(self.bars, self.exposure, _FEW, self.seed)]
+        self.first = None
+        if not any(self.other(count, how) for count in places for how in HOW):
+            self.by_number = change
+        elif change.bars in self.others:
+            self.first = change  # the one without the bars that follow says it best
+
+    def cut(self, count: int) -> None:
+        """Ask for the first `count` bars."""
+        answer = self.asking.again(self.bars.until(count))
+        if answer.decisions is None:
+            self.silent.append(f"{answer.why} of the first {count:,} bars")
+            return
+        self.cuts.append(count)
+        self._compare(answer, count, cut=True)
+
+    def other(self, count: int, how: str) -> bool:
+        """Ask with other bars after the first `count`; tell whether a decision before them is another one."""
+        answer = self.asking.again(others(self.bars, count, how, self.seed))
+        if answer.decisions is None:
+            self.silent.append(f"{answer.why} with other bars after the first {count:,}")
+            return False
+        self.others.append(count)
+        self._compare(answer, count, cut=False)
+        after = self.exposure[count:]
+        if len(changes(after)) > (after[0] != 0):
+            same = np.abs(self._exposed(answer.decisions)[count:] - after) <= SAME
+            self.reacts = bool(self.reacts) or not bool(same.all())
+        return self.first is not None
+
+    def repeat(self) -> None:
+        """Ask for all bars again."""
+        answer = self.asking.again(self.bars.until(len(self.bars)))
+        change = None if answer.decisions is None else self._differ(answer, len(self.bars))
+        self.repeatable = answer.decisions is not None and change is None
+        if not self.repeatable:
+            self.silent.insert(0, answer.why)
+            self.first = change
+
+    def _compare(self, answer: Answer, count: int, *, cut: bool) -> None:
+        if self.first is None:
+            self.first = self._differ(answer, count, cut=cut)
+
+    def _differ(self, answer: Answer, count: int, *, cut: bool = True) -> Change | None:
+        """Return the first of the first `count` decisions that is another one."""
+        assert answer.decisions is not None
+        other = answer.decisions[:count]
+        wrong = ~(np.abs(self._exposed(other) - self.exposure[:count]) <= SAME)  # NaN is near nothing
+        if not wrong.any():
+            return None
+        bar = int(np.argmax(wrong))
+        before, after = decided(float(self.target[bar])), decided(float(other[bar]))
+        return Change(bar, iso(self.bars.timestamp[bar]), count, before, after, cut)
+
+    def _exposed(self, target: Floats) -> Floats:
+        """Return what is traded of a target: the engine's own rule."""
+        size = self.sizing
+        return np.clip(target * size.scale, -size.max_exposure, size.max_exposure)
+
+    # --- what came of it ----------------------------------------------------------------------------------------------
+
+    @property
+    def coverage(self) -> tuple[int, int]:
+        """How many changes of the decision there are, but for the last bar's, and how many bars after were left out."""
+        changed = changes(self.exposure)
+        changed = changed[changed < len(self.bars) - 1]
+        return len(changed), int(np.isin(changed + 1, [*self.cuts, *self.others]).sum())
+
+    def probe(self) -> Probe:
+        """Return the verdict on what was found."""
+        verdict, reason = self._judged()
+        first = self.first if verdict == FAIL or self.repeatable is False else None
+        return Probe(verdict, reason, len(set(self.cuts)), len(set(self.others)), first, self.repeatable)
+
+    def _judged(self) -> tuple[str, str]:
+        if self.repeatable is False:
+            if self.first is None:
+                return NOT_ASSESSED, f"not repeatable: asked for the same bars again, {self.silent[0]}"
+            return (
+                NOT_ASSESSED,
+                f"not repeatable: two answers for the same bars, at bar {self.first.bar}: {self.first.values}",
+            )
+        if self.first is not None and not self.settled:
+            return NOT_ASSESSED, f"{self.first}; there was no time left to tell look-ahead from another cause"
+        if self.first is not None:
+            return FAIL, f"look-ahead: {self.first}"
+        if file := self.asking.watch.read:
+            if self.reacts is False:
+                return (
+                    FAIL,
+                    f"look-ahead: the strategy reads {file} itself: its decisions stay when the bars are others",
+                )
+            return NOT_ASSESSED, f"the strategy reads {file} itself: what it sees there can't be cut off"
+        if self.reacts is False:
+            return (
+                NOT_ASSESSED,
+                "its decisions hang neither on the prices nor on the times of the bars that it is given",
+            )
+        asked = len(set(self.others)) if self.by_number else len(set(self.cuts) | set(self.others))
+        if not asked or len(self.silent) > asked:
+            return NOT_ASSESSED, self._why_not()
+        told = f"no look-ahead was found in {asked} places"
+        if self.by_number:
+            told += (
+                f"; without the bars after bar {self.by_number.bars - 1} it decides otherwise, with others it does not"
+            )
+        elif self.silent:
+            told += f"; {self.silent[0]}"
+        return PASS, told
+
+    def _why_not(self) -> str:
+        if self.silent:
+            return f"it can't be asked again: {self.silent[0]}"
+        return self.stopped or "there are too few bars to leave some out"

@@ -1,0 +1,112 @@
+"""What a strategy does beside deciding, as far as Python tells: files that it opens, processes that it starts.
+
+One that reads the file of its bars sees what no cut takes from it. One that writes, connects or asks a person would do
+so again each time it is asked. Python reports such calls to a hook, which can't be taken away again; ours looks only
+while a strategy is asked. What a library opens below Python (DuckDB, polars, pyarrow) is not reported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["Watch"]
+
+_DOES = {
+    "subprocess.Popen": "starts a process",
+    "os.fork": "starts a process",
+    "os.forkpty": "starts a process",
+    "os.posix_spawn": "starts a process",
+    "os.exec": "starts a process",
+    "os.system": "starts a process",
+    "socket.connect": "opens a connection",
+    "socket.bind": "opens a connection",
+    "socket.sendto": "opens a connection",
+    "sqlite3.connect": "opens a database",
+    "builtins.input": "asks a person",
+    "builtins.breakpoint": "is halted by a debugger",
+    "sys.settrace": "is halted by a debugger",
+    "os.remove": "removes files",
+    "os.rmdir": "removes files",
+    "shutil.rmtree": "removes files",
+    "os.rename": "moves files",
+    "shutil.move": "moves files",
+    "os.mkdir": "makes folders",
+    "os.link": "makes links",
+    "os.symlink": "makes links",
+    "os.truncate": "writes files",
+    "os.chmod": "changes files",
+    "os.chown": "changes files",
+    "os.kill": "sends signals",
+    "os.killpg": "sends signals",
+    "signal.pthread_kill": "sends signals",
+}
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_CACHES = f"{os.sep}__pycache__"  # what an import leaves, or a compiler
+_NOWHERE = (os.devnull, "/dev/tty")
+
+
+class Watch:
+    """Notes what the thread that asks does: the data `files` that it `read`, and what else it `does`."""
+
+    def __init__(self, files: Iterable[str | os.PathLike[str]] = ()) -> None:
+        self.files = {os.path.realpath(file) for file in files}
+        self.names = {os.path.basename(file) for file in self.files}
+        self.read = ""
+        self.does = ""
+        self.thread = 0
+
+    @contextmanager
+    def looking(self, *, effects: bool = True) -> Iterator[None]:
+        """Note what happens within the block; without `effects`, of the files alone."""
+        global _active
+        _hook_once()
+        self.thread, self.effects, before = threading.get_ident(), effects, _active
+        _active = self
+        try:
+            yield
+        finally:
+            _active = before
+
+    def hear(self, event: str, args: tuple[Any, ...]) -> None:
+        """Take note of one call."""
+        if event == "open":
+            path, mode, flags = args
+            if not isinstance(path, str | bytes):
+                return
+            name = os.fsdecode(path)
+            if os.path.basename(name) in self.names and os.path.realpath(name) in self.files:
+                self.read = os.path.basename(name)
+            writes = set(mode or "") & set("wax+") or (isinstance(flags, int) and flags & _WRITES)
+            if writes and _CACHES not in name and name not in _NOWHERE:
+                self._note(f"writes {os.path.basename(name)}")
+        elif event in _DOES and not any(isinstance(arg, str) and _CACHES in arg for arg in args):
+            self._note(_DOES[event])
+
+    def _note(self, what: str) -> None:
+        if self.effects:
+            self.does = self.does or what
+
+
+_active: Watch | None = None
+_hooked = False
+
+
+def _hook_once() -> None:
+    global _hooked
+    if not _hooked:
+        _hooked = True
+        sys.addaudithook(_hear)
+
+
+def _hear(event: str, args: tuple[Any, ...]) -> None:
+    watch = _active
+    if watch is not None and (event == "open" or event in _DOES) and watch.thread == threading.get_ident():
+        try:
+            watch.hear(event, args)
+        except Exception:  # noqa: BLE001 - an exception here would stop the call that is told of
+            return

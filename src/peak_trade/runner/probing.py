@@ -1,0 +1,72 @@
+"""Does the strategy of a run look ahead? It is asked again right after it was asked, and the run's figures stand."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+
+from peak_trade.market.bars import Bars, Floats
+from peak_trade.probe import BUDGET_S, FAIL, NOT_ASSESSED, Asking, Probe, Search
+from peak_trade.probe.asking import quiet
+from peak_trade.runner.attempt import Attempt
+from peak_trade.runner.limits import TimeOut, within
+
+__all__ = ["probed"]
+
+_LEAST_S = 0.05  # what is left of a time limit below this is left alone
+
+
+def probed(attempt: Attempt, bars: Bars, asking: Asking, target: Floats, limit_s: float | None) -> Probe:
+    """Return the verdict on a strategy that has just decided `target`, within what is left of its time limit.
+
+    Nothing that it does when it is asked again changes what it decided; it warns of a verdict that is not a pass.
+    """
+    config, watch = attempt.source.config, asking.watch
+    if config.run.probe == "off":
+        return Probe(NOT_ASSESSED, "run.probe is off")
+    if config.run.probe == "auto" and watch.does:
+        found = Probe(
+            NOT_ASSESSED, f'the strategy {watch.does}, so it was asked once; run.probe = "full" asks it again'
+        )
+    else:
+        before = set(sys.modules)
+        found = _asked(attempt, Search(asking, bars, target, sizing=config.sizing, seed=config.run.seed), limit_s)
+        attempt.before |= sys.modules.keys() - before  # what only other bars made it load is no part of the run
+    if found.verdict == FAIL:
+        attempt.warn("look-ahead", "found", found.reason.removeprefix("look-ahead: "))
+    elif found.verdict == NOT_ASSESSED:
+        attempt.warn("look-ahead", "not assessed", found.reason)
+    return found
+
+
+def _asked(attempt: Attempt, search: Search, limit_s: float | None) -> Probe:
+    took_s = search.asking.took_s
+    left_s = None if limit_s is None else limit_s - took_s
+    if left_s is not None and left_s < _LEAST_S:
+        return Probe(NOT_ASSESSED, "the strategy took all of run.timeout_s")
+    stretches: list[tuple[Callable[[], None], float | None]]
+    if attempt.source.config.run.probe == "full":
+        stretches = [(search.fully, None), (search.settle, None)]
+    else:
+        stretches = [
+            (lambda: search.briefly(took_s), max(took_s, BUDGET_S)),
+            (search.settle, 3 * took_s + BUDGET_S),  # a suspicion is worth more time than none
+        ]
+    with quiet():
+        for stretch, budget_s in stretches:
+            _within([time for time in (budget_s, left_s) if time is not None], stretch, search)
+    return search.probe()
+
+
+def _within(limits: list[float], stretch: Callable[[], None], search: Search) -> None:
+    """Let a stretch of asking go on for the least of `limits` at most."""
+    alone = threading.current_thread() is not threading.main_thread()  # where nothing rings
+    try:
+        within(None if alone or not limits else min(limits), stretch)
+    except TimeOut:
+        search.stopped = "it took longer with other bars than with its own"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a strategy raises when it is asked again, the run stands
+        search.silent.append(f"it raised {type.__dict__['__name__'].__get__(type(error))}")
