@@ -47,7 +47,7 @@ def probe() -> Callable[..., Any]:
         asking = Asking(function, options.pop("params", {}), Watch(files))
         search = Search(asking, bars, asking.first(bars.apart()), **options)
         with quiet():
-            search.fully() if full else search.briefly(asking.took_s)
+            list(search.fully()) if full else search.briefly(asking.took_s)
             search.settle()
         return search
 

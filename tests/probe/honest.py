@@ -27,7 +27,9 @@ def _frame(bars: Bars) -> pd.DataFrame:
 
 def crossing(lot: Any) -> Any:
     fast, slow = int(lot.integers(2, 20)), int(lot.integers(21, 90))
-    return lambda bars: (_frame(bars).close.rolling(fast).mean() > _frame(bars).close.rolling(slow).mean()).astype(float)
+    return lambda bars: (_frame(bars).close.rolling(fast).mean() > _frame(bars).close.rolling(slow).mean()).astype(
+        float
+    )
 
 
 def fading(lot: Any) -> Any:
@@ -85,7 +87,7 @@ def weekly(lot: Any) -> Any:
 
 def by_the_calendar(lot: Any) -> Any:
     days = set(lot.integers(0, 7, 3).tolist())
-    return lambda bars: np.isin(pd.DatetimeIndex(bars.timestamp).dayofweek, list(days)).astype(float)
+    return lambda bars: np.isin(pd.DatetimeIndex(bars.timestamp).day_of_week, list(days)).astype(float)
 
 
 def needs_history(lot: Any) -> Any:

@@ -64,13 +64,13 @@ class Bars(msgspec.Struct, frozen=True, eq=False):
         columns = {name: _over(column.base, column) for name in COLUMNS for column in [getattr(self, name)]}
         return Bars(**columns, symbol=self.symbol, timeframe=self.timeframe)
 
-    def until(self, count: int) -> Bars:
-        """Return the first `count` of frozen bars, in memory of their own: nothing in it leads to the others."""
+    def between(self, first: int, end: int) -> Bars:
+        """Return some of these frozen bars, from `first` up to `end`, in memory of their own: it leads to no others."""
         columns = {}
         for name in COLUMNS:
             column = getattr(self, name)
-            content = column.base[: count * column.itemsize]
-            columns[name] = np.ndarray((count,), column.dtype, buffer=content)
+            content = column.base[first * column.itemsize : end * column.itemsize]
+            columns[name] = np.ndarray((end - first,), column.dtype, buffer=content)
         return Bars(**columns, symbol=self.symbol, timeframe=self.timeframe)
 
     @classmethod

@@ -48,7 +48,7 @@ def others(bars: Bars, count: int, how: str, seed: int) -> Bars:
 
 def other_times(bars: Bars) -> Bars:
     """Return the same bars at another time of year, month, week and day."""
-    made = bars.until(len(bars))
+    made = bars.between(0, len(bars))
     return Bars(
         timestamp=made.timestamp + np.timedelta64(499 * 24 + 7, "h"),
         **{name: getattr(made, name) for name in ("open", "high", "low", "close", "volume", "symbol", "timeframe")},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -52,10 +53,9 @@ class Search:
         places = cuts(self.bars, self.exposure, _FEW, self.seed)
         steps: list[tuple[float, Callable[[], object]]] = []
         for number, count in enumerate(places):
-            steps.append((count / len(self.bars), lambda count=count: self.cut(count)))  # type: ignore[misc]
-            if number % 3 == 0 and number // 3 < _SOME:
-                how = HOW[number // 3]
-                steps.append((1.0, lambda count=count, how=how: self.other(count, how)))  # type: ignore[misc]
+            how = HOW[number // 3] if number % 3 == 0 and number // 3 < _SOME else ""
+            steps.append((count / len(self.bars), partial(self.cut, count)))
+            steps.append((1.0, partial(self._other_or_instead, count, how)))
         steps.append((1.0, self.repeat))  # the last: what it leaves beside its decisions is then of all bars
         for share, step in steps:
             if self.first is None:
@@ -64,17 +64,25 @@ class Search:
                 else:
                     self.stopped = f"asking again takes more than {budget:,.1f} s"
 
-    def fully(self, told: Callable[[int, int], None] = lambda done, of: None) -> None:
-        """Ask for all bars again, then in many places, without the bars that follow and with other ones."""
+    def _other_or_instead(self, count: int, how: str) -> None:
+        """Ask with other bars after the first `count`: where that is due, or where without any there was no answer."""
+        if how or count not in self.cuts:
+            self.other(count, how or HOW[0])
+
+    def fully(self) -> Iterator[tuple[int, int]]:
+        """Ask for all bars again, then in many places without the bars that follow, and in some with other ones.
+
+        Yields how many of how many places are done.
+        """
         self.repeat()
         places = cuts(self.bars, self.exposure, _MANY, self.seed)
         for number, count in enumerate(places):
-            told(number, len(places))
+            yield number, len(places)
             if self.first is not None or self.repeatable is False:
                 return
-            self.cut(count)
-            if number * _MORE // len(places) != (number - 1) * _MORE // len(places):
-                for how in HOW:
+            answered = self.cut(count)
+            if not answered or number % (_MANY // _MORE) == 0:
+                for how in HOW if answered else HOW[:1]:
                     self.other(count, how)
 
     def settle(self) -> None:
@@ -99,14 +107,15 @@ class Search:
         elif change.bars in self.others:
             self.first = change  # the one without the bars that follow says it best
 
-    def cut(self, count: int) -> None:
-        """Ask for the first `count` bars."""
-        answer = self.asking.again(self.bars.until(count))
+    def cut(self, count: int) -> bool:
+        """Ask for the first `count` bars, and tell whether there was an answer."""
+        answer = self.asking.again(self.bars.between(0, count))
         if answer.decisions is None:
             self.silent.append(f"{answer.why} of the first {count:,} bars")
-            return
+            return False
         self.cuts.append(count)
         self._compare(answer, count, cut=True)
+        return True
 
     def other(self, count: int, how: str) -> bool:
         """Ask with other bars after the first `count`; tell whether a decision before them is another one."""
@@ -124,7 +133,7 @@ class Search:
 
     def repeat(self) -> None:
         """Ask for all bars again."""
-        answer = self.asking.again(self.bars.until(len(self.bars)))
+        answer = self.asking.again(self.bars.between(0, len(self.bars)))
         change = None if answer.decisions is None else self._differ(answer, len(self.bars))
         self.repeatable = answer.decisions is not None and change is None
         if not self.repeatable:

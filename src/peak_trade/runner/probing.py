@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from peak_trade.market.bars import Bars, Floats
@@ -45,9 +46,9 @@ def _asked(attempt: Attempt, search: Search, limit_s: float | None) -> Probe:
     left_s = None if limit_s is None else limit_s - took_s
     if left_s is not None and left_s < _LEAST_S:
         return Probe(NOT_ASSESSED, "the strategy took all of run.timeout_s")
-    stretches: list[tuple[Callable[[], None], float | None]]
+    stretches: list[tuple[Callable[[], object], float | None]]
     if attempt.source.config.run.probe == "full":
-        stretches = [(search.fully, None), (search.settle, None)]
+        stretches = [(lambda: deque(search.fully(), 0), None), (search.settle, None)]
     else:
         stretches = [
             (lambda: search.briefly(took_s), max(took_s, BUDGET_S)),
@@ -59,7 +60,7 @@ def _asked(attempt: Attempt, search: Search, limit_s: float | None) -> Probe:
     return search.probe()
 
 
-def _within(limits: list[float], stretch: Callable[[], None], search: Search) -> None:
+def _within(limits: list[float], stretch: Callable[[], object], search: Search) -> None:
     """Let a stretch of asking go on for the least of `limits` at most."""
     alone = threading.current_thread() is not threading.main_thread()  # where nothing rings
     try:
