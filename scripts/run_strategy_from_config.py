@@ -1,8 +1,9 @@
 """Run a strategy from a TOML config and leave sealed evidence in results/<run_id>/.
 
 The last line of stdout is the run_id, so that `id=$(just run config/my_strategy.toml)` works;
-everything else goes to stderr. Exit 0: sealed. 1: the run failed, and left evidence. 2: wrong config, data or usage;
-evidence is left where only the strategy's own code could tell.
+everything else goes to stderr. Exit 0: sealed. 1: the run failed, and left evidence; or it is sealed, its strategy
+looks ahead, and PEAK_STRICT=1. 2: wrong config, data or usage; evidence is left where only the strategy's own code
+could tell.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def main(line: supervisor.Line) -> int:
     with script.loading():  # after the arguments: --help answers at once
         from peak_trade import config, runner, tracking
         from peak_trade.errors import PeakError
+        from peak_trade.evidence.run_dir import read_manifest
         from peak_trade.shown import listing
 
     script.show_warnings()
@@ -63,7 +65,8 @@ def main(line: supervisor.Line) -> int:
     if not args.quiet:
         script.show(listing.summary(run_dir), sys.stderr)
     tracker.log(run_dir)  # the last thing: whatever comes of it, the run is sealed and its id is told
-    return 0
+    doubtful = read_manifest(run_dir).predicate.lookahead and os.environ.get("PEAK_STRICT") == "1"
+    return 1 if doubtful else 0
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def head(run: RunFiles, checked: str) -> str:
         f"{'' if run.seal.holds else _alarm(run)}"
         f'<h1>{text(run.title)}</h1><p class="facts">{" · ".join(facts)}</p>'
         f'<p class="facts"><code>{text(run.run_id)}</code></p>'
-        f'<p class="badges">{_status(run)} {_seal(run, checked)}</p>'
+        f'<p class="badges">{_status(run)} {_probed(run)} {_seal(run, checked)}</p>'
         f"{_findings(run)}{_tiles(run) if run.status in COMPLETED else ''}</header>"
     )
 
@@ -108,7 +108,22 @@ def _status(run: RunFiles) -> str:
         RUINED: f"✗ Account ruined on {text(run.ruined[:10])}",
         "failed": "✗ Run failed",
     }.get(run.status, "? Run unreadable")
+    if run.status == "sealed" and run.manifest and run.manifest.predicate.doubts:
+        return ""  # a green badge beside a red one is what a reader remembers
     return f'<span class="badge {"good" if run.status == "sealed" else "bad"}">{mark}</span>'
+
+
+def _probed(run: RunFiles) -> str:
+    """Return what came of asking the strategy again: red where its figures are not to be had, else a note."""
+    if not run.probe or not run.manifest:
+        return ""
+    note = f'<span class="note">{text(str(run.probe.get("reason")))}.</span>'
+    if run.manifest.predicate.lookahead:
+        return f'<span class="badge bad">✗ Look-ahead</span> {note}'
+    if run.manifest.predicate.repeatable is False:
+        return f'<span class="badge bad">✗ Not repeatable</span> {note}'
+    told = "" if run.probe.get("verdict") == "PASS" else '<span class="note">Look-ahead not assessed:</span> '
+    return told + note
 
 
 def _seal(run: RunFiles, checked: str) -> str:

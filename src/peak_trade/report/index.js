@@ -34,6 +34,7 @@ const sort = (head, column) => {
   head.ariaSort = up ? "ascending" : "descending";
   const order = ([a], [b]) => (a === null ? 1 : b === null ? -1 : (a < b ? -1 : a > b ? 1 : 0) * (up ? 1 : -1));
   rows = rows.map((each) => [keyOf(each.row, column), each]).sort(order).map(([, each]) => each);
+  rows.sort((a, b) => ("last" in a.row.dataset) - ("last" in b.row.dataset)); // look-ahead leads no list
   refresh();
   body.append(...rows.map(({ row }) => row));
 };

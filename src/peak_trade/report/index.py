@@ -75,11 +75,13 @@ def _row(results: Path, row: listing.Row, directories: Container[str], hidden: b
         for value, write in ((row.total_return, percent), (row.sharpe, number), (row.max_drawdown, percent))
     )
     curve = _curve(sample(results / row.run_id)) if there else ""
+    last = " data-last" if row.lookahead else ""
     started = text(row.started[:19].replace("T", " "))
     return (
-        f'<tr{" hidden" if hidden else ""}><th scope="row">{short}</th><td>{started}</td>'
+        f'<tr{" hidden" if hidden else ""}{last}><th scope="row">{short}</th><td>{started}</td>'
         f"<td>{text(row.strategy[-48:])}</td><td>{text(f'{row.symbol} {row.timeframe}'.strip())}</td>"
-        f'<td class="{text(row.status)}">{text(row.status)}</td>{figures}<td>{curve}</td></tr>'
+        f'<td class="{text("doubted" if row.standing != row.status else row.status)}">{text(row.standing)}</td>'
+        f"{figures}<td>{curve}</td></tr>"
     )
 
 

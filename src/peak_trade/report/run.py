@@ -96,6 +96,11 @@ class RunFiles:
         """The time of the bar at which the account was closed in ruin; empty where it was not."""
         return str(self.manifest.predicate.results.get("ruined") or "") if self.manifest else ""
 
+    @property
+    def probe(self) -> dict[str, Any]:
+        """What came of asking the strategy again without its last bars; empty where that was not done."""
+        return self.manifest.predicate.probe or {} if self.manifest else {}
+
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved config, with the overrides under `overrides`."""

@@ -24,14 +24,15 @@ __all__ = ["Row", "aligned", "as_table", "counts", "describe", "distinct", "read
 # what reading on raises where a field that decoded is of another type, or has a value that nothing of ours has
 _OTHER_TYPES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _WORD, _CELL = 1_000, 4_000  # characters of a word of a row, and of a cell of text, at most
-_STRATEGY, _SYMBOL = 32, 24  # characters of a column: one run shall not widen all lines
+_STRATEGY, _SYMBOL, _STANDING = 32, 24, 40  # characters of a column: one run shall not widen all lines
 _LARGEST = 1e300  # of a figure: beyond it, sums and squares are no numbers any more
 
 
 class Row(Struct, frozen=True, kw_only=True):
     """One run as lists show it; fractions, None where there is no such figure.
 
-    `findings` counts what was found in its bars, by kind.
+    `findings` counts what was found in its bars, by kind; `lookahead` says by what its strategy looks ahead (empty:
+    nothing was found); `repeatable` is False where it gives two answers for the same bars.
     """
 
     run_id: str
@@ -45,6 +46,17 @@ class Row(Struct, frozen=True, kw_only=True):
     status: str
     pinned: bool = False
     findings: dict[str, int] = {}
+    lookahead: str = ""
+    repeatable: bool | None = None
+
+    @property
+    def standing(self) -> str:
+        """The status, and what a reader has to know before the figures."""
+        doubts = [
+            *(["look-ahead"] if self.lookahead else []),
+            *(["not repeatable"] if self.repeatable is False else []),
+        ]
+        return ", ".join([self.status, *doubts])
 
     def to_json_object(self) -> dict[str, Any]:
         """Return the row as `--json` prints it."""
@@ -52,7 +64,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 def rows(results: Results) -> list[Row]:
-    """Return every run, newest first.
+    """Return every run, newest first; those whose strategy looks ahead come after all others.
 
     The ledger tells of runs in order, also of removed ones; a directory that it does not know (a copy from elsewhere)
     is read from its manifest. A run without an end is `running` while its process lives, and `unfinished` after that;
@@ -79,7 +91,8 @@ def rows(results: Results) -> list[Row]:
         known[run_id] = _from_directory(there[run_id])
     keeps = results.pinned()
     listed = [_row(run_id, run, run_id in keeps) for run_id, run in reversed(known.items())]
-    return sorted(listed, key=lambda row: row.started, reverse=True)
+    listed.sort(key=lambda row: row.started, reverse=True)
+    return sorted(listed, key=lambda row: bool(row.lookahead))
 
 
 @contextmanager
@@ -103,6 +116,7 @@ def _from_directory(path: Path) -> dict[str, Any]:
             "started": run["runDetails"].get("metadata", {}).get("startedOn"),
             "strategy": strategy.get("name") or strategy.get("entrypoint"),
             "status": run["status"],
+            **run["doubts"],
             "findings": {receipt["outcome"]: receipt["count"] for receipt in _found(run["receipts"])},
         }
     except (RunError, *_OTHER_TYPES):
@@ -124,6 +138,8 @@ def _row(run_id: str, run: dict[str, Any], is_pinned: bool) -> Row:
         if isinstance(found, dict)
         else {}
     )
+    cells["lookahead"] = _word(run.get("lookahead"))
+    cells["repeatable"] = False if run.get("repeatable") is False else None
     return Row(run_id=run_id, pinned=is_pinned, findings=counted, **cells)
 
 
@@ -154,7 +170,7 @@ def as_table(listed: Sequence[Row], *, full: bool = False) -> str:
             percent(row.total_return),
             number(row.sharpe),
             percent(row.max_drawdown),
-            row.status[:_SYMBOL] + (", pinned" if row.pinned else ""),
+            row.standing[:_STANDING] + (", pinned" if row.pinned else ""),
             counts(row.findings),
         )
         for row in listed
@@ -251,6 +267,8 @@ def _described(run_dir: Path, sealed: Manifest) -> dict[str, Any]:
         "pinned": sealed.run_id in Results(run_dir.parent).pinned(),
         "ruined": predicate.results.get("ruined"),
         "error": predicate.error,
+        "probe": predicate.probe,
+        "doubts": predicate.doubts,
         "config": loaded.get("config_snapshot", {}),
         "stats": loaded.get("stats", {}),
         "madeFrom": predicate.build_definition.get("resolvedDependencies", []),
@@ -303,6 +321,7 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
         lines.append(("overrides", ", ".join(f"{key}={value}" for key, value in overrides.items())))
     if run["ruined"]:
         lines.append(("ruined", f"{run['ruined']}: equity at or below zero, closed there, and nothing traded after it"))
+    lines += [("probe", reason) for reason in _doubts(run)]
     lines += [("data", receipt["reason"]) for receipt in _found(run["receipts"])]
     if run["error"]:
         lines.append(("error", f"{run['error'].get('message')}"))
@@ -323,6 +342,12 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
         if receipt["part"] == "evidence"
     ]
     return lines
+
+
+def _doubts(run: dict[str, Any]) -> list[str]:
+    """Return what speaks against a run's figures: look-ahead, two answers for the same bars, or that neither is known."""
+    probe = run["probe"]
+    return [] if not probe or probe.get("verdict") == "PASS" else [f"{probe.get('reason')}"]
 
 
 def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:

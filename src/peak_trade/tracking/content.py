@@ -107,6 +107,8 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
         "status": predicate.status,
         "ruined": predicate.results.get("ruined", ""),
         "error": (predicate.error or {}).get("message", ""),
+        "lookahead": predicate.lookahead,
+        "repeatable": "false" if predicate.repeatable is False else "",
         "overrides": ", ".join(f"{key}={_text(value)}" for key, value in config.get("overrides", {}).items()),
         "undefined": "; ".join(f"{key}: {reason}" for key, reason in reasons.items()),
         "skipped": "; ".join(f"{r['part']}: {r['reason']}" for r in predicate.receipts if r["outcome"] == "skipped"),

@@ -221,6 +221,8 @@ def _row(sealed: manifest.Manifest, digest: str, config: dict[str, Any]) -> dict
         "peak_trade": environment.get("peak_trade"),
         "host": details.get("host"),
         "error": f"{error.get('type')}: {error.get('message')}" if error else None,
+        "lookahead": predicate.lookahead or None,
+        "repeatable": predicate.repeatable,
     }
 
 
@@ -257,6 +259,8 @@ def _ledger_row(run_id: str, status: str, history: History) -> dict[str, Any]:
         "finished_at": moment(history.end.time) if history.end else None,
         "data_digest": known.get("data"),
         "manifest_digest": known.get("manifest"),
+        "lookahead": known.get("lookahead"),
+        "repeatable": known.get("repeatable"),
     }
 
 

@@ -140,6 +140,8 @@ _ALL = (
             Column("peak_trade", "text", "version of this program"),
             Column("host", "text", "the machine's name"),
             Column("error", "text", "type and message, where the run failed"),
+            Column("lookahead", "text", "by what its strategy looks ahead; null where that was not found"),
+            Column("repeatable", "boolean", "whether its strategy gives one answer for the same bars; null: not asked"),
             *(Column(s.key, "integer" if s.key in _COUNTS else "float", f"{s.definition} ({s.unit})") for s in STATS),
         ),
         sort=("run_id",),

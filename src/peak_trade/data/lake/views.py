@@ -51,12 +51,13 @@ _RESULTS = f"""
 _ALL = (
     Question(
         "best_runs",
-        "the three best results of each strategy on each data, by Sharpe ratio: each once, with how often it ran",
+        "the three best results of each strategy on each data, by Sharpe ratio: each once, with how often it ran; none "
+        "whose strategy looks ahead",
         f"""
         SELECT strategy, symbol, timeframe, source, left(data_digest, 8) AS data, run_id, runs, sharpe, total_return,
                max_drawdown, trades
         FROM {_RESULTS}
-        WHERE nth = 1 AND status IN {COMPLETED} AND sharpe IS NOT NULL
+        WHERE nth = 1 AND status IN {COMPLETED} AND sharpe IS NOT NULL AND lookahead IS NULL
         QUALIFY row_number() OVER (PARTITION BY strategy, {_DATA} ORDER BY sharpe DESC, run_id) <= 3
         ORDER BY symbol, timeframe, source, data, sharpe DESC, run_id""",
     ),
