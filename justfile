@@ -80,6 +80,11 @@ show *args:
 verify *runs:
     {{ env }} python scripts/verify_runs.py "$@"
 
+# How likely is a run's result luck, given all trials on its bars
+[group('evidence')]
+luck *args:
+    {{ env }} python scripts/luck.py "$@"
+
 # Keep runs from every clean-up: RUN, RUN --remove or --list
 [group('evidence')]
 pin *args:

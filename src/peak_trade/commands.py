@@ -35,6 +35,7 @@ COMMANDS = {
     "runs": Command("list_runs.py", "List the runs, newest first"),
     "show": Command("show_run.py", "Show a run, by a prefix of its run_id; alone the last one"),
     "verify": Command("verify_runs.py", "Check that runs are intact: a run_id, `last` or `--all`"),
+    "luck": Command("luck.py", "How likely is a run's result luck, given all trials on its bars"),
     "pin": Command("pin_run.py", "Keep runs from every clean-up: RUN, RUN --remove or --list"),
     "clean-artifacts": Command(
         "cleanup_artifacts.py", "Show which old runs a clean-up removes; `--apply` removes them"

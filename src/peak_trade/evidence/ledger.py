@@ -83,6 +83,7 @@ EVENTS = {
     "received": Event(SEALED, after=("",)),  # with the two lines of the ledger that the run was made in
     "received_failed": Event(FAILED, after=("",)),
     "removed": Event(REMOVED, after=(STARTED, *ENDED)),
+    "trials": Event("", after=("",)),  # made elsewhere, by whatever program: the line has an id of its own
 }
 RECEIVED = {SEALED: "received", FAILED: "received_failed"}
 """What a line of a run is called that another ledger has ended in this state."""
@@ -131,6 +132,8 @@ FIELDS = (
     | dict.fromkeys(("lookahead",), _TEXT)
     | dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "bars", "bytes"), _NUMBER)
     | {"repeatable": Field("true or false", frozenset((bool, _NONE)))}
+    | dict.fromkeys(("kind", "origin", "digest"), _TEXT)
+    | {"count": _NUMBER}
     | {"findings": Field("counts", frozenset((_NONE,)), _are_counts)}
 )
 """What the fields of lines hold that this version knows; of others, any value that can be written down again."""

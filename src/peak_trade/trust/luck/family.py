@@ -1,0 +1,196 @@
+"""N, observed: every trial on the same data, whatever the strategy is called, by the ledger.
+
+A trial counts where symbol, timeframe and the fingerprint of the bars are the same: sealed, failed, removed and those
+under way, and those that other programs made and `just import-trials` brought in. A run that failed before its bars
+were known by their fingerprint has symbol and timeframe, and counts by these. A result that was made twice was looked
+at twice: it is two trials. Their ratios, though, are spread by what differs, so each result stands among them once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from peak_trade.evidence.ledger import FAILED, REMOVED, SEALED, Entry, History, Reading
+
+__all__ = ["Family", "Imported", "Moments", "Series", "families", "family_of", "series_of"]
+
+EVENT = "trials"
+_LARGEST = 1e6  # of a Sharpe ratio a year: beyond it, it is none, and its square no number
+
+
+class Series(Struct, frozen=True, order=True):
+    """What trials are made on: what trials of one family share. `data` is the fingerprint, empty where nobody knows."""
+
+    symbol: str
+    timeframe: str
+    data: str = ""
+
+
+class Moments(Struct, frozen=True):
+    """Sharpe ratios a year that are known by their count, mean and variance (ddof = 0) alone."""
+
+    count: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
+    mean: Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)] = 0.0
+    variance: Annotated[float, Meta(ge=0.0, le=_LARGEST**2)] = 0.0
+
+
+class Imported(Struct, frozen=True):
+    """Trials that another program made: which kind, whence, how many, how many of them failed, and their ratios."""
+
+    kind: str
+    origin: str
+    digest: str
+    count: Annotated[int, Meta(ge=0, le=1 << 53)]
+    failed: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
+    ratios: Moments = Moments()
+
+
+class Family(Struct, frozen=True):
+    """The trials on one series, as the ledger tells of them up to its `line`.
+
+    `removed` are among `sealed` and `failed`; `ratios` are the Sharpe ratios a year of the different results; `wider`
+    counts the trials on the same symbol and timeframe, whatever the bars. `run_ids` are those of the sealed runs.
+    """
+
+    series: Series
+    sealed: int = 0
+    failed: int = 0
+    unfinished: int = 0
+    removed: int = 0
+    imported: tuple[Imported, ...] = ()
+    ratios: tuple[float, ...] = ()
+    results: int = 0
+    wider: int = 0
+    line: int = 0
+    run_ids: tuple[str, ...] = ()
+
+    @property
+    def elsewhere(self) -> int:
+        """How many trials other programs have made."""
+        return sum(one.count for one in self.imported)
+
+    @property
+    def trials(self) -> int:
+        """N: all of them."""
+        return self.sealed + self.failed + self.unfinished + self.elsewhere
+
+    @property
+    def moments(self) -> Moments:
+        """Count, mean and variance of all Sharpe ratios a year that are known."""
+        own = Moments(len(self.ratios), *_spread(self.ratios))
+        return _together([own, *(one.ratios for one in self.imported)])
+
+    @property
+    def variance(self) -> float | None:
+        """The variance (ddof = 1) of the trials' Sharpe ratios a year; None of fewer than two."""
+        known = self.moments
+        return known.variance * known.count / (known.count - 1) if known.count > 1 else None
+
+    def to_json_object(self) -> dict[str, Any]:
+        """Return it as `--json` prints it."""
+        return msgspec.structs.asdict(self.series) | {
+            "trials": self.trials,
+            "results": self.results,
+            "sealed": self.sealed,
+            "failed": self.failed,
+            "unfinished": self.unfinished,
+            "removed": self.removed,
+            "imported": [msgspec.to_builtins(one) for one in self.imported],
+            "trials_on_any_bars": self.wider,
+            "ledger_line": self.line,
+        }
+
+
+def _spread(ratios: Iterable[float]) -> tuple[float, float]:
+    values = list(ratios)
+    if not values:
+        return 0.0, 0.0
+    mean = math.fsum(values) / len(values)
+    return mean, math.fsum((value - mean) ** 2 for value in values) / len(values)
+
+
+def _together(parts: Iterable[Moments]) -> Moments:
+    """Return the moments of all parts as one."""
+    parts = [part for part in parts if part.count]
+    count = sum(part.count for part in parts)
+    if not count:
+        return Moments()
+    mean = math.fsum(part.count * part.mean for part in parts) / count
+    squares = math.fsum(part.count * (part.variance + (part.mean - mean) ** 2) for part in parts)
+    return Moments(count, mean, squares / count)
+
+
+def series_of(history: History) -> Series:
+    """Return what a run was made on, as the ledger tells it."""
+    told = history.fields
+    return Series(*(str(told.get(key) or "") for key in ("symbol", "timeframe", "data")))
+
+
+def _entries(reading: Reading) -> Iterator[tuple[Series, Imported]]:
+    """Yield what was brought in from elsewhere: of each origin once, as it was when it had most trials."""
+    most: dict[tuple[Series, str, str], Imported] = {}
+    for entry in reading.entries:
+        if entry.event == EVENT and (found := _imported(entry)):
+            key = series_of(History(start=entry)), found.kind, found.digest
+            if key not in most or found.count >= most[key].count:
+                most[key] = found
+    yield from ((key[0], one) for key, one in most.items())
+
+
+def _imported(entry: Entry) -> Imported | None:
+    """Return what a line says of trials elsewhere; None where it says nothing that they could be."""
+    try:
+        found = msgspec.convert(entry.fields, Imported)
+    except (msgspec.ValidationError, RecursionError):
+        return None
+    known = found.ratios
+    fits = found.failed <= found.count and known.count <= found.count
+    return found if fits and all(map(math.isfinite, (known.mean, known.variance))) else None
+
+
+def _ratio(value: Any) -> float | None:
+    """Return a Sharpe ratio that the ledger has; None for what is none."""
+    return float(value) if isinstance(value, int | float) and abs(value) < _LARGEST else None
+
+
+def family_of(reading: Reading, series: Series) -> Family:
+    """Return the family of a series. Without its fingerprint, it is that of the symbol and timeframe alone."""
+    counts = dict.fromkeys((SEALED, FAILED, ""), 0)
+    removed = wider = 0
+    results: dict[tuple[Any, ...], float | None] = {}
+    run_ids: list[str] = []
+    for run_id, history in reading.runs.items():
+        made = series_of(history)
+        if (made.symbol, made.timeframe) != (series.symbol, series.timeframe):
+            continue
+        wider += 1
+        state = "" if history.end is None else SEALED if history.end.event == SEALED else FAILED
+        if made.data != series.data and (made.data or state == SEALED) and series.data:
+            continue
+        counts[state] += 1
+        removed += history.state == REMOVED
+        if state == SEALED:
+            told = history.fields
+            result = tuple(told.get(key) for key in ("total_return", "sharpe", "max_drawdown", "trades"))
+            results[result] = _ratio(told.get("sharpe"))
+            run_ids.append(run_id)
+    elsewhere = [(made, one) for made, one in _entries(reading) if made.symbol == series.symbol]
+    elsewhere = [(made, one) for made, one in elsewhere if made.timeframe == series.timeframe]
+    imported = tuple(one for made, one in elsewhere if made.data == series.data or not series.data)
+    return Family(
+        series, counts[SEALED], counts[FAILED], counts[""], removed, imported,
+        tuple(ratio for ratio in results.values() if ratio is not None), len(results),
+        wider + sum(one.count for _, one in elsewhere), len(reading.entries), tuple(run_ids),
+    )  # fmt: skip
+
+
+def families(reading: Reading) -> list[Family]:
+    """Return every family that has a fingerprint, most trials first."""
+    known = {series_of(history) for history in reading.runs.values()} | {series for series, _ in _entries(reading)}
+    found = [family_of(reading, series) for series in sorted(known) if series.data]
+    return sorted(found, key=lambda family: -family.trials)

@@ -1,0 +1,90 @@
+"""The returns of runs, each file held against the seal: what was changed since has no part in a figure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from peak_trade.errors import PeakError, RunError
+from peak_trade.evidence import door, manifest, tables
+from peak_trade.evidence.ledger import Reading
+from peak_trade.stats.values import Floats, NoValueError, Times
+
+__all__ = ["Gathered", "gather", "read_equity", "returns_of"]
+
+_MOST = 20_000_000  # returns of all trials together, in memory
+_EQUITY = "equity.csv"
+
+
+def read_equity(path: Path, sealed: manifest.Manifest) -> tuple[Times, Floats]:
+    """Return times and equity of a run, both of shape (N,); RunError where they are not what was sealed."""
+    try:
+        content = door.read(path, _EQUITY, sealed.predicate.promised)
+    except OSError as error:
+        raise RunError(f"{_EQUITY}: {error.strerror}") from None
+    if hashlib.sha256(content).hexdigest() != sealed.files.get(_EQUITY):
+        raise RunError(f"{_EQUITY} is not what was sealed")
+    header = content[: content.find(b"\n") if b"\n" in content[:1000] else 0].decode("ascii", "replace").split(",")
+    if len(header) > 16 or not {"timestamp", "equity"} <= set(header) or header[0] != "timestamp":
+        raise RunError(f"{_EQUITY}: its header is not that of equity")
+    columns: dict[str, Any] = tables.read_series(Path(_EQUITY), header, content)
+    return columns["timestamp"], columns["equity"]
+
+
+def returns_of(equity: Floats) -> Floats:
+    """Return the returns per bar; raises NoValueError where equity fell to zero or below, or has one bar."""
+    if len(equity) < 2:
+        raise NoValueError("fewer than two bars")
+    if not np.isfinite(equity).all() or equity.min() <= 0.0:
+        raise NoValueError("equity fell to zero or below")
+    return np.asarray(equity[1:] / equity[:-1] - 1.0)
+
+
+class Gathered(Struct, frozen=True):
+    """The returns of trials side by side, shape (T, M), a column for each different result; and what was left out.
+
+    `missing` are those whose directories are gone, `unfit` those with other bars, other bytes than sealed, or ruin.
+    """
+
+    returns: Floats
+    missing: int = 0
+    unfit: int = 0
+    beyond: int = 0
+
+
+def gather(results: Path, reading: Reading, run_ids: Iterable[str], like: Times) -> Gathered:
+    """Return the returns of runs that were made on the times `like`, newest first, each result once."""
+    columns: list[Floats] = []
+    seen: set[str] = set()
+    missing = unfit = beyond = 0
+    for run_id in reversed(list(run_ids)):
+        path = results / run_id
+        if not path.is_dir():
+            missing += 1
+            continue
+        if (len(columns) + 1) * len(like) > _MOST:
+            beyond += 1
+            continue
+        try:
+            content = door.read(path, manifest.NAME)
+            if hashlib.sha256(content).hexdigest() != reading.of(run_id).manifest:
+                raise RunError("its manifest is not the one in the ledger")
+            sealed = manifest.decode(content)
+            result = str(sealed.predicate.results.get("equity_digest"))
+            if result in seen:
+                continue
+            times, equity = read_equity(path, sealed)
+            if not np.array_equal(times, like):
+                raise RunError("it has other bars")
+            columns.append(returns_of(equity))
+        except (OSError, PeakError, NoValueError):
+            unfit += 1
+        else:
+            seen.add(result)
+    made = np.column_stack(columns) if columns else np.empty((max(len(like) - 1, 0), 0))
+    return Gathered(made, missing, unfit, beyond)

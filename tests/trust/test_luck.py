@@ -1,0 +1,236 @@
+"""N is counted over the ledger, and a run's luck is what the papers' formulas make of it and of its own files."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import statistics
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
+from peak_trade.stats.luck import track, trials
+from peak_trade.trust.handed import Handed, handed
+from peak_trade.trust.luck import assess, family, words
+from peak_trade.trust.luck.family import Family, Series
+
+DATA, OTHER = "d" * 64, "e" * 64
+ON = Series("SPX", "1d", DATA)
+
+
+class Books:
+    """A ledger that runs are written into, without their directories."""
+
+    def __init__(self, results: Path) -> None:
+        results.mkdir(exist_ok=True)
+        self.ledger = Ledger(results)
+
+    def run(self, sharpe: float | None = 1.0, *, data: str = DATA, end: str = "sealed", **told: Any) -> str:
+        run_id = str(uuid.uuid4())
+        called = {"strategy": "any", "symbol": "SPX", "timeframe": "1d"} | told
+        self.ledger.append("start", run_id, **called)
+        if end == "sealed":
+            figures = {"sharpe": sharpe, "total_return": sharpe, "max_drawdown": -0.1, "trades": 7}
+            self.ledger.append(end, run_id, manifest="0" * 64, **called, data=data, bars=100, **figures)
+        elif end:
+            self.ledger.append(end, run_id, manifest="0" * 64, **called, message="no")
+        return run_id
+
+    def trials(self, count: int, digest: str = "a", **told: Any) -> None:
+        fields = {"symbol": "SPX", "timeframe": "1d", "data": DATA, "kind": "optuna", "origin": "a study"} | told
+        self.ledger.append("trials", str(uuid.uuid4()), digest=digest, count=count, **fields)
+
+    def family(self, on: Series = ON) -> Family:
+        return family.family_of(self.ledger.read(), on)
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Books:
+    return Books(tmp_path / "results")
+
+
+def test_every_trial_on_the_same_bars_counts_whatever_it_is_called_and_however_it_ended(books: Books) -> None:
+    for sharpe in (0.5, 1.0, 1.5):
+        books.run(sharpe, strategy=f"one of its own {sharpe}")
+    books.run(end="failed")
+    books.run(end="abandoned")
+    books.run(end="")  # under way
+    gone = books.run(2.0)
+    books.ledger.append("removed", gone, reason="old")
+    found = books.family()
+    assert (found.trials, found.sealed, found.failed, found.unfinished, found.removed) == (7, 4, 2, 1, 1)
+    assert sorted(found.ratios) == [0.5, 1.0, 1.5, 2.0]
+    assert found.variance == pytest.approx(statistics.variance([0.5, 1.0, 1.5, 2.0]), rel=1e-14)
+
+
+@pytest.mark.parametrize("told", [{"data": OTHER}, {"symbol": "NDX"}, {"timeframe": "1h"}])
+def test_a_trial_on_something_else_counts_for_that(books: Books, told: dict[str, str]) -> None:
+    books.run(1.0)
+    books.run(1.0, **told)
+    assert books.family().trials == 1
+    assert books.family().wider == 1 + ("data" in told)
+    assert [one.trials for one in family.families(books.ledger.read())] == [1, 1]
+
+
+def test_a_failed_run_whose_bars_are_known_counts_for_those_alone(books: Books) -> None:
+    run_id = str(uuid.uuid4())
+    books.ledger.append("start", run_id, symbol="SPX", timeframe="1d")
+    books.ledger.append("failed", run_id, manifest="0" * 64, symbol="SPX", timeframe="1d", data=OTHER)
+    assert (books.family().trials, books.family(Series("SPX", "1d", OTHER)).trials) == (0, 1)
+
+
+def test_the_same_result_twice_is_two_trials_and_one_among_the_ratios(books: Books) -> None:
+    books.run(1.0)
+    books.run(1.0)
+    books.run(3.0)
+    assert (books.family().trials, books.family().results, sorted(books.family().ratios)) == (3, 2, [1.0, 3.0])
+
+
+def test_trials_of_elsewhere_count_and_spread_with_the_others(books: Books) -> None:
+    own, others = [0.5, 1.5], [1.0, 2.0, 4.0]
+    for sharpe in own:
+        books.run(sharpe)
+    ratios = {"count": 3, "mean": statistics.fmean(others), "variance": statistics.pvariance(others)}
+    books.trials(5, failed=2, ratios=ratios)
+    found = books.family()
+    assert (found.trials, found.elsewhere, found.wider) == (7, 5, 7)
+    assert found.variance == pytest.approx(statistics.variance(own + others), rel=1e-14)
+
+
+def test_an_import_that_is_made_again_counts_once_and_with_all_that_there_are_by_then(books: Books) -> None:
+    books.trials(5)
+    books.trials(9)
+    books.trials(7)  # an older copy of it: trials never become fewer
+    books.trials(2, digest="b")
+    assert books.family().trials == 11
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"count": -5},
+        {"count": "many"},
+        {"count": 2, "failed": 3},
+        {"count": 5, "ratios": {"count": 2, "mean": 1e300, "variance": 0}},
+        {"count": 5, "ratios": {"count": 6, "mean": 1, "variance": 0}},
+        {"count": 5, "ratios": {"count": 2, "mean": 1, "variance": -1}},
+        {"count": 5, "ratios": [1, 2]},
+        {"count": 5, "kind": None},
+    ],
+)
+def test_a_line_that_no_trials_could_be_is_none(books: Books, told: dict[str, Any]) -> None:
+    fields = {"symbol": "SPX", "timeframe": "1d", "data": DATA, "kind": "optuna", "origin": "o", "digest": "d"} | told
+    books.ledger.append("trials", str(uuid.uuid4()), **fields)
+    assert books.family().trials == 0
+    books.trials(3)  # a control
+    assert books.family().trials == 3
+
+
+def test_a_ratio_that_is_none_has_no_part_in_the_spread(books: Books) -> None:
+    for sharpe in (1.0, None, 2.0, 1e200):
+        books.run(sharpe)
+    assert (books.family().trials, sorted(books.family().ratios)) == (4, [1.0, 2.0])
+
+
+# --- one run --------------------------------------------------------------------------------------------------------
+
+
+def luck_of(evidence: Any, name: str, **options: Any) -> Any:
+    with handed(evidence.runs[name], Results(evidence.results)) as given:
+        return assess.assess(given, **options)
+
+
+def test_a_run_is_held_against_all_trials_on_its_bars(sealed_once: Any) -> None:
+    luck = luck_of(sealed_once, "own")
+    assert (luck.family.trials, luck.family.sealed, luck.family.failed) == (5, 4, 1)
+    stats = json.loads((sealed_once.path("own") / "stats.json").read_bytes())
+    ratios = [json.loads((sealed_once.path(name) / "stats.json").read_bytes())["sharpe"] for name in
+              ("builtin", "own", "plain", "bare")]  # fmt: skip
+    per_year = stats["periods_per_year"]
+    record = track.Track(stats["sharpe"] / math.sqrt(per_year), stats["bars"] - 1, stats["skew"], stats["kurtosis"] + 3)
+    expected = trials.deflated(record, statistics.variance(ratios) / per_year, 5)
+    assert luck.figures["deflated_sharpe"] == pytest.approx(expected, rel=1e-9)
+    assert luck.figures["hurdle"] == pytest.approx(statistics.stdev(ratios) * trials.expected_maximum(5), rel=1e-9)
+    assert luck.figures["probabilistic_sharpe_2012"] == pytest.approx(stats["probabilistic_sharpe"], rel=1e-9)
+    assert luck.verdict == "FAIL"
+    assert luck.said[-1] == words.LOWER_BOUND
+
+
+def test_every_figure_has_a_value_or_a_reason_and_the_same_again(sealed_once: Any) -> None:
+    one, other = luck_of(sealed_once, "builtin"), luck_of(sealed_once, "builtin")
+    assert one.to_json_object() == other.to_json_object()
+    assert list(one.figures) == list(assess.FIGURES)
+    missing = {key for key, value in one.figures.items() if value is None}
+    assert missing <= one.reasons.keys() and all(one.reasons.values())
+    assert json.loads(json.dumps(one.to_json_object(), allow_nan=False))["verdict"] in ("PASS", "FAIL")
+    text = words.as_text(one)
+    assert "nan" not in text and "5 trials (4 sealed, 1 failed), 4 different results" in text
+
+
+def test_the_costs_that_a_run_survives_are_those_that_eat_what_it_earned(sealed_once: Any) -> None:
+    stats = json.loads((sealed_once.path("own") / "stats.json").read_bytes())
+    paid = stats["fees_paid"] + stats["slippage_paid"] + stats["borrow_paid"]
+    luck = luck_of(sealed_once, "own", thorough=False)
+    multiple = luck.figures["cost_multiple"]
+    assert stats["net_profit"] + paid - multiple * paid == pytest.approx(0.0, abs=1e-9) or multiple == 0.0
+    assert luck_of(sealed_once, "bare", thorough=False).reasons["cost_multiple"] == "the run paid no costs"
+
+
+def test_a_run_that_failed_is_not_assessed(sealed_once: Any) -> None:
+    assert luck_of(sealed_once, "failed").verdict == "NOT_ASSESSED"
+
+
+def test_a_copy_without_its_ledger_is_unknown(evidence: Any, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(evidence.path("own"), copy)
+    luck = assess.assess(Handed(copy, None))
+    assert (luck.verdict, luck.figures["deflated_sharpe"]) == ("UNKNOWN", None)
+    assert luck.figures["probabilistic_sharpe_2012"] is not None
+
+
+def test_one_trial_alone_is_not_deflated(evidence: Any) -> None:
+    path = evidence.run("alone", evidence_config(evidence), "data.symbol='ALONE'")
+    luck = luck_of(evidence, "alone")
+    assert (luck.family.trials, path.name) == (1, luck.run_id)
+    assert luck.figures["deflated_sharpe"] == luck.figures["probabilistic_sharpe_2012"]
+    evidence.run("again", evidence_config(evidence), "data.symbol='ALONE'")
+    again = luck_of(evidence, "again")  # the same result: nothing tells how trials spread, so as those without skill
+    assert again.figures["deflated_sharpe"] < luck.figures["deflated_sharpe"]
+    expected = math.sqrt(again_years(evidence) / (BARS - 2))
+    assert again.figures["dispersion"] == pytest.approx(expected, rel=1e-9)
+
+
+BARS = 48
+
+
+def evidence_config(evidence: Any) -> str:
+    return (evidence.root / "config" / "builtin.toml").read_text()
+
+
+def again_years(evidence: Any) -> float:
+    return float(json.loads((evidence.path("again") / "stats.json").read_bytes())["periods_per_year"])
+
+
+def test_the_returns_of_a_run_that_was_changed_have_no_part(evidence: Any) -> None:
+    whole = luck_of(evidence, "own")
+    assert (whole.gathered.returns.shape, whole.gathered.unfit, whole.gathered.missing) == ((BARS - 1, 4), 0, 0)
+    evidence.edit_csv("plain", "equity.csv", 9, equity="77777.0")
+    shutil.rmtree(evidence.path("bare"))
+    less = luck_of(evidence, "own")
+    assert (less.gathered.returns.shape, less.gathered.unfit, less.gathered.missing) == ((BARS - 1, 2), 1, 1)
+    assert less.family.trials == whole.family.trials == 5
+    assert less.figures["deflated_sharpe"] == whole.figures["deflated_sharpe"]  # the ledger has not forgotten
+    assert np.isfinite(less.gathered.returns).all()
+
+
+def test_what_lists_show_of_a_run_is_what_its_own_page_says(sealed_once: Any) -> None:
+    luck = luck_of(sealed_once, "own", thorough=False)
+    stats = json.loads((sealed_once.path("own") / "stats.json").read_bytes())
+    assert assess.deflated_of(luck.family, stats) == pytest.approx(luck.figures["deflated_sharpe"], rel=1e-9)
+    assert assess.deflated_of(luck.family, stats | {"sharpe": None}) is None
