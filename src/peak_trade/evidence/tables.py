@@ -136,11 +136,11 @@ def _read_block(text: bytes, floats: int) -> list[npt.NDArray[Any]]:
     What stands between the timestamps is made one JSON list of numbers, which is by far the quickest to decode.
     """
     cells = np.frombuffer(text, np.uint8).copy()
-    ends, commas = np.flatnonzero(cells == _NEWLINE), np.flatnonzero(cells == _COMMA)
+    ends, marks = np.flatnonzero(cells == _NEWLINE), np.flatnonzero(cells == _COMMA)
     starts = np.concatenate(([0], ends[:-1] + 1))
-    if len(commas) != len(ends) * floats:
+    if len(marks) != len(ends) * floats:
         raise ValueError(f"a row has not {floats + 1} cells")
-    commas = commas.reshape(-1, floats)
+    commas = marks.reshape(-1, floats)
     width = int(commas[0, 0])
     if (commas[:, 0] != starts + width).any() or (commas[:, -1] > ends).any():
         raise ValueError(f"a row has not {floats + 1} cells, or a timestamp of another length than the first")
