@@ -27,6 +27,7 @@ EXTRAS = {
     "lake": ("duckdb", {"duckdb"}),
     "market": ("ccxt", {"ccxt"}),
     "observability": ("opentelemetry-exporter-otlp-json-file", {"grpc", "opentelemetry"}),
+    "timestamp": ("rfc3161-client", {"rfc3161_client"}),
 }
 
 

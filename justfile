@@ -7,7 +7,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 env := "scripts/utils/in_env.sh"
 dev := "scripts/utils/in_env.sh --with dev"
-tested := "scripts/utils/in_env.sh --with dev --with experiments --with lake --with market --with observability"
+tested := "scripts/utils/in_env.sh --with dev --with experiments --with lake --with market --with observability --with timestamp"
 lake := "scripts/utils/in_env.sh --with lake"
 market := "scripts/utils/in_env.sh --with market"
 traced := "scripts/utils/with_telemetry.sh python"
@@ -84,6 +84,16 @@ verify *runs:
 [group('evidence')]
 luck *args:
     {{ env }} python scripts/luck.py "$@"
+
+# Sign runs with your SSH key, or the ledger's last line: RUN… or --head
+[group('evidence')]
+sign *args:
+    {{ env }} python scripts/sign_run.py "$@"
+
+# Show the ledger's age: its last line as a tag of git, or --tsa URL
+[group('evidence')]
+anchor *args:
+    {{ env }} python scripts/anchor_ledger.py "$@"
 
 # Keep runs from every clean-up: RUN, RUN --remove or --list
 [group('evidence')]

@@ -8,6 +8,8 @@ Exit 0: all intact, in whatever ledger. 1: something is broken. 2: something can
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from peak_trade import script
 
 
@@ -16,19 +18,36 @@ def main() -> int:
     parser.add_argument("runs", metavar="RUN", nargs="*", help="which runs (default: last)")
     parser.add_argument("--all", action="store_true", help="every run, and the whole ledger")
     parser.add_argument("--no-data", action="store_true", help="leave the data's fingerprint unchecked")
+    parser.add_argument(
+        "--allowed-signers", metavar="FILE", help="names for the keys of signatures, as ssh-keygen has it"
+    )
+    parser.add_argument(
+        "--signed", action="store_true", help="a run that none of the allowed signers has signed is broken"
+    )
+    parser.add_argument("--tsa-roots", metavar="FILE", help="root certificates of timestamp authorities, as PEM")
+    parser.add_argument(
+        "--repository", metavar="DIR", help="where tags of the ledger are (default: around the results)"
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     args = parser.parse_args()
 
     from peak_trade.evidence import run_dir
     from peak_trade.evidence.results import Results
     from peak_trade.trust import given
+    from peak_trade.trust.proofs import keys, timestamps
+    from peak_trade.trust.proofs.check import Trusted
 
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir, there=True))
     run_dir.warn_unfinished(results)
     root = None if args.no_data else script.repo_root()
+    allowed, roots = keys.allowed_file(args.allowed_signers), timestamps.roots_file(args.tsa_roots)
+    if args.signed and allowed is None:
+        parser.error("--signed needs to know whose signatures to believe: --allowed-signers FILE")
+    trusted = Trusted(allowed, roots, args.signed, Path(args.repository or results.path))
     verdicts = []
-    for verdict in given.verdicts(None if args.all else args.runs or ["last"], results, root=root):
+    which = None if args.all else args.runs or ["last"]
+    for verdict in given.verdicts(which, results, root=root, trusted=trusted):
         verdicts.append(verdict)
         if not args.json:
             script.show(verdict.as_text())

@@ -84,6 +84,8 @@ EVENTS = {
     "received_failed": Event(FAILED, after=("",)),
     "removed": Event(REMOVED, after=(STARTED, *ENDED)),
     "trials": Event("", after=("",)),  # made elsewhere, by whatever program: the line has an id of its own
+    "signed": Event("", after=ENDED),  # its manifest, by a key
+    "anchored": Event("", after=("", STARTED, *ENDED, REMOVED)),  # a line of it, and with it all lines before
 }
 RECEIVED = {SEALED: "received", FAILED: "received_failed"}
 """What a line of a run is called that another ledger has ended in this state."""
@@ -128,9 +130,9 @@ _ANY = Field("a value that is not too deep or too large", frozenset((str, float,
 FIELDS = (
     dict.fromkeys(("manifest", "strategy", "symbol", "timeframe", "data", RUINED), _TEXT)
     | dict.fromkeys(("stage", "type", "message", "reason"), _TEXT)
-    | dict.fromkeys(("start", "end", "file", "sha256"), _TEXT)
+    | dict.fromkeys(("start", "end", "file", "sha256", "by"), _TEXT)
     | dict.fromkeys(("lookahead",), _TEXT)
-    | dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "bars", "bytes"), _NUMBER)
+    | dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "bars", "bytes", "line"), _NUMBER)
     | {"repeatable": Field("true or false", frozenset((bool, _NONE)))}
     | dict.fromkeys(("kind", "origin", "digest"), _TEXT)
     | {"count": _NUMBER}

@@ -60,6 +60,7 @@ _FILES = {"config_snapshot.toml", "config_snapshot.json", "stats.json", "equity.
 BESIDE = {
     "run.log": "a file",
     seal.NAME: "a file",
+    "manifest.dsse.json": "a file",  # who has signed it
     "tracking.json": "a file",
     "telemetry": "a folder",
     "plots": "a folder",

@@ -10,7 +10,7 @@ import numpy as np
 from peak_trade.evidence.ledger import is_run_id
 from peak_trade.text import escaped
 
-__all__ = ["WHOLE", "Finding", "Verdict"]
+__all__ = ["WHOLE", "Finding", "Proof", "Verdict"]
 
 WHOLE = {"intact": "intact", "foreign": "intact, but not of this ledger"}
 """The states of a run that is what was sealed, in words."""
@@ -33,11 +33,35 @@ class Finding:
         return f"{self.file}: expected {self.expected}, found {self.found}"
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is vouched for beside the seal, and was found right: `what` (a signature, a tag, a timestamp) `of` a file.
+
+    `by` is who made it, by name where whoever checks has named it, `key` a signature's key. `trusted` is whether it is
+    one of those that were named; None where none were. `before` is the time at which it was there.
+    """
+
+    of: str
+    what: str
+    by: str
+    key: str | None = None
+    trusted: bool | None = None
+    before: str | None = None
+
+    def __str__(self) -> str:
+        maker = f"{self.by} ({self.key})" if self.key and self.trusted else self.by
+        named = "allowed signers" if self.key else "root certificates"
+        known = {True: "", False: f", none of the {named}", None: f" (no {named} are named)"}
+        return f"{self.of}: {self.what} {maker}{f' at {self.before}' if self.before else ''}{known[self.trusted]}"
+
+
 @dataclass(slots=True)
 class Verdict:
     """What was found about one run (or the ledger); `unchecked` says what could not be checked, and why.
 
-    `foreign` is a run that its own two lines of another ledger hold; `notes` are what else its reader has to know.
+    `foreign` is a run that its own two lines of another ledger hold; `notes` are what else its reader has to know, and
+    `proofs` what others vouch for, where that is right; what is wrong of it is a finding.
+
     Of each kind the first are kept, and the others are counted: a stranger's file may differ in a million places.
     """
 
@@ -48,6 +72,7 @@ class Verdict:
     foreign: bool = False
     notes: list[str] = field(default_factory=list)
     more: dict[str, int] = field(default_factory=dict)
+    proofs: list[Proof] = field(default_factory=list)
     _kinds: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -114,6 +139,7 @@ class Verdict:
                 f"{WHOLE.get(self.state, self.state):10}  {self.name}",
                 *findings,
                 *(f"  {note}" for note in self.notes),
+                *(f"  {proof}" for proof in self.proofs),
                 *(f"  not checked: {what}" for what in self.unchecked),
                 *(f"  {kind}: {count:,} more" for kind, count in self.more.items()),
             ]
@@ -121,12 +147,13 @@ class Verdict:
 
     def to_json_object(self) -> dict[str, Any]:
         """Return the verdict as `--json` prints it."""
+        proofs = [asdict(proof) for proof in self.proofs]
         return {
             "name": self.name,
             "state": self.state,
             "findings": [asdict(f) for f in self.findings],
             "unchecked": self.unchecked,
-        } | {key: value for key, value in (("notes", self.notes), ("more", self.more)) if value}
+        } | {key: value for key, value in (("notes", self.notes), ("proofs", proofs), ("more", self.more)) if value}
 
 
 def _line(value: object) -> str:

@@ -26,6 +26,8 @@ from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, SEALED, STARTED, 
 from peak_trade.evidence.results import BARS, WORKING, Results, run_ids
 from peak_trade.evidence.run_dir import BESIDE, ERROR, unfinished
 from peak_trade.trust import content
+from peak_trade.trust.proofs import check as proofs
+from peak_trade.trust.proofs.check import NOBODY, Trusted
 from peak_trade.trust.verdict import Finding, Verdict
 
 __all__ = ["DERIVED", "Finding", "Verdict", "check_ledger", "verify", "verify_all"]
@@ -105,12 +107,14 @@ def verify(
     root: str | os.PathLike[str] | None = None,
     copy: bool = False,
     data: Path | None = None,
+    trusted: Trusted = NOBODY,
 ) -> Verdict:
     """Check one run directory against its manifest, the ledger, itself and, in `data` or below `root`, its data.
 
     The ledger is `reading`, else the one beside the run, else, with none there, the lines that the run carries. A
     `copy` has its directory elsewhere than `reading` has it, and under any name; one that `reading` does not name is
-    held by the ledger beside it, if there is one. `data` is a folder of files of bars, as archives have it.
+    held by the ledger beside it, if there is one. `data` is a folder of files of bars, as archives have it; `trusted`
+    says whose signatures to believe.
     Never raises: what a corrupt run makes go wrong is a finding too.
     """
     run_dir, root = Path(run_dir), None if root is None else Path(root)
@@ -121,7 +125,7 @@ def verify(
             reading, copy = beside.reading(), not os.path.lexists(beside.ledger.path)
         if data is None and not copy:
             data = run_dir.parent / BARS
-        _check_run(verdict, run_dir, reading, root, copy=copy, data=data)
+        _check_run(verdict, run_dir, reading, root, trusted, copy=copy, data=data)
     except OSError as error:
         verdict.unreadable = True
         verdict.add(run_dir.name, "a readable run", error.strerror or error)
@@ -138,7 +142,8 @@ def verify(
 
 
 def _check_run(
-    verdict: Verdict, run_dir: Path, reading: Reading, root: Path | None, *, copy: bool, data: Path | None
+    verdict: Verdict, run_dir: Path, reading: Reading, root: Path | None, trusted: Trusted, *, copy: bool,
+    data: Path | None,
 ) -> None:  # fmt: skip
     if run_dir.is_symlink():
         verdict.add(run_dir.name, "a directory", f"a symbolic link to {os.readlink(run_dir)}")
@@ -161,6 +166,8 @@ def _check_run(
     if contents is not None and verdict.count == before:  # else there is no use in reading what is not as it was sealed
         content.check(verdict, sealed, contents, history, run_dir.parent, root, data)
     _check_carried(verdict, carried, history)
+    signed = proofs.NAME in there and there[proofs.NAME].is_file
+    proofs.run(verdict, run_dir, History() if copy else history, trusted, signed=signed)
     _tell(verdict, history)
 
 
@@ -406,40 +413,44 @@ def _check_files(
     return None
 
 
-def verify_all(results: Results, which: Sequence[Path] | None, *, root: Path | None) -> Iterator[Verdict]:
+def verify_all(
+    results: Results, which: Sequence[Path] | None, *, root: Path | None, trusted: Trusted = NOBODY
+) -> Iterator[Verdict]:
     """Check the ledger, then each of `which` (None: every run there is)."""
     reading, paths = Reading(), which or ()
     try:
         paths = results.runs() if which is None else which
         reading = results.reading()
-        yield check_ledger(results, reading, every=which is None)
+        verdict = check_ledger(results, reading, every=which is None)
+        proofs.ledger(verdict, results, reading, trusted)
+        yield verdict
     except (OSError, RecursionError) as error:
         verdict = Verdict("ledger.jsonl", unreadable=True)
         verdict.add("ledger.jsonl", "a readable ledger", getattr(error, "strerror", None) or error)
         yield verdict
     if len(paths) < _MANY:
-        yield from (verify(path, reading, root=root) for path in paths)
+        yield from (verify(path, reading, root=root, trusted=trusted) for path in paths)
     else:
-        yield from _side_by_side(paths, reading, root)
+        yield from _side_by_side(paths, reading, root, trusted)
 
 
-def _side_by_side(paths: Sequence[Path], reading: Reading, root: Path | None) -> Iterator[Verdict]:
+def _side_by_side(paths: Sequence[Path], reading: Reading, root: Path | None, trusted: Trusted) -> Iterator[Verdict]:
     """Check on all processors, and yield in order; each process has the ledger and its own copy of the data's marks."""
     import multiprocessing  # takes as long to import as some runs take to check
 
-    with multiprocessing.get_context("spawn").Pool(initializer=_share, initargs=(reading, root)) as pool:
+    with multiprocessing.get_context("spawn").Pool(initializer=_share, initargs=(reading, root, trusted)) as pool:
         yield from pool.imap(_verify_shared, paths, chunksize=16)
 
 
-def _share(reading: Reading, root: Path | None) -> None:
+def _share(reading: Reading, root: Path | None, trusted: Trusted) -> None:
     global _SHARED
-    _SHARED = (reading, root)
+    _SHARED = (reading, root, trusted)
 
 
 def _verify_shared(path: Path) -> Verdict:
-    reading, root = _SHARED
-    return verify(path, reading, root=root)
+    reading, root, trusted = _SHARED
+    return verify(path, reading, root=root, trusted=trusted)
 
 
-_SHARED: tuple[Reading, Path | None] = (Reading(), None)
+_SHARED: tuple[Reading, Path | None, Trusted] = (Reading(), None, NOBODY)
 _MANY = 200  # from here on, more processes are worth their start
