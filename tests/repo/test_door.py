@@ -104,6 +104,9 @@ ALLOWED = {
     "tracking.worker.Logger.log": "the store",
     "shown.telemetry._real": "results/ itself, which may be a link of the user's own",
     "trust.content._check_data": "the files of bars that a run names, found by market.promised",
+    "trust.proofs.anchors": BESIDE,
+    "trust.proofs.keys": "what a person names: a key, a file of allowed signers; and a signature for OpenSSH to read",
+    "trust.proofs.timestamps": "what a person names: root certificates",
     "trust.verify": WITHOUT,
 }
 """A module, or a class or function in one, that need not go by the door, and why."""

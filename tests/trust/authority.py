@@ -57,8 +57,9 @@ SHA = sequence(oid(SHA256))
 
 
 class Authority:
-    """Its root certificate lies in `roots`, as PEM; `now` is its clock, `heard` what it makes of the digest that it is asked
-    about, and `changed` what becomes of its answers on the way.
+    """Its root certificate lies in `roots`, as PEM; `now` is its clock.
+
+    `heard` is what it makes of the digest that it is asked about, `changed` what becomes of its answers on the way.
     """
 
     def __init__(self, folder: Path, name: str = "Time of the tests") -> None:

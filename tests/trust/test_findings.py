@@ -15,6 +15,7 @@ from peak_trade.evidence.ledger import Entry, Ledger, Reading
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir
 from peak_trade.trust import content, verify
+from peak_trade.trust.proofs.check import NOBODY
 
 RUN = "8a1d0f4e-7c7b-4f6e-9d43-0a4c6f1f2b3d"
 OTHER = "00000000-0000-4000-8000-000000000000"
@@ -607,7 +608,7 @@ def test_many_runs_are_shared_with_all_that_they_are_checked_with(
     run, told = sealed(tmp_path, RUN), reading("start")
     monkeypatch.setattr(Results, "reading", lambda _: told)
     verdicts = list(verify.verify_all(Results(tmp_path), [run], root=tmp_path))
-    assert (len(verdicts), given) == (1 if shared else 2, [([run], told, tmp_path)] * shared)
+    assert (len(verdicts), given) == (1 if shared else 2, [([run], told, tmp_path, NOBODY)] * shared)
 
 
 def test_another_process_checks_with_the_ledger_and_the_root_that_it_was_given(
@@ -615,10 +616,10 @@ def test_another_process_checks_with_the_ledger_and_the_root_that_it_was_given(
 ) -> None:
     given: list[Any] = []
     monkeypatch.setattr(content, "check", lambda *args: given.append(args[3:]))
-    monkeypatch.setattr(verify, "_SHARED", (Reading(), None))
+    monkeypatch.setattr(verify, "_SHARED", (Reading(), None, NOBODY))
     judged(tmp_path, stray=False)
     told = reading("start", "failed", manifest=digest((tmp_path / RUN / "manifest.json").read_bytes()))
-    verify._share(told, tmp_path / "root")
+    verify._share(told, tmp_path / "root", NOBODY)
     verdict = verify._verify_shared(tmp_path / RUN)
     assert (verdict.name, findings(verdict), verdict.state) == (RUN, [], "intact")
     assert given[1:] == [(told.of(RUN), tmp_path, tmp_path / "root")]

@@ -82,7 +82,7 @@ def _check_order(verdict: Verdict, history: History) -> None:
     """Check that each line of a run is in its place, and that a tombstone is that of what was sealed."""
     for entry, state in history.misplaced:
         if state:
-            allowed = ", ".join(event for event, meaning in EVENTS.items() if state in meaning.after) or "nothing"
+            allowed = ", ".join(event for event, one in EVENTS.items() if one.state and state in one.after) or "nothing"
             verdict.add(entry.where, f"{allowed} after {state} of {entry.run_id}", entry.event)
         else:
             verdict.add(entry.where, f"a start of {entry.run_id} before it", "none")
