@@ -21,7 +21,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 FORMATS = {"urn:peak-trade:run-evidence:v1": 1, "urn:peak-trade:run-evidence:v2": 2}
 """Every format of the evidence, by its predicate type; the last is what is written."""
 PREDICATE = next(reversed(FORMATS))
-_UNSAID = "look-ahead"
+_UNSAID, _SAID = "look-ahead", 300  # characters
 BUILD = "urn:peak-trade:backtest:v1"
 RUINED = "ruined"
 COMPLETED = ("sealed", RUINED)
@@ -64,7 +64,8 @@ class Predicate(Struct, frozen=True, rename="camel"):
     @property
     def lookahead(self) -> str:
         """The sentence by which the strategy looks ahead; empty where nothing was found."""
-        return str(self.probe.get("reason") or _UNSAID) if self.probe and self.probe.get("verdict") == "FAIL" else ""
+        found = self.probe is not None and self.probe.get("verdict") == "FAIL"
+        return str(self.probe.get("reason") or _UNSAID)[:_SAID] if self.probe and found else ""
 
     @property
     def repeatable(self) -> bool | None:

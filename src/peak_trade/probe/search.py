@@ -125,9 +125,9 @@ class Search:
             return False
         self.others.append(count)
         self._compare(answer, count, cut=False)
-        after = self.exposure[count:]
-        if len(changes(after)) > (after[0] != 0):
-            same = np.abs(self._exposed(answer.decisions)[count:] - after) <= SAME
+        after = self.exposure[count:-1]  # the last bar's decision is traded nowhere: many say nothing there
+        if len(after) and len(changes(after)) > (after[0] != 0):
+            same = np.abs(self._exposed(answer.decisions)[count:-1] - after) <= SAME
             self.reacts = bool(self.reacts) or not bool(same.all())
         return self.first is not None
 

@@ -117,7 +117,7 @@ def _probed(run: RunFiles) -> str:
     """Return what came of asking the strategy again: red where its figures are not to be had, else a note."""
     if not run.probe or not run.manifest:
         return ""
-    note = f'<span class="note">{text(str(run.probe.get("reason")))}.</span>'
+    note = f'<span class="note">{text(str(run.probe.get("reason"))[:300])}.</span>'
     if run.manifest.predicate.lookahead:
         return f'<span class="badge bad">✗ Look-ahead</span> {note}'
     if run.manifest.predicate.repeatable is False:

@@ -347,7 +347,7 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
 def _doubts(run: dict[str, Any]) -> list[str]:
     """Return what speaks against a run's figures: look-ahead, two answers for the same bars, or neither known."""
     probe = run["probe"]
-    return [] if not probe or probe.get("verdict") == "PASS" else [f"{probe.get('reason')}"]
+    return [] if not probe or probe.get("verdict") == "PASS" else [f"{probe.get('reason')}"[:_WORD]]
 
 
 def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
