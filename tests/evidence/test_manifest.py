@@ -173,7 +173,8 @@ def test_a_manifest_has_these_bytes() -> None:
   "results": {},
   "receipts": [],
   "ledger": {},
-  "error": null
+  "error": null,
+  "probe": null
  }
 }
 """

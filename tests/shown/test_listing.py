@@ -389,6 +389,7 @@ def test_the_command_prints_the_newest_as_json(results: Path) -> None:
     answered = command("list_runs", results, "--json", "--limit", "2")
     assert answered.returncode == 0
     nothing = {"total_return": None, "sharpe": None, "max_drawdown": None, "pinned": False, "findings": {}}
+    nothing |= {"lookahead": "", "repeatable": None}
     assert json.loads(answered.stdout) == [
         {"run_id": FOURTH, "started": "2024-05-01T12:00:04.000Z", "strategy": "macd", "symbol": "BTC/USDT",
          "timeframe": "1h", **nothing, "status": "failed"},
