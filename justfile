@@ -80,6 +80,11 @@ show *args:
 verify *runs:
     {{ env }} python scripts/verify_runs.py "$@"
 
+# What differs between runs, and what most likely explains it
+[group('evidence')]
+compare *runs:
+    {{ env }} python scripts/compare_runs.py "$@"
+
 # How likely is a run's result luck, given all trials on its bars
 [group('evidence')]
 luck *args:

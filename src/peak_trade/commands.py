@@ -35,6 +35,7 @@ COMMANDS = {
     "runs": Command("list_runs.py", "List the runs, newest first"),
     "show": Command("show_run.py", "Show a run, by a prefix of its run_id; alone the last one"),
     "verify": Command("verify_runs.py", "Check that runs are intact: a run_id, `last` or `--all`"),
+    "compare": Command("compare_runs.py", "What differs between runs, and what most likely explains it"),
     "luck": Command("luck.py", "How likely is a run's result luck, given all trials on its bars"),
     "sign": Command("sign_run.py", "Sign runs with your SSH key, or the ledger's last line: RUN… or --head"),
     "anchor": Command("anchor_ledger.py", "Show the ledger's age: its last line as a tag of git, or --tsa URL"),

@@ -34,8 +34,8 @@ SYMPTOMS = {
     "failure": "one of them failed",
 }
 _DECIDES = (
-    "parameters",
     "strategy",
+    "parameters",
     "code",
     "data",
     "trading",

@@ -13,6 +13,9 @@ from peak_trade.stats import STATS
 __all__ = ["Figure", "figures"]
 
 
+_ZERO = 1e-9
+
+
 class Figure(Struct, frozen=True):
     """A statistic by its key, its unit (empty where it is none of ours), and the value of each run."""
 
@@ -24,7 +27,8 @@ class Figure(Struct, frozen=True):
 def figures(of: Sequence[Mapping[str, Any]], tolerance: float = 0.0, *, every: bool = False) -> list[Figure]:
     """Return the statistics that differ from those of the first, in the order of the statistics' table.
 
-    A figure differs where it moved by more than `tolerance`, a fraction of the larger one. One that a run does not have
+    A figure differs where it moved by more than `tolerance`, a fraction of the larger one, and, where there is a
+    tolerance at all, by more than 1e-9: what is zero but for rounding is zero. One that a run does not have
     at all, for its version knew none, is left out; with `every` all that all have are returned.
 
     >>> [one.key for one in figures([{"trades": 3, "sharpe": 1.0}, {"trades": 3, "sharpe": 2.0}])]
@@ -44,4 +48,4 @@ def figures(of: Sequence[Mapping[str, Any]], tolerance: float = 0.0, *, every: b
 def _same(a: float | None, b: float | None, tolerance: float) -> bool:
     if a is None or b is None:
         return a is b
-    return a == b or math.isclose(a, b, rel_tol=tolerance, abs_tol=0.0)
+    return a == b or math.isclose(a, b, rel_tol=tolerance, abs_tol=min(tolerance, _ZERO))

@@ -1,0 +1,285 @@
+"""Runs against the first of them: only what differs, what explains it, and where they part; on one screen.
+
+The work is that of `difference`; here several differences become one table, as people and programs read it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from peak_trade.errors import InputError, RunError
+from peak_trade.shown.listing import aligned
+from peak_trade.text import counted, figure, one_line, percentage
+from peak_trade.trust.difference import Difference, Sealed, between
+from peak_trade.trust.difference.figures import Figure, figures
+from peak_trade.trust.difference.trades import Trade
+
+__all__ = ["HEADLINES", "Comparison", "Row", "as_text", "compare", "letter", "shown"]
+
+HEADLINES = ("total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "trades", "win_rate",
+             "profit_factor", "exposure", "fees_paid", "slippage_paid", "final_equity")  # fmt: skip
+"""The statistics that a screen has room for; where none of them differs, the first that do."""
+_ROWS, _DETAILS, _WIDTH, _CELL = 8, 8, 100, 28
+
+
+class Row(Struct, frozen=True):
+    """An input that is not the same in all runs: the value of each, and the best that can be said of it as a cause."""
+
+    kind: str
+    name: str
+    values: list[Any]
+    verdict: str
+    why: str
+    details: list[str]
+
+
+class Comparison(Struct, frozen=True):
+    """Runs A, B, C …: what went in and what came out, where it is not the same; `differences` are those from A."""
+
+    runs: list[Sealed]
+    differences: list[Difference]
+    inputs: list[Row]
+    figures: list[Figure]
+    tolerance: float
+
+    @property
+    def same(self) -> bool:
+        """Whether no run's statistics, bars or trades differ from those of the first beyond the tolerance."""
+        return all(one.same for one in self.differences)
+
+    def to_json_object(self) -> dict[str, Any]:
+        """Return all of it as `--json` prints it."""
+        return {
+            "same": self.same,
+            "tolerance": self.tolerance,
+            "runs": [{"letter": letter(at)} | about(run) for at, run in enumerate(self.runs)],
+            "inputs": msgspec.to_builtins(self.inputs),
+            "statistics": msgspec.to_builtins(self.figures),
+            "differences": [
+                {
+                    "run": letter(at),
+                    "told": one.told,
+                    "bar": msgspec.to_builtins(one.bar),
+                    "trade": msgspec.to_builtins(one.trade),
+                    **{key: value for key, value in msgspec.to_builtins(one).items() if key not in ("figures",)},
+                }
+                for at, one in enumerate(self.differences, 1)
+            ],
+        }
+
+
+def letter(at: int) -> str:
+    """Return what a run is called beside others.
+
+    >>> letter(0), letter(25), letter(26)
+    ('A', 'Z', 'A2')
+    """
+    return chr(ord("A") + at % 26) + (str(at // 26 + 1) if at >= 26 else "")
+
+
+def about(run: Sealed) -> dict[str, Any]:
+    """Return what a run is called by, and how it ended."""
+    strategy = run.config.get("strategy", {})
+    data = run.config.get("data", {})
+    return {
+        "run_id": run.run_id,
+        "path": str(run.path),
+        "name": run.config.get("run", {}).get("name"),
+        "strategy": strategy.get("name") or strategy.get("entrypoint"),
+        "symbol": data.get("symbol"),
+        "timeframe": data.get("timeframe"),
+        "status": run.manifest.predicate.status,
+        "error": run.error or None,
+    }
+
+
+def compare(runs: Sequence[Sealed], tolerance: float = 0.0) -> Comparison:
+    """Compare runs with the first of them.
+
+    Raises InputError where what a run has sealed is not there any more, or can't be read here: that is no difference.
+    """
+    try:
+        differences = [between(runs[0], run, tolerance) for run in runs[1:]]
+        completed = [run for run in runs if run.completed]
+        found = figures([run.figures for run in completed], tolerance) if len(completed) == len(runs) else []
+    except RunError as error:
+        raise InputError(error.message, hint=error.hint) from None
+    return Comparison(list(runs), differences, _rows(differences), found, tolerance)
+
+
+def _rows(differences: Sequence[Difference]) -> list[Row]:
+    """Return the causes of all differences as rows, the likeliest first."""
+    rows: dict[tuple[str, str], Row] = {}
+    ranks = ("likely", "possible", "no")
+    for at, one in enumerate(differences):
+        for cause in one.causes:
+            key = cause.input.kind, cause.input.name
+            first = cause.input.a
+            old = rows.get(key) or Row(*key, [first] * (len(differences) + 1), cause.verdict, cause.why, [])
+            old.values[at + 1] = cause.input.b
+            said = cause.input.details
+            details = said if len(differences) == 1 or not said else [f"{letter(at + 1)}: {said[0]}", *said[1:]]
+            better = cause if ranks.index(cause.verdict) < ranks.index(old.verdict) else None
+            rows[key] = Row(
+                *key, old.values, better.verdict if better else old.verdict, better.why if better else old.why,
+                old.details + details,
+            )  # fmt: skip
+    return sorted(rows.values(), key=lambda row: ranks.index(row.verdict))
+
+
+# --- text ---------------------------------------------------------------------------------------------------------
+
+
+def as_text(found: Comparison, *, every: bool = False) -> str:
+    """Return a comparison as lines: one screen, unless `every` asks for all that differs."""
+    parts = [_heads(found.runs), "\n".join(_told(found))]
+    if found.inputs:
+        parts.append(_inputs(found, every))
+    if found.figures:
+        parts.append(_figures(found, every))
+    parts += filter(None, [_parting(found, every)])
+    return "\n\n".join(parts)
+
+
+def _heads(runs: Sequence[Sealed]) -> str:
+    lines = []
+    for at, run in enumerate(runs):
+        known = about(run)
+        words = [known[key] for key in ("strategy", "symbol", "timeframe")]
+        name = f"“{known['name']}”" if known["name"] else ""
+        what = " ".join([*(str(word) for word in words if word), name]).strip()
+        status = known["status"] if known["status"] != "failed" else f"failed: {known['error']}"
+        lines.append((letter(at), run.name, status[:_WIDTH], what[:_WIDTH]))
+    return aligned(lines)
+
+
+def _told(found: Comparison) -> Iterable[str]:
+    """Yield how each run parts from the first, in a sentence."""
+    for at, one in enumerate(found.differences, 1):
+        pair = f"A and {letter(at)}: "
+        made = ""
+        if one.trades and not one.trades.same:
+            trades = one.trades
+            alone = (f"{n:,} only in {which}" for n, which in ((trades.only_a, "A"), (trades.only_b, letter(at))) if n)
+            made = "; trades: " + ", ".join([f"{trades.both:,} in both ({trades.differ:,} differ)", *alone])
+        bits = ""
+        if one.how == "none" and one.series:
+            bits = ", to the last bit" if one.identical else ""
+        yield f"{pair}{one.told}{bits}{made}"
+        if one.same and one.how not in ("none",):
+            yield f"{' ' * len(pair)}within the tolerance of {found.tolerance:g}"
+
+
+def _inputs(found: Comparison, every: bool) -> str:
+    rows = found.inputs if every else _grouped(found.inputs)
+    kept = rows if every else rows[:_ROWS]
+    table = [("explains it", "what", *(letter(at) for at in range(len(found.runs))))]
+    table += [(row.verdict, row.name, *(_cell(value) for value in row.values)) for row in kept]
+    lines = aligned(table).splitlines()
+    out = [lines[0]]
+    for row, line in zip(kept, lines[1:], strict=True):
+        out.append(line)
+        if row.why and row.verdict == "possible":
+            out += textwrap.wrap(row.why, _WIDTH, initial_indent="    ", subsequent_indent="    ")
+        if row.verdict != "no":
+            out += [
+                f"    {one_line(detail) if detail[:1] not in '+-' else detail}" for detail in _some(row.details, every)
+            ]
+    if rest := len(rows) - len(kept):
+        out.append(f"and {rest} more (--all)")
+    return "\n".join(out)
+
+
+def _some(details: list[str], every: bool) -> list[str]:
+    return details if every or len(details) <= _DETAILS else [*details[:_DETAILS], f"… {len(details) - _DETAILS} more"]
+
+
+def _grouped(rows: Sequence[Row]) -> list[Row]:
+    """Return rows in which those of libraries, and those that explain nothing, are one each where they are many."""
+    out: list[Row] = []
+    for kind, verdict in dict.fromkeys((row.kind, row.verdict) for row in rows):
+        of = [row for row in rows if (row.kind, row.verdict) == (kind, verdict)]
+        if len(of) > 3 and (kind == "environment" or verdict == "no"):
+            names = ", ".join(row.name for row in of)
+            out.append(Row(kind, f"{len(of)} of {kind}", [""] * len(of[0].values), verdict, "", [names]))
+        else:
+            out += of
+    return out
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = one_line(text)
+    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
+
+
+def _figures(found: Comparison, every: bool) -> str:
+    known = {one.key: one for one in found.figures}
+    kept = list(found.figures) if every else [known[key] for key in HEADLINES if key in known] or found.figures[:10]
+    letters = [letter(at) for at in range(len(found.runs))]
+    two = len(letters) == 2
+    table = [("statistic", *letters, *(["B − A"] if two else []))]
+    for one in kept:
+        a, b = one.values[0], one.values[-1]
+        apart = [shown(None if a is None or b is None else b - a, one.unit)] if two else []
+        table.append((one.key, *(shown(value, one.unit) for value in one.values), *apart))
+    text = aligned(table, right=range(1, len(table[0])))
+    rest = len(found.figures) - len(kept)
+    return f"{text}\nand {rest} more (--all)" if rest else text
+
+
+def shown(value: float | None, unit: str) -> str:
+    """Return a statistic in its unit, with as many digits as show that it is not nothing.
+
+    >>> shown(0.1234, "fraction"), shown(3, "count"), shown(1e-12, "ratio"), shown(None, "ratio")
+    ('12.34 %', '3', '1e-12', '–')
+    """
+    if value is None:
+        return "–"
+    if unit == "count":
+        return f"{value:,.0f}"
+    scale = 100 if unit in ("fraction", "probability") else 1
+    if value and abs(value) * scale < 0.005:
+        return f"{value * scale:.2g}" + (" %" if scale == 100 else "")
+    return percentage(value) if scale == 100 else figure(value)
+
+
+def _parting(found: Comparison, every: bool) -> str:
+    """Return the first bar and the first trade that differ from those of A, of each run."""
+    lines: list[str] = []
+    for at, one in enumerate(found.differences, 1):
+        which = f" of {letter(at)}" if len(found.differences) > 1 else ""
+        if one.bar and one.series:
+            bar = one.bar
+            lines.append(f"first bar{which}    {bar.time}  {bar.column} {_value(bar.a)} → {_value(bar.b)}")
+            held = one.series.position
+            if held and held.time != bar.time:
+                lines.append(f"first position{which}  {held.time}  {_value(held.a)} → {_value(held.b)}")
+        if one.trade:
+            lines.append(f"first trade{which}  {trade_line(one.trade, letter(at))}")
+        if every and one.trades:
+            lines += [f"    {trade_line(trade, letter(at))}" for trade in one.trades.listed]
+    return "\n".join(lines)
+
+
+def trade_line(trade: Trade, other: str = "B") -> str:
+    """Return a trade that differs as a line."""
+    head = f"{trade.side} from {trade.entry_time}"
+    if trade.a is None or trade.b is None:
+        only, values = ("A", trade.a) if trade.b is None else (other, trade.b)
+        said = ", ".join(f"{name} {_value(value)}" for name, value in (values or {}).items())
+        return f"{head}, only in {only}: {said}"
+    said = ", ".join(f"{name} {_value(trade.a[name])} → {_value(trade.b[name])}" for name in trade.columns[:4])
+    more = f", and {counted(len(trade.columns) - 4, 'more column')}" if len(trade.columns) > 4 else ""
+    return f"{head}: {said}{more}"
+
+
+def _value(value: Any) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

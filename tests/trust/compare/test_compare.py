@@ -1,0 +1,123 @@
+"""`just compare`: one screen with what differs alone, JSON, and the exit codes of a gate."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peak_trade.trust import compare, difference
+
+Evidence = Any  # of conftest.py, which cannot be imported
+ROOT = Path(__file__).resolve().parents[3]
+Compare = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def just_compare(made: Evidence) -> Compare:
+    """Compare runs by what they are called here, as an operator does."""
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        given = [made.runs.get(word, word) for word in words]
+        command = [sys.executable, "scripts/compare_runs.py", *given, "--results-dir", str(made.results)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+
+    return call
+
+
+def compared(made: Evidence, *names: str, tolerance: float = 0.0) -> compare.Comparison:
+    return compare.compare([difference.read(made.path(name)) for name in names], tolerance)
+
+
+def test_only_what_differs_is_on_the_screen(just_compare: Compare, made: Evidence) -> None:
+    done = just_compare("base", "fees")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line.split()[:3] for line in lines[:2]] == [
+        ["A", made.runs["base"][:8], "sealed"], ["B", made.runs["fees"][:8], "sealed"],
+    ]  # fmt: skip
+    assert "A and B: the same trades at the same prices, at other fees; trades: 3 in both (3 differ)" in lines
+    assert re.search(r"^likely +execution\.fee_bps +10\.0 +20\.0$", done.stdout, re.MULTILINE)
+    assert "slippage_bps" not in done.stdout and "win_rate" not in done.stdout
+    assert len(lines) <= 24
+
+
+def test_statistics_stand_side_by_side_with_their_difference(just_compare: Compare) -> None:
+    done = just_compare("base", "cash")
+    assert re.search(r"^fees_paid +(\S+) +(\S+) +(\S+)$", done.stdout, re.MULTILINE)
+    found = re.search(r"^final_equity +(\S+) +(\S+) +(\S+)$", done.stdout, re.MULTILINE)
+    assert found
+    a, b, apart = (float(cell.replace(",", "")) for cell in found.groups())
+    assert b == pytest.approx(2 * a, abs=0.02) and apart == pytest.approx(b - a, abs=0.02)  # all is proportional
+
+
+def test_many_runs_are_held_against_the_first(made: Evidence) -> None:
+    found = compared(made, "base", "fees", "parameter", "again")
+    rows = {row.name: row.values for row in found.inputs}
+    assert rows == {
+        "execution.fee_bps": [10.0, 20.0, 10.0, 10.0],
+        "strategy.params.level": [100, 100, 104, 100],
+        "run.name": [None, None, None, "again"],
+    }
+    assert [one.same for one in found.differences] == [False, False, True]
+    assert all(len(one.values) == 4 for one in found.figures)
+    assert "A and D: the outcome is the same, to the last bit" in compare.as_text(found).splitlines()
+
+
+def test_a_gate_fails_where_statistics_or_trades_differ_beyond_the_tolerance(just_compare: Compare) -> None:
+    assert just_compare("base", "again", "--exit-code").returncode == 0
+    assert just_compare("base", "fees").returncode == 0
+    assert just_compare("base", "fees", "--exit-code").returncode == 1
+    assert just_compare("base", "fees", "--exit-code", "--tolerance", "1e-6").returncode == 1
+    assert just_compare("base", "seed", "again", "--exit-code").returncode == 0
+
+
+def test_json_says_all_of_it_and_is_valid(just_compare: Compare) -> None:
+    done = just_compare("base", "code", "--json")
+    told = json.loads(done.stdout)
+    assert (told["same"], [run["letter"] for run in told["runs"]]) == (False, ["A", "B"])
+    assert told["inputs"][0]["details"] == ["line 2", "-     return 0.5", "+     return 0.75"]
+    assert told["differences"][0]["bar"]["column"] == "position"
+    assert told["differences"][0]["trade"]["columns"][0] == "quantity"
+    assert told["statistics"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["base"], "it takes two runs to compare"),
+        (["base", "fees", "--tolerance", "-1"], "--tolerance -1 is not from 0 up to 1"),
+        (["base", "ffffffff"], "no run 'ffffffff' in results/"),
+    ],
+)
+def test_what_can_not_be_compared_is_exit_2(just_compare: Compare, words: list[str], message: str) -> None:
+    done = just_compare(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {message}\nhint: ")
+
+
+def test_a_run_is_taken_from_anywhere(just_compare: Compare, made: Evidence, tmp_path: Path) -> None:
+    copy = made.copy(tmp_path / "elsewhere")
+    done = just_compare("base", str(copy.path("fees")), "--exit-code")
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_run_whose_files_were_changed_is_no_difference(just_compare: Compare, made: Evidence, tmp_path: Path) -> None:
+    copy = made.copy(tmp_path / "elsewhere")
+    copy.edit_csv("fees", "equity.csv", 20, equity="1.0")
+    done = just_compare("base", str(copy.path("fees")), "--exit-code")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {copy.runs['fees']}/equity.csv is not what was sealed\nhint: just verify ")
+
+
+def test_a_stranger_s_words_reach_the_terminal_escaped(made: Evidence, tmp_path: Path) -> None:
+    copy = made.copy(tmp_path / "elsewhere")
+    copy.run("rude", (copy.root / "config/base.toml").read_text(), 'run.name="\\u001b[31mred"')
+    text = compare.as_text(compared(copy, "base", "rude"))
+    assert "\x1b" not in text and "[31mred" in text
