@@ -2,6 +2,7 @@
 
 RUN is a run_id, a unique start of one, `last`, or the path of a run directory; all are held against the first, A.
 A value differs where it moved by more than `--tolerance`, a fraction of the larger one.
+With --live a run is held against a list of trades that were made: of a broker, an exchange, or freqtrade.
 Exit 0: compared. 1: with --exit-code, statistics, bars or trades differ. 2: something can't be read.
 """
 
@@ -20,13 +21,19 @@ def main() -> int:
     parser.add_argument("--exit-code", action="store_true", help="exit 1 where they differ")
     parser.add_argument("--all", action="store_true", help="all that differs, however long")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+    script.list_options(parser)
     args = parser.parse_args()
     if not 0 <= args.tolerance < 1:
         parser.error(f"--tolerance {args.tolerance:g} is not from 0 up to 1")
+    keys = script.list_keys(args)
+    if len(args.runs) < 2 and not args.live:
+        parser.error("it takes two runs to compare, or --live FILE")
+    if len(args.runs) > 1 and args.live:
+        parser.error("--live holds one run against a list")
 
     with script.loading():
         from peak_trade.evidence.results import Results
-        from peak_trade.trust import compare, difference
+        from peak_trade.trust import compare, difference, live
         from peak_trade.trust.handed import handed
 
     script.show_warnings()
@@ -34,16 +41,19 @@ def main() -> int:
     with ExitStack() as stack:
         try:
             runs = [difference.read(stack.enter_context(handed(which, results)).run) for which in args.runs]
+            if args.live:
+                made = live.against_file(runs[0], args.live, script.repo_root(), tolerance=args.tolerance, **keys)
+                told, text, same = made.to_json_object(), live.as_text(made, every=args.all), made.same
+            else:
+                found = compare.compare(runs, args.tolerance)
+                told, text, same = found.to_json_object(), compare.as_text(found, every=args.all), found.same
         except RunError as error:  # what can't be read is no difference
             raise InputError(error.message, hint=error.hint) from None
-        if len(runs) < 2:
-            parser.error("it takes two runs to compare")
-        found = compare.compare(runs, args.tolerance)
-        if args.json:
-            script.print_json(found.to_json_object())
-        else:
-            script.show(compare.as_text(found, every=args.all))
-    return int(args.exit_code and not found.same)
+    if args.json:
+        script.print_json(told)
+    else:
+        script.show(text)
+    return int(args.exit_code and not same)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ __all__ = [
     "coloured",
     "count",
     "is_open",
+    "list_keys",
+    "list_options",
     "loading",
     "name_run",
     "note",
@@ -177,13 +179,46 @@ def reading_keys(args: argparse.Namespace) -> dict[str, Any]:
     """Return the keys of `[data]` that `reading_options` were given for."""
     names = ("format", "date_format", "timezone", "delimiter", "decimal", "thousands", "start", "end", "adjust", "sort")
     keys = {name: value for name in names if (value := getattr(args, name)) is not None}
+    columns = _columns(args.columns, "--columns timestamp=Date")
+    return keys | {"columns": columns} if columns else keys
+
+
+def list_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a list of trades is read, and held against a run."""
+    group = parser.add_argument_group("against trades that were made")
+    group.add_argument("--live", metavar="FILE", help="a list of trades or of fills: CSV, JSON, or tradesv3.sqlite")
+    for name, metavar, text in (
+        ("form", "NAME", "whose list it is (default: told by its columns)"),
+        ("symbol", "NAME", "what the list calls the run's symbol"),
+        ("timezone", "ZONE", "the zone of times without one (default: UTC)"),
+        ("within", "TIME", "how far apart entries of one trade may be, as 90s or 2h (default: a bar)"),
+        ("scale", "X", "multiply the run's sizes by X, or `auto` (default: 1)"),
+        ("start", "TIME", "leave out trades entered before it"),
+        ("end", "TIME", "leave out trades entered from it on"),
+    ):
+        group.add_argument(f"--{name}", metavar=metavar, help=text)
+    group.add_argument("--columns", metavar="OURS=THEIRS", action="append", help="a column by its name or position")
+
+
+def list_keys(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what `list_options` were given, but for the file; InputError where they were, and no file."""
+    names = ("form", "symbol", "timezone", "within", "scale", "start", "end")
+    keys = {name: value for name in names if (value := getattr(args, name)) is not None}
+    if columns := _columns(args.columns, "--columns entry_time=Opened"):
+        keys["columns"] = columns
+    if keys and not args.live:
+        raise InputError(f"--{next(iter(keys))} goes with --live", hint="--live FILE")
+    return keys
+
+
+def _columns(given: Sequence[str] | None, example: str) -> dict[str, str | int]:
     columns: dict[str, str | int] = {}
-    for pair in (pair for given in args.columns or () for pair in given.split(",")):
+    for pair in (pair for text in given or () for pair in text.split(",")):
         ours, equals, theirs = pair.partition("=")
         if not (ours and equals and theirs):
-            raise InputError(f"--columns takes OURS=THEIRS, not `{pair}`", hint="--columns timestamp=Date")
+            raise InputError(f"--columns takes OURS=THEIRS, not `{pair}`", hint=example)
         columns[ours.strip()] = int(theirs) if theirs.strip().isdigit() else theirs.strip()
-    return keys | {"columns": columns} if columns else keys
+    return columns
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
