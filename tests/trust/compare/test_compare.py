@@ -91,7 +91,7 @@ def test_json_says_all_of_it_and_is_valid(just_compare: Compare) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["base"], "it takes two runs to compare"),
+        (["base"], "it takes two runs to compare, or --live FILE"),
         (["base", "fees", "--tolerance", "-1"], "--tolerance -1 is not from 0 up to 1"),
         (["base", "ffffffff"], "no run 'ffffffff' in results/"),
     ],

@@ -10,6 +10,7 @@ from peak_trade.market.lists.fills import Trip
 
 __all__ = ["matched", "shift"]
 
+_HALF_HOUR = 1_800_000_000_000  # ns
 _NEAREST = 8  # on each side in time, that are looked at
 
 
@@ -43,14 +44,19 @@ def matched(a: Sequence[Trip], b: Sequence[Trip], within: float) -> list[tuple[i
 
 def shift(a: Sequence[Trip], b: Sequence[Trip], within: float) -> tuple[int, int]:
     """Return by how many half hours `b` has to be moved for most trades to match, and how many do; 0: none helps."""
-    best = 0, len(matched(a, b, within))
+    best, fits = 0, _fit(a, b, within)
     for halves in sorted(range(-28, 29), key=abs):
+        by = halves * _HALF_HOUR
         moved = [
-            Trip(one.side, one.entry_time + halves * 1_800_000_000_000, one.entry_price,
-                 one.exit_time + halves * 1_800_000_000_000, one.exit_price, one.quantity)
+            Trip(one.side, one.entry_time + by, one.entry_price, one.exit_time + by, one.exit_price, one.quantity)
             for one in b
-        ]  # fmt: skip
-        count = len(matched(a, moved, within))
-        if count > best[1]:
-            best = halves, count
-    return best
+        ]
+        if (fit := _fit(a, moved, within)) > fits:
+            best, fits = halves, fit
+    return best, fits[0]
+
+
+def _fit(a: Sequence[Trip], b: Sequence[Trip], within: float) -> tuple[int, int]:
+    """Return how many trades match, and how near they are: the larger, the better."""
+    found = matched(a, b, within)
+    return len(found), -sum(abs(a[i].entry_time - b[j].entry_time) for i, j in found)
