@@ -3,12 +3,13 @@
 RUN is a run_id, a unique start of one, `last`, or the path of a run directory; all are held against the first, A.
 A value differs where it moved by more than `--tolerance`, a fraction of the larger one.
 With --live a run is held against a list of trades that were made: of a broker, an exchange, or freqtrade.
-Exit 0: compared. 1: with --exit-code, statistics, bars or trades differ. 2: something can't be read.
+Exit 0: compared. 1: with --exit-code, statistics, bars or trades differ. 2: something can't be read or written.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from peak_trade import script
 from peak_trade.errors import InputError, RunError
@@ -21,6 +22,8 @@ def main() -> int:
     parser.add_argument("--exit-code", action="store_true", help="exit 1 where they differ")
     parser.add_argument("--all", action="store_true", help="all that differs, however long")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+    parser.add_argument("--html", nargs="?", const="", metavar="FILE", help="write a page, by default beside the runs")
+    parser.add_argument("--open", action="store_true", help="open that page in the browser")
     script.list_options(parser)
     args = parser.parse_args()
     if not 0 <= args.tolerance < 1:
@@ -28,8 +31,8 @@ def main() -> int:
     keys = script.list_keys(args)
     if len(args.runs) < 2 and not args.live:
         parser.error("it takes two runs to compare, or --live FILE")
-    if len(args.runs) > 1 and args.live:
-        parser.error("--live holds one run against a list")
+    if args.live and (len(args.runs) > 1 or args.html is not None or args.open):
+        parser.error("--live holds one run against a list, and has no page")
 
     with script.loading():
         from peak_trade.evidence.results import Results
@@ -47,12 +50,19 @@ def main() -> int:
             else:
                 found = compare.compare(runs, args.tolerance)
                 told, text, same = found.to_json_object(), compare.as_text(found, every=args.all), found.same
+                if args.html is not None or args.open:
+                    from peak_trade.report import comparison, render
+
+                    path = comparison.write(found, results, Path(args.html) if args.html else None)
+                    told, text = told | {"html": str(path)}, str(path)
+                    if args.open:
+                        render.show(path)
         except RunError as error:  # what can't be read is no difference
             raise InputError(error.message, hint=error.hint) from None
     if args.json:
         script.print_json(told)
     else:
-        script.show(text)
+        script.show(text, exact=args.html is not None)
     return int(args.exit_code and not same)
 
 

@@ -19,7 +19,7 @@ from peak_trade.trust.difference import Difference, Sealed, between
 from peak_trade.trust.difference.figures import Figure, figures
 from peak_trade.trust.difference.trades import Trade
 
-__all__ = ["HEADLINES", "Comparison", "Row", "as_text", "compare", "letter", "shown"]
+__all__ = ["HEADLINES", "Comparison", "Row", "as_text", "compare", "letter", "shown", "told"]
 
 HEADLINES = ("total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "trades", "win_rate",
              "profit_factor", "exposure", "fees_paid", "slippage_paid", "final_equity")  # fmt: skip
@@ -221,8 +221,9 @@ def _cell(value: Any) -> str:
 
 
 def _figures(found: Comparison, every: bool) -> str:
-    known = {one.key: one for one in found.figures}
-    kept = list(found.figures) if every else [known[key] for key in HEADLINES if key in known] or found.figures[:10]
+    known = {one.key: one for one in told(found.figures)}
+    headlines = [known[key] for key in HEADLINES if key in known]
+    kept = found.figures if every else headlines or list(known.values())[:10]
     letters = [letter(at) for at in range(len(found.runs))]
     two = len(letters) == 2
     table = [("statistic", *letters, *(["B − A"] if two else []))]
@@ -233,6 +234,11 @@ def _figures(found: Comparison, every: bool) -> str:
     text = aligned(table, right=range(1, len(table[0])))
     rest = len(found.figures) - len(kept)
     return f"{text}\nand {rest} more (--all)" if rest else text
+
+
+def told(of: Sequence[Figure]) -> list[Figure]:
+    """Return the statistics that differ by more than rounding; all of them where none does."""
+    return [one for one in of if not one.is_rounding] or list(of)
 
 
 def shown(value: float | None, unit: str) -> str:

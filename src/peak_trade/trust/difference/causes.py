@@ -107,10 +107,7 @@ def rank(found: Sequence[Input], how: str, first: str | None) -> list[Cause]:
         elif one.kind == "data" and one.since and first and one.since[:10] > first[: len(one.since[:10])]:
             verdict, why = "possible", f"the runs part at {first}, before the first change, in {one.since}"
         elif one.kind not in likely:
-            verdict, why = (
-                ("no" if one.kind == "figures" else "possible"),
-                f"{SYMPTOMS[how]}: {KINDS[one.kind]} seldom does that",
-            )
+            verdict, why = ("no" if one.kind == "figures" else "possible"), "seldom the reason for that"
         else:
             verdict, why = "likely", ""
         causes.append(Cause(one, verdict, why))

@@ -23,6 +23,11 @@ class Figure(Struct, frozen=True):
     unit: str
     values: list[float | None]
 
+    @property
+    def is_rounding(self) -> bool:
+        """Whether the values differ by no more than rounding does."""
+        return all(_same(self.values[0], value, _ZERO) for value in self.values[1:])
+
 
 def figures(of: Sequence[Mapping[str, Any]], tolerance: float = 0.0, *, every: bool = False) -> list[Figure]:
     """Return the statistics that differ from those of the first, in the order of the statistics' table.

@@ -24,7 +24,7 @@ Ints = npt.NDArray[np.int64]
 
 
 class Trade(Struct, frozen=True):
-    """A trade that differs: `a` and `b` have the values of its `columns`; None where a run has no such trade.
+    """A trade that differs: `a` and `b` have its pnl and its `columns`; None where a run has no such trade.
 
     `number_a` and `number_b` are its trade_ids.
     """
@@ -140,7 +140,7 @@ def _moved(name: str, a: Trades, b: Trades, found: Pairs, tolerance: float) -> n
 def _trade(a: Trades, b: Trades, i: int | None, j: int | None, columns: list[str]) -> Trade:
     of, row = (a, i) if i is not None else (b, j)
     assert row is not None
-    shown = columns or ["entry_price", "exit_time", "exit_price", "quantity", "pnl"]
+    shown = [*columns, "pnl"] if columns else ["entry_price", "exit_time", "exit_price", "quantity", "pnl"]
     return Trade(
         side=SIDES[int(of.side[row])],
         entry_time=iso(of.entry_time[row : row + 1])[0],

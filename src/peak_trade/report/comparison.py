@@ -1,0 +1,256 @@
+"""Runs against each other as one page in the report's style: curves over each other, and what differs, in tables.
+
+The page is one file without a script, made from `trust.compare`'s comparison; what a run says of itself reaches it
+through `text` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from peak_trade import places
+from peak_trade.errors import RunError
+from peak_trade.evidence.results import Results
+from peak_trade.report import svg
+from peak_trade.report.figures import LOG_FROM, figure, number_label, percent_label
+from peak_trade.report.head import label_of
+from peak_trade.report.markup import cell, counted, in_toml, table, text
+from peak_trade.report.render import QMD, replace
+from peak_trade.trust.compare import Comparison, Row, about, letter, shown, told
+from peak_trade.trust.difference import Sealed
+from peak_trade.trust.difference.trades import Trade
+
+__all__ = ["page", "write"]
+
+_COLOURS = ("blue", "orange", "green", "purple", "grey")
+_DASHES = ("", "6 3", "2 3", "9 3 2 3")
+_TRADES = 100  # rows, of each run
+_CELL = 80
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+{css}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+_CSS = """
+.inputs th, .inputs td { text-align: left; vertical-align: top; white-space: normal; overflow-wrap: anywhere; }
+.inputs td.likely { font-weight: 600; color: var(--override); }
+.inputs pre { margin: .25rem 0; padding: .4rem .6rem; }
+.differing td:nth-child(-n+3), .differing th:nth-child(-n+3) { text-align: left; }
+.differing td:last-child, .differing th:last-child { text-align: left; white-space: normal; }
+"""
+
+
+def write(found: Comparison, results: Results, output: Path | None = None) -> Path:
+    """Write the page of a comparison, by default beside the runs in the results folder, and return its path.
+
+    Raises RunError where it can't be written.
+    """
+    names = "_".join(run.run_id[:8] for run in found.runs[:4]) + ("_more" if len(found.runs) > 4 else "")
+    path = results.path / f"compare_{names}.html" if output is None else output
+    try:
+        with suppress(FileNotFoundError):
+            if output is not None and (kind := places.taken(path)):
+                raise RunError(f"cannot write {path}: it is {kind}", hint="--html FILE")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, page(found))
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}", hint="check the folder and the disk") from None
+    return path
+
+
+def page(found: Comparison) -> str:
+    """Return the page of a comparison as HTML."""
+    sections = [
+        ("differs", "What differs", _inputs(found)),
+        ("equity", "Equity and drawdown", _curves(found.runs)),
+        ("statistics", "Statistics", _figures(found)),
+        ("parting", "Where they part", _parting(found)),
+        ("trades", "Differing trades", _trades(found)),
+    ]
+    sections = [one for one in sections if one[2]]
+    links = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title, _ in sections)
+    body = _head(found) + f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>'
+    body += "".join(f'<section id="{name}"><h2>{title}</h2>{content}</section>' for name, title, content in sections)
+    which = " ".join(f"<code>{text(run.run_id[:8])}</code>" for run in found.runs)
+    body += f"<footer><p>Made from the sealed files of the runs {which} alone: <code>just compare</code>.</p></footer>"
+    css = (places.shipped(QMD).parent / "report.css").read_text(encoding="utf-8") + _CSS + _styles(len(found.runs))
+    title = " and ".join(run.run_id[:8] for run in found.runs[:3]) + (" …" if len(found.runs) > 3 else "")
+    return _PAGE.format(title=text(f"Compared: {title}"), css=css, body=body)
+
+
+def _styles(count: int) -> str:
+    """Return the look of each run's curves: five colours, and then dashes."""
+    rules = []
+    for at in range(count):
+        colour, dash = f"var(--{_COLOURS[at % len(_COLOURS)]})", _DASHES[at // len(_COLOURS) % len(_DASHES)]
+        dashed = f" stroke-dasharray: {dash}; stroke-linecap: butt;" if dash else ""
+        rules.append(f"svg.panel .run{at} {{ stroke: {colour}; stroke-width: 1.4;{dashed} }}")
+        rules.append(f".legend .run{at} {{ --mark: {colour}; }}")
+    return "\n".join(rules) + "\n"
+
+
+def _head(found: Comparison) -> str:
+    rows = []
+    for at, run in enumerate(found.runs):
+        known = about(run)
+        what = " ".join(str(known[key]) for key in ("strategy", "symbol", "timeframe") if known[key])
+        status = known["status"] if not known["error"] else f"{known['status']}: {known['error']}"
+        rows.append(
+            [text(letter(at)), *(cell(content) for content in
+             (f"<code>{text(run.run_id[:8])}</code>", text(status), text(what), text(known["name"] or "")))]
+        )  # fmt: skip
+    said = "".join(
+        f"<li>A and {letter(at)}: {text(one.told)}"
+        f"{f', within the tolerance of {found.tolerance:g}' if one.same and one.how != 'none' else ''}</li>"
+        for at, one in enumerate(found.differences, 1)
+    )
+    badge = "good" if found.same else "bad"
+    word = "✓ The same" if found.same else "✗ They differ"
+    return (
+        f'<header class="verdict"><h1>{text(" and ".join(letter(at) for at in range(len(found.runs))))} compared</h1>'
+        f'<p class="badges"><span class="badge {badge}">{word}</span></p>'
+        f"{table(['', 'Run', 'Status', 'Strategy', 'Name'], rows, label='The runs', name='inputs')}<ul>{said}</ul>"
+    )
+
+
+def _inputs(found: Comparison) -> str:
+    if not found.inputs:
+        return "<p>Nothing of what went in.</p>"
+    head = ["What", *(letter(at) for at in range(len(found.runs))), "Explains it"]
+    return table(head, [_input(row) for row in found.inputs], label="What differs", name="inputs")
+
+
+def _input(row: Row) -> list[str]:
+    details = "\n".join(row.details)
+    code = f"<pre>{text(details)}</pre>" if details else ""
+    why = f" <small>{text(row.why)}</small>" if row.why else ""
+    return [
+        f"<code>{text(row.name)}</code>{code}",
+        *(cell(text(_short(value))) for value in row.values),
+        cell(text(row.verdict) + why, name=row.verdict),
+    ]
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "–"
+    words = in_toml(value)
+    return words if len(words) <= _CELL else words[: _CELL - 1] + "…"
+
+
+def _curves(runs: Sequence[Sealed]) -> str:
+    """Return the growth and the drawdown of all runs that have them, over one axis of time."""
+    drawn = [(at, run) for at, run in enumerate(runs) if run.completed and len(run.equity["timestamp"])]
+    if not drawn:
+        return "<p>None of the runs has an equity curve.</p>"
+    start = min(run.equity["timestamp"][0] for _, run in drawn)
+    end = max(run.equity["timestamp"][-1] for _, run in drawn)
+    grown = {at: run.equity["equity"] / run.equity["equity"][0] for at, run in drawn}
+    low, high = min(curve.min() for curve in grown.values()), max(curve.max() for curve in grown.values())
+    scale = svg.Scale.around(*grown.values(), log=bool(low > 0 and high / low >= LOG_FROM))
+    deep = svg.Scale.around(*(run.equity["drawdown"] for _, run in drawn), zero=True)
+    lines, under, key = [], [], []
+    for at, run in drawn:
+        x = _across(run.equity["timestamp"], start, end)
+        lines.append(svg.line(x, scale.place(grown[at]), f"run{at}"))
+        under.append(svg.line(x, deep.place(run.equity["drawdown"]), f"run{at}"))
+        key.append((f"run{at}", f"{letter(at)}, {shown(float(grown[at][-1]) - 1.0, 'fraction')}"))
+    zero = float(deep.place(0.0))
+    panels = [
+        svg.Panel(280, scale.ticks(number_label, 8), lines),
+        svg.Panel(150, deep.ticks(percent_label), under, zero),
+    ]
+    axis = "logarithmic" if scale.log else "linear"
+    return figure(
+        "Equity and drawdown of each run", f"{counted(len(drawn), 'curve')} over each other.", panels,
+        svg.time_ticks(start, end), key,
+        f"Equity at each close as a multiple of its first, on a {axis} axis; below it the drawdown.",
+    )  # fmt: skip
+
+
+def _across(times: npt.NDArray[Any], start: Any, end: Any) -> npt.NDArray[np.float64]:
+    if end <= start:
+        return np.full(len(times), 0.5)
+    return np.asarray((times - start) / (end - start))
+
+
+def _figures(found: Comparison) -> str:
+    if not found.figures:
+        done = all(run.completed for run in found.runs)
+        return "<p>All statistics are the same.</p>" if done else ""
+    two = len(found.runs) == 2
+    head = ["Statistic", *(letter(at) for at in range(len(found.runs))), *(["B − A"] if two else [])]
+    rows = []
+    kept = told(found.figures)
+    for one in kept:
+        a, b = one.values[0], one.values[-1]
+        apart = [_figure(None if a is None or b is None else b - a, one.unit)] if two else []
+        rows.append([label_of(one.key), *(_figure(value, one.unit) for value in one.values), *apart])
+    rest = len(found.figures) - len(kept)
+    more = f'<p class="note">{rest} more differ by rounding alone.</p>' if rest else ""
+    return table(head, rows, label="Statistics that differ") + more
+
+
+def _figure(value: float | None, unit: str) -> str:
+    words = shown(value, unit)
+    return text(f"−{words[1:]}" if words.startswith("-") else words)
+
+
+def _parting(found: Comparison) -> str:
+    rows = []
+    for at, one in enumerate(found.differences, 1):
+        for what, bar in (("bar", one.bar), ("position", one.series and one.series.position)):
+            if bar:
+                values = [cell(f"{value:.10g}" if value is not None else "–") for value in (bar.a, bar.b)]
+                rows.append(
+                    [text(f"first {what} of {letter(at)}"), cell(text(bar.time)), cell(text(bar.column)), *values]
+                )
+    return table(["", "Time", "Column", "A", "the other"], rows, label="Where they part") if rows else ""
+
+
+def _trades(found: Comparison) -> str:
+    parts = []
+    for at, one in enumerate(found.differences, 1):
+        if one.trades is None or one.trades.same:
+            continue
+        trades = one.trades
+        said = (
+            f"A and {letter(at)}: {trades.both:,} in both, of which {trades.differ:,} differ; "
+            f"{trades.only_a:,} only in A, {trades.only_b:,} only in {letter(at)}."
+        )
+        rows = [_trade(trade, letter(at)) for trade in trades.listed[:_TRADES]]
+        count = trades.differ + trades.only_a + trades.only_b
+        more = f'<p class="note">The first {_TRADES} by time of entry.</p>' if count > _TRADES else ""
+        head = ["Entry", "Side", "In", "Pnl of A", f"Pnl of {letter(at)}", "What differs"]
+        parts.append(f"<p>{said}</p>{table(head, rows, label=f'Trades of A and {letter(at)}', name='differing')}{more}")
+    return "".join(parts)
+
+
+def _trade(trade: Trade, other: str) -> list[str]:
+    within = "both" if trade.a and trade.b else "A" if trade.a else other
+    pnl = [_figure((values or {}).get("pnl"), "quote") for values in (trade.a, trade.b)]
+    a, b = trade.a or {}, trade.b or {}
+    said = "; ".join(f"{name.replace('_', ' ')} {_value(a[name])} → {_value(b[name])}" for name in trade.columns)
+    return [text(trade.entry_time), text(trade.side), text(within), *pnl, text(said)]
+
+
+def _value(value: Any) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

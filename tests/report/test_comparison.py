@@ -1,0 +1,116 @@
+"""The page of `just compare --html`: one file in the report's style, from the sealed files of the runs alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peak_trade.errors import RunError
+from peak_trade.evidence.results import Results
+from peak_trade.report import comparison, render
+from peak_trade.trust import compare, difference
+
+Evidence = Any  # of conftest.py, which cannot be imported
+ROOT = Path(__file__).resolve().parents[2]
+SECTIONS = ["differs", "equity", "statistics", "parting", "trades"]
+
+
+def compared(evidence: Evidence, *names: str) -> compare.Comparison:
+    return compare.compare([difference.read(evidence.path(name)) for name in names])
+
+
+@pytest.fixture(scope="module")
+def evidence(sealed_once: Evidence) -> Evidence:
+    return sealed_once
+
+
+class Texts(HTMLParser):
+    """The text of a page's cells."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.cells: list[str] = []
+        self._inside = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if tag in ("td", "th"):
+            self.cells.append("")
+            self._inside = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside &= tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.cells[-1] += data
+
+
+def test_the_page_has_what_differs_curves_statistics_and_trades(evidence: Evidence) -> None:
+    found = compared(evidence, "builtin", "plain")
+    page = comparison.page(found)
+    assert re.findall('<section id="([a-z]+)"', page) == SECTIONS
+    assert re.findall('<path class="(run[0-9])"', page) == ["run0", "run1", "run0", "run1"]  # equity, drawdown
+    cells = Texts(page).cells
+    at = cells.index("strategy.params.slow")
+    assert cells[at : at + 4] == ["strategy.params.slow", "8", "12", "likely"]
+    at = cells.index("Total return")
+    returns = [run.figures["total_return"] for run in found.runs]
+    assert cells[at + 1 : at + 3] == [f"{100 * value:.2f} %".replace("-", "−") for value in returns]
+    trades = found.differences[0].trades
+    assert trades and sum(cell in ("both", "A", "B") for cell in cells) >= len(trades.listed)
+
+
+def test_any_number_of_runs_has_a_curve_each_told_apart(evidence: Evidence) -> None:
+    page = comparison.page(compared(evidence, *["builtin", "plain", "own", "bare"] * 3))
+    assert len(set(re.findall('<path class="(run[0-9]+)"', page))) == 12
+    looks = re.findall(r"svg\.panel \.run\d+ \{(.*?)\}", page)
+    assert len(set(looks)) == 12
+
+
+def test_a_failed_run_has_no_curve_and_says_why(evidence: Evidence) -> None:
+    page = comparison.page(compared(evidence, "own", "failed"))
+    assert "failed: the strategy raised ValueError: no idea what to do" in page
+    assert set(re.findall('<path class="(run[0-9])"', page)) == {"run0"}
+
+
+def test_the_page_loads_nothing_and_runs_nothing(evidence: Evidence) -> None:
+    page = comparison.page(compared(evidence, "builtin", "plain"))
+    assert render.loads_from_elsewhere(page) == []
+    assert "<script" not in page and "default-src 'none'" in page
+
+
+def test_what_a_run_says_of_itself_is_text(evidence: Evidence, tmp_path: Path) -> None:
+    copy = evidence.copy(tmp_path / "repository")
+    rude = "<img src=//evil.example onerror=alert(1)>{{ x }}`"
+    copy.run("rude", (copy.root / "config" / "builtin.toml").read_text(), f"run.name='{rude}'")
+    page = comparison.page(compared(copy, "builtin", "rude"))
+    assert "<img" not in page and "&lt;img" in page and "`" not in page.partition("<main>")[2]
+    assert render.loads_from_elsewhere(page) == []
+
+
+def test_it_is_written_beside_the_runs_or_where_it_is_asked_for(evidence: Evidence, tmp_path: Path) -> None:
+    results, found = Results(tmp_path / "results"), compared(evidence, "builtin", "plain")
+    ids = [evidence.runs[name][:8] for name in ("builtin", "plain")]
+    path = comparison.write(found, results)
+    assert path == results.path / f"compare_{ids[0]}_{ids[1]}.html"
+    again = path.read_bytes()
+    assert comparison.write(found, results).read_bytes() == again  # nothing of the time it was made at
+    other = comparison.write(found, results, tmp_path / "new" / "page.html")
+    assert other.read_bytes() == again
+    with pytest.raises(RunError, match="cannot write"):
+        comparison.write(found, results, tmp_path)
+
+
+def test_the_command_prints_the_page_s_path_alone(evidence: Evidence, tmp_path: Path) -> None:
+    words = [evidence.runs["builtin"], evidence.runs["plain"], "--html", str(tmp_path / "page.html")]
+    command = [sys.executable, "scripts/compare_runs.py", "--results-dir", str(evidence.results), *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path / 'page.html'}\n", "")
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
