@@ -18,10 +18,13 @@ from pathlib import Path
 from peak_trade import config
 from peak_trade.errors import PeakError
 from peak_trade.evidence import manifest, tables
+from peak_trade.evidence import seal as carried_lines
+from peak_trade.evidence.ledger import Reading
 from peak_trade.evidence.results import Results
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.shown import listing, otlp, telemetry
 from peak_trade.trust import verify
+from peak_trade.trust.proofs import dsse, keys, timestamps
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT / "tests" / "archive" / "0.3.0"
@@ -91,6 +94,28 @@ def ledger(content: bytes) -> None:
         list(verify.verify_all(results, None, root=None))
 
 
+def carried(content: bytes) -> None:
+    """A seal.json: the two lines of a ledger that a run carries."""
+    with suppress(PeakError):
+        found = carried_lines.decode(content)
+        _ = (Reading([found.start, found.end]).of(found.start.run_id).status, found.start.prev)
+
+
+def envelope(content: bytes) -> None:
+    """An envelope with signatures, but for what OpenSSH says of them."""
+    with suppress(PeakError):
+        found = dsse.decode(content, "manifest.dsse.json")
+        dsse.encoding(dsse.raw(found.payload, "manifest.dsse.json"), found.payload_type)
+        for signature in found.signatures:
+            keys.signer_of(dsse.raw(signature.sig, "manifest.dsse.json"))
+
+
+def timestamp(content: bytes) -> None:
+    """An answer of a timestamp authority; without the extra there is nothing to try."""
+    with suppress(PeakError):
+        timestamps.read(content, None)
+
+
 def lines(content: bytes) -> None:
     """Lines of telemetry, as spans and as records of a log."""
     for line in content.splitlines():
@@ -130,7 +155,7 @@ def _sealed() -> Path:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "toml": toml, "csv": csv, "parquet": parquet, "series": series, "trades": trades, "manifest": seal,
-    "ledger": ledger, "otlp": lines, "run": run,
+    "ledger": ledger, "otlp": lines, "run": run, "carried": carried, "envelope": envelope, "timestamp": timestamp,
 }  # fmt: skip
 
 
@@ -155,6 +180,16 @@ def seeds(name: str) -> list[bytes]:
     }
     if name == "run":
         return [bytes([at]) + path.read_bytes() for at, path in enumerate(sorted(_sealed().iterdir()))]
+    if name == "carried":
+        told = (RUNS / "ledger.jsonl").read_bytes().splitlines()
+        start, end = (line for line in told if _sealed().name.encode() in line)
+        return [carried_lines.encode(start, end)]
+    if name == "envelope":
+        signature = dsse.Signature("U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAg", "SHA256:x")
+        payload = next(RUNS.glob("*/manifest.json")).read_bytes()
+        return [dsse.encode(dsse.Envelope.of(payload, dsse.STATEMENT, [signature]))]
+    if name == "timestamp":
+        return [(ROOT / "tests" / "trust" / "token" / "answer.tsr").read_bytes()]
     if name == "parquet":
         return [bars_as_parquet(), *(path.read_bytes() for path in found[name])]
     return [path.read_bytes() for path in found[name]] if name in found else [span, log]

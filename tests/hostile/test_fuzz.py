@@ -10,7 +10,20 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("toml", "csv", "parquet", "series", "trades", "manifest", "ledger", "otlp", "run")
+NAMES = (
+    "toml",
+    "csv",
+    "parquet",
+    "series",
+    "trades",
+    "manifest",
+    "ledger",
+    "otlp",
+    "run",
+    "carried",
+    "envelope",
+    "timestamp",
+)
 ROUNDS = range(1, 13)
 EXAMPLES = 250  # of a round
 

@@ -207,6 +207,14 @@ def test_openssl_finds_the_same_without_our_code(
 
 
 @stamps
+def test_a_timestamp_is_good_long_after_its_certificates_are() -> None:
+    """One that was made on 28 November 2026, by certificates that were good for three days more."""
+    kept = Path(__file__).with_name("token")
+    stamp = timestamps.read((kept / "answer.tsr").read_bytes(), kept / "roots.pem")
+    assert (stamp.trusted, stamp.time[:10], stamp.sha256) == (True, "2026-11-28", "0" * 64)
+
+
+@stamps
 def test_a_history_that_was_written_anew_is_found_by_its_timestamp(
     evidence: Any, results: Results, clock: Any, url: str
 ) -> None:

@@ -18,14 +18,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from peak_trade.evidence.results import Results
+from peak_trade.trust import sign, verify
+from peak_trade.trust.handed import Handed
+
 Evidence = Any  # of conftest.py, which cannot be imported
 FILES = {
     "builtin": (
         "benchmark.csv", "config_snapshot.json", "config_snapshot.toml", "equity.csv", "manifest.json", "stats.json",
-        "trades.parquet",
+        "trades.parquet", "code/peak_trade/strategies/rolling.py",
     ),
     "plain": ("trades.csv",),
-    "failed": ("config_snapshot.json", "config_snapshot.toml", "error.json", "manifest.json"),
+    "own": ("code/strategies/own.py",),
+    "failed": ("code/strategies/own.py", "config_snapshot.json", "config_snapshot.toml", "error.json", "manifest.json"),
 }  # fmt: skip
 EVERY_FILE = [(name, file) for name, files in FILES.items() for file in files]
 
@@ -114,6 +119,8 @@ def test_other_bytes_are_found(evidence: Evidence, name: str, file: str, kind: s
 @pytest.mark.parametrize(("name", "file"), EVERY_FILE)
 def test_what_stands_in_a_files_place_is_found(evidence: Evidence, name: str, file: str, kind: str) -> None:
     path, kept = evidence.path(name) / file, evidence.root / "kept"
+    if file.startswith("code/") and kind == "another run's file":
+        pytest.skip("each run has the same")
     path.rename(kept)
     PLACES[kind](path, kept)
     assert any(line.startswith(f"{file}: expected ") for line in is_alone_broken(evidence, name))
@@ -151,7 +158,8 @@ def test_what_is_no_folder_is_found_where_one_may_be(evidence: Evidence, folder:
 
 
 ADDED = ("extra.csv", ".hidden", "equity.csv~", "MANIFEST.JSON", "manifest.json ", "a\nb", "a\x1b[2Jb", "\udcff",
-         "\u202e", "code", "outputs", "seal", "-rf", "a" * 255)  # fmt: skip
+         "\u202e", "codes", "outputs", "seal",
+         "code/more.py", "code/.hidden", "code/__init__.py", "code/a\nb", "code/\udcff", "-rf", "a" * 255)  # fmt: skip
 
 
 @pytest.mark.hostile(share=6)
@@ -160,6 +168,102 @@ ADDED = ("extra.csv", ".hidden", "equity.csv~", "MANIFEST.JSON", "manifest.json 
 def test_an_added_name_is_found(evidence: Evidence, name: str, added: str) -> None:
     (evidence.path(name) / added).write_text("1")
     assert any("nothing of that name" in line for line in is_alone_broken(evidence, name))
+
+
+@pytest.mark.hostile(share=3)
+@pytest.mark.parametrize("folder", ["code", "code/strategies"])
+@pytest.mark.parametrize(
+    "kind", ["nothing", "a file", "a named pipe", "a socket", "a link to the same", "a link that leads nowhere"]
+)
+def test_what_is_no_folder_is_found_where_code_lies(evidence: Evidence, folder: str, kind: str) -> None:
+    """Not in the place of a file, but of a folder that it lies in: nobody follows it."""
+    path, kept = evidence.path("own") / folder, evidence.root / "kept"
+    path.rename(kept)
+    {
+        **FOREIGN,
+        "nothing": lambda path, kept: None,
+        "a file": lambda path, kept: path.write_text("1"),
+        "a link to the same": lambda path, kept: path.symlink_to(kept),
+    }[kind](path, kept)
+    lines = is_alone_broken(evidence, "own")
+    assert any(line.startswith("code/strategies/own.py: expected ") for line in lines)
+    assert kind == "nothing" or any(line.startswith(f"{folder}: expected a folder, found ") for line in lines)
+
+
+# --- what the run carries of the ledger, and who has signed it ----------------------------------------------------
+
+CARRIED = ("seal.json", "manifest.dsse.json")
+SAME = {
+    "a line added",
+    "the lines of another system",
+    "a byte put before it",
+    "its last byte taken",
+}  # in JSON, the same values
+
+
+@pytest.fixture
+def carrying(evidence: Evidence, ssh_keys: Any) -> Evidence:
+    """The runs, two of which are signed."""
+    for name in ("own", "builtin"):
+        sign.run(Handed(evidence.path(name), Results(evidence.results)), ssh_keys.alice)
+    assert evidence.findings() == []
+    return evidence
+
+
+@pytest.mark.hostile(share=6)
+@pytest.mark.parametrize("kind", BYTES)
+@pytest.mark.parametrize("file", CARRIED)
+def test_other_bytes_of_what_a_run_carries_are_found(carrying: Evidence, file: str, kind: str) -> None:
+    before = (carrying.path("own") / file).read_bytes()
+    carrying.rewrite("own", file, BYTES[kind](before))
+    if kind in SAME:
+        assert carrying.findings() == []
+    else:
+        assert any(line.startswith(f"{file}: expected ") for line in is_alone_broken(carrying, "own"))
+
+
+@pytest.mark.hostile(share=6)
+@pytest.mark.parametrize("kind", [kind for kind in PLACES if kind != "nothing"])
+@pytest.mark.parametrize("file", CARRIED)
+def test_what_stands_in_the_place_of_what_a_run_carries_is_found(carrying: Evidence, file: str, kind: str) -> None:
+    path, kept = carrying.path("own") / file, carrying.root / "kept"
+    path.rename(kept)
+    PLACES[kind](path, kept)
+    assert any(line.startswith(f"{file}: expected ") for line in is_alone_broken(carrying, "own"))
+
+
+LINE_EDITS: dict[str, Callable[[Any], Any]] = {
+    "another text": lambda value: "other",
+    "nothing": lambda value: None,
+    "400 digits": lambda value: 10**400,
+    "a list": lambda value: [value],
+    "JSON without end": lambda value: json.loads("[" * 60 + "]" * 60),
+}
+START = ("event", "time", "run_id", "strategy", "symbol", "timeframe", "prev", "more")
+END = ("event", "time", "run_id", "manifest", "strategy", "symbol", "data", "total_return", "bars", "trades", "more")
+
+
+@pytest.mark.hostile(share=8)
+@pytest.mark.parametrize("edit", LINE_EDITS)
+@pytest.mark.parametrize(
+    ("line", "field"), [*(("start", field) for field in START), *(("end", field) for field in END)]
+)
+def test_an_edited_line_that_a_copy_carries_is_found(evidence: Evidence, line: str, field: str, edit: str) -> None:
+    """Of a run that stands alone they are all that holds its manifest, which in turn tells of both."""
+    copied = Path(shutil.copytree(evidence.path("own"), evidence.root / "elsewhere" / evidence.runs["own"]))
+    assert verify.verify(copied).state == "foreign", "the control"
+    carried = json.loads((copied / "seal.json").read_bytes())
+    entry = json.loads(carried[line])
+    entry[field] = LINE_EDITS[edit](entry.get(field))
+    carried[line] = json.dumps(entry, separators=(",", ":"))
+    (copied / "seal.json").chmod(0o644)
+    (copied / "seal.json").write_text(json.dumps(carried))
+    found = verify.verify(copied)
+    if (line, field) == ("end", "more") and edit in ("another text", "nothing", "a list"):
+        assert any(f" {field}: this version does not know that field" in one for one in found.unchecked)
+    else:
+        assert found.state == "broken"
+    assert all(str(one).isprintable() and len(str(one)) < 1000 for one in found.findings)
 
 
 @pytest.mark.hostile

@@ -20,7 +20,8 @@ from peak_trade.evidence.results import Results
 from peak_trade.ops import removal, retention
 from peak_trade.shown import listing
 from peak_trade.trust import sign, verify
-from peak_trade.trust.handed import Handed
+from peak_trade.trust.given import verdicts as given_verdicts
+from peak_trade.trust.handed import Handed, handed
 from peak_trade.trust.proofs import check, dsse, keys
 from peak_trade.trust.proofs.check import Trusted
 
@@ -144,6 +145,21 @@ def test_a_run_that_nobody_allowed_has_signed_is_broken_where_that_is_asked_for(
     assert [str(one) for one in judged(path, ssh_keys.alone, signed=True).findings] == [expected]
     signed(path, ssh_keys.alice)
     assert judged(path, ssh_keys.alone, signed=True).state == "intact"
+
+
+def test_a_copy_that_was_handed_over_is_signed_where_it_lies(evidence: Any, path: Path, ssh_keys: Any) -> None:
+    """By its reviewer, say: no ledger of theirs tells of it, and ours does not miss it in the copy."""
+    results = Results(path.parent)
+    copied = Path(shutil.copytree(path, evidence.root / "elsewhere" / path.name))
+    signed(path, ssh_keys.alice)
+    lines = len(evidence.ledger())
+    with handed(str(copied), results) as given:
+        assert sign.run(given, ssh_keys.bob).file == str(copied / ENVELOPE)
+    assert len(evidence.ledger()) == lines
+    [one] = given_verdicts([str(copied)], results, root=None, trusted=Trusted(ssh_keys.alone))
+    assert (one.findings, [proof.trusted for proof in one.proofs]) == ([], [False])
+    alone = verify.verify(copied, trusted=Trusted(ssh_keys.alone, signed=True))
+    assert [finding.expected for finding in alone.findings] == ["a signature by one of the allowed signers"]
 
 
 def test_what_is_broken_is_not_signed(evidence: Any, path: Path, ssh_keys: Any) -> None:
