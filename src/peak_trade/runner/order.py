@@ -58,12 +58,14 @@ def run(
     run_id: str | None = None,
     argv: Sequence[str] = (),
     line: Line = UNWATCHED,
+    bars: ohlcv.Loaded | None = None,
 ) -> Path:
     """Run a loaded config and return the sealed directory `results/<run_id>/`.
 
     `root` is the repository in which relative paths and the git state are looked up. `line` leads to the process that
     watches this one. Without it `run.timeout_s` stops what Python does, and no more: not one long call into C, nor what
-    blocks signals, and a process that is gone leaves its run to `just doctor`.
+    blocks signals, and a process that is gone leaves its run to `just doctor`. `bars` are those of the config, for who
+    has loaded them already.
 
     Raises InputError where config, data or parameters are wrong, RunError where the strategy or a write fails; the
     error's `run_id` attribute names the evidence that was left, if any was.
@@ -76,7 +78,8 @@ def run(
     git = provenance.GitQuestion(root)  # it answers while the bars are loaded
     try:
         with stages.clock("load"):
-            loaded = _load_bars(source, root)
+            loaded = bars or _load_bars(source, root)
+            loaded.bars.freeze()  # a strategy that wrote into them would change what its own evidence is made from
             function = _registered(source.config)
         with stages.clock("evidence"):
             attempt = Attempt.begin(source, root, results, run_id, list(argv), stages, redactor, line)
@@ -102,7 +105,7 @@ def run(
 
 def _load_bars(source: Source, root: Path) -> ohlcv.Loaded:
     data = source.config.data
-    loaded = ohlcv.load_bars(
+    return ohlcv.load_bars(
         locate(data.path, source.bases(root)),
         symbol=data.symbol,
         timeframe=data.timeframe,
@@ -111,8 +114,6 @@ def _load_bars(source: Source, root: Path) -> ohlcv.Loaded:
         reading=data,
         periods_per_year=source.config.stats.periods_per_year,
     )
-    loaded.bars.freeze()  # a strategy that wrote into them would change what its own evidence is made from
-    return loaded
 
 
 def _registered(config: Config) -> Callable[..., Any] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
@@ -21,9 +21,10 @@ from importlib.machinery import (
     ExtensionFileLoader,
     FileFinder,
     ModuleSpec,
+    PathFinder,
     SourceFileLoader,
 )
-from importlib.util import module_from_spec
+from importlib.util import module_from_spec, spec_from_file_location
 from os import fsencode
 from os.path import (
     isfile,
@@ -35,7 +36,7 @@ from typing import Any
 
 from peak_trade.errors import InputError, did_you_mean
 
-__all__ = ["load_entrypoint", "loaded", "source_digest", "undecorated"]
+__all__ = ["load_entrypoint", "loaded", "sealed", "source_digest", "undecorated"]
 
 
 def load_entrypoint(spec: str, base_dirs: Sequence[Path]) -> Callable[..., Any]:
@@ -106,6 +107,32 @@ def undecorated(function: Any) -> Any:
     return function if hasattr(function, "__globals__") else type(function).__call__  # an object that can be called
 
 
+@contextmanager
+def sealed(modules: Mapping[str, Path], entry: Path | None) -> Iterator[None]:
+    """Load a user's code from where a run keeps it: each module of `modules` from its file, whatever else has its name.
+
+    `entry` is the file that an entrypoint of the form `path/file.py:function` stands for. What this program itself works
+    with stays its own. Modules of these names that are loaded already make way meanwhile.
+    """
+    names = {name: file for name, file in modules.items() if name not in _MACHINERY and file != entry}
+    away = {name: sys.modules.pop(name) for name in [*sys.modules] if name in names}
+    finder = _Sealed(names)
+    sys.meta_path.insert(0, finder)
+    _entries.append(entry)
+    try:
+        yield
+    finally:
+        _entries.pop()
+        sys.meta_path.remove(finder)
+        for name in names:
+            sys.modules.pop(name, None)
+        for name, module in away.items():
+            sys.modules[name] = module
+            above, _, last = name.rpartition(".")
+            if above in sys.modules:  # `from package import module` looks there first
+                setattr(sys.modules[above], last, module)
+
+
 class _FreshLoader(SourceFileLoader):
     """Compiles what the file holds now and keeps those bytes.
 
@@ -139,6 +166,26 @@ class _Folders:
         return next((spec for spec in specs if spec.loader), specs[0])  # a folder without __init__.py comes last
 
 
+class _Sealed:
+    """A finder for the front of `sys.meta_path`: modules by their files, and the folders that packages are of."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self.files = files
+        self.packages = {name[:at] for name in files for at, sign in enumerate(name) if sign == "."} - files.keys()
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if file := self.files.get(name):
+            inside = [str(file.parent)] if file.stem == "__init__" else None
+            loader = _FreshLoader(name, str(file))
+            return spec_from_file_location(name, str(file), loader=loader, submodule_search_locations=inside)
+        if name in self.packages and PathFinder.find_spec(name, path) is None:
+            return ModuleSpec(name, None, is_package=True)
+        return None
+
+
+_MACHINERY = frozenset(f"{__package__}{name}" for name in ("", ".checks", ".entrypoint", ".registry", ".sources"))
+_entries: list[Path | None] = []
+"""The file in place of an entrypoint's, of each `sealed` that is open."""
 _sources: dict[str, tuple[str, bytes]] = {}
 """By file, the module and the bytes of what the entrypoint loaded last was made from, as far as it came by here."""
 _found: set[str] = set()
@@ -161,6 +208,8 @@ def _importable(folders: Iterable[Path]) -> Iterator[None]:
 
 def _load_file(where: str, base_dirs: Sequence[Path]) -> ModuleType:
     candidates = [Path(where)] if Path(where).is_absolute() else [base / where for base in base_dirs]
+    if _entries and _entries[-1]:
+        candidates = [_entries[-1]]
     path = next((path.resolve() for path in candidates if isfile(path)), None)
     if path is None:
         raise InputError(f"strategy file {where} does not exist", hint=_looked_in(base_dirs))
