@@ -100,6 +100,11 @@ sign *args:
 anchor *args:
     {{ env }} python scripts/anchor_ledger.py "$@"
 
+# Run a sealed run again, and say whether the same comes of it
+[group('evidence')]
+replay *args:
+    {{ env }} python scripts/replay_run.py "$@"
+
 # Keep runs from every clean-up: RUN, RUN --remove or --list
 [group('evidence')]
 pin *args:

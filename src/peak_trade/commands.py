@@ -39,6 +39,7 @@ COMMANDS = {
     "luck": Command("luck.py", "How likely is a run's result luck, given all trials on its bars"),
     "sign": Command("sign_run.py", "Sign runs with your SSH key, or the ledger's last line: RUN… or --head"),
     "anchor": Command("anchor_ledger.py", "Show the ledger's age: its last line as a tag of git, or --tsa URL"),
+    "replay": Command("replay_run.py", "Run a sealed run again, and say whether the same comes of it"),
     "pin": Command("pin_run.py", "Keep runs from every clean-up: RUN, RUN --remove or --list"),
     "clean-artifacts": Command(
         "cleanup_artifacts.py", "Show which old runs a clean-up removes; `--apply` removes them"

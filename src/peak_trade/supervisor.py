@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from peak_trade.errors import PeakError
 
-__all__ = ["GRACE_S", "UNWATCHED", "Line", "followers", "stand_by"]
+__all__ = ["GRACE_S", "UNWATCHED", "Line", "followers", "stand_by", "tie"]
 
 GRACE_S = 3.0
 """Beyond the limit, for the run to end by the exception that comes first: it has the traceback, which is worth more."""
@@ -158,7 +158,7 @@ def stand_by(*, hand_on: bool = False) -> Line:
     for number, handler in before.items():
         if signal.getsignal(number) is not handler and handler is not None:
             signal.signal(number, handler)
-    _tie(alive)
+    tie(alive)
     if os.getppid() != me:
         os._exit(1)
     if hand_on:
@@ -181,7 +181,7 @@ def _handed_on() -> Line | None:
     return None
 
 
-def _tie(alive: int) -> None:
+def tie(alive: int) -> None:
     """Have the kernel kill this process when the other end of a pipe closes."""
     import fcntl
 

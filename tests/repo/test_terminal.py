@@ -214,6 +214,8 @@ ALLOWED = {
         "sys.stdout",
     ): "print_json asks whether it is a terminal; the claimed one stands for it",
     ("src/peak_trade/supervisor.py", "sys.stdout"): "flushed before it forks",
+    ("src/peak_trade/trust/replay/apart.py", "sys.stdout"): "flushed before it forks",
+    ("src/peak_trade/trust/replay/apart.py", "sys.stderr"): "flushed before it forks",
     ("src/peak_trade/supervisor.py", "sys.stderr"): "as above",
     ("scripts/automation/open_pr.py", "subprocess.run"): "git and gh, which may ask the person something",
     ("scripts/automation/open_pr.py", "sys.stderr"): "where git writes, of those two",

@@ -86,6 +86,7 @@ EVENTS = {
     "trials": Event("", after=("",)),  # made elsewhere, by whatever program: the line has an id of its own
     "signed": Event("", after=ENDED),  # its manifest, by a key
     "anchored": Event("", after=("", STARTED, *ENDED, REMOVED)),  # a line of it, and with it all lines before
+    "replayed": Event("", after=ENDED),  # it was made again, elsewhere, and held against what was sealed: no trial
 }
 RECEIVED = {SEALED: "received", FAILED: "received_failed"}
 """What a line of a run is called that another ledger has ended in this state."""
@@ -136,6 +137,7 @@ FIELDS = (
     | {"repeatable": Field("true or false", frozenset((bool, _NONE)))}
     | dict.fromkeys(("kind", "origin", "digest"), _TEXT)
     | {"count": _NUMBER}
+    | dict.fromkeys(("verdict", "code", "environment"), _TEXT)
     | {"findings": Field("counts", frozenset((_NONE,)), _are_counts)}
 )
 """What the fields of lines hold that this version knows; of others, any value that can be written down again."""

@@ -14,7 +14,7 @@ from peak_trade.errors import InputError, RunError
 from peak_trade.evidence.manifest import Predicate
 from peak_trade.evidence.run_dir import read_manifest
 
-__all__ = ["check_edition"]
+__all__ = ["changes", "check_edition"]
 
 
 class _Change(NamedTuple):
@@ -37,6 +37,17 @@ _SAID = (  # it asks for the same, which the engine of then did not always give
 )  # fmt: skip
 
 
+def changes(config: Config, rules: int) -> tuple[list[str], list[str]]:
+    """Return what a config asked for under an older edition of the rules: what is refused now, and what is only said.
+
+    As what each was before.
+    """
+    return tuple(  # type: ignore[return-value] # of two
+        [change.was for change in table if change.edition > rules and change.used(config)]
+        for table in (_REFUSED, _SAID)
+    )
+
+
 def check_edition(source: Source, root: Path) -> str:
     """Return what to say of a config that lies sealed in a run of an older edition; empty for any other.
 
@@ -48,18 +59,18 @@ def check_edition(source: Source, root: Path) -> str:
         sealed = read_manifest(source.path.parent).predicate
     except RunError:
         return ""
-    changes = [change for change in (*_REFUSED, *_SAID) if change.edition > sealed.rules and change.used(source.config)]
-    if not changes:
+    changed = [change for change in (*_REFUSED, *_SAID) if change.edition > sealed.rules and change.used(source.config)]
+    if not changed:
         return ""
     named = sealed.build_definition.get("internalParameters")  # a run whose process died tells nothing of its making
     edition = f"edition {sealed.rules}" if named else "an unknown edition"
     told = f"this config was sealed under {edition} of the engine's rules (today's is {RULES})"
-    for change in changes:
+    for change in changed:
         if change in _REFUSED:
             raise InputError(
                 f"{told}; in edition {change.edition - 1} {change.was}", hint=_as_its_own(source.path, sealed, root)
             )
-    return f"{told}; before that {', and '.join(change.was for change in changes)}"
+    return f"{told}; before that {', and '.join(change.was for change in changed)}"
 
 
 def _as_its_own(path: Path, sealed: Predicate, root: Path) -> str:

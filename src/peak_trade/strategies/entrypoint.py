@@ -111,8 +111,8 @@ def undecorated(function: Any) -> Any:
 def sealed(modules: Mapping[str, Path], entry: Path | None) -> Iterator[None]:
     """Load a user's code from where a run keeps it: each module of `modules` from its file, whatever else has its name.
 
-    `entry` is the file that an entrypoint of the form `path/file.py:function` stands for. What this program itself works
-    with stays its own. Modules of these names that are loaded already make way meanwhile.
+    `entry` is the file that an entrypoint of the form `path/file.py:function` stands for. What this program itself
+    works with stays its own. Modules of these names that are loaded already make way meanwhile.
     """
     names = {name: file for name, file in modules.items() if name not in _MACHINERY and file != entry}
     away = {name: sys.modules.pop(name) for name in [*sys.modules] if name in names}

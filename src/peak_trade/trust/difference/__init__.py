@@ -12,7 +12,10 @@ Takes run directories, and nothing of a run but what its manifest has sealed: a 
 
 from peak_trade.trust.difference.between import Difference, between
 from peak_trade.trust.difference.causes import Cause
+from peak_trade.trust.difference.figures import Figure
 from peak_trade.trust.difference.inputs import Input
 from peak_trade.trust.difference.sealed import Sealed, read
+from peak_trade.trust.difference.series import Bar
+from peak_trade.trust.difference.trades import Trade
 
-__all__ = ["Cause", "Difference", "Input", "Sealed", "between", "read"]
+__all__ = ["Bar", "Cause", "Difference", "Figure", "Input", "Sealed", "Trade", "between", "read"]

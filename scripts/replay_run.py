@@ -1,0 +1,56 @@
+"""Run a sealed run again, and say whether the same comes of it: IDENTICAL, WITHIN_TOLERANCE or DIVERGED.
+
+RUN is a run_id, a unique start of one, `last`, or a path to a run's directory, wherever that lies.
+It is made from its sealed config and code, on its data, in a folder that is thrown away; the ledger notes it, and it is
+no trial. A stranger's run brings its code along: read code/ before you run it. There are no sweeps yet, so no --trial.
+Exit 0: IDENTICAL, or WITHIN_TOLERANCE (1e-9). 1: DIVERGED. 2: it can't be made again.
+"""
+
+from __future__ import annotations
+
+from peak_trade import script
+
+
+def main() -> int:
+    parser = script.parser(__doc__, results=True)
+    parser.add_argument("run", metavar="RUN", help="which run")
+    parser.add_argument(
+        "--code", choices=("sealed", "here"), default="sealed", help="`here`: the code of this checkout"
+    )
+    parser.add_argument(
+        "--environment", choices=("this", "recorded"), default="this", help="`recorded`: the versions of then, by uv"
+    )
+    parser.add_argument("--data", action="append", default=[], metavar="FILE", help="where its bars lie now")
+    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    args = parser.parse_args()
+
+    result = script.claim_stdout()  # what a strategy prints goes to stderr
+    with script.loading():
+        from peak_trade.evidence import run_dir
+        from peak_trade.evidence.results import Results
+        from peak_trade.trust import handed, replay
+
+    script.show_warnings()
+    results = Results(script.results_dir(args.results_dir))
+    run_dir.warn_unfinished(results)
+    if args.environment == "recorded":
+        script.note("making an environment of the recorded versions …")
+    with handed.handed(args.run, results) as one:
+        found = replay.replay(
+            one.run, one.results, script.repo_root(), here=args.code == "here",
+            recorded=args.environment == "recorded", paths=args.data,
+        )  # fmt: skip
+        if one.results is not None:
+            try:
+                replay.note(one.results, found)
+            except OSError as error:
+                script.warn(f"the ledger does not note it: {error.strerror}")
+    if args.json:
+        script.print_json(found.to_json_object(), result)
+    else:
+        script.show(found.as_text(), result)
+    return found.exit_code
+
+
+if __name__ == "__main__":
+    script.run(main)

@@ -1,0 +1,112 @@
+"""The bars of a run, found again and held against the fingerprint that was sealed, before anything is made of them.
+
+A file that has grown since still has the bars of the run: those are taken. Where days are gone there is nothing to be
+made again. Where days have other values a run can be made, and what comes of it is told with the days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from peak_trade.config import Config
+from peak_trade.errors import InputError
+from peak_trade.market import fingerprint, ohlcv, promised
+from peak_trade.market.bars import COLUMNS, Bars
+from peak_trade.market.ohlcv import Loaded
+from peak_trade.trust.replay.recorded import Recorded
+
+__all__ = ["Data", "between", "find", "load"]
+
+_ELSEWHERE = "--data FILE names where they lie now"
+_SHOWN = 6  # days or months
+
+
+class Data(Struct, frozen=True):
+    """The bars, the files that they came from, and the first and last time between which they were taken of these.
+
+    `said` is what a reader has to know of them; `changed` are the days or months that have other values now.
+    """
+
+    loaded: Loaded
+    paths: list[str]
+    span: tuple[str, str] | None = None
+    said: list[str] = []
+    changed: list[str] = []
+
+
+def find(recorded: Recorded, root: Path, given: Sequence[str] = ()) -> Data:
+    """Return the bars of a run: from the files `given`, else from where its config says, below `root`.
+
+    Raises InputError where they are gone, with the days.
+    """
+    config, made = recorded.config, recorded.sealed.made.of("bars")
+    about = made.about if made else {}
+    parts = about.get("parts")
+    if made is None or not isinstance(parts, dict):
+        raise InputError(f"run {recorded.name} does not say which bars it was made from")
+    paths = list(given) or _found(recorded, about, root)
+    loaded = load(config, paths)
+    if fingerprint.digest(loaded.bars) == made.digest.get("sha256"):
+        return Data(loaded, paths)
+    span = (str(about.get("start")), str(about.get("end")))
+    loaded = between(load(config, paths, whole=True), span)
+    found = fingerprint.fingerprint(loaded.bars, by="day" if about.get("by") == "day" else "month")
+    if found["digest"] == made.digest.get("sha256"):
+        return Data(loaded, paths, span, ["the data has more bars now than the run read: they are left out"])
+    if gone := sorted(parts.keys() - found["parts"].keys()):
+        raise InputError(f"the data has no bars of {_named(gone)} any more", hint=_ELSEWHERE)
+    changed = fingerprint.compare({"parts": parts}, found)
+    return Data(loaded, paths, span, [f"the data is not what the run read: other bars in {_named(changed)}"], changed)
+
+
+def load(config: Config, paths: Sequence[str], *, whole: bool = False) -> Loaded:
+    """Load bars as a run does; with `whole`, from the first to the last that the files have."""
+    data = config.data
+    return ohlcv.load_bars(
+        list(paths),
+        symbol=data.symbol,
+        timeframe=data.timeframe,
+        calendar=data.calendar,
+        on_violation=data.on_violation,
+        reading=msgspec.structs.replace(data, start=None, end=None) if whole else data,
+        periods_per_year=config.stats.periods_per_year,
+    )
+
+
+def between(loaded: Loaded, span: tuple[str, str]) -> Loaded:
+    """Return the bars from one time to another, both included; InputError where there are none."""
+    bars = loaded.bars
+    try:
+        first, last = (np.datetime64(time.removesuffix("Z"), "ns") for time in span)
+    except ValueError:
+        raise InputError(f"the run's bars have no first and last time: {' and '.join(span)}") from None
+    inside = (bars.timestamp >= first) & (bars.timestamp <= last)
+    if not inside.any():
+        raise InputError(f"the data has no bars from {span[0][:10]} to {span[1][:10]} any more", hint=_ELSEWHERE)
+    columns = {name: getattr(bars, name)[inside] for name in COLUMNS}
+    return msgspec.structs.replace(loaded, bars=Bars(**columns, symbol=bars.symbol, timeframe=bars.timeframe))
+
+
+def _found(recorded: Recorded, about: dict[str, Any], root: Path) -> list[str]:
+    path, files = recorded.config.data.path, about.get("files")
+    try:
+        return promised.find(path, [root / recorded.folder, root], files, recorded.home)  # type: ignore[arg-type]
+    except promised.Grown as error:
+        raise InputError(error.message, hint=_ELSEWHERE) from None
+    except (InputError, OSError) as error:
+        why = error.message if isinstance(error, InputError) else error.strerror
+        days = f"{str(about.get('start'))[:10]} to {str(about.get('end'))[:10]}"
+        raise InputError(f"the data is gone, bars from {days}: {why}", hint=_ELSEWHERE) from None
+    except (TypeError, ValueError, LookupError):
+        raise InputError("the manifest does not say which files the bars came from", hint=_ELSEWHERE) from None
+
+
+def _named(periods: Sequence[str]) -> str:
+    shown = ", ".join(periods[:_SHOWN])
+    return f"{shown} … and {len(periods) - _SHOWN} more, to {periods[-1]}" if len(periods) > _SHOWN else shown

@@ -1,0 +1,111 @@
+"""What is to be made again: config, code and bars, laid out in a folder that is thrown away."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import nullcontext
+from pathlib import Path, PurePosixPath
+
+import msgspec
+from msgspec import Struct
+
+from peak_trade import runner
+from peak_trade.errors import InputError
+from peak_trade.evidence import door
+from peak_trade.market.ohlcv import Loaded
+from peak_trade.strategies import entrypoint
+from peak_trade.trust.replay import data
+from peak_trade.trust.replay.data import Data
+from peak_trade.trust.replay.recorded import Recorded, source
+
+__all__ = ["Order", "lay_out"]
+
+
+class Order(Struct):
+    """A run to be made, in a form that another process takes: paths are texts.
+
+    `config` is where the config's file is taken to lie, `modules` are files of sealed code by their modules, `entry` is
+    the file of an entrypoint; without sealed code there is neither.
+    """
+
+    content: bytes
+    resolved: bytes
+    config: str
+    root: str
+    results: str
+    paths: list[str]
+    span: tuple[str, str] | None = None
+    modules: dict[str, str] = {}
+    entry: str | None = None
+
+    def make(self, loaded: Loaded | None = None) -> None:
+        """Make the run, in this process; of bars that are `loaded` already, else as the files have them."""
+        asked = source(self.content, self.resolved, Path(self.config))
+        if loaded is None:
+            loaded = data.load(asked.config, self.paths, whole=self.span is not None)
+            loaded = data.between(loaded, self.span) if self.span else loaded
+        files = {name: Path(file) for name, file in self.modules.items()}
+        of_sealed = entrypoint.sealed(files, Path(self.entry) if self.entry else None) if files else nullcontext()
+        with of_sealed:
+            runner.run(asked, root=self.root, results=self.results, bars=loaded)
+
+    def encode(self) -> bytes:
+        """Return the order in bytes."""
+        return msgspec.msgpack.encode(self)
+
+    @staticmethod
+    def decode(content: bytes) -> Order:
+        """Return the order that these bytes are."""
+        return msgspec.msgpack.decode(content, type=Order)
+
+
+def lay_out(recorded: Recorded, found: Data, place: Path, root: Path, *, here: bool) -> Order:
+    """Return the order to make a run again in `place`; from the checkout at `root` where the code is that of `here`.
+
+    Raises InputError where a file of the code is neither sealed nor the same here.
+    """
+    results = place / "results"
+    results.mkdir()
+    folder = PurePosixPath(recorded.folder)
+    if here:
+        return Order(
+            recorded.content, recorded.resolved, str(root / folder / "config.toml"), str(root), str(results),
+            found.paths, found.span,
+        )  # fmt: skip
+    top = place / "code"
+    files = recorded.code() | _left_out(recorded, root)
+    for name, content in files.items():
+        path = top / _safe(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    beside = top / folder if not folder.is_absolute() and ".." not in folder.parts else top
+    beside.mkdir(parents=True, exist_ok=True)
+    modules = {name: str(top / file) for name, file in recorded.modules.items() if file in files}
+    return Order(
+        recorded.content, recorded.resolved, str(beside / "config.toml"), str(top), str(results), found.paths,
+        found.span, modules, str(top / _safe(recorded.entry)) if recorded.entry else None,
+    )  # fmt: skip
+
+
+def _left_out(recorded: Recorded, root: Path) -> dict[str, bytes]:
+    """Return the files that were not sealed, for a secret in them, say, from the checkout that has them still."""
+    found: dict[str, bytes] = {}
+    for name, reason in recorded.left_out.items():
+        expected = recorded.sealed.code_files.get(name)
+        try:
+            content = door.read(root, _safe(name))
+        except OSError:
+            content = b""
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise InputError(
+                f"code/{name} is not in the run: {reason}", hint="--code here takes the code of this checkout"
+            )
+        found[name] = content
+    return found
+
+
+def _safe(name: str) -> str:
+    """Return the name of a file below code/; InputError where it leads elsewhere."""
+    if "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
+        raise InputError(f"code/{name!r} is no name of a file in a run")
+    return name
