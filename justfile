@@ -256,9 +256,14 @@ audit:
 fuzz *args:
     {{ tested }} python scripts/fuzz/fuzz.py "$@"
 
-# All that a pull request needs: `git-state`, `lint`, `test`
+# Hold the code against golden runs: check, add RUN, approve, list
 [group('check')]
-validate: (git-state "--lenient" "--skip-fetch") lint test
+golden *args:
+    {{ lake }} python scripts/golden_runs.py "$@"
+
+# All a pull request needs: `git-state`, `lint`, `golden`, `test`
+[group('check')]
+validate: (git-state "--lenient" "--skip-fetch") lint (golden "check") test
 
 # What CI runs: `p1`, `lint`, `test`
 [group('check')]

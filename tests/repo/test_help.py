@@ -26,7 +26,7 @@ def test_help_shows_the_header_of_a_shell_script(run: Any) -> None:
 
 def test_help_follows_a_recipe_to_those_it_needs(run: Any) -> None:
     helped = run("python", "scripts/recipes.py", "validate").stdout
-    assert re.findall(r"^\$ (.*)", helped, re.MULTILINE) == ["just git-state", "just lint", "just test"]
+    assert re.findall(r"^\$ (.*)", helped, re.MULTILINE) == ["just git-state", "just lint", "just golden", "just test"]
 
 
 def test_every_recipe_has_help(recipes: dict[str, Any], run: Any) -> None:

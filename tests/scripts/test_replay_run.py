@@ -1,0 +1,185 @@
+"""`just replay` and `just golden` as a person calls them: what they print, where, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+[run]
+name = "noisy"
+[data]
+path = "bars.csv"
+symbol = "TEST"
+timeframe = "1d"
+calendar = "24/7"
+[strategy]
+entrypoint = "noisy.py:noisy"
+"""
+STRATEGY = """
+def noisy(bars):
+    print("a strategy says something")
+    return (bars.close > 104) * 1.0
+"""
+
+
+class Place(NamedTuple):
+    folder: Path
+    run_id: str
+
+    def call(self, script: str, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return called(self.folder, script, *words, **settings)
+
+
+def called(folder: Path, script: str, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if key != "PEAK_STRICT"}
+    env |= {"PEAK_RESULTS_DIR": str(folder / "results")} | settings
+    command = [sys.executable, str(ROOT / "scripts" / script), *words]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A folder with a config, its bars and its strategy, and a run of it."""
+    folder = tmp_path_factory.mktemp("replay")
+    closes = [100, 103, 105, 107, 104, 102, 106, 109, 103, 101]
+    rows = [f"2024-01-{day:02},{close},{close + 1},{close - 1},{close},5" for day, close in enumerate(closes, 1)]
+    (folder / "bars.csv").write_text("\n".join(["timestamp,open,high,low,close,volume", *rows, ""]), encoding="utf-8")
+    (folder / "noisy.py").write_text(STRATEGY, encoding="utf-8")
+    (folder / "noisy.toml").write_text(CONFIG, encoding="utf-8")
+    done = called(folder, "run_strategy_from_config.py", "--config", str(folder / "noisy.toml"), "--quiet")
+    return Place(folder, done.stdout.strip())
+
+
+def test_a_replay_prints_its_verdict_alone_and_is_noted(place: Place) -> None:
+    done = place.call("replay_run.py", place.run_id[:8])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"IDENTICAL  {place.run_id}"
+    assert "a strategy says something" in done.stderr and "a strategy" not in done.stdout
+    last = json.loads((place.folder / "results" / "ledger.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["run_id"], last["verdict"]) == ("replayed", place.run_id, "IDENTICAL")
+    assert [path.name for path in (place.folder / "results").iterdir() if path.name.startswith(place.run_id[:8])] == [
+        place.run_id
+    ]
+
+
+def test_a_divergence_is_exit_1_and_json_names_its_causes(place: Place) -> None:
+    (place.folder / "noisy.py").write_text(STRATEGY.replace("104", "106"), encoding="utf-8")
+    try:
+        done = place.call("replay_run.py", "last", "--code", "here", "--json")
+    finally:
+        (place.folder / "noisy.py").write_text(STRATEGY, encoding="utf-8")
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["verdict"], found["code"], found["causes"][0]["input"]["name"]) == ("DIVERGED", "here", "noisy.py")
+    # above 104 after 3 January, above 106 after 4 January: bought at the next open
+    assert found["trade"]["entry_time"] == "2024-01-04T00:00:00Z"
+
+
+def test_data_that_is_gone_is_exit_2_and_data_says_where_it_lies(place: Place) -> None:
+    moved = (place.folder / "bars.csv").rename(place.folder / "moved.csv")
+    try:
+        gone = place.call("replay_run.py", "last")
+        given = place.call("replay_run.py", "last", "--data", str(moved))
+    finally:
+        moved.rename(place.folder / "bars.csv")
+    assert gone.returncode == 2 and not gone.stdout
+    assert gone.stderr.startswith("error: the data is gone, bars from 2024-01-01 to 2024-01-10")
+    assert given.returncode == 0 and given.stdout.startswith("IDENTICAL")
+
+
+def test_a_ledger_that_can_not_be_written_does_not_change_the_verdict(place: Place) -> None:
+    done = place.call("replay_run.py", str(place.folder / "results" / place.run_id), "--results-dir", str(place.folder))
+    assert done.returncode == 0 and done.stdout.startswith("IDENTICAL")
+    assert not (place.folder / "ledger.jsonl").exists()  # it is a run of another folder, as far as anybody can tell
+
+
+def test_there_is_no_trial_to_replay_yet(place: Place) -> None:
+    done = place.call("replay_run.py", "last", "--trial", "3")
+    assert done.returncode == 2 and "--trial" in done.stderr
+
+
+FAKE_UV = """#!{python}
+import pathlib, subprocess, sys
+print(*sys.argv[1:], sep="\\n", file=open({log!r}, "a"))
+if sys.argv[1] == "venv":
+    if sys.argv[sys.argv.index("--python") + 1].count(".") == 2:
+        sys.exit("error: no such Python")
+    subprocess.run([{base!r}, "-m", "venv", "--without-pip", sys.argv[-1]], check=True)
+else:
+    if {fails}:
+        sys.exit("  × No solution found\\n  ╰─▶ numpy is not to be had")
+    place = pathlib.Path(sys.argv[sys.argv.index("--python") + 1]).parent.parent
+    (folder,) = place.glob("lib/python3*/site-packages")
+    (folder / "theirs.pth").write_text({packages!r})
+"""
+
+
+def fake_uv(folder: Path, *, fails: bool = False) -> tuple[str, Path]:
+    """Return a PATH with a `uv` whose environments have the packages of this one, and the log of its calls."""
+    (folder / "bin").mkdir()
+    log = folder / "calls"
+    text = FAKE_UV.format(
+        python=sys.executable, base=os.path.realpath(sys.executable), packages=sysconfig.get_paths()["purelib"],
+        log=str(log), fails=fails,
+    )  # fmt: skip
+    (folder / "bin" / "uv").write_text(text, encoding="utf-8")
+    (folder / "bin" / "uv").chmod(0o755)
+    return f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}", log
+
+
+def test_the_recorded_environment_has_the_versions_of_then(place: Place, tmp_path: Path) -> None:
+    path, log = fake_uv(tmp_path)
+    done = place.call("replay_run.py", "last", "--environment", "recorded", PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("IDENTICAL") and "recorded environment" in done.stdout
+    assert f"Python {'.'.join(map(str, sys.version_info[:3]))} is not to be had" in done.stdout
+    calls = log.read_text(encoding="utf-8").splitlines()
+    assert f"numpy=={version('numpy')}" in calls and f"msgspec=={version('msgspec')}" in calls
+    assert calls[calls.index("--only-binary") + 1] == ":all:" and not any("peak" in call[:5] for call in calls)
+    assert "a strategy says something" in done.stderr
+
+
+def test_an_environment_that_can_not_be_made_is_exit_2(place: Place, tmp_path: Path) -> None:
+    path, _ = fake_uv(tmp_path, fails=True)
+    done = place.call("replay_run.py", "last", "--environment", "recorded", PATH=path)
+    assert done.returncode == 2 and not done.stdout
+    assert "error: the recorded packages can't be installed: No solution found numpy is not to be had" in done.stderr
+    without = place.call("replay_run.py", "last", "--environment", "recorded", PATH=str(tmp_path))
+    assert without.returncode == 2 and "hint: pip install uv" in without.stderr
+
+
+def test_uv_itself_makes_it_where_it_has_the_packages_already(place: Place) -> None:
+    done = place.call("replay_run.py", "last", "--environment", "recorded", UV_OFFLINE="1")
+    if done.returncode == 2 and "can't be installed" in done.stderr:
+        pytest.skip("uv's cache has not got them, and tests load nothing")
+    assert done.returncode == 0 and done.stdout.startswith("IDENTICAL"), done.stderr
+
+
+def test_golden_runs_are_added_held_and_approved(place: Place) -> None:
+    where = ("--golden-dir", str(place.folder / "golden"))
+    added = place.call("golden_runs.py", "add", "last", *where)
+    assert (added.returncode, added.stdout) == (0, "noisy\n"), added.stderr
+    held = place.call("golden_runs.py", "check", *where)
+    assert (held.returncode, held.stdout) == (0, "noisy: IDENTICAL\n"), held.stderr
+    (place.folder / "noisy.py").write_text(STRATEGY.replace("104", "106"), encoding="utf-8")
+    try:
+        changed = place.call("golden_runs.py", "check", *where)
+        approved = place.call("golden_runs.py", "approve", *where)
+        again = place.call("golden_runs.py", "check", *where)
+    finally:
+        (place.folder / "noisy.py").write_text(STRATEGY, encoding="utf-8")
+    assert changed.returncode == 1 and changed.stdout.startswith("noisy: DIVERGED")
+    assert approved.returncode == 0 and approved.stdout.startswith("noisy: approved, see ")
+    assert (again.returncode, again.stdout) == (0, "noisy: IDENTICAL\n")
+    assert place.call("golden_runs.py", "list", *where).stdout == "noisy\n"
+    assert place.call("golden_runs.py", "add", *where).returncode == 2
