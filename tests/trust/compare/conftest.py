@@ -29,6 +29,14 @@ from helper import share
 def above(bars, *, level):
     return np.where(bars.close > level, share(), 0.0)
 '''
+CHANCE = """
+import os
+import numpy as np
+
+
+def above(bars, *, level):
+    return np.where(bars.close > level, np.frombuffer(os.urandom(len(bars)), np.uint8) / 255, 0.0)
+"""
 HELPER = "def share():\n    return 0.5\n"
 
 
@@ -41,6 +49,7 @@ def made(sealed_once: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Evi
     )
     strategy.write_text(STRATEGY, encoding="utf-8")
     helper.write_text(HELPER, encoding="utf-8")
+    (evidence.root / "strategies" / "chance.py").write_text(CHANCE, encoding="utf-8")
     for name, overrides in {
         "base": [],
         "again": ['run.name="again"'],
@@ -53,6 +62,8 @@ def made(sealed_once: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Evi
         "later": ['data.start="2024-01-01T12:00:00Z"'],
     }.items():
         evidence.run(name, CONFIG, *overrides)
+    for name in ("chance", "luck"):
+        evidence.run(name, CONFIG, 'strategy.entrypoint="strategies/chance.py:above"', "strategy.params.level=101")
     helper.write_text(HELPER.replace("0.5", "0.75"), encoding="utf-8")
     evidence.run("code", CONFIG)
     helper.write_text(f"# half\n{HELPER}", encoding="utf-8")

@@ -116,6 +116,22 @@ def test_data_that_changed_after_the_runs_part_is_not_the_likely_cause(made: Evi
     assert kinds == [("parameters", "likely"), ("data", "possible")]
 
 
+def test_a_strategy_that_gives_two_answers_is_the_cause_where_nothing_else_differs(made: Evidence) -> None:
+    found = between(read(made.path("chance")), read(made.path("luck")))
+    assert found.how != "none" and not found.same
+    assert {(cause.input.kind, cause.verdict) for cause in found.causes} == {("repeatability", "likely")}
+    assert "gave two answers" in found.causes[0].input.details[0]
+
+
+def test_the_seed_of_a_registered_strategy_explains_nothing(made: Evidence, tmp_path: Path) -> None:
+    copy = made.copy(tmp_path / "copy")
+    text = (copy.root / "config" / "builtin.toml").read_text()
+    copy.run("first", text, "strategy.params.slow=9")
+    copy.run("other", text, "strategy.params.slow=10", "run.seed=5")
+    verdicts = {c.input.name: c.verdict for c in between(read(copy.path("first")), read(copy.path("other"))).causes}
+    assert verdicts == {"strategy.params.slow": "likely", "run.seed": "no"}
+
+
 def test_a_failed_run_is_compared_by_what_went_in(made: Evidence) -> None:
     found = between(read(made.path("own")), read(made.path("failed")))
     assert (found.how, found.same, found.series, found.trades) == ("failure", False, None, None)

@@ -82,10 +82,13 @@ def inputs(a: Sealed, b: Sealed) -> list[Input]:
 
 def _config(a: Sealed, b: Sealed) -> Iterator[Input]:
     before, after = _flat(a.config), _flat(b.config)
+    own = {run.get("strategy.entrypoint") for run in (before, after)}
     for key in dict.fromkeys([*before, *after]):
         old, new = before.get(key, _default(key)), after.get(key, _default(key))
         if old != new:
-            yield Input(_kind(key), key, old, new)
+            kind = _kind(key)
+            weak = "a registered strategy draws nothing by chance" if kind == "seed" and own == {None} else ""
+            yield Input(kind, key, old, new, weak=weak)
 
 
 def _flat(tree: Mapping[str, Any], below: str = "") -> dict[str, Any]:
@@ -196,8 +199,6 @@ def _making(a: Sealed, b: Sealed) -> Iterator[Input]:
         if old != new:
             yield Input("environment", key.removeprefix("distributions."), old, new)
     for run in (a, b):
-        probe = getattr(run.manifest.predicate, "probe", None)
-        if isinstance(probe, dict) and probe.get("repeatable") is False:
-            yield Input(
-                "repeatability", f"{run.name}: the strategy", "one answer", "another", ["asked twice at its seal"]
-            )
+        if run.manifest.predicate.repeatable is False:
+            said = f"asked twice when it was sealed, the strategy of {run.name} gave two answers"
+            yield Input("repeatability", f"the strategy of {run.name}", None, None, [said])
