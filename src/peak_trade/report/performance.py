@@ -26,7 +26,7 @@ def equity(run: RunFiles) -> str:
     low, high = min(c.min() for c in curves), max(c.max() for c in curves)
     scale = svg.Scale.around(*curves, log=bool(low > 0 and high / low >= LOG_FROM))
     deep = svg.Scale.around(own["drawdown"], zero=True)
-    marks = [svg.line(x, scale.place(market["equity"]), "benchmark")] if market else []
+    marks = [svg.line(svg.x_of(market["timestamp"]), scale.place(market["equity"]), "benchmark")] if market else []
     marks.append(svg.line(x, scale.place(own["equity"]), "equity"))
     under = deep.place(own["drawdown"])
     zero = float(deep.place(0.0))
@@ -60,7 +60,7 @@ def returns(run: RunFiles) -> str:
     stamps, marked, market = run.equity["timestamp"], run.equity["equity"], run.benchmark
     monthly = period_returns(stamps, marked, "M")
     yearly = period_returns(stamps, marked, "Y")
-    compared = period_returns(stamps, market["equity"], "Y") if market else {}
+    compared = period_returns(market["timestamp"], market["equity"], "Y") if market else {}
     months = [value for value in monthly.values() if value is not None]
     years = [value for value in [*yearly.values(), *compared.values()] if value is not None]
     deep, wide = _reach(months), _reach(years)

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 
 from peak_trade.errors import RunError
-from peak_trade.evidence import documents, door, manifest, run_dir, tables
+from peak_trade.evidence import benchmark, documents, door, manifest, run_dir, tables
 from peak_trade.evidence.results import Results
 from peak_trade.market.trades import Trades
 from peak_trade.shown import telemetry
@@ -26,7 +26,6 @@ __all__ = ["BarsPart", "RunFiles", "find"]
 _T = TypeVar("_T")
 
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
-_BENCHMARK = ("timestamp", "close", "equity")
 _LOG_TAIL, _LOG_BYTES = 40, 1 << 20  # lines, and bytes in which they are looked for
 _CONFIG = 1 << 20  # characters of a config file that is read: parsing one takes longer than its length tells
 
@@ -138,10 +137,10 @@ class RunFiles:
 
     @cached_property
     def benchmark(self) -> dict[str, Any] | None:
-        """Columns of benchmark.csv; None where the run has none."""
-        if self._lacks("benchmark.csv"):
+        """Columns of benchmark.csv, which may have fewer rows than equity.csv; None where the run has none."""
+        if self._lacks(benchmark.NAME):
             return None
-        return tables.read_series(self.path / "benchmark.csv", _BENCHMARK, self._read("benchmark.csv"))
+        return tables.read_series(self.path / benchmark.NAME, benchmark.COLUMNS, self._read(benchmark.NAME))
 
     @cached_property
     def trades(self) -> Trades:

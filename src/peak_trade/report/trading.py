@@ -35,7 +35,7 @@ def price(run: RunFiles) -> str:
     market, trades = run.benchmark, run.trades
     if market is None:
         return "<p>The run directory holds no prices: <code>[stats] benchmark</code> is <code>none</code>.</p>"
-    stamps, close = market["timestamp"], market["close"]
+    stamps, close = run.equity["timestamp"], market["close"]
     x = svg.x_of(stamps)
     scale = svg.Scale.around(
         close, trades.entry_price, trades.exit_price, log=bool(close.max() / close.min() >= LOG_FROM)
@@ -53,7 +53,7 @@ def price(run: RunFiles) -> str:
             marks.append(svg.dots(entered[chosen], heights, f"entry {word}{size}"))
             key.append((f"entry {word}", f"Entry, {word} ({np.count_nonzero(chosen):,})"))
     key += [("exit", f"Exit ({len(trades):,})")] if len(trades) else []
-    close_line = svg.line(x, scale.place(close), "price")
+    close_line = svg.line(svg.x_of(market["timestamp"]), scale.place(close), "price")
     panels = [
         svg.Panel(280, scale.ticks(amount_label), [*marks, close_line] if size == " crowd" else [close_line, *marks])
     ]
@@ -182,8 +182,9 @@ def exposure(run: RunFiles) -> str:
     ]
     parts = [_facts(facts)]
     if market is not None and own["equity"].min() > 0 and own["position"].any():
-        share: Floats = own["position"] * market["close"] / own["equity"]
-        x, scale = svg.x_of(own["timestamp"]), svg.Scale.around(share, np.array([0.0, 1.0]), zero=True)
+        at = np.searchsorted(own["timestamp"], market["timestamp"])
+        share: Floats = own["position"][at] * market["close"] / own["equity"][at]
+        x, scale = svg.x_of(market["timestamp"]), svg.Scale.around(share, np.array([0.0, 1.0]), zero=True)
         zero = float(scale.place(0.0))
         about = f"Between {percent(float(share.min()))} and {percent(float(share.max()))} of equity."
         panel = svg.Panel(110, scale.ticks(percent_label), [svg.area(x, scale.place(share), zero, "exposure")], zero)

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from peak_trade import stats, strategies
 from peak_trade.config import Config, Source, locate
 from peak_trade.errors import PeakError, RunError
-from peak_trade.evidence import files, manifest, provenance, tables
+from peak_trade.evidence import benchmark, files, manifest, provenance, tables
 from peak_trade.evidence.run_dir import new_run_id
 from peak_trade.market import fingerprint, ohlcv
 from peak_trade.market.trades import Trades
@@ -177,8 +177,9 @@ def _make(
         directory.write("stats.json", [files.encode_json(figures.to_json_object())])
         directory.write("equity.csv", tables.series_csv(equity))
         if compared is not None:
-            columns = {"timestamp": bars.timestamp, "close": bars.close, "equity": compared}
-            directory.write("benchmark.csv", tables.series_csv(columns))
+            at = benchmark.rows(bars.timestamp)
+            thinned = {"timestamp": bars.timestamp[at], "close": bars.close[at], "equity": compared[at]}
+            directory.write(benchmark.NAME, tables.series_csv(thinned))
         _write_trades(attempt, result.trades)
         summary = {name: figures[name] for name in ("total_return", "sharpe", "max_drawdown", "trades")}
         came_out = {

@@ -21,13 +21,14 @@ import peak_trade
 from peak_trade import stats
 from peak_trade.config import Config, Data, parse
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import door, manifest, tables
+from peak_trade.evidence import benchmark, door, manifest, tables
 from peak_trade.evidence.ledger import FIELDS, Entry, History
 from peak_trade.evidence.run_dir import ERROR
 from peak_trade.market import fingerprint, ohlcv, promised
 from peak_trade.market import rate as rates
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
+from peak_trade.stats.values import Floats, Times
 from peak_trade.trust import excursions, money, statistics
 from peak_trade.trust.verdict import Verdict
 
@@ -35,7 +36,6 @@ __all__ = ["TRADES", "check"]
 
 TRADES = ("trades.csv", "trades.parquet")
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
-_BENCHMARK = ("timestamp", "close", "equity")
 _CLOSE = 1e-9  # relative: what another processor's summation may change; any edit of a file is seen by its digest
 
 
@@ -82,18 +82,9 @@ def _check_sealed(
     )
     equity = _series(contents, "equity.csv", _EQUITY)
     verdict.compare("equity.csv", results["equity_digest"], tables.series_digest("equity", equity), "values digest ")
-    benchmark = None
-    if (config.stats.benchmark != "none") != ("benchmark.csv" in contents):
-        verdict.add("benchmark.csv", f"what the config says: {config.stats.benchmark}", "something else")
-    elif "benchmark.csv" in contents:
-        benchmark = _series(contents, "benchmark.csv", _BENCHMARK)
-        _check_benchmark(verdict, config, equity, benchmark)
     bars = _check_data(verdict, sealed, config, equity, kept)
-    close = None if bars is None else bars.close
-    if benchmark:
-        if close is not None:
-            verdict.agree("benchmark.csv", "close", close, benchmark["close"], 0.0)
-        close = benchmark["close"]
+    market = _check_benchmark(verdict, sealed, config, contents, equity["timestamp"], bars)
+    closes = market.closes if bars is None else money.Closes(np.arange(len(bars)), bars.close)
     called = _called(config)
     _check_history(verdict, history.start, called)
     data = {"data": definition["resolvedDependencies"][0]["digest"]["sha256"], "bars": len(equity["timestamp"])}
@@ -110,9 +101,10 @@ def _check_sealed(
         return
     verdict.compare(name, results["trades_digest"], tables.trades_digest(trades), "values digest ")
     rate = _rate(verdict, contents["stats.json"], results, config, equity)
-    statistics.check(verdict, contents["stats.json"], results, _figures(config, rate, equity, benchmark, trades))
-    money.check(verdict, name, config, equity, trades, close)
-    excursions.check(verdict, name, trades, equity["timestamp"], bars, close)
+    figures = _figures(config, rate, equity, market.equity, trades)
+    statistics.check(verdict, contents["stats.json"], results, figures, market.lacks)
+    money.check(verdict, name, config, equity, trades, closes)
+    excursions.check(verdict, name, trades, equity["timestamp"], bars, closes)
 
 
 def _check_ruin(verdict: Verdict, predicate: manifest.Predicate, equity: dict[str, Any]) -> None:
@@ -228,7 +220,7 @@ def _figures(
     config: Config,
     rate: float | None,
     equity: dict[str, Any],
-    benchmark: dict[str, Any] | None,
+    market: Floats | None,
     trades: Trades,
 ) -> stats.Stats:
     """Work every statistic out again, as the run did."""
@@ -239,24 +231,65 @@ def _figures(
         trades,
         risk_free_rate=config.stats.risk_free_rate,
         periods_per_year=rate,
-        benchmark_equity=benchmark["equity"] if benchmark else None,
+        benchmark_equity=market,
     )
 
 
-def _check_benchmark(verdict: Verdict, config: Config, equity: dict[str, Any], benchmark: dict[str, Any]) -> None:
+class _Market(NamedTuple):
+    """What a run says of holding its bars: the closes that it has, and the equity at each bar where that can be known.
+
+    `lacks` says why it can't.
+    """
+
+    closes: money.Closes | None = None
+    equity: Floats | None = None
+    lacks: str = ""
+
+
+def _check_benchmark(
+    verdict: Verdict,
+    sealed: manifest.Manifest,
+    config: Config,
+    contents: dict[str, bytes],
+    timestamp: Times,
+    bars: Bars | None,
+) -> _Market:
     """Check that the benchmark is cash at the first close, then a constant number of units, sold at the last close."""
-    if not np.array_equal(benchmark["timestamp"], equity["timestamp"]):
-        verdict.add("benchmark.csv", "the timestamps of equity.csv", "others")
-        return
-    close, marked, execution = benchmark["close"], benchmark["equity"], config.execution
-    expected = np.full(len(close), execution.initial_cash)
-    if len(close) > 2:
-        with np.errstate(all="ignore"):  # what is no number agrees with nothing
-            expected[1:] = marked[1] / close[1] * close[1:]
-        expected[-1] *= (1 - execution.slippage_bps * 1e-4) * (1 - execution.fee_bps * 1e-4)
-    elif len(close) == 2:
-        expected[1] = marked[1]  # bought and sold within one bar, whose open is not in the file
-    verdict.agree("benchmark.csv", "equity", expected, marked, _CLOSE * float(np.abs(marked).max()))
+    name = benchmark.NAME
+    if (config.stats.benchmark != "none") != (name in contents):
+        verdict.add(name, f"what the config says: {config.stats.benchmark}", "something else")
+    if name not in contents:
+        return _Market()
+    rows = benchmark.rows(timestamp) if sealed.format > 1 else np.arange(len(timestamp))
+    found = _series(contents, name, benchmark.COLUMNS)
+    if not np.array_equal(found["timestamp"], timestamp[rows]):
+        verdict.add(name, "the timestamps of equity.csv", "others")
+        return _Market(lacks="its timestamps are others")
+    close, marked = found["close"], found["equity"]
+    if bars is not None:
+        verdict.agree(name, "close", bars.close[rows], close, 0.0)
+    with np.errstate(all="ignore"):  # what is no number agrees with nothing
+        units = marked[1] / close[1] if len(timestamp) > 2 else np.nan
+        expected = _held(config, units, close)
+        if len(timestamp) == 2:
+            expected[1] = marked[1]  # bought and sold within one bar, whose open is not in the file
+        verdict.agree(name, "equity", expected, marked, _CLOSE * float(np.abs(marked).max()))
+        closes = money.Closes(rows, close)
+        if closes.all:
+            return _Market(closes, marked)
+        if bars is None:
+            return _Market(closes, None, "the closes between those of benchmark.csv are in the data alone")
+        return _Market(closes, _held(config, units, bars.close))
+
+
+def _held(config: Config, units: float, close: Floats) -> Floats:
+    """Return the equity of holding a number of units from the second close on, and of selling them at the last."""
+    execution = config.execution
+    held = units * close
+    held[0] = execution.initial_cash
+    if len(close) > 1:
+        held[-1] *= (1 - execution.slippage_bps * 1e-4) * (1 - execution.fee_bps * 1e-4)
+    return held
 
 
 def _check_data(

@@ -7,7 +7,8 @@ import numpy as np
 from peak_trade.market.bars import Bars
 from peak_trade.market.excursions import excursions
 from peak_trade.market.trades import EXIT_REASONS, Trades
-from peak_trade.stats.values import Floats, Times
+from peak_trade.stats.values import Times
+from peak_trade.trust.money import Closes
 from peak_trade.trust.verdict import Verdict
 
 __all__ = ["check"]
@@ -17,9 +18,9 @@ _AT_CLOSE = EXIT_REASONS.index("end_of_data")
 
 
 def check(
-    verdict: Verdict, file: str, trades: Trades, timestamp: Times, bars: Bars | None, close: Floats | None
+    verdict: Verdict, file: str, trades: Trades, timestamp: Times, bars: Bars | None, closes: Closes | None
 ) -> None:
-    """Hold the excursions of the trades, from `file`, against the bars, or the closes alone where only they are known.
+    """Hold the excursions of the trades, from `file`, against the bars, or those closes that alone are known.
 
     Trades that were kept without have nothing to check, and of those that do not stand at bars `money` tells.
     """
@@ -28,16 +29,15 @@ def check(
     entry, exit_ = np.searchsorted(timestamp, trades.entry_time), np.searchsorted(timestamp, trades.exit_time)
     if exit_.max() >= len(timestamp) or (entry > exit_).any():
         return
-    if close is None:  # nothing is known of the bars that a trade was held through: its exit remains
-        entry = exit_
-    high, low = (bars.high, bars.low) if bars is not None else (close, close) if close is not None else (_NONE, _NONE)
-    at_close = (trades.exit_reason == _AT_CLOSE) & (bars is not None or close is not None)
+    high, low = np.full(len(timestamp), -np.inf), np.full(len(timestamp), np.inf)  # unknown: no extreme of anything
+    if bars is not None:
+        high, low = bars.high, bars.low
+    elif closes is not None:
+        high[closes.at] = low[closes.at] = closes.close
+    at_close = trades.exit_reason == _AT_CLOSE
     with np.errstate(all="ignore"):  # what is no number agrees with nothing
         mae, mfe = excursions(high, low, trades.side, entry, trades.entry_price, exit_, trades.exit_price, at_close)
         if bars is None:  # the highs and lows may lie beyond, and never short of it
             mae, mfe = np.minimum(mae, trades.mae), np.maximum(mfe, trades.mfe)
         verdict.agree(file, "mae", mae, trades.mae, _CLOSE)
         verdict.agree(file, "mfe", mfe, trades.mfe, _CLOSE)
-
-
-_NONE = np.empty(0)

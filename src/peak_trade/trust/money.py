@@ -5,9 +5,10 @@ Amounts may differ by `cent`, which is far below a cent: the rounding that anoth
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from peak_trade import stats
 from peak_trade.config import Config
@@ -15,20 +16,33 @@ from peak_trade.market.trades import EXIT_REASONS, Trades
 from peak_trade.stats.values import Floats, need
 from peak_trade.trust.verdict import Verdict
 
-__all__ = ["check"]
+__all__ = ["Closes", "check"]
 
 _CLOSE = 1e-9  # relative
+_NO_CLOSES = "the closes are neither in a benchmark nor in the data"
 _NANOSECONDS_PER_YEAR = 365 * 86_400 * 10**9  # as the engine charges borrowed units
 
 
+class Closes(NamedTuple):
+    """The closes that are known: of the bars `at` these indices, in order, with the first and the last among them."""
+
+    at: npt.NDArray[np.int64]
+    close: Floats
+
+    @property
+    def all(self) -> bool:
+        """Whether none is left out."""
+        return len(self.at) == 0 or int(self.at[-1]) == len(self.at) - 1
+
+
 def check(
-    verdict: Verdict, file: str, config: Config, equity: dict[str, Any], trades: Trades, close: Floats | None
+    verdict: Verdict, file: str, config: Config, equity: dict[str, Any], trades: Trades, closes: Closes | None
 ) -> None:
-    """Hold the trades, from `file`, and the columns of equity.csv against each other; `close` may be unknown.
+    """Hold the trades, from `file`, and the columns of equity.csv against each other; closes may be unknown.
 
     Notes in the verdict what does not agree, and what can't be checked without the closes.
     """
-    books = _Books(verdict, file, config, equity, trades, close)
+    books = _Books(verdict, file, config, equity, trades, closes)
     with np.errstate(all="ignore"):  # what is no number agrees with nothing
         books.check_drawdown()
         books.check_initial_cash()
@@ -42,25 +56,33 @@ def check(
         books.check_fees()
         books.check_slippage()
         books.check_returns()
-        if close is None and config.execution.borrow_rate:
-            verdict.skip("pnl and equity bar by bar", "the closes are neither in a benchmark nor in the data")
+        if config.execution.borrow_rate and not (closes and closes.all):
+            verdict.skip("pnl and equity bar by bar", _NO_CLOSES)
             return
         books.check_pnl()
-        if close is None:
-            verdict.skip("equity bar by bar", "the closes are neither in a benchmark nor in the data")
+        if closes is None:
+            verdict.skip("equity bar by bar", _NO_CLOSES)
             return
-        books.check_equity(close)
+        books.check_equity(closes)
+        if not closes.all:
+            verdict.skip(f"equity but at {len(closes.at):,} of {len(books.stamps):,} bars", _NO_CLOSES)
 
 
 class _Books:
     """The columns of a run, one method a rule. `bought` are units, negative where they were sold short."""
 
     def __init__(
-        self, verdict: Verdict, file: str, config: Config, equity: dict[str, Any], trades: Trades, close: Floats | None
+        self,
+        verdict: Verdict,
+        file: str,
+        config: Config,
+        equity: dict[str, Any],
+        trades: Trades,
+        closes: Closes | None,
     ) -> None:
         self.verdict, self.file, self.config, self.execution = verdict, file, config, config.execution
         self.stamps, self.equity, self.position = equity["timestamp"], equity["equity"], equity["position"]
-        self.drawdown, self.trades, self.close = equity["drawdown"], trades, close
+        self.drawdown, self.trades, self.closes = equity["drawdown"], trades, closes
         self.cent = _CLOSE * max(float(np.abs(self.equity).max()), self.execution.initial_cash)
         self.entry = np.searchsorted(self.stamps, trades.entry_time)  # the bar of each trade's entry, and of its exit
         self.exit = np.searchsorted(self.stamps, trades.exit_time)
@@ -143,14 +165,16 @@ class _Books:
         pnl += np.minimum(self.bought, 0) * (cost[self.exit] - cost[self.entry])
         self.verdict.agree(self.file, "pnl", pnl, trades.pnl, self.cent)
 
-    def check_equity(self, close: Floats) -> None:
+    def check_equity(self, closes: Closes) -> None:
         """Equity is the initial cash, all that was paid and received since, and the position at the close."""
         trades = self.trades
         paid = -self.bought * trades.entry_price - trades.entry_fee
         received = self.bought * trades.exit_price - trades.exit_fee
         cash = self.execution.initial_cash + self._sum_by_bar(paid, received)
         cash[1:] += np.cumsum(np.minimum(self.position[:-1], 0) * np.diff(self._borrow_cost()))
-        self.verdict.agree("equity.csv", "equity", cash + self.position * close, self.equity, self.cent)
+        expected = self.equity.copy()
+        expected[closes.at] = cash[closes.at] + self.position[closes.at] * closes.close
+        self.verdict.agree("equity.csv", "equity", expected, self.equity, self.cent)
 
     def _sum_by_bar(self, at_entry: Floats, at_exit: Floats) -> Floats:
         """Return, for each bar, the sum of what happened at entries and exits up to it."""
@@ -162,7 +186,7 @@ class _Books:
     def _borrow_cost(self) -> Floats:
         """Return what one borrowed unit has cost up to each bar's open, charged on the close before it."""
         cost = np.zeros(len(self.stamps))
-        if self.execution.borrow_rate and self.close is not None:
+        if self.execution.borrow_rate and self.closes is not None:
             years = np.diff(self.stamps).astype(np.int64) / _NANOSECONDS_PER_YEAR
-            cost[1:] = np.cumsum(self.close[:-1] * years * self.execution.borrow_rate)
+            cost[1:] = np.cumsum(self.closes.close[:-1] * years * self.execution.borrow_rate)
         return cost

@@ -21,6 +21,8 @@ __all__ = ["check", "is_of_this_rule"]
 _CLOSE = 1e-9  # relative: what another processor's summation may change
 _SMALL = 1e-3  # below this, what is left of a sum that cancels out is rounding
 
+_NO_BENCHMARK = "no benchmark"  # the reason of all that is worked out beside one, where there is none
+
 _OF_0_1 = dict.fromkeys(
     (
         "bars years periods_per_year initial_equity final_equity net_profit total_return cagr volatility sharpe sortino"
@@ -35,8 +37,11 @@ _OF_0_1 = dict.fromkeys(
 """The statistics of version 0.1, whose manifests don't name them."""
 
 
-def check(verdict: Verdict, content: bytes, results: dict[str, Any], figures: stats.Stats) -> None:
-    """Hold stats.json, its `content`, against the manifest's `results` and the figures as worked out again."""
+def check(verdict: Verdict, content: bytes, results: dict[str, Any], figures: stats.Stats, no_market: str = "") -> None:
+    """Hold stats.json, its `content`, against the manifest's `results` and the figures as worked out again.
+
+    `no_market` says why the benchmark, which the run had, could not be; what is compared with it is left out then.
+    """
     written = msgspec.json.decode(content)
     reasons = written.pop("reasons", None)
     sealed, editions = results.get("statistics", _OF_0_1), stats.editions()
@@ -48,10 +53,12 @@ def check(verdict: Verdict, content: bytes, results: dict[str, Any], figures: st
             verdict.skip(f"stats.json {key}", "this version has no such statistic")
         elif sealed[key] != editions[key]:
             verdict.skip(f"stats.json {key}", "this version defines it otherwise")
-        else:
+        elif not (no_market and figures.reasons.get(key) == _NO_BENCHMARK):
             confirmed.add(key)
             if not _same(figures[key], written[key]):
                 verdict.add(f"stats.json {key}", figures[key], written[key])
+    if no_market:
+        verdict.skip("stats.json, what it compares with the benchmark", no_market)
     others = sealed.keys() - confirmed
     found = {key: reason for key, reason in reasons.items() if key not in others} if isinstance(reasons, dict) else {}
     _check_reasons(verdict, found, {key: reason for key, reason in figures.reasons.items() if key in confirmed})

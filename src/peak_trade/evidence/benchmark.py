@@ -1,0 +1,36 @@
+"""`benchmark.csv`: closes, and what holding the bars would have made, at enough of the bars to draw and to check.
+
+Both are a function of the bars, the costs and one number of units, so what lies between is no evidence of its own: a
+file as long as equity.csv would say in half of a run's bytes what the data says already.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from peak_trade.stats.periods import period_ends
+
+__all__ = ["COLUMNS", "NAME", "rows"]
+
+NAME = "benchmark.csv"
+COLUMNS = ("timestamp", "close", "equity")
+_EVENLY = 2_000  # more than a page has pixels across
+
+
+def rows(timestamp: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
+    """Return which bars have a row, by their index: all, up to 2,000.
+
+    Of more, 2,000 at even distances from the first to the last, the one at whose open the units were bought, and the
+    last of each month, by which returns of months and years are told.
+
+    >>> minutes = np.datetime64("2024-01-31T00:00") + np.arange(10_000) * np.timedelta64(1, "m")
+    >>> kept = rows(minutes)
+    >>> len(kept), kept[:4].tolist(), 1439 in kept, int(kept[-1])
+    (2002, [0, 1, 5, 10], True, 9999)
+    """
+    count = len(timestamp)
+    if count <= _EVENLY:
+        return np.arange(count)
+    evenly = np.arange(_EVENLY) * (count - 1) // (_EVENLY - 1)
+    return np.unique(np.concatenate(([1], evenly, period_ends(timestamp, "M"))))
