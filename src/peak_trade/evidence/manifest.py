@@ -14,13 +14,14 @@ from msgspec import Struct
 
 from peak_trade.errors import RunError
 
-__all__ = ["COMPLETED", "FORMATS", "NAME", "RUINED", "Manifest", "Predicate", "Subject", "decode", "encode"]
+__all__ = ["COMPLETED", "FORMATS", "LAST", "NAME", "RUINED", "Manifest", "Predicate", "Subject", "decode", "encode"]
 
 NAME = "manifest.json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 FORMATS = {"urn:peak-trade:run-evidence:v1": 1, "urn:peak-trade:run-evidence:v2": 2}
 """Every format of the evidence, by its predicate type; the last is what is written."""
 PREDICATE = next(reversed(FORMATS))
+LAST = FORMATS[PREDICATE]
 _UNSAID, _SAID = "look-ahead", 300  # characters
 BUILD = "urn:peak-trade:backtest:v1"
 RUINED = "ruined"

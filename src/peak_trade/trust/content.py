@@ -134,6 +134,7 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
     again["strategy"]["params"] = snapshot["strategy"]["params"] | params
     asked_for = {".".join(key.split(".")[:2]) for key in overrides} | _keys(file)
     same = definition["internalParameters"]["environment"]["peak_trade"] == peak_trade.__version__
+    same &= sealed.format == manifest.LAST
     for section, values in again.items():
         for key, value in values.items():
             if not same and f"{section}.{key}" not in asked_for:

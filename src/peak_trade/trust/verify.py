@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import door, manifest, seal
+from peak_trade.evidence import code, door, manifest, seal
 from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, SEALED, STARTED, History, Reading, is_run_id
 from peak_trade.evidence.results import BARS, WORKING, Results, run_ids
 from peak_trade.evidence.run_dir import BESIDE, ERROR, unfinished
@@ -322,6 +322,8 @@ def _strays(
                 folders.append(name)
         elif sealed and name not in sealed.files and name != manifest.NAME:
             yield name, "nothing of that name", f"{entry.kind} that the seal does not cover"
+        elif not sealed and entry.kind == "a folder" and name == code.FOLDER:
+            folders.append(name)
         elif not sealed and not entry.is_file and name != manifest.NAME:
             yield name, "a file", entry.kind
     while folders:
