@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from peak_trade.config import Sizing
 from peak_trade.market.bars import Bars, Floats
@@ -148,12 +149,21 @@ class Search:
         """Return the first of the first `count` decisions that is another one."""
         assert answer.decisions is not None
         other = answer.decisions[:count]
-        wrong = ~(np.abs(self._exposed(other) - self.exposure[:count]) <= SAME)  # NaN is near nothing
+        wrong = self.differs(other, 0, count)
         if not wrong.any():
             return None
         bar = int(np.argmax(wrong))
         before, after = decided(float(self.target[bar])), decided(float(other[bar]))
         return Change(bar, iso(self.bars.timestamp[bar]), count, before, after, cut)
+
+    def differs(self, decisions: Floats, first: int, end: int) -> npt.NDArray[np.bool_]:
+        """Return where decisions are others than those of the bars from `first` up to `end`, as the engine trades them."""
+        return self.apart(decisions, self.target[first:end])
+
+    def apart(self, decisions: Floats, others: Floats) -> npt.NDArray[np.bool_]:
+        """Return where two decisions are not one, as the engine trades them."""
+        found: npt.NDArray[np.bool_] = ~(np.abs(self._exposed(decisions) - self._exposed(others)) <= SAME)
+        return found  # NaN is near nothing
 
     def _exposed(self, target: Floats) -> Floats:
         """Return what is traded of a target: the engine's own rule."""

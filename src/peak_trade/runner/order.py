@@ -45,7 +45,7 @@ from peak_trade.runner.testament import testament
 from peak_trade.stats.values import need
 from peak_trade.supervisor import UNWATCHED, Line
 
-__all__ = ["run"]
+__all__ = ["run", "seed_generators"]
 
 _LOG = logging.getLogger("peak_trade.run")
 
@@ -220,7 +220,7 @@ def _ask(
     """
     config, watch = attempt.source.config, Watch(file.path for file in loaded.files)
     if function is None:
-        _seed(config.run.seed)
+        seed_generators(config.run.seed)
         with watch.looking(effects=False):
             function = strategies.load_entrypoint(config.strategy.entrypoint or "", attempt.source.bases(attempt.root))
     params = strategies.check_params(function, config.strategy.params)
@@ -245,7 +245,7 @@ def _write_trades(attempt: Attempt, trades: Trades) -> None:
         attempt.directory.write("trades.parquet", [content])
 
 
-def _seed(seed: int) -> None:
+def seed_generators(seed: int) -> None:
     """Seed the generators that a user's strategy may draw from; registered ones draw from none."""
     importlib.import_module("random").seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - the legacy generator is what a user's unmodified code may draw from

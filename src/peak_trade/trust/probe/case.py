@@ -1,0 +1,87 @@
+"""What is to be probed: the bars that a config or a run names, and its strategy, ready to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from msgspec import Struct
+
+from peak_trade import config, strategies
+from peak_trade.config import Config, Source
+from peak_trade.errors import PeakError, RunError
+from peak_trade.evidence.results import Results
+from peak_trade.market.bars import Bars, Floats
+from peak_trade.market.ohlcv import Loaded
+from peak_trade.probe import Asking
+from peak_trade.probe.watch import Watch
+from peak_trade.runner.order import seed_generators
+from peak_trade.strategies import entrypoint
+from peak_trade.trust.replay import data
+from peak_trade.trust.replay.order import lay_out
+from peak_trade.trust.replay.recorded import Recorded, source
+
+__all__ = ["Case", "of_config", "of_run"]
+
+
+class Case(Struct, frozen=True, eq=False):
+    """A strategy that has decided `target` over `bars`; `said` is what a reader has to know of how it was found."""
+
+    name: str
+    config: Config
+    bars: Bars
+    asking: Asking
+    target: Floats
+    said: list[str] = []
+
+
+@contextmanager
+def of_config(path: Path, overrides: Sequence[str], root: Path) -> Iterator[Case]:
+    """Yield the case of a config; raises InputError as a run does, RunError where the strategy fails."""
+    asked = config.load(path, overrides)
+    loaded = data.load(asked.config, [config.locate(asked.config.data.path, asked.bases(root))])
+    yield _case(path.name, asked, loaded, root)
+
+
+@contextmanager
+def of_run(run: Path, results: Results | None, root: Path, *, here: bool = False) -> Iterator[Case]:
+    """Yield the case of a run: its sealed config and code (or those `here`) on its data, which must still be there.
+
+    Raises InputError where it can't be made again.
+    """
+    recorded = Recorded(run, results)
+    found = data.find(recorded, root)
+    with TemporaryDirectory(prefix="peak_trade-") as folder:
+        place = Path(folder)
+        order = lay_out(recorded, found, place, root, here=here)
+        asked = source(order.content, order.resolved, Path(order.config))
+        files = {name: Path(file) for name, file in order.modules.items()}
+        with entrypoint.sealed(files, Path(order.entry) if order.entry else None):
+            yield _case(recorded.name, asked, found.loaded, Path(order.root), found.said)
+
+
+def _case(name: str, asked: Source, loaded: Loaded, root: Path, said: Sequence[str] = ()) -> Case:
+    strategy, watch = asked.config.strategy, Watch(file.path for file in loaded.files)
+    loaded.bars.freeze()
+    try:
+        function: Callable[..., Any]
+        if strategy.name is not None:
+            function = strategies.resolve(strategy.name)
+        else:
+            seed_generators(asked.config.run.seed)
+            with watch.looking(effects=False):
+                function = strategies.load_entrypoint(strategy.entrypoint or "", asked.bases(root))
+        params = strategies.check_params(function, strategy.params)
+        asking = Asking(function, params, watch)
+        target = asking.first(loaded.bars.apart())
+    except PeakError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a strategy raises, a person reads a sentence
+        raise RunError(
+            f"the strategy raised {type(error).__name__}: {error}",
+            hint="just run shows where: its log has the traceback",
+        ) from error
+    return Case(name, asked.config, loaded.bars, asking, target, list(said))

@@ -1,0 +1,48 @@
+"""What is left of a result when each decision comes one bar later: an edge that lasts one bar is seldom one."""
+
+from __future__ import annotations
+
+import numpy as np
+from msgspec import Struct
+
+from peak_trade.config import Config
+from peak_trade.errors import RunError
+from peak_trade.market.bars import Bars, Floats
+from peak_trade.runner import outcome
+
+__all__ = ["Delay", "delay"]
+
+
+class Delay(Struct, frozen=True):
+    """The Sharpe ratio as decided and with each decision a bar later; None where there is none."""
+
+    sharpe: float | None = None
+    delayed: float | None = None
+
+    @property
+    def left(self) -> float | None:
+        """Which share of it is left, where there is any to begin with."""
+        if self.sharpe is None or self.delayed is None or self.sharpe <= 0:
+            return None
+        return self.delayed / self.sharpe
+
+    def __str__(self) -> str:
+        if self.sharpe is None or self.delayed is None:
+            return "not known: there is no Sharpe ratio"
+        share = "" if self.left is None else f", {100 * self.left:.0f} % of it"
+        return f"Sharpe ratio {self.sharpe:.2f}, with each decision one bar later {self.delayed:.2f}{share}"
+
+
+def delay(bars: Bars, target: Floats, config: Config) -> Delay:
+    """Trade a target as it is and one bar later, at the config's costs."""
+    try:
+        found = [_sharpe(bars, each, config) for each in (target, np.concatenate([[0.0], target[:-1]]))]
+    except RunError:  # it may not be traded at all, as one that is short
+        return Delay()
+    return Delay(*found)
+
+
+def _sharpe(bars: Bars, target: Floats, config: Config) -> float | None:
+    result, held = outcome.trade(bars, target, config)
+    value = outcome.figures(bars, result, held, config)["sharpe"]
+    return value if isinstance(value, float) else None
