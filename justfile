@@ -105,6 +105,11 @@ anchor *args:
 replay *args:
     {{ env }} python scripts/replay_run.py "$@"
 
+# Does a strategy look ahead? `just probe CONFIG`, or a run
+[group('evidence')]
+probe *args:
+    {{ env }} python scripts/probe_strategy.py "$@"
+
 # Keep runs from every clean-up: RUN, RUN --remove or --list
 [group('evidence')]
 pin *args:

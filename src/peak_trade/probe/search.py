@@ -44,6 +44,7 @@ class Search:
         self.repeatable: bool | None = None
         self.reacts: bool | None = None  # decisions change where the bars do; None: there was nothing to change
         self.stopped = ""
+        self.weighed = False
         self.settled = False
 
     # --- asking -------------------------------------------------------------------------------------------------------
@@ -81,9 +82,10 @@ class Search:
             yield number, len(places)
             if self.first is not None or self.repeatable is False:
                 return
-            answered = self.cut(count)
+            answered = self.by_number is None and self.cut(count)
+            self._weigh_what_was_found()
             if not answered or number % (_MANY // _MORE) == 0:
-                for how in HOW if answered else HOW[:1]:
+                for how in HOW if answered else (HOW[number % len(HOW)],):
                     self.other(count, how)
 
     def settle(self) -> None:
@@ -91,13 +93,17 @@ class Search:
         for _ in range(2):  # a strategy may well say one thing and another in turns
             if self.first is not None and self.repeatable is not False:
                 self.repeat()
-        if self.first is not None and self.repeatable is not False and self.first.cut:
-            self._weigh(self.first)
+        if self.repeatable is not False:
+            self._weigh_what_was_found()
         if self.repeatable is not False and self.reacts is False and not self.asking.watch.read:
             answer = self.asking.again(other_times(self.bars))
             if answer.decisions is None or self._differ(answer, len(self.bars)) is not None:
                 self.reacts = None  # it goes by the calendar
         self.settled = True
+
+    def _weigh_what_was_found(self) -> None:
+        if self.first is not None and self.first.cut and not self.weighed:
+            self._weigh(self.first)
 
     def _weigh(self, change: Change) -> None:
         """See whether a change that comes without the bars that follow comes with other ones too."""
@@ -107,6 +113,7 @@ class Search:
             self.by_number = change
         elif change.bars in self.others:
             self.first = change  # the one without the bars that follow says it best
+        self.weighed = True
 
     def cut(self, count: int) -> bool:
         """Ask for the first `count` bars, and tell whether there was an answer."""
@@ -157,7 +164,7 @@ class Search:
         return Change(bar, iso(self.bars.timestamp[bar]), count, before, after, cut)
 
     def differs(self, decisions: Floats, first: int, end: int) -> npt.NDArray[np.bool_]:
-        """Return where decisions are others than those of the bars from `first` up to `end`, as the engine trades them."""
+        """Return where decisions are others than those of the bars from `first` up to `end`; see `apart`."""
         return self.apart(decisions, self.target[first:end])
 
     def apart(self, decisions: Floats, others: Floats) -> npt.NDArray[np.bool_]:

@@ -79,9 +79,9 @@ def _case(name: str, asked: Source, loaded: Loaded, root: Path, said: Sequence[s
         target = asking.first(loaded.bars.apart())
     except PeakError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a strategy raises, a person reads a sentence
+    except Exception as error:  # whatever a strategy raises, a person reads a sentence
         raise RunError(
             f"the strategy raised {type(error).__name__}: {error}",
-            hint="just run shows where: its log has the traceback",
+            hint="just run keeps the traceback in the run's log",
         ) from error
     return Case(name, asked.config, loaded.bars, asking, target, list(said))

@@ -13,6 +13,9 @@ from peak_trade.runner import outcome
 __all__ = ["Delay", "delay"]
 
 
+_LEAST = 0.1  # of a Sharpe ratio that a share is told of
+
+
 class Delay(Struct, frozen=True):
     """The Sharpe ratio as decided and with each decision a bar later; None where there is none."""
 
@@ -22,7 +25,7 @@ class Delay(Struct, frozen=True):
     @property
     def left(self) -> float | None:
         """Which share of it is left, where there is any to begin with."""
-        if self.sharpe is None or self.delayed is None or self.sharpe <= 0:
+        if self.sharpe is None or self.delayed is None or self.sharpe < _LEAST:
             return None
         return self.delayed / self.sharpe
 

@@ -13,9 +13,11 @@ from peak_trade.market.instants import iso
 from peak_trade.probe import Search
 from peak_trade.probe.futures import HOW, others
 from peak_trade.probe.verdict import Change, decided
+from peak_trade.shown.listing import aligned
 
 __all__ = ["Case", "fewest"]
 
+_SHOWN = 20  # rows
 _ASKINGS = 400  # at most: what is fewest by then is few enough
 
 
@@ -28,16 +30,41 @@ class Case(Struct, frozen=True, eq=False):
     whole: Floats
     part: Floats
 
+    def as_csv(self) -> str:
+        """Return the rows as CSV."""
+        rows = [row.values() for row in self.rows()]
+        lines = [",".join("" if value is None else f"{value}" for value in row) for row in rows]
+        return "\n".join([",".join(self.rows()[0]), *lines]) + "\n"
+
+    def as_table(self) -> str:
+        """Return the rows for people; of many the last, which the bars that are left out follow."""
+        left = len(self.bars) - self.kept
+        last = "bar is" if left == 1 else f"{left:,} bars are"
+        rest = f"the last {last} {'other' if self.how else 'cut off'}"
+        head = f"the fewest bars that show it: what is decided at each, and what where {rest}"
+        body = [
+            [row["timestamp"], *(f"{row[name]:.10g}" for name in COLUMNS[1:5]), _word(row["decision"]),
+             _word(row["without_the_rest"]) if at < self.kept else ""]
+            for at, row in enumerate(self.rows())
+        ]  # fmt: skip
+        names = ("timestamp", *COLUMNS[1:5], "decision", "without")
+        shown = aligned([names, *body[-_SHOWN:]], right=range(1, 7))
+        return f"{head}\n{shown}"
+
     def rows(self) -> list[dict[str, Any]]:
         """Return the bars with what is decided at each of all, and of the first alone; nothing where none is asked."""
         rows = []
         for at in range(len(self.bars)):
-            values = {name: float(getattr(self.bars, name)[at]) for name in COLUMNS[1:]}
+            values: dict[str, Any] = {name: float(getattr(self.bars, name)[at]) for name in COLUMNS[1:]}
             known = {"decision": decided(float(self.whole[at])), "without_the_rest": None}
             if at < self.kept:
                 known["without_the_rest"] = decided(float(self.part[at]))
             rows.append({"timestamp": iso(self.bars.timestamp[at])} | values | known)
         return rows
+
+
+def _word(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
 
 
 def fewest(search: Search, change: Change) -> Iterator[Case | None]:

@@ -52,7 +52,10 @@ class Report(Struct, frozen=True, eq=False):
         lines = [
             ("verdict", f"{found.verdict}: {found.reason}"),
             ("repeatable", repeats[found.repeatable]),
-            ("asked", f"{found.cuts} times without the bars that follow, in {found.others} places with other ones"),
+            (
+                "asked",
+                f"without the bars that follow in {_places(found.cuts)}, with other ones in {_places(found.others)}",
+            ),
             ("tested", tested),
             ("warm-up", str(self.warm_up)),
             ("one bar later", str(self.delay)),
@@ -91,16 +94,21 @@ def probe(case: Case, told: Callable[[int, int], None] = lambda done, of: None) 
         )
     try:
         if found.repeatable is not False:
-            for warm in _each(warm_up(search), limit):
-                pass
+            for so_far in _each(warm_up(search), limit):
+                warm = so_far
         if found.verdict == FAIL and found.first is not None:
-            for at, smallest in enumerate(_each(reducing.fewest(search, found.first), limit)):
-                told(at % 100, 100)
+            for asked, fewer in enumerate(_each(reducing.fewest(search, found.first), limit)):
+                told(asked % 100, 100)
+                smallest = fewer
     except TimeOut:
         pass  # what is known by then is what there is
     told(1, 1)
     late = delay(case.bars, case.target, case.config)
     return Report(case.name, found, changes, tested, warm, late, smallest, case.said)
+
+
+def _places(count: int) -> str:
+    return f"{count} place{'' if count == 1 else 's'}"
 
 
 def _each(steps: Iterator[_T], limit_s: float | None) -> Iterator[_T]:
