@@ -43,7 +43,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     days = np.datetime64("2023-01-01") + np.arange(300)
     opens = [100.0, *close[:-1]]
     rows = [
-        f"{day},{o},{max(o, c) + 1:.2f},{min(o, c) - 1:.2f},{c},10" for day, o, c in zip(days, opens, close, strict=True)
+        f"{day},{o},{max(o, c) + 1:.2f},{min(o, c) - 1:.2f},{c},10"
+        for day, o, c in zip(days, opens, close, strict=True)
     ]
     (folder / "bars.csv").write_text("\n".join(["timestamp,open,high,low,close,volume", *rows]) + "\n")
     (folder / "user.py").write_text(STRATEGIES.replace("COUNT", "300").replace("LAST", f"{close[-1]}"))
