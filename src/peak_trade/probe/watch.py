@@ -48,7 +48,6 @@ _DOES = {
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CACHES = f"{os.sep}__pycache__"  # what an import leaves, or a compiler
 _EVIDENCE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "evidence", "")
-_NOWHERE = (os.devnull, "/dev/tty")
 
 
 class Watch:
@@ -83,7 +82,7 @@ class Watch:
             if os.path.basename(name) in self.names and os.path.realpath(name) in self.files:
                 self.read = os.path.basename(name)
             writes = set(mode or "") & set("wax+") or (isinstance(flags, int) and flags & _WRITES)
-            if writes and _CACHES not in name and name not in _NOWHERE:
+            if writes and _CACHES not in name and name != os.devnull:
                 self._note(f"writes {os.path.basename(name)}")
         elif event in _DOES and not any(isinstance(arg, str) and _CACHES in arg for arg in args):
             self._note(_DOES[event])
