@@ -75,10 +75,20 @@ runs *args:
 show *args:
     {{ env }} python scripts/show_run.py "$@"
 
-# Check that runs are intact: a run_id, `last` or `--all`
+# Check that runs are intact: a run_id, PATH, ARCHIVE or `--all`
 [group('evidence')]
 verify *runs:
     {{ env }} python scripts/verify_runs.py "$@"
+
+# Pack runs for a stranger to check: `just export last --with-data`
+[group('evidence')]
+export *args:
+    {{ env }} python scripts/export_runs.py "$@"
+
+# Take the runs of an archive in; their trials count here
+[group('evidence')]
+import-run *args:
+    {{ env }} python scripts/import_runs.py "$@"
 
 # What differs between runs, and what most likely explains it
 [group('evidence')]

@@ -20,6 +20,7 @@ def main() -> int:
     from peak_trade.shown import listing
     from peak_trade.tracking import receipt
     from peak_trade.trust.handed import handed
+    from peak_trade.trust.handover import whence
 
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir))
@@ -31,6 +32,8 @@ def main() -> int:
             script.print_json(told)
         else:
             more = [("tracking", tracked.said().removeprefix("tracking "))] if tracked else []
+            if said := whence(results.reading().of(given.run.name)):
+                more.append(("received", said))
             script.show(listing.summary(given.run, more))
     return 0
 

@@ -26,7 +26,7 @@ from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import door, files
 from peak_trade.text import escaped
 
-__all__ = ["pack", "reading", "unpack"]
+__all__ = ["fault", "pack", "reading", "unpack"]
 
 _CHUNK = 1 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first that zip knows: no clock is in an archive
@@ -43,20 +43,27 @@ _KINDS = {
 _DAMAGED = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, RuntimeError, ValueError,
 )  # fmt: skip
-_ENCRYPTED, _UTF8 = 0x1, 0x800
+_ENCRYPTED, _SIZES_BEHIND, _UTF8, _DOS_FOLDER = 0x1, 0x8, 0x800, 0x10
+_STARTS = (b"PK\3\4", b"PK\5\6")
+_HEADER = struct.Struct("<26x2H")  # of a file: the lengths of its name and of what else stands there
+_BEHIND = (0, 12, 16, 20, 24)  # bytes behind a file whose sizes were not known in front of it
 
 
-def pack(path: Path, contents: Mapping[str, Iterable[bytes]], sizes: Mapping[str, int]) -> files.Written:
+def pack(path: Path, contents: Mapping[str, Iterable[bytes | memoryview]], sizes: Mapping[str, int]) -> files.Written:
     """Write an archive of files by their names, in order of name, and return its sha256 and size.
 
     `sizes` has the bytes of each. It takes its name when it is whole. Raises OSError.
     """
     with files.drafted(path) as draft:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as packed:
-            for name in sorted(contents):
+            for name in sorted(contents.keys() | {f"{folder}/" for folder in door.folders_of(contents)}):
                 about = zipfile.ZipInfo(name, _EPOCH)
-                about.create_system, about.external_attr = 3, (stat.S_IFREG | 0o644) << 16
-                about.file_size = sizes[name]
+                about.create_system = 3
+                if about.is_dir():
+                    about.external_attr = (stat.S_IFDIR | 0o755) << 16 | _DOS_FOLDER
+                    packed.writestr(about, b"")
+                    continue
+                about.external_attr, about.file_size = (stat.S_IFREG | 0o644) << 16, sizes[name]
                 with packed.open(about, "w") as stream:
                     for chunk in contents[name]:
                         stream.write(chunk)
@@ -73,11 +80,11 @@ def reading(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
         raise InputError(f"{escaped(name)}: {error.strerror}", hint="name a run, its directory or an archive") from None
+    if not (regular := stat.S_ISREG(os.fstat(handle).st_mode)) or os.pread(handle, 4, 0) not in _STARTS:
+        os.close(handle)
+        what = "no zip archive" if regular else "no regular file"
+        raise InputError(f"{escaped(name)} is {what}", hint="just export makes one; or name a run's directory")
     with open(handle, "rb") as stream:
-        regular = stat.S_ISREG(os.fstat(handle).st_mode)
-        if not regular or stream.read(4) not in (b"PK\3\4", b"PK\5\6"):
-            what = "no zip archive" if regular else "no regular file"
-            raise InputError(f"{escaped(name)} is {what}", hint="just export makes one; or name a run's directory")
         yield stream
 
 
@@ -89,8 +96,11 @@ def unpack(path: str | os.PathLike[str], into: Path) -> list[str]:
     shown = escaped(Path(path).name, 100)
     with reading(path) as stream:
         try:
-            _check_end(stream)
+            names, at = _end(stream)
             with zipfile.ZipFile(stream) as packed:
+                if len(packed.infolist()) != names:
+                    raise zipfile.BadZipFile("its list is not as long as it says")
+                _check_whole(packed.infolist(), stream, at)
                 members = _members(packed, os.fstat(stream.fileno()).st_size, into)
                 for member in members:
                     written = door.create(into, member.filename, _chunks(packed, member))
@@ -121,21 +131,49 @@ class _Refused(Exception):
         self.name = name
 
 
-def _check_end(stream: BinaryIO) -> None:
-    """Look at how much the list of names holds, before it is read; what comes after an archive is none of it."""
+def _end(stream: BinaryIO) -> tuple[int, int]:
+    """Return how many names the list has and where it starts; refused where it has too many, before it is read."""
     size = stream.seek(0, os.SEEK_END)
     end = _record(stream, _END, size - _END.size)
     if end is None or end[0] != b"PK\5\6" or end[-1] != 0:
         raise zipfile.BadZipFile("it does not end as an archive does")
-    names, length = end[4], end[5]
+    names, length, at, behind = end[4], end[5], end[6], size - _END.size
     far = _record(stream, _FAR, size - _END.size - _FAR.size)
     if far and far[0] == b"PK\6\7":
         end64 = _record(stream, _END64, size - _END.size - _FAR.size - _END64.size)
         if end64 is None or end64[0] != b"PK\6\6":
             raise zipfile.BadZipFile("it does not end as an archive does")
-        names, length = max(names % 0xFFFF, end64[7]), max(length % 0xFFFFFFFF, end64[8])
+        names, length, at = end64[7], end64[8], end64[9]
+        behind -= _FAR.size + _END64.size
     if names > _NAMES or length > _LIST:
         raise _Refused(f"a list of {names:,} names in {length:,} bytes: more than {_NAMES:,} or {_LIST:,}")
+    if at + length != behind:
+        raise zipfile.BadZipFile("its list does not stand at its end")
+    return names, at
+
+
+def _check_whole(members: list[zipfile.ZipInfo], stream: BinaryIO, end: int) -> None:
+    """Check that an archive is its files, one after the other, and nothing else: all who read it read the same."""
+    at = 0
+    for member in sorted(members, key=lambda member: member.header_offset):
+        gap = member.header_offset - at
+        if gap:
+            raise _Refused("something between its files", member.orig_filename)
+        stream.seek(at)
+        header = stream.read(_HEADER.size)
+        if len(header) < _HEADER.size:
+            raise zipfile.BadZipFile("a file of it is cut off")
+        at += _HEADER.size + sum(_HEADER.unpack(header)) + member.compress_size
+        if member.flag_bits & _SIZES_BEHIND:
+            at += next((size for size in _BEHIND if _starts(stream, at + size, end)), 0)
+    if at != end:
+        raise _Refused("something between its files and its list")
+
+
+def _starts(stream: BinaryIO, at: int, end: int) -> bool:
+    """Tell whether a file, or the list, starts here."""
+    stream.seek(at)
+    return at == end or stream.read(4) == _STARTS[0]
 
 
 def _record(stream: BinaryIO, kind: struct.Struct, at: int) -> tuple[Any, ...] | None:
@@ -150,8 +188,6 @@ def _members(packed: zipfile.ZipFile, size: int, into: Path) -> list[zipfile.Zip
     members, seen = [], dict[str, str]()
     if len(packed.infolist()) > _NAMES:
         raise _Refused(f"more than {_NAMES:,} names")
-    if packed.infolist() and min(member.header_offset for member in packed.infolist()) != 0:
-        raise _Refused("something before its first file")
     for member in packed.infolist():
         _check_member(member)
         key = unicodedata.normalize("NFKC", member.filename.rstrip("/")).casefold()  # one file, on some systems
@@ -173,8 +209,8 @@ def _members(packed: zipfile.ZipFile, size: int, into: Path) -> list[zipfile.Zip
 def _check_member(member: zipfile.ZipInfo) -> None:
     """Refuse what is no plain file or folder, whose name could lead elsewhere, or be read in two ways."""
     name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
-    if (fault := _fault(name.removesuffix("/"))) or name != member.orig_filename:
-        raise _Refused(fault or "a name that can be read in two ways", member.orig_filename)
+    if (wrong := fault(name.removesuffix("/"))) or name != member.orig_filename:
+        raise _Refused(wrong or "a name that can be read in two ways", member.orig_filename)
     if not name.isascii() and not member.flag_bits & _UTF8:
         raise _Refused("a name in no known encoding", name)
     if kind not in (0, stat.S_IFDIR if member.is_dir() else stat.S_IFREG):
@@ -187,7 +223,7 @@ def _check_member(member: zipfile.ZipInfo) -> None:
         raise _Refused(f"{member.file_size:,} bytes, more than the {door.limit_of(name):,} of such a file", name)
 
 
-def _fault(name: str) -> str:
+def fault(name: str) -> str:
     """Say what is wrong with a name; nothing where it leads to one place on every system."""
     parts = name.split("/")
     if not name.isprintable() or "\\" in name:

@@ -121,12 +121,12 @@ class Results:
         return InputError(f"no run {which!r} in {self.path.name}/", hint="just runs lists them")
 
     def _last(self) -> Path:
-        sealed = {
-            history.end.line: run_id
+        sealed = [
+            (history.received is None, history.end.line, run_id)  # what was received comes after what was made here
             for run_id, history in self.reading().runs.items()
             if history.end and history.state == SEALED
-        }
-        for _, run_id in sorted(sealed.items(), reverse=True):
+        ]
+        for *_, run_id in sorted(sealed, reverse=True):
             if (self.path / run_id).is_dir():
                 return self.path / run_id
         raise InputError(f"no sealed run in {self.path.name}/", hint="just run config/my_strategy.toml makes one")

@@ -16,7 +16,7 @@ from peak_trade.errors import RunError
 from peak_trade.evidence import files
 from peak_trade.evidence.ledger import Entry, Ledger, parse
 
-__all__ = ["NAME", "Seal", "decode", "encode", "of"]
+__all__ = ["NAME", "Seal", "decode", "encode", "lines", "of"]
 
 NAME = "seal.json"
 
@@ -38,6 +38,13 @@ def encode(start: bytes, end: bytes) -> bytes:
     return files.encode_json(_Lines(start.decode(), end.decode()))
 
 
+def lines(content: bytes) -> tuple[str, str]:
+    """Return the two lines of seal.json as they stand there; RunError as `decode`."""
+    decode(content)
+    found = msgspec.json.decode(content, type=_Lines)
+    return found.start, found.end
+
+
 def decode(content: bytes) -> Seal:
     """Return what seal.json says; RunError where that is no two lines of a ledger that speak of one run."""
     try:
@@ -56,6 +63,9 @@ def of(ledger: Ledger, run_id: str) -> bytes:
     Raises LookupError where it has no start and end of it, OSError where it can't be read.
     """
     history = ledger.read().of(run_id)
+    if history.received:  # in which the lines of its own ledger stand
+        start, end = (str(history.received.fields.get(name)).encode() for name in ("start", "end"))
+        return encode(start, end)
     if not (history.start and history.end):
         raise LookupError(run_id)
     return encode(ledger.line(history.start.line), ledger.line(history.end.line))

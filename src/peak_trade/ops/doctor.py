@@ -22,6 +22,7 @@ from peak_trade.evidence import run_dir
 from peak_trade.evidence.results import Results
 from peak_trade.ops import removal
 from peak_trade.shown.listing import readable_size
+from peak_trade.trust import handover
 
 __all__ = ["Finding", "examine", "extras", "pins"]
 
@@ -117,7 +118,7 @@ def _tool(name: str, hint: str, *, needed: bool = False) -> Finding:
 
 def _runs(results: Results) -> Iterator[Finding]:
     """Bring the runs and removals of dead processes to their end, and tell of each, and of runs still going on."""
-    mended = run_dir.recover(results) + removal.finish(results)
+    mended = run_dir.recover(results) + removal.finish(results) + handover.finish(results)
     for run_id, what in mended:
         state, hint = ("broken", "just verify --all") if what.startswith("not recovered") else ("mended", "")
         yield Finding(f"run {run_id[:8]}", state, what, hint)

@@ -335,6 +335,19 @@ def _check_data(
     return _with_times(verdict, loaded, equity)
 
 
+def bars_of(sealed: manifest.Manifest, run: Path, kept: Kept) -> Bars:
+    """Return the bars that a completed run, which is intact, ran on; InputError where they are not what they were."""
+    names = ("config_snapshot.toml", "config_snapshot.json", "equity.csv")
+    contents = {name: door.read(run, name, sealed.predicate.promised) for name in names}
+    verdict = Verdict(run.name)
+    config = _check_config(verdict, sealed, contents)
+    bars = _check_data(verdict, sealed, config, _series(contents, "equity.csv", _EQUITY), kept)
+    if bars is None:
+        why = [*map(str, verdict.findings), *verdict.unchecked, "nobody says where they are"]
+        raise InputError(f"the bars of {run.name[:8]} are not here any more: {why[0]}", hint="leave --with-data out")
+    return bars
+
+
 def _with_times(verdict: Verdict, loaded: Bars, equity: dict[str, Any]) -> Bars | None:
     """Return bars, if they have the times that a run's equity has."""
     if not np.array_equal(loaded.timestamp, equity["timestamp"]):

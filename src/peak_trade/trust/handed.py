@@ -7,6 +7,7 @@ An archive is unpacked for as long as the verb needs it. One run of several in i
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ __all__ = ["DATA", "RUNS", "Handed", "Package", "handed", "package"]
 
 RUNS, DATA = "runs", "data"
 """The folders of an archive: a directory for each run, and a file for each set of bars, named by its digest."""
+
+
+_NAME = re.compile(r"last|[0-9a-f-]{1,36}", re.IGNORECASE)  # of a run in the results folder
 
 
 class Handed(Struct, frozen=True):
@@ -66,6 +70,15 @@ def package(which: str, results: Results) -> Iterator[Package]:
     """
     path = Path(which)
     home = results.path.resolve()
+    if _NAME.fullmatch(which):  # else what lies in the folder where somebody stands would decide what `last` means
+        try:
+            run = results.find(which)
+        except InputError:
+            if which == "last" or not path.exists():
+                raise
+        else:
+            yield Package([_of(results, run)])
+            return
     if os.path.isdir(path):
         here = path.parent.resolve() / path.name if path.name else path.resolve()
         if here.parent == home and is_run_id(here.name):
@@ -84,11 +97,11 @@ def package(which: str, results: Results) -> Iterator[Package]:
         with _unpacked(path, "") as found:
             yield found
         return
-    elif path.parent.is_file():
+    elif "/" in which and path.parent.is_file():
         with _unpacked(path.parent, path.name) as found:
             yield found
         return
-    elif (path.parent / RUNS).is_dir() and path.parent.resolve() != home:
+    elif "/" in which and (path.parent / RUNS).is_dir() and path.parent.resolve() != home:
         yield _package(path.parent.absolute(), _names(path.parent), None, path.name)
         return
     yield Package([_of(results, results.find(which))])
