@@ -40,13 +40,10 @@ def main() -> int:
     written: list[render.Rendered] = []
     faults: list[RunError] = []
     with ExitStack() as stack:
-        if args.all_missing:
-            wanted = render.missing(results)
-        else:
-            given = stack.enter_context(handed(args.run or "last", results))
-            wanted = [given.run]
-            if given.source and not args.output:  # nothing is written into an archive
-                args.output = Path(f"report-{given.run.name[:8]}.html")
+        one = None if args.all_missing else stack.enter_context(handed(args.run or "last", results))
+        wanted = [one.run] if one else render.missing(results)
+        if one and one.source and not args.output:  # nothing is written into an archive
+            args.output = Path(f"report-{one.run.name[:8]}.html")
         try:
             renderer = stack.enter_context(render.choose(name, places.shipped(render.QMD)))
             for number, path in enumerate(wanted, 1):
