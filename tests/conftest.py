@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -18,8 +19,8 @@ import msgspec
 import pytest
 
 from peak_trade import config, runner
-from peak_trade.errors import RunError
-from peak_trade.evidence import seal, tables
+from peak_trade.errors import PeakError, RunError
+from peak_trade.evidence import seal, settings, tables
 from peak_trade.evidence.results import Results
 from peak_trade.trust import verify
 from peak_trade.trust.verify import Verdict
@@ -216,6 +217,8 @@ class Evidence(msgspec.Struct):
         for line in self.ledger():
             entry = json.loads(line) | {"prev": previous}
             path = self.results / entry["run_id"] / "manifest.json"
+            if path.exists() and entry["event"] == "start":
+                entry |= asked(path.parent)
             if path.exists() and entry["event"] in ("sealed", "failed"):
                 content = path.read_bytes()
                 entry |= {"manifest": sha256(content)} | json.loads(content)["predicate"]["results"].get("summary", {})
@@ -226,6 +229,16 @@ class Evidence(msgspec.Struct):
                 statement["predicate"]["ledger"]["follows"] = previous
                 rewrite(path, as_json(statement))
         self.write_ledger(lines)
+
+
+def asked(run_dir: Path) -> dict[str, Any]:
+    """Return what a ledger's start tells of a run's config, as far as that can be read."""
+    with contextlib.suppress(OSError, PeakError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
+        file = (run_dir / "config_snapshot.toml").read_bytes()
+        overrides = json.loads((run_dir / "config_snapshot.json").read_bytes())["overrides"]
+        given = config.parse(file, overrides)
+        return settings.named(json.loads(msgspec.json.encode(given, enc_hook=repr)), settings.keys(file, overrides))
+    return {}
 
 
 def as_json(value: Any) -> bytes:

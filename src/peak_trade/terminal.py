@@ -15,7 +15,7 @@ from typing import TextIO
 
 from peak_trade.text import escaped
 
-__all__ = ["coloured", "progress", "say", "show"]
+__all__ = ["coloured", "progress", "say", "show", "width"]
 
 _COLOURS = {"error": "31", "warn": "33", "hint": "36"}
 _PAINT = re.compile(r"(\x1b\[(?:0|1|2|31|33|36)m)")  # the colours that are ours
@@ -73,6 +73,12 @@ def progress(done: int = 0, of: int = 0, what: str = "") -> None:
 
 
 _bar_is_up = False
+
+
+def width(stream: TextIO | None = None) -> int | None:
+    """Return how many characters a line of a stream, stdout by default, has room for; None where it is no terminal."""
+    stream = stream or sys.stdout
+    return os.get_terminal_size(stream.fileno()).columns or 80 if stream.isatty() else None
 
 
 def coloured(stream: TextIO) -> bool:

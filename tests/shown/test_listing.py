@@ -78,10 +78,14 @@ def statuses(results: Path) -> dict[str, str]:
 
 def test_the_list_is_newest_first(results: Path) -> None:
     assert listing.as_table(listing.rows(Results(results))).splitlines() == [
-        "run_id    started (UTC)        strategy                      symbol     return  sharpe  max drawdown  status",
-        "44444444  2024-05-01 12:00:04  macd                          BTC/USDT        –       –             –  failed",
-        "33333333  2024-05-01 12:00:02  strategies/mine.py:my_target  SPX             –       –             –  sealed",
-        "11111111  2024-05-01 12:00:00  sma_crossover                 BTC/USDT  12.35 %    1.00      -25.00 %  sealed",
+        "run_id    started (UTC)        strategy                      symbol        return  sharp"
+        "e  max drawdown  status  reason",
+        "44444444  2024-05-01 12:00:04  macd                          BTC/USDT 1h        –       "
+        "–             –  failed  no",
+        "33333333  2024-05-01 12:00:02  strategies/mine.py:my_target  SPX 1h             –       "
+        "–             –  sealed",
+        "11111111  2024-05-01 12:00:00  sma_crossover                 BTC/USDT 1h  12.35 %    1.0"
+        "0      -25.00 %  sealed",
     ]
 
 
@@ -146,7 +150,8 @@ def test_a_directory_that_the_ledger_does_not_know_is_read(evidence: Evidence) -
         assert (
             abs(int(row.started[20:23]) - int(known["started"][20:23])) < 1000
         )  # the ledger's line came a moment later
-        assert msgspec.structs.asdict(row) | {"started": ""} == known | {"started": ""}
+        # which keys a person has set to a default nobody knows without the ledger; what differs is the same
+        assert msgspec.structs.asdict(row) | {"started": "", "settings": {}} == known | {"started": "", "settings": {}}
 
 
 @pytest.mark.parametrize("file", ["manifest.json", "config_snapshot.json", "stats.json"])
@@ -216,7 +221,7 @@ def test_odd_values_in_the_ledger_do_no_harm(tmp_path: Path) -> None:
     write_ledger(tmp_path, start(FIRST, symbol=5, strategy=None), sealed(FIRST, "high", [1], {}))  # type: ignore[arg-type]
     (tmp_path / FIRST).mkdir()
     line = listing.as_table(listing.rows(Results(tmp_path))).splitlines()[1]
-    assert line.split() == ["11111111", "2024-05-01", "12:00:00", "–", "–", "–", "sealed"]
+    assert line.split() == ["11111111", "2024-05-01", "12:00:00", "1h", "–", "–", "–", "sealed"]
 
 
 def test_a_ledger_of_10_000_entries_is_listed_at_once(tmp_path: Path) -> None:
@@ -388,11 +393,12 @@ def test_the_command_prints_the_table(results: Path) -> None:
 def test_the_command_prints_the_newest_as_json(results: Path) -> None:
     answered = command("list_runs", results, "--json", "--limit", "2")
     assert answered.returncode == 0
-    nothing = {"total_return": None, "sharpe": None, "max_drawdown": None, "pinned": False, "findings": {}}
-    nothing |= {"lookahead": "", "repeatable": None}
+    nothing: dict[str, Any] = dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades"))
+    nothing |= dict.fromkeys(("name", "start", "end", "reason"), "")
+    nothing |= {key: {} for key in ("params", "settings", "differs", "findings")} | {"pinned": False}
     assert json.loads(answered.stdout) == [
         {"run_id": FOURTH, "started": "2024-05-01T12:00:04.000Z", "strategy": "macd", "symbol": "BTC/USDT",
-         "timeframe": "1h", **nothing, "status": "failed"},
+         "timeframe": "1h", **nothing, "status": "failed", "reason": "no"},
         {"run_id": THIRD, "started": "2024-05-01T12:00:02.000Z", "strategy": "strategies/mine.py:my_target",
          "symbol": "SPX", "timeframe": "1h", **nothing, "status": "sealed"},
     ]  # fmt: skip

@@ -911,7 +911,10 @@ def test_forged_parameters_are_found(evidence: Evidence) -> None:
     evidence.edit_json("builtin", "config_snapshot.json", lambda config: config["strategy"]["params"].update(fast=4))
     evidence.forge("builtin")
     expected, found = ({"fast": fast, "slow": 8, "short": False} for fast in (3, 4))
-    assert evidence.findings() == [f"config_snapshot.json strategy.params: expected {expected}, found {found}"]
+    assert evidence.findings() == [
+        f"config_snapshot.json strategy.params: expected {expected}, found {found}",
+        f"manifest.json params: expected {found}, found {expected}",
+    ]
 
 
 def test_a_forged_config_file_is_found(evidence: Evidence) -> None:

@@ -116,6 +116,10 @@ def _are_counts(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_number, value.values()))
 
 
+def _are_settings(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(one) in _SCALARS or _is_number(one) for one in value.values())
+
+
 def _is_plain(value: Any, depth: int = 0) -> bool:
     """Tell whether a value can be written down again, wherever that is."""
     if isinstance(value, dict | list):
@@ -125,11 +129,13 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
 
 
 _NONE = type(None)
+_SCALARS = (str, float, bool, _NONE)
 _TEXT = Field("a text", frozenset((str, _NONE)))
 _NUMBER = Field("a number", frozenset((float, _NONE)), _is_number)
 _ANY = Field("a value that is not too deep or too large", frozenset((str, float, bool, _NONE)), _is_plain)
 FIELDS = (
-    dict.fromkeys(("manifest", "strategy", "symbol", "timeframe", "data", RUINED), _TEXT)
+    dict.fromkeys(("manifest", "name", "strategy", "symbol", "timeframe", "data", "code", RUINED), _TEXT)
+    | dict.fromkeys(("start", "end"), _TEXT)
     | dict.fromkeys(("stage", "type", "message", "reason"), _TEXT)
     | dict.fromkeys(("start", "end", "file", "sha256", "by"), _TEXT)
     | dict.fromkeys(("lookahead",), _TEXT)
@@ -139,6 +145,7 @@ FIELDS = (
     | {"count": _NUMBER}
     | dict.fromkeys(("verdict", "code", "environment"), _TEXT)
     | {"findings": Field("counts", frozenset((_NONE,)), _are_counts)}
+    | dict.fromkeys(("params", "settings"), Field("settings", frozenset((_NONE,)), _are_settings))
 )
 """What the fields of lines hold that this version knows; of others, any value that can be written down again."""
 

@@ -41,6 +41,7 @@ from peak_trade.text import as_utf8
 
 __all__ = [
     "BESIDE",
+    "DIED",
     "RunDir",
     "Unfinished",
     "named",
@@ -53,6 +54,8 @@ __all__ = [
 
 _LOG = logging.getLogger("peak_trade.run_dir")
 ERROR = "error.json"
+DIED = "the process died before the run was sealed"
+"""Why an abandoned run failed."""
 _ALL = 1 << 40  # names: what a strategy leaves is taken out, however much it is
 _NAMED = 5  # of what a strategy left
 _FILES = {"config_snapshot.toml", "config_snapshot.json", "stats.json", "equity.csv", "benchmark.csv", "trades.csv",
@@ -559,7 +562,7 @@ def _finish(run: RunDir, reading: Reading) -> str:
     with suppress(OSError):
         run.beside |= {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
     left = run.settle()
-    error = {"type": "Abandoned", "message": "the process died before the run was sealed"}
+    error = {"type": "Abandoned", "message": DIED}
     if ERROR not in run.sealed:
         run.write(ERROR, [files.encode_json(error)])
     began = history.start.time if history.start else None

@@ -65,14 +65,17 @@ class Attempt(Struct):
     @classmethod
     def begin(
         cls, source: Source, root: Path, results: Path, run_id: str | None, argv: list[str], stages: Stages,
-        redactor: Redactor, line: Line,
+        redactor: Redactor, line: Line, told: dict[str, Any],
     ) -> Attempt:  # fmt: skip
-        """Make the working directory, and put the START record on disk; RunError where that can't be written."""
+        """Make the working directory, and put the START record on disk; RunError where that can't be written.
+
+        `told` is what the record tells of the config beside strategy, symbol and timeframe.
+        """
         directory = None
         try:
             warn_unfinished(Results(results))
             directory = RunDir.create(results, new_run_id(run_id), given=run_id is not None)
-            follows = directory.begin(**asked(source.config))
+            follows = directory.begin(**asked(source.config), **told)
         except OSError as error:
             if directory:
                 directory.abandon()

@@ -26,10 +26,12 @@ def definition(
     marks: dict[str, Any],
     made: dict[str, str | None],
     captured: Code,
+    params: dict[str, Any],
 ) -> dict[str, Any]:
     """Return what was asked and what the run was made from.
 
-    `marks` are the fingerprint of the bars as loaded, `made` is the strategy's source digest, `captured` all its code.
+    `marks` are the fingerprint of the bars as loaded, `made` is the strategy's source digest, `captured` all its code,
+    `params` are the parameters that it had.
     """
     config = attempt.source.config
     bars = {
@@ -53,6 +55,8 @@ def definition(
             {
                 "config": attempt.directory.sealed["config_snapshot.toml"],
                 "overrides": plain(attempt.source.overrides),
+                "name": config.run.name,
+                "params": plain(params),
             }
         ),
         "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": environment()},

@@ -67,7 +67,13 @@ def seal_failed(attempt: Attempt, git: provenance.GitQuestion, told: dict[str, s
         code.write(attempt, captured)
         origin = {
             "buildType": manifest.BUILD,
-            "externalParameters": attempt.redactor.tree({"overrides": plain(attempt.source.overrides)}),
+            "externalParameters": attempt.redactor.tree(
+                {
+                    "overrides": plain(attempt.source.overrides),
+                    "name": attempt.source.config.run.name,
+                    "params": plain(attempt.source.config.strategy.params),
+                }
+            ),
             "internalParameters": {
                 "seed": attempt.source.config.run.seed,
                 "rules": RULES,

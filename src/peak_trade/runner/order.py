@@ -40,7 +40,7 @@ from peak_trade.runner.failure import fail
 from peak_trade.runner.limits import termination_raised, uninterrupted, within
 from peak_trade.runner.log import logging_to
 from peak_trade.runner.probing import probed
-from peak_trade.runner.snapshot import kept, write_config
+from peak_trade.runner.snapshot import kept, parameters, told, write_config
 from peak_trade.runner.testament import testament
 from peak_trade.stats.values import need
 from peak_trade.supervisor import UNWATCHED, Line
@@ -82,7 +82,8 @@ def run(
             loaded.bars.freeze()  # a strategy that wrote into them would change what its own evidence is made from
             function = _registered(source.config)
         with stages.clock("evidence"):
-            attempt = Attempt.begin(source, root, results, run_id, list(argv), stages, redactor, line)
+            attempt = Attempt.begin(source, root, results, run_id, list(argv), stages, redactor, line,
+                                    told(source, redactor))  # fmt: skip
         try:
             line.started(testament(attempt), str(attempt.directory.results / attempt.directory.run_id))
             with logging_to(attempt.log), termination_raised():
@@ -194,7 +195,7 @@ def _make(
             attempt.warn("account", manifest.RUINED, f"equity was at or below zero at {when}: closed there, for good")
         captured = code.capture(attempt, asking.function)
         code.write(attempt, captured)
-        origin = definition(attempt, git, loaded, marks, made, captured)
+        origin = definition(attempt, git, loaded, marks, made, captured, params)
         sha256 = origin["resolvedDependencies"][0]["digest"]["sha256"]
         attempt.tidy()  # again, for what a thread or a child has left since
     took = attempt.stages.milliseconds.items()
@@ -203,7 +204,14 @@ def _make(
     with uninterrupted():
         ruined = {name: time for name, time in came_out.items() if name == manifest.RUINED}
         statement = predicate(attempt, manifest.RUINED if ruined else "sealed", origin, came_out, probe=probe)
-        facts = asked(config) | ruined | statement.doubts | attempt.findings() | {"data": sha256, "bars": len(bars)}
+        used = {
+            "data": sha256,
+            "code": captured.digest,
+            "bars": len(bars),
+            "start": marks["start"],
+            "end": marks["end"],
+        }
+        facts = asked(config) | parameters(attempt, params) | ruined | statement.doubts | attempt.findings() | used
         path = directory.seal(statement, "sealed", **facts, **summary)
     _LOG.info("sealed in %.1f ms", (time.perf_counter() - start) * 1e3)
     return path

@@ -7,10 +7,18 @@ from typing import Any
 
 import msgspec
 
-from peak_trade.evidence import files
+from peak_trade.config import Source
+from peak_trade.evidence import files, settings
+from peak_trade.redact import Redactor
 from peak_trade.runner.attempt import Attempt
 
-__all__ = ["kept", "plain", "write_config"]
+__all__ = ["kept", "parameters", "plain", "told", "write_config"]
+
+
+def told(source: Source, redactor: Redactor) -> dict[str, Any]:
+    """Return what the ledger's START tells of a config, secrets masked: see `settings.named`."""
+    given = settings.keys(source.content, source.overrides)
+    return settings.named(redactor.tree(plain(msgspec.to_builtins(source.config))), given)
 
 
 def write_config(attempt: Attempt, params: dict[str, Any] | None = None) -> None:
@@ -28,6 +36,12 @@ def write_config(attempt: Attempt, params: dict[str, Any] | None = None) -> None
     resolved["overrides"] = attempt.source.overrides
     attempt.directory.write("config_snapshot.toml", [masked])
     attempt.directory.write("config_snapshot.json", [files.encode_json(attempt.redactor.tree(plain(resolved)))])
+
+
+def parameters(attempt: Attempt, params: dict[str, Any]) -> dict[str, Any]:
+    """Return what the ledger's line that seals a run tells of the parameters that the strategy had."""
+    used = settings.short(attempt.redactor.tree(plain(params)))
+    return {"params": used} if used else {}
 
 
 def kept(params: dict[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from peak_trade.errors import RunError
-from peak_trade.evidence import documents
+from peak_trade.evidence import documents, settings
 from peak_trade.evidence.ledger import ENDED, REMOVED, STARTED
 from peak_trade.evidence.manifest import Manifest
 from peak_trade.evidence.results import Results
-from peak_trade.evidence.run_dir import read_manifest, unfinished
+from peak_trade.evidence.run_dir import DIED, read_manifest, unfinished
+from peak_trade.evidence.settings import Scalar
+from peak_trade.shown import apart
 from peak_trade.text import figure, percentage, printable
 
 __all__ = ["Row", "aligned", "as_table", "counts", "describe", "distinct", "readable_size", "rows", "summary"]
@@ -23,6 +26,7 @@ __all__ = ["Row", "aligned", "as_table", "counts", "describe", "distinct", "read
 
 # what reading on raises where a field that decoded is of another type, or has a value that nothing of ours has
 _OTHER_TYPES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_BELOW = " " * 10  # before what stands below a line
 _WORD, _CELL = 1_000, 4_000  # characters of a word of a row, and of a cell of text, at most
 _STRATEGY, _SYMBOL, _STANDING = 32, 24, 40  # characters of a column: one run shall not widen all lines
 _LARGEST = 1e300  # of a figure: beyond it, sums and squares are no numbers any more
@@ -31,8 +35,10 @@ _LARGEST = 1e300  # of a figure: beyond it, sums and squares are no numbers any 
 class Row(Struct, frozen=True, kw_only=True):
     """One run as lists show it; fractions, None where there is no such figure.
 
-    `findings` counts what was found in its bars, by kind; `lookahead` says by what its strategy looks ahead (empty:
-    nothing was found); `repeatable` is False where it gives two answers for the same bars.
+    `start` and `end` are its first and last bar, `params` and `settings` what it was asked for, and `differs` what of
+    that is not as in the other runs of its strategy; `reason` is why it failed; `findings` counts what was found in its
+    bars, by kind; `lookahead` says by what its strategy looks ahead (empty: nothing was found); `repeatable` is False
+    where it gives two answers for the same bars.
     """
 
     run_id: str
@@ -43,8 +49,16 @@ class Row(Struct, frozen=True, kw_only=True):
     total_return: float | None
     sharpe: float | None
     max_drawdown: float | None
+    trades: float | None
     status: str
     pinned: bool = False
+    name: str = ""
+    start: str = ""
+    end: str = ""
+    params: dict[str, Scalar] = {}
+    settings: dict[str, Scalar] = {}
+    differs: dict[str, Scalar] = {}
+    reason: str = ""
     findings: dict[str, int] = {}
     lookahead: str = ""
     repeatable: bool | None = None
@@ -84,13 +98,19 @@ def rows(results: Results) -> list[Row]:
         elif history.state in ENDED and run_id not in there:
             status = "missing"
         known[run_id] = history.fields | {"started": history.began, "status": status}
+        if history.end and history.end.event == "abandoned":
+            known[run_id]["message"] = DIED
     with _ledger_readable(results):  # again: what is missing may have been removed since
         for run_id in results.removed(run_id for run_id, run in known.items() if run["status"] == "missing"):
             known[run_id]["status"] = REMOVED
     for run_id in there.keys() - known.keys():
         known[run_id] = _from_directory(there[run_id])
+    for run_id, path in there.items():
+        if _lacks_settings(known[run_id]):
+            known[run_id] |= _asked_of(path)
     keeps = results.pinned()
-    listed = [_row(run_id, run, run_id in keeps) for run_id, run in reversed(known.items())]
+    differing = dict(zip(known, apart.differences([_asked(run) for run in known.values()]), strict=True))
+    listed = [_row(run_id, run, run_id in keeps, differing[run_id]) for run_id, run in reversed(known.items())]
     listed.sort(key=lambda row: row.started, reverse=True)
     return sorted(listed, key=lambda row: bool(row.lookahead))
 
@@ -110,9 +130,14 @@ def _from_directory(path: Path) -> dict[str, Any]:
         run = describe(path)
         config = run["config"]
         strategy = config.get("strategy", {})
+        found = {part["name"]: part for part in run["madeFrom"]}
         return {
             **run["stats"],
             **config.get("data", {}),
+            **{key: found["bars"]["annotations"][key] for key in ("start", "end") if "bars" in found},
+            **{name: found[part]["digest"]["sha256"] for part, name in _DIGESTS.items() if part in found},
+            **(settings.of_snapshot(config) if config else {}),
+            "message": (run["error"] or {}).get("message"),
             "started": run["runDetails"].get("metadata", {}).get("startedOn"),
             "strategy": strategy.get("name") or strategy.get("entrypoint"),
             "status": run["status"],
@@ -123,15 +148,46 @@ def _from_directory(path: Path) -> dict[str, Any]:
         return {"status": "unreadable"}
 
 
+_DIGESTS = {"bars": "data", "code": "code"}  # of what a run was made from, as the ledger calls them
+
+
+def _lacks_settings(run: Mapping[str, Any]) -> bool:
+    """Tell whether a run's lines in the ledger are of an older version, which told nothing of these."""
+    return "settings" not in run and "params" not in run and run["status"] != "unreadable"
+
+
+def _asked_of(path: Path) -> dict[str, Any]:
+    """Return what the directory of an older run tells of its config: for lists alone, nothing is checked by it."""
+    with suppress(RunError, *_OTHER_TYPES):
+        return settings.of_snapshot(documents.read(path, "config_snapshot.json"))
+    return {}
+
+
+def _asked(run: Mapping[str, Any]) -> apart.Asked:
+    words = {key: _word(run.get(key)) for key in ("strategy", "symbol", "timeframe", "start", "end", "data", "code")}
+    return apart.Asked(params=_scalars(run.get("params")), settings=_scalars(run.get("settings")), **words)
+
+
+def _scalars(value: object) -> dict[str, Scalar]:
+    """Return settings that ledger or manifest has; of what is none, nothing."""
+    if not isinstance(value, dict):
+        return {}
+    return {
+        _word(key): one if one is None or type(one) is bool or _figure(one) is not None else _word(one)
+        for key, one in value.items()
+    }
+
+
 def _found(receipts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the receipts of what was found in the bars."""
     return [receipt for receipt in receipts if receipt["part"] == "data" and "count" in receipt]
 
 
-def _row(run_id: str, run: dict[str, Any], is_pinned: bool) -> Row:
-    words = ("started", "strategy", "symbol", "timeframe", "status")
-    figures = ("total_return", "sharpe", "max_drawdown")
+def _row(run_id: str, run: dict[str, Any], is_pinned: bool, differs: dict[str, Scalar]) -> Row:
+    words = ("started", "strategy", "symbol", "timeframe", "status", "name", "start", "end")
+    figures = ("total_return", "sharpe", "max_drawdown", "trades")
     cells: dict[str, Any] = {word: _word(run.get(word)) for word in words} | {f: _figure(run.get(f)) for f in figures}
+    cells |= {key: _scalars(run.get(key)) for key in ("params", "settings")}
     found = run.get("findings")
     counted = (
         {_word(kind): count for kind, count in found.items() if type(count) is int and 0 <= count < 1 << 63}
@@ -140,7 +196,8 @@ def _row(run_id: str, run: dict[str, Any], is_pinned: bool) -> Row:
     )
     cells["lookahead"] = _word(run.get("lookahead"))
     cells["repeatable"] = False if run.get("repeatable") is False else None
-    return Row(run_id=run_id, pinned=is_pinned, findings=counted, **cells)
+    reason = _word(run.get("message"))
+    return Row(run_id=run_id, pinned=is_pinned, findings=counted, differs=differs, reason=reason, **cells)
 
 
 def _word(value: object) -> str:
@@ -154,29 +211,83 @@ def _figure(value: object) -> float | None:
     return value if isinstance(value, int | float) and type(value) is not bool and abs(value) < _LARGEST else None
 
 
-def as_table(listed: Sequence[Row], *, full: bool = False) -> str:
+class Column(NamedTuple):
+    """A column of the list: its head, what stands in it, and whether that is a number."""
+
+    head: str
+    cell: Callable[[Row], str]
+    number: bool = False
+
+
+_STARTED = Column("started (UTC)", lambda row: row.started[:19].replace("T", " "))
+_MINUTE = Column("started (UTC)", lambda row: row.started[:16].replace("T", " "))
+_STRATEGY_NAME = Column("strategy", lambda row: row.strategy[-_STRATEGY:])
+_SERIES = Column("symbol", lambda row: f"{row.symbol[:_SYMBOL]} {row.timeframe[:_SYMBOL]}".strip())
+_RETURN = Column("return", lambda row: percent(row.total_return), number=True)
+_SHARPE = Column("sharpe", lambda row: number(row.sharpe), number=True)
+_DRAWDOWN = Column("max drawdown", lambda row: percent(row.max_drawdown), number=True)
+_STATUS = Column("status", lambda row: row.standing[:_STANDING] + (", pinned" if row.pinned else ""))
+_NAME = Column("name", lambda row: row.name)
+_DIFFERS = Column("differs in", lambda row: apart.said(row.differs))
+_BRIEFLY = Column("differs in", lambda row: apart.said(row.differs, briefly=True))
+_REST = (Column("data", lambda row: counts(row.findings)), Column("reason", lambda row: row.reason))
+_LAYOUTS = (
+    (_STARTED, _STRATEGY_NAME, _SERIES, _RETURN, _SHARPE, _DRAWDOWN, _STATUS),
+    (_MINUTE, _STRATEGY_NAME, _SERIES, _RETURN, _SHARPE, _DRAWDOWN, _STATUS),
+    (_MINUTE, _STRATEGY_NAME, _SERIES, _RETURN, _SHARPE, _STATUS),
+    (_STRATEGY_NAME, _SERIES, _RETURN, _SHARPE, _STATUS),
+)
+"""The columns, the widest first: a terminal gets the first that it has room for."""
+
+
+def as_table(listed: Sequence[Row], *, full: bool = False, width: int | None = None) -> str:
     """Return rows as aligned columns, the run_ids (unless `full`) as short as tells them apart, from 8 characters.
 
-    What was found in the bars is a last column, where any run has something there.
+    What only some runs have (a name, a reason) is a column where any of these has it. Without a `width`, a run is a
+    line. In a terminal of that width, what all runs have in common is said once above them, and what has no room in the
+    line of a run stands below it.
     """
-    width = 36 if full else distinct([row.run_id for row in listed])
-    head = ("run_id", "started (UTC)", "strategy", "symbol", "return", "sharpe", "max drawdown", "status", "data")
-    body = [
-        (
-            row.run_id[:width],
-            row.started[:19].replace("T", " "),
-            row.strategy[-_STRATEGY:],
-            row.symbol[:_SYMBOL],
-            percent(row.total_return),
-            number(row.sharpe),
-            percent(row.max_drawdown),
-            row.standing[:_STANDING] + (", pinned" if row.pinned else ""),
-            counts(row.findings),
-        )
-        for row in listed
-    ]
-    columns = len(head) if any(row.findings for row in listed) else -1
-    return aligned([line[:columns] for line in (head, *body)], right=(4, 5, 6))
+    digits = 36 if full else distinct([row.run_id for row in listed])
+    run_id = Column("run_id", lambda row: row.run_id[:digits])
+    if width is None:
+        return "\n".join(_lines_of(listed, [run_id, *_LAYOUTS[0], *_some(listed, _NAME, _DIFFERS, *_REST)]))
+    common = [column for column in (_NAME, _STRATEGY_NAME, _SERIES) if _is_common(listed, column)]
+    above = [", ".join(printable(column.cell(listed[0]), "�") for column in common)] if common else []
+    tail = [column for column in _some(listed, _NAME, _BRIEFLY, *_REST) if column not in common]
+    for inline in range(len(tail), -1, -1):
+        for layout in _LAYOUTS:
+            columns = [run_id, *(column for column in layout if column not in common), *tail[:inline]]
+            lines = _lines_of(listed, columns)
+            if max(map(len, lines)) <= width:
+                return "\n".join(above + _interleaved(lines, listed, tail[inline:], width))
+    return "\n".join(above + _interleaved(_lines_of(listed, [run_id, *_LAYOUTS[-1]]), listed, tail, width))
+
+
+def _some(listed: Sequence[Row], *columns: Column) -> list[Column]:
+    return [column for column in columns if any(map(column.cell, listed))]
+
+
+def _is_common(listed: Sequence[Row], column: Column) -> bool:
+    cells = set(map(column.cell, listed))
+    return len(listed) > 1 and len(cells) == 1 and cells != {""}
+
+
+def _lines_of(listed: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    body = [[column.cell(row) for column in columns] for row in listed]
+    right = [at for at, column in enumerate(columns) if column.number]
+    return aligned([[column.head for column in columns], *body], right=right).split("\n")
+
+
+def _interleaved(lines: Sequence[str], listed: Sequence[Row], tail: Sequence[Column], width: int) -> list[str]:
+    """Return the lines of a table, each with what had no room in it below, at most four lines of it."""
+    found = [lines[0]]
+    for line, row in zip(lines[1:], listed, strict=True):
+        text = "; ".join(printable(cell, "�") for column in tail if (cell := column.cell(row)))
+        found += [line, *textwrap.wrap(
+            text, max(width, 30), initial_indent=_BELOW, subsequent_indent=_BELOW, max_lines=4, placeholder=" …",
+            break_on_hyphens=False,
+        )]  # fmt: skip
+    return found
 
 
 def counts(findings: Mapping[str, int]) -> str:
@@ -285,14 +396,14 @@ def summary(run_dir: Path, more: Iterable[tuple[str, str]] = ()) -> str:
     """
     try:
         run = describe(run_dir)
-        asked = {} if run["config"] else _asked(run_dir)
+        asked = {} if run["config"] else _asked_at_start(run_dir)
         return aligned([*_lines(run, asked), *more])
     except _OTHER_TYPES as error:
         what = f"{type(error).__name__}: {error}"
         raise RunError(f"{run_dir.name} can't be read: {what}", hint=f"just verify {run_dir.name[:8]}") from None
 
 
-def _asked(run_dir: Path) -> dict[str, str]:
+def _asked_at_start(run_dir: Path) -> dict[str, str]:
     """Return what the ledger's start says of a run that left no config: strategy, symbol, timeframe."""
     with suppress(OSError):
         start = Results(run_dir.parent).reading().of(run_dir.name).start

@@ -21,13 +21,14 @@ import peak_trade
 from peak_trade import stats
 from peak_trade.config import Config, Data, parse
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import benchmark, door, manifest, tables
+from peak_trade.evidence import benchmark, code, door, manifest, settings, tables
 from peak_trade.evidence.ledger import FIELDS, Entry, History
 from peak_trade.evidence.run_dir import ERROR
 from peak_trade.market import fingerprint, ohlcv, promised
 from peak_trade.market import rate as rates
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
+from peak_trade.redact import MASK
 from peak_trade.stats.values import Floats, Times
 from peak_trade.trust import excursions, money, statistics
 from peak_trade.trust.verdict import Verdict
@@ -86,8 +87,8 @@ def _check_sealed(
     market = _check_benchmark(verdict, sealed, config, contents, equity["timestamp"], bars)
     closes = market.closes if bars is None else money.Closes(np.arange(len(bars)), bars.close)
     called = _called(config)
-    _check_history(verdict, history.start, called)
-    data = {"data": definition["resolvedDependencies"][0]["digest"]["sha256"], "bars": len(equity["timestamp"])}
+    _check_start(verdict, sealed, contents, history, called)
+    data = _made(sealed) | {"bars": len(equity["timestamp"])}
     ruined = {manifest.RUINED: results.get(manifest.RUINED)}
     told = called | data | results["summary"] | ruined | sealed.predicate.doubts | _found(sealed.predicate)
     _check_history(verdict, history.end, told)
@@ -128,7 +129,7 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
     snapshot = msgspec.json.decode(contents["config_snapshot.json"])
     overrides = snapshot.pop("overrides")
     verdict.compare(f"{manifest.NAME} overrides", overrides, definition["externalParameters"]["overrides"])
-    again = msgspec.json.decode(msgspec.json.encode(parse(file, overrides), enc_hook=repr))
+    again = _plain(parse(file, overrides))
     # the snapshot has the defaults too, and texts in the form that a parameter's type gives them
     params = {name: value for name, value in again["strategy"]["params"].items() if not isinstance(value, str)}
     again["strategy"]["params"] = snapshot["strategy"]["params"] | params
@@ -142,7 +143,16 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
             verdict.compare(f"config_snapshot.json {section}.{key}", value, snapshot[section].get(key))
     config = msgspec.convert(snapshot, Config)
     verdict.compare(f"{manifest.NAME} seed", config.run.seed, definition["internalParameters"]["seed"])
+    if sealed.format > 1:
+        told = definition["externalParameters"]
+        verdict.compare(f"{manifest.NAME} name", snapshot["run"]["name"], told.get("name"))
+        verdict.compare(f"{manifest.NAME} params", snapshot["strategy"]["params"], told.get("params"))
     return config
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(config, enc_hook=repr))
+    return found
 
 
 def _check_failed(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History) -> None:
@@ -151,7 +161,7 @@ def _check_failed(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
         error = sealed.predicate.error or {}
         verdict.compare(ERROR, error, msgspec.json.decode(contents[ERROR]))
         config = _check_config(verdict, sealed, contents)
-        _check_history(verdict, history.start, _called(config))
+        _check_start(verdict, sealed, contents, history, _called(config))
         told = _called(config) | _found(sealed.predicate) | error
         _check_history(verdict, history.end, told)
         _check_nothing_more(verdict, history.end, told)
@@ -163,6 +173,40 @@ def _called(config: Config) -> dict[str, Any]:
     """Return what the ledger calls a run by."""
     strategy = config.strategy.name or config.strategy.entrypoint
     return {"strategy": strategy, "symbol": config.data.symbol, "timeframe": config.data.timeframe}
+
+
+def _made(sealed: manifest.Manifest) -> dict[str, Any]:
+    """Return what the ledger's line that seals a run tells of bars, code and parameters."""
+    definition = sealed.predicate.build_definition
+    made = {part["name"]: part for part in definition["resolvedDependencies"]}
+    data = {"data": made["bars"]["digest"]["sha256"]}
+    if sealed.format == 1:
+        return data
+    params = settings.short(definition["externalParameters"]["params"])
+    bars = made["bars"]["annotations"]
+    return data | {
+        "code": made[code.FOLDER]["digest"]["sha256"],
+        "start": bars["start"],
+        "end": bars["end"],
+        "params": params or None,
+    }
+
+
+def _check_start(
+    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, called: dict[str, Any]
+) -> None:
+    """Check that the ledger's line that starts a run tells of its config what the config does."""
+    _check_history(verdict, history.start, called)
+    if sealed.format == 1 or history.start is None:
+        return
+    overrides = msgspec.json.decode(contents["config_snapshot.json"])["overrides"]
+    file = contents["config_snapshot.toml"]
+    told = settings.named(_plain(parse(file, overrides)), settings.keys(file, overrides))
+    for key in ("name", "params", "settings"):
+        expected, found = told.get(key), history.start.fields.get(key)
+        if isinstance(expected, dict) and isinstance(found, dict):  # what was found to be a secret later is masked
+            found = {one: MASK if expected.get(one) == MASK else value for one, value in found.items()}
+        verdict.compare(f"ledger.jsonl line {history.start.line} {key}", expected, found)
 
 
 def _check_history(verdict: Verdict, entry: Entry | None, facts: dict[str, Any]) -> None:
