@@ -23,7 +23,7 @@ from peak_trade.runner.attempt import Attempt
 from peak_trade.strategies.sources import Source, is_installed, sources
 from peak_trade.text import as_utf8
 
-__all__ = ["Code", "capture", "write"]
+__all__ = ["Code", "capture", "secrets", "write"]
 
 _LONGEST = 1 << 20  # bytes of a file: what is longer was not written by hand
 _SHORTEST = 6  # characters of a text that can be a secret, as elsewhere
@@ -118,12 +118,12 @@ def _hindrance(content: bytes | None, redactor: Redactor) -> str:
     if len(content) > _LONGEST:
         return f"it has more than {_LONGEST:,} bytes"
     text = content.decode("utf-8", "surrogateescape")
-    if redactor.holds(text) or any(_secrets(text)):
+    if redactor.holds(text) or any(secrets(text)):
         return "it holds what looks like a secret"
     return ""
 
 
-def _secrets(text: str) -> Iterator[str]:
+def secrets(text: str) -> Iterator[str]:
     """Yield the texts in a module that are given to a name which looks like that of a secret.
 
     An assignment to such a name is none by itself: `token = next(stream)` is code.

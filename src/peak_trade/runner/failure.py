@@ -14,6 +14,7 @@ from peak_trade.runner import code
 from peak_trade.runner.attempt import Attempt, asked
 from peak_trade.runner.definition import environment, git_state, predicate
 from peak_trade.runner.limits import TimeOut, uninterrupted
+from peak_trade.runner.place import masked, place
 from peak_trade.runner.snapshot import plain, write_config
 from peak_trade.text import as_utf8
 
@@ -34,7 +35,7 @@ def fail(attempt: Attempt, git: provenance.GitQuestion, error: BaseException) ->
             shown.hint = "the run is sealed, but has not got its final name yet: just doctor finishes it"
         raise shown from error
     shown.hint = shown.hint or f"just show {shown.run_id}"
-    note(attempt, shown.message, _trace(error))
+    note(attempt, shown.message, masked(attempt, _trace(error)))
     # the text of an exception is a user's code too; from here on it is ours
     attempt.line.free(_name(error) if isinstance(error, TimeOut | KeyboardInterrupt) else "")
     told = {"stage": attempt.stages.now, "type": _name(error), "message": shown.message}
@@ -102,9 +103,10 @@ def _readable(attempt: Attempt, error: BaseException) -> PeakError:
         text = str(error)
     except BaseException as second:  # noqa: BLE001 - a user's exception may fail to say what it is, in any way
         text = f"its text raised {_name(second)}"
-    text = attempt.redactor.text(as_utf8(text.strip().partition("\n")[0]))[:200]
+    text = masked(attempt, text.strip().partition("\n")[0])[:200]
+    where = place(attempt, error)
     return RunError(
-        f"{what} raised {_name(error)}" + (f": {text}" if text else ""),
+        f"{what} raised {_name(error)}" + (f": {text}" if text else "") + (f", at {where}" if where else ""),
         hint=f"the traceback is in {attempt.directory.results / attempt.directory.run_id / 'run.log'}",
     )
 
