@@ -359,7 +359,8 @@ def test_a_failed_run_says_its_error_and_no_results(evidence: Evidence) -> None:
     assert predicate["error"] == {
         "stage": "strategy",
         "type": "ValueError",
-        "message": "the strategy raised ValueError: no idea what to do",
+        "message": "the strategy raised ValueError: no idea what to do, at strategies/own.py:12: "
+        'raise ValueError("no idea what to do")',
     }
     assert json.loads((evidence.path("failed") / "error.json").read_bytes()) == predicate["error"]
     assert evidence.manifest("own")["predicate"]["status"] == "sealed"

@@ -318,7 +318,7 @@ def test_a_run_is_shown_in_a_few_lines(evidence: Evidence) -> None:
         "sharpe    6.14, max drawdown -13.88 %",
         "trades    1, won 100.00 %, profit factor –",
         "costs     fees 0.00, slippage 0.00",
-        "evidence  5 files",
+        "evidence  6 files",
     ]
 
 
@@ -338,8 +338,9 @@ def test_a_failed_run_is_shown_with_its_error(evidence: Evidence) -> None:
     assert without_cost(listing.summary(evidence.path("failed"))).splitlines() == [
         "run       RUN_ID  failed",
         "strategy  strategies/own.py:broken()",
-        "error     the strategy raised ValueError: no idea what to do",
-        "evidence  3 files",
+        "error     the strategy raised ValueError: no idea what to do, at "
+        'strategies/own.py:12: raise ValueError("no idea what to do")',
+        "evidence  4 files",
     ]
 
 
@@ -394,7 +395,7 @@ def test_the_command_prints_the_newest_as_json(results: Path) -> None:
     answered = command("list_runs", results, "--json", "--limit", "2")
     assert answered.returncode == 0
     nothing: dict[str, Any] = dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades"))
-    nothing |= dict.fromkeys(("name", "start", "end", "reason"), "")
+    nothing |= dict.fromkeys(("name", "start", "end", "reason", "lookahead"), "") | {"repeatable": None}
     nothing |= {key: {} for key in ("params", "settings", "differs", "findings")} | {"pinned": False}
     assert json.loads(answered.stdout) == [
         {"run_id": FOURTH, "started": "2024-05-01T12:00:04.000Z", "strategy": "macd", "symbol": "BTC/USDT",
@@ -474,3 +475,101 @@ def test_a_run_that_was_killed_is_shown_by_what_its_start_says(tmp_path: Path) -
     assert [line.split() for line in lines[1:3]] == [["strategy", "macd"], ["bars", "SPX", "1d"]]
     (tmp_path / "ledger.jsonl").unlink()  # the control: nothing else tells it
     assert listing.summary(tmp_path / SECOND).splitlines()[1].split() == ["strategy", "–"]
+
+
+# --- what tells runs apart ----------------------------------------------------------------------------------------
+
+
+LATER = {"event": "failed", "manifest": "0" * 64, "stage": "strategy", "type": "ValueError"}
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    """Thirty runs of one strategy with a parameter each; the last one failed."""
+    results, entries = tmp_path / "results", []
+    for number in range(30):
+        run_id = f"{number:08x}-0000-4000-8000-000000000000"
+        given = {"params": {"fast": number, "slow": 50}, "settings": {"execution.fee_bps": 1.0}, "name": "a study"}
+        entries += [start(run_id, **given), sealed(run_id, number / 10, number / 100, -0.25)]
+        (results / run_id).mkdir(parents=True)
+    entries[-1] = LATER | {"run_id": run_id, "message": "the strategy raised ValueError: " + "no idea " * 20}
+    write_ledger(results, *entries)
+    return results
+
+
+def test_a_list_for_programs_has_a_line_a_run_with_what_differs(grid: Path) -> None:
+    head, first, second, *_ = listing.as_table(listing.rows(Results(grid))).splitlines()
+    assert head.split("  ")[-2:] == ["differs in", "reason"] or head.rstrip().endswith("reason")
+    assert "failed  a study  fast=29     the strategy raised ValueError: no idea" in first
+    assert second.endswith("sealed  a study  fast=28")
+
+
+@pytest.mark.parametrize("width", [200, 120, 100, 80, 60])
+def test_in_a_terminal_each_run_is_told_apart_within_its_width(grid: Path, width: int) -> None:
+    above, head, failed, *rest = listing.as_table(listing.rows(Results(grid)), width=width).splitlines()
+    assert above == "a study, sma_crossover, BTC/USDT 1h"
+    assert head.endswith("differs in")
+    assert failed.endswith("failed  fast=29")
+    why, lines = [line for line in rest if line.startswith(" ")], [line for line in rest if not line.startswith(" ")]
+    assert " ".join(map(str.strip, why)).startswith("the strategy raised ValueError: no idea no idea")
+    assert [line.rpartition("  ")[2] for line in lines] == [f"fast={number}" for number in range(28, -1, -1)]
+    assert max(map(len, (head, failed, *rest))) <= width
+    assert (" UTC" in head) is False and ("max drawdown" in head) is (width >= 80)
+
+
+def test_in_a_narrow_terminal_what_has_no_room_stands_below(grid: Path) -> None:
+    lines = listing.as_table(listing.rows(Results(grid)), width=40).splitlines()
+    assert lines[-2:] == ["00000000    0.00 %    0.00  sealed", "          fast=0"]
+    assert max(map(len, lines)) <= 40
+
+
+def test_a_long_name_of_one_run_widens_no_line_of_others(tmp_path: Path) -> None:
+    write_ledger(tmp_path, start(FIRST, name="x" * 1_000, params={"p": "y" * 1_000}), start(SECOND, params={"p": "z"}))
+    rows = listing.rows(Results(tmp_path))
+    assert max(map(len, listing.as_table(rows).splitlines())) < 400
+    lines = listing.as_table(rows, width=80).splitlines()
+    assert max(map(len, lines)) <= 80 and len(lines) <= 12
+
+
+def test_a_run_of_an_older_version_is_told_apart_by_its_directory(evidence: Evidence) -> None:
+    lines = []
+    for line in evidence.ledger():
+        entry = json.loads(line)
+        lines.append({key: value for key, value in entry.items() if key not in ("params", "settings", "name", "prev")})
+    write_ledger(evidence.results, *lines)
+    rows = {row.run_id: row for row in listing.rows(Results(evidence.results))}
+    assert rows[evidence.runs["plain"]].differs == {"slow": 12}
+    assert rows[evidence.runs["own"]].name == "our own"
+    (evidence.path("plain") / "config_snapshot.json").unlink()  # the control
+    again = {row.run_id: row for row in listing.rows(Results(evidence.results))}
+    assert again[evidence.runs["plain"]].differs == {}
+
+
+def test_why_a_run_died_is_its_reason(tmp_path: Path) -> None:
+    write_ledger(tmp_path, start(FIRST), {"event": "abandoned", "run_id": FIRST, "manifest": "0" * 64})
+    (row,) = listing.rows(Results(tmp_path))
+    assert row.reason == "the process died before the run was sealed"
+
+
+@pytest.mark.parametrize("key", ["params", "settings"])
+@pytest.mark.parametrize("value", [5, "x", [1], {"a": {"b": 1}}, {"a": 1 << 70}, {"a": [1]}, None])
+def test_odd_settings_in_the_ledger_do_no_harm(tmp_path: Path, key: str, value: Any) -> None:
+    write_ledger(tmp_path, start(FIRST, **{key: value}), start(SECOND, **{key: {"a": 1}}))
+    first, second = sorted(listing.rows(Results(tmp_path)), key=lambda row: row.run_id)
+    assert getattr(first, key) == {} and getattr(second, key) == {"a": 1}
+
+
+def test_the_command_lists_what_is_asked_for(grid: Path) -> None:
+    def ids(*arguments: str) -> list[str]:
+        answered = command("list_runs", grid, "--json", *arguments)
+        assert answered.returncode == 0, answered.stderr
+        return [row["run_id"][6:8] for row in json.loads(answered.stdout)]
+
+    assert ids("--strategy", "sma", "--symbol", "btc", "--where", "fast<3", "--where", "slow=50") == ["02", "01", "00"]
+    assert ids("--since", "2024-05-01T12:00:54", "--where", "status=sealed") == ["1c", "1b"]
+    assert ids("--where", "fast>5", "--limit", "1") == ["1d"]
+    nothing = command("list_runs", grid, "--strategy", "macd")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert nothing.stderr == "none of 30 runs in results/ is like that; just runs lists them\n"
+    wrong = command("list_runs", grid, "--where", "fsat=3")
+    assert (wrong.returncode, wrong.stderr) == (2, "error: no run has a `fsat`\nhint: did you mean `fast`?\n")

@@ -204,7 +204,9 @@ def test_artifacts_are_all_sealed_files_the_manifest_and_the_log(runs: Any) -> N
 def test_a_failed_run_tells_its_error_and_no_numbers(runs: Any) -> None:
     found = run_content(runs["failed"])
     assert (found.status, found.tags["status"]) == ("FAILED", "failed")
-    assert found.tags["error"] == "the strategy raised ValueError: no idea what to do"
+    assert found.tags["error"] == (
+        'the strategy raised ValueError: no idea what to do, at own.py:11: raise ValueError("no idea what to do")'
+    )
     assert found.metrics == []
     assert "error.json" in found.artifacts
 

@@ -109,7 +109,10 @@ def test_a_run_that_fails_is_logged_as_failed(run: Any, store: Store, forge: Any
     run_dir = run(*words, code=1, MLFLOW_TRACKING_URI=store.uri)
     assert tools.receipt(run_dir)["status"] == "logged"
     (found,) = forge.look(store)
-    assert (found["status"], found["tags"]["error"]) == ("FAILED", "the strategy raised ValueError: no idea")
+    assert (found["status"], found["tags"]["error"]) == (
+        "FAILED",
+        "the strategy raised ValueError: no idea, at own.py:2: raise ValueError('no idea')",
+    )
 
 
 def test_track_logs_what_is_pending_once(runs: Any, cli: Cli, store: Store, forge: Any) -> None:

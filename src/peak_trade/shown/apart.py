@@ -23,7 +23,10 @@ _DIGEST = 8  # characters of one that is shown
 
 
 class Asked(Struct, frozen=True):
-    """What a run was asked for, as the ledger tells it; `start` and `end` are its first and last bar."""
+    """What a run was asked for, as the ledger tells it; `start` and `end` are its first and last bar.
+
+    Every run has settings, its data's path among them: without any, nothing is known of it.
+    """
 
     strategy: str
     symbol: str
@@ -51,9 +54,9 @@ def differences(runs: Sequence[Asked]) -> list[dict[str, settings.Scalar]]:
     varying: list[_Found] = []
     for group in strategies.values():
         varying += _varying({at: runs[at].params for at in group}, always=True)
-        varying += _varying({at: _settings(runs[at], of_bars=False) for at in group}, whole=True)
+        varying += _varying({at: _settings(runs[at], of_bars=False) for at in group if runs[at].settings}, whole=True)
     for group in series.values():
-        varying += _varying({at: _settings(runs[at], of_bars=True) for at in group}, whole=True)
+        varying += _varying({at: _settings(runs[at], of_bars=True) for at in group if runs[at].settings}, whole=True)
         varying += _varying({at: _facts(start=runs[at].start, end=runs[at].end) for at in group})
         varying += _varying(_data({at: runs[at] for at in group}))
     for group in strategies.values():

@@ -29,6 +29,7 @@ _OTHER_TYPES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueEr
 _BELOW = " " * 10  # before what stands below a line
 _WORD, _CELL = 1_000, 4_000  # characters of a word of a row, and of a cell of text, at most
 _STRATEGY, _SYMBOL, _STANDING = 32, 24, 40  # characters of a column: one run shall not widen all lines
+_SAID = 120  # of what a person has written: a name, parameters
 _LARGEST = 1e300  # of a figure: beyond it, sums and squares are no numbers any more
 
 
@@ -227,9 +228,9 @@ _RETURN = Column("return", lambda row: percent(row.total_return), number=True)
 _SHARPE = Column("sharpe", lambda row: number(row.sharpe), number=True)
 _DRAWDOWN = Column("max drawdown", lambda row: percent(row.max_drawdown), number=True)
 _STATUS = Column("status", lambda row: row.standing[:_STANDING] + (", pinned" if row.pinned else ""))
-_NAME = Column("name", lambda row: row.name)
-_DIFFERS = Column("differs in", lambda row: apart.said(row.differs))
-_BRIEFLY = Column("differs in", lambda row: apart.said(row.differs, briefly=True))
+_NAME = Column("name", lambda row: _cut(row.name, _SAID))
+_DIFFERS = Column("differs in", lambda row: _cut(apart.said(row.differs), _SAID))
+_BRIEFLY = Column("differs in", lambda row: _cut(apart.said(row.differs, briefly=True), _SAID))
 _REST = (Column("data", lambda row: counts(row.findings)), Column("reason", lambda row: row.reason))
 _LAYOUTS = (
     (_STARTED, _STRATEGY_NAME, _SERIES, _RETURN, _SHARPE, _DRAWDOWN, _STATUS),
@@ -261,6 +262,10 @@ def as_table(listed: Sequence[Row], *, full: bool = False, width: int | None = N
             if max(map(len, lines)) <= width:
                 return "\n".join(above + _interleaved(lines, listed, tail[inline:], width))
     return "\n".join(above + _interleaved(_lines_of(listed, [run_id, *_LAYOUTS[-1]]), listed, tail, width))
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _some(listed: Sequence[Row], *columns: Column) -> list[Column]:
