@@ -38,7 +38,7 @@ def main() -> int:
     with handed.handed(args.run, results) as one:
         found = replay.replay(
             one.run, one.results, script.repo_root(), here=args.code == "here",
-            recorded=args.environment == "recorded", paths=args.data,
+            recorded=args.environment == "recorded", paths=args.data, kept=one.data,
         )  # fmt: skip
         if one.results is not None:
             try:

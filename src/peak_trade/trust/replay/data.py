@@ -16,8 +16,11 @@ from msgspec import Struct
 
 from peak_trade.config import Config
 from peak_trade.errors import InputError
+from peak_trade.evidence import door
+from peak_trade.evidence.files import disk_errors
 from peak_trade.market import fingerprint, ohlcv, promised
 from peak_trade.market.bars import COLUMNS, Bars
+from peak_trade.market.gaps import Gaps
 from peak_trade.market.ohlcv import Loaded
 from peak_trade.trust.replay.recorded import Recorded
 
@@ -25,6 +28,7 @@ __all__ = ["Data", "between", "find", "load"]
 
 _ELSEWHERE = "--data FILE names where they lie now"
 _SHOWN = 6  # days or months
+_BARS = ".bars"  # what a file is called that holds the bars of a fingerprint (market.fingerprint)
 
 
 class Data(Struct, frozen=True):
@@ -40,8 +44,9 @@ class Data(Struct, frozen=True):
     changed: list[str] = []
 
 
-def find(recorded: Recorded, root: Path, given: Sequence[str] = ()) -> Data:
-    """Return the bars of a run: from the files `given`, else from where its config says, below `root`.
+def find(recorded: Recorded, root: Path, given: Sequence[str] = (), kept: Path | None = None) -> Data:
+    """Return the bars of a run: from the files `given`, else those that came with it, in the folder `kept`, else from
+    where its config says, below `root`.
 
     Raises InputError where they are gone, with the days.
     """
@@ -50,7 +55,7 @@ def find(recorded: Recorded, root: Path, given: Sequence[str] = ()) -> Data:
     parts = about.get("parts")
     if made is None or not isinstance(parts, dict):
         raise InputError(f"run {recorded.name} does not say which bars it was made from")
-    paths = list(given) or _found(recorded, about, root)
+    paths = list(given) or _came_along(kept, made.digest.get("sha256")) or _found(recorded, about, root)
     loaded = load(config, paths)
     if fingerprint.digest(loaded.bars) == made.digest.get("sha256"):
         return Data(loaded, paths)
@@ -68,6 +73,11 @@ def find(recorded: Recorded, root: Path, given: Sequence[str] = ()) -> Data:
 def load(config: Config, paths: Sequence[str], *, whole: bool = False) -> Loaded:
     """Load bars as a run does; with `whole`, from the first to the last that the files have."""
     data = config.data
+    if len(paths) == 1 and paths[0].endswith(_BARS):
+        path = Path(paths[0])
+        with disk_errors(path.name):
+            bars = fingerprint.parse(door.read(path.parent, path.name))
+        return Loaded(bars, [], ["bars that came with the run"], 0, 0, [], Gaps(0, []))
     return ohlcv.load_bars(
         list(paths),
         symbol=data.symbol,
@@ -91,6 +101,12 @@ def between(loaded: Loaded, span: tuple[str, str]) -> Loaded:
         raise InputError(f"the data has no bars from {span[0][:10]} to {span[1][:10]} any more", hint=_ELSEWHERE)
     columns = {name: getattr(bars, name)[inside] for name in COLUMNS}
     return msgspec.structs.replace(loaded, bars=Bars(**columns, symbol=bars.symbol, timeframe=bars.timeframe))
+
+
+def _came_along(kept: Path | None, digest: str | None) -> list[str]:
+    """Return the file of the bars of this digest that came with a run; none where they did not."""
+    name = f"{digest}{_BARS}"
+    return [str(kept / name)] if kept is not None and door.exists(kept, name) else []
 
 
 def _found(recorded: Recorded, about: dict[str, Any], root: Path) -> list[str]:

@@ -93,12 +93,13 @@ class Replay(Struct, frozen=True):
 
 def replay(
     run: Path, results: Results | None, root: Path, *, here: bool = False, recorded: bool = False,
-    paths: Sequence[str] = (),
+    paths: Sequence[str] = (), kept: Path | None = None,
 ) -> Replay:  # fmt: skip
     """Make a run again and hold what comes of it against what was sealed.
 
     With its sealed code, or that of `here`, the checkout at `root`, in this environment or in one of the `recorded`
-    versions; on the bars of `paths`, else of where its config says. Strategies run with the rights of this process.
+    versions; on the bars of `paths`, else those that came along, `kept` in a folder, else those where its config says.
+    Strategies run with the rights of this process.
     Raises InputError where it can't be made: it is broken, its bars are gone, or it was made by rules of another day.
     """
     found = Recorded(run, results)
@@ -106,7 +107,7 @@ def replay(
     if not here and not found.code():
         here = True
         said.append("it holds no code, as all runs of its version: that of the checkout is taken")
-    bars = data.find(found, root, paths)
+    bars = data.find(found, root, paths, kept)
     with ExitStack() as stack:
         python = stack.enter_context(environment.of(found)) if recorded else None
         said += python.said if python else []
