@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["as_utf8", "counted", "escaped", "figure", "json_escaped", "one_line", "percentage", "printable"]
+__all__ = ["as_utf8", "counted", "cut", "escaped", "figure", "json_escaped", "one_line", "percentage", "printable"]
 
 
 def escaped(text: str, limit: int | None = None, *, keep: str = "") -> str:
@@ -61,6 +61,15 @@ def as_utf8(text: str) -> str:
     caf\udce9
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def cut(text: str, most: int) -> str:
+    """Return text of at most `most` characters, the last of which says that there was more.
+
+    >>> cut("abcdef", 4), cut("abcd", 4)
+    ('abc…', 'abcd')
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def counted(number: int, noun: str) -> str:

@@ -15,8 +15,8 @@ from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import new_run_id
 from peak_trade.report import index, render
-from peak_trade.report.markup import number, percent
-from peak_trade.shown import listing
+from peak_trade.report.markup import number, percent, text
+from peak_trade.shown import apart, listing
 
 SERIES = ("timestamp", "equity", "drawdown", "position")
 
@@ -31,9 +31,10 @@ def test_every_run_has_a_row_with_its_figures(runs: Any) -> None:
         assert runs[kind]
     page = index.write(Results(runs.results)).read_text("utf-8")
     listed = listing.rows(Results(runs.results))
-    assert [row[:8] for row in rows_of(page)] == [
+    assert [row[:9] for row in rows_of(page)] == [
         [
-            row.run_id[:8], row.started[:19].replace("T", " "), row.strategy, "X 1h", row.status,
+            row.run_id[:8] + text(row.name), row.started[:19].replace("T", " "), row.strategy, "X 1h",
+            text(apart.said(row.differs)) + text(row.reason), row.status,
             *(["", "", ""] if row.total_return is None else
               [percent(row.total_return), "" if row.sharpe is None else number(row.sharpe), percent(row.max_drawdown)]),
         ]
@@ -158,9 +159,9 @@ document.getElementById('filter').dispatchEvent(new Event('input'));
 def test_a_click_sorts_by_number_and_another_turns_the_order(browser: Any, many: Path) -> None:
     browser.open(many)
     for click, expected in (("descending", range(698, -1, -1)), ("ascending", range(699))):
-        browser.ask("document.querySelectorAll('thead button')[6].click()")
+        browser.ask("document.querySelectorAll('thead button')[7].click()")
         assert browser.ask("document.querySelector('[aria-sort]').ariaSort") == click
-        assert browser.ask(COLUMN % 6) == [*(f"{value}.00" for value in expected), ""]
+        assert browser.ask(COLUMN % 7) == [*(f"{value}.00" for value in expected), ""]
     assert browser.complaints == []
     assert browser.requests == [many.as_uri()]
 
@@ -175,3 +176,39 @@ def test_the_filter_takes_words_and_the_button_shows_the_rest(browser: Any, many
     browser.ask("document.getElementById('more').click()")
     assert browser.ask(SEEN) == 700
     assert browser.ask("document.getElementById('more').hidden") is True
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    """The page over thirty runs of one strategy with a parameter each; the last one failed."""
+    ledger = Ledger(tmp_path)
+    told = {"strategy": "trend", "symbol": "SPX", "timeframe": "1d", "name": "a <study>"}
+    for at in range(30):
+        name = f"{at:08d}-0000-4000-8000-000000000000"
+        ledger.append("start", name, **told, params={"length": at, "band": 0.5}, settings={"data.path": "b.csv"})
+        if at < 29:
+            ledger.append("sealed", name, sharpe=float(at))
+    ledger.append("failed", name, message="the strategy raised ValueError: no <idea>, at own.py:3: raise")
+    return index.write(Results(tmp_path))
+
+
+def test_the_page_tells_runs_of_one_strategy_apart(browser: Any, grid: Path) -> None:
+    browser.open(grid)
+    assert browser.ask("[...document.querySelectorAll('thead th')].map(head => head.textContent)")[4] == "Differs in"
+    cells = browser.ask(COLUMN % 4)
+    assert sorted(cells[1:]) == sorted(f"length={number}" for number in range(29))
+    assert cells[0] == "length=29the strategy raised ValueError: no <idea>, at own.py:3: raise"
+    assert set(browser.ask(COLUMN % 0)) == {f"{number:08d}a <study>" for number in range(30)}
+    browser.ask("document.querySelectorAll('thead button')[4].click()")
+    assert browser.ask(COLUMN % 4)[:12] == [f"length={number}" for number in range(12)]  # and not 0, 1, 10, 11, 2
+    browser.ask(TYPE % "length=17")
+    assert browser.ask(SEEN) == 1
+    browser.ask(TYPE % "no <idea>")
+    assert browser.ask(SEEN) == 1
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_is_no_wider_than_the_window(browser: Any, grid: Path, width: int) -> None:
+    browser.open(grid, width=width)
+    assert browser.ask("document.documentElement.scrollWidth") <= width

@@ -4,6 +4,7 @@ const heads = [...document.querySelectorAll("thead th")];
 const shown = document.getElementById("shown");
 const filter = document.getElementById("filter");
 const more = document.getElementById("more");
+const byText = new Intl.Collator("en", { numeric: true });
 let limit = Number(body.dataset.limit);
 let rows = [...body.rows].map((row) => ({ row, words: row.textContent.toLowerCase() }));
 
@@ -28,11 +29,12 @@ const keyOf = (row, column) => {
 };
 
 const sort = (head, column) => {
-  const words = column > 1 && column < 5; // numbers and times come with the largest first, words from A to Z
+  const words = column > 1 && column < 6; // numbers and times come with the largest first, words from A to Z
   const up = head.ariaSort ? head.ariaSort === "descending" : words;
   heads.forEach((other) => other.removeAttribute("aria-sort"));
   head.ariaSort = up ? "ascending" : "descending";
-  const order = ([a], [b]) => (a === null ? 1 : b === null ? -1 : (a < b ? -1 : a > b ? 1 : 0) * (up ? 1 : -1));
+  const apart = (a, b) => (typeof a === "number" ? a - b : byText.compare(a, b)); // length=9 before length=10
+  const order = ([a], [b]) => (a === null ? 1 : b === null ? -1 : apart(a, b) * (up ? 1 : -1));
   rows = rows.map((each) => [keyOf(each.row, column), each]).sort(order).map(([, each]) => each);
   rows.sort((a, b) => ("last" in a.row.dataset) - ("last" in b.row.dataset)); // look-ahead leads no list
   refresh();

@@ -21,7 +21,8 @@ from peak_trade.evidence.results import Results
 from peak_trade.report.markup import number, percent, text
 from peak_trade.report.render import OUTPUT, replace
 from peak_trade.report.svg import through
-from peak_trade.shown import listing
+from peak_trade.shown import apart, listing
+from peak_trade.text import cut
 
 __all__ = ["sample", "write"]
 
@@ -30,7 +31,10 @@ _POINTS = 60  # of a curve, at most
 _LINE = 256  # bytes: two lines of equity.csv are shorter
 _LARGEST = 1e300  # a curve of more, or of no number, can't be drawn
 _WIDTH, _HEIGHT = 240, 56  # units of a curve
-_COLUMNS = ("Run", "Started (UTC)", "Strategy", "Symbol", "Status", "Return", "Sharpe", "Max drawdown", "Equity")
+_NAME, _DIFFERS, _REASON = 60, 200, 300  # characters of a run's name, of what it differs in, of why it failed
+_COLUMNS = (
+    "Run", "Started (UTC)", "Strategy", "Symbol", "Differs in", "Status", "Return", "Sharpe", "Max drawdown", "Equity",
+)  # fmt: skip
 
 
 def write(results: Results) -> Path:
@@ -70,6 +74,9 @@ def _row(results: Path, row: listing.Row, directories: Container[str], hidden: b
     short = f"<code>{text(row.run_id[:8])}</code>"
     if there and door.exists(results / row.run_id, OUTPUT):
         short = f'<a href="{row.run_id}/{OUTPUT}">{short}</a>'
+    short += f"<small>{text(cut(row.name, _NAME))}</small>" if row.name else ""
+    differs = text(cut(apart.said(row.differs), _DIFFERS))
+    differs += f'<small class="failed">{text(cut(row.reason, _REASON))}</small>' if row.reason else ""
     figures = "".join(
         _figure(value, write(value))
         for value, write in ((row.total_return, percent), (row.sharpe, number), (row.max_drawdown, percent))
@@ -80,6 +87,7 @@ def _row(results: Path, row: listing.Row, directories: Container[str], hidden: b
     return (
         f'<tr{" hidden" if hidden else ""}{last}><th scope="row">{short}</th><td>{started}</td>'
         f"<td>{text(row.strategy[-48:])}</td><td>{text(f'{row.symbol} {row.timeframe}'.strip())}</td>"
+        f"<td>{differs}</td>"
         f'<td class="{text("doubted" if row.standing != row.status else row.status)}">{text(row.standing)}</td>'
         f"{figures}<td>{curve}</td></tr>"
     )

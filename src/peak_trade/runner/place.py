@@ -14,7 +14,7 @@ from peak_trade.runner.attempt import Attempt
 from peak_trade.runner.code import secrets
 from peak_trade.strategies.entrypoint import loaded
 from peak_trade.strategies.sources import is_installed
-from peak_trade.text import as_utf8, one_line
+from peak_trade.text import as_utf8, cut, one_line
 
 __all__ = ["masked", "place"]
 
@@ -60,8 +60,7 @@ def _read(path: Path) -> bytes | None:
 def _shown(attempt: Attempt, path: Path, number: int, content: bytes) -> str:
     lines = content.decode("utf-8", "replace").splitlines()
     line = one_line(masked(attempt, lines[number - 1] if 0 < number <= len(lines) else ""))
-    cut = line if len(line) <= _LINE else f"{line[: _LINE - 1]}…"
-    return f"{masked(attempt, _name(attempt, path))}:{number}" + (f": {cut}" if cut else "")
+    return f"{masked(attempt, _name(attempt, path))}:{number}" + (f": {cut(line, _LINE)}" if line else "")
 
 
 def masked(attempt: Attempt, text: str) -> str:

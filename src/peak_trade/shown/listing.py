@@ -19,7 +19,7 @@ from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import DIED, read_manifest, unfinished
 from peak_trade.evidence.settings import Scalar
 from peak_trade.shown import apart
-from peak_trade.text import figure, percentage, printable
+from peak_trade.text import cut, figure, percentage, printable
 
 __all__ = ["Row", "aligned", "as_table", "counts", "describe", "distinct", "readable_size", "rows", "summary"]
 
@@ -228,9 +228,9 @@ _RETURN = Column("return", lambda row: percent(row.total_return), number=True)
 _SHARPE = Column("sharpe", lambda row: number(row.sharpe), number=True)
 _DRAWDOWN = Column("max drawdown", lambda row: percent(row.max_drawdown), number=True)
 _STATUS = Column("status", lambda row: row.standing[:_STANDING] + (", pinned" if row.pinned else ""))
-_NAME = Column("name", lambda row: _cut(row.name, _SAID))
-_DIFFERS = Column("differs in", lambda row: _cut(apart.said(row.differs), _SAID))
-_BRIEFLY = Column("differs in", lambda row: _cut(apart.said(row.differs, briefly=True), _SAID))
+_NAME = Column("name", lambda row: cut(row.name, _SAID))
+_DIFFERS = Column("differs in", lambda row: cut(apart.said(row.differs), _SAID))
+_BRIEFLY = Column("differs in", lambda row: cut(apart.said(row.differs, briefly=True), _SAID))
 _REST = (Column("data", lambda row: counts(row.findings)), Column("reason", lambda row: row.reason))
 _LAYOUTS = (
     (_STARTED, _STRATEGY_NAME, _SERIES, _RETURN, _SHARPE, _DRAWDOWN, _STATUS),
@@ -262,10 +262,6 @@ def as_table(listed: Sequence[Row], *, full: bool = False, width: int | None = N
             if max(map(len, lines)) <= width:
                 return "\n".join(above + _interleaved(lines, listed, tail[inline:], width))
     return "\n".join(above + _interleaved(_lines_of(listed, [run_id, *_LAYOUTS[-1]]), listed, tail, width))
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _some(listed: Sequence[Row], *columns: Column) -> list[Column]:
