@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from peak_trade.evidence import tables
+from peak_trade.evidence.results import Results
 from peak_trade.report import performance
 from peak_trade.report.head import GROUPS
-from peak_trade.report.markup import FENCE, figure_of, money, number, percent
+from peak_trade.report.markup import FENCE, counted, figure_of, money, number, percent
 from peak_trade.report.sections import SECTIONS
+from peak_trade.shown import apart, listing
 from peak_trade.stats import STATS
 
 SEALED = [name for name, section in SECTIONS.items() if "sealed" in section.of and name != "timing"]  # no telemetry
@@ -68,6 +70,19 @@ def test_the_verdict_names_the_run_its_status_and_its_seal(runs: Any, page: Any)
     assert "<h1>the usual</h1>" in head
     assert "own.py:steps (length = 9)" in head
     assert 'class="alarm"' not in head
+
+
+def test_the_verdict_says_what_tells_the_run_from_others_of_its_strategy(runs: Any, page: Any) -> None:
+    for kind in ("usual", "one", "two", "sold"):  # each is made when it is first asked for
+        assert runs[kind]
+    rows = {row.run_id: row for row in listing.rows(Results(runs.results))}
+    own = rows[runs["usual"].name]
+    others = sum(row.strategy == own.strategy for row in rows.values()) - 1
+    head = page(runs["usual"]).html.partition("</header>")[0]
+    assert others and own.differs
+    assert (
+        f"Beside {counted(others, 'other run')} of this strategy, it differs in {apart.said(own.differs)}.</p>" in head
+    )
 
 
 def test_months_are_those_of_the_equity_curve(runs: Any, page: Any) -> None:

@@ -172,7 +172,9 @@ def test_tags_of_the_config_cannot_take_the_place_of_ours(runs: Any) -> None:
     assert "mlflow.runName" not in tags
 
 
-@pytest.mark.parametrize(("name", "shown"), [("plain", "A plain one"), ("flat", "own.py:steps TEST 1h")])
+@pytest.mark.parametrize(
+    ("name", "shown"), [("plain", "A plain one fast=5, slow=20"), ("flat", "own.py:steps TEST 1h length=100000")]
+)
 def test_the_name_is_readable_and_tells_runs_apart(name: str, shown: str, runs: Any) -> None:
     assert run_content(runs[name]).name == f"{runs[name].name[:8]} {shown}"
 

@@ -10,10 +10,13 @@ from peak_trade.evidence.manifest import COMPLETED, RUINED
 from peak_trade.market.trades import EXIT_REASONS
 from peak_trade.report.markup import counted, figure_of, in_toml, text
 from peak_trade.report.run import RunFiles
+from peak_trade.shown import apart
 from peak_trade.stats import STATS
+from peak_trade.text import cut
 
 __all__ = ["GROUPS", "head", "statistics"]
 
+_DIFFERS = 400  # characters
 _UNITS = {stat.key: stat.unit for stat in STATS}
 _LABELS = {
     "cagr": "CAGR",
@@ -72,10 +75,19 @@ def head(run: RunFiles, checked: str) -> str:
         f'<header class="verdict" data-run="{text(run.run_id)}" data-status="{text(run.status)}" data-seal="{seal}">'
         f"{'' if run.seal.holds else _alarm(run)}"
         f'<h1>{text(run.title)}</h1><p class="facts">{" · ".join(facts)}</p>'
-        f'<p class="facts"><code>{text(run.run_id)}</code></p>'
+        f'<p class="facts"><code>{text(run.run_id)}</code></p>{_differs(run)}'
         f'<p class="badges">{_status(run)} {_probed(run)} {_seal(run, checked)}</p>'
         f"{_findings(run)}{_tiles(run) if run.status in COMPLETED else ''}</header>"
     )
+
+
+def _differs(run: RunFiles) -> str:
+    """Return what tells the run from the others of its strategy."""
+    others, differs = run.differs
+    if not others:
+        return ""
+    words = f"differs in {text(cut(apart.said(differs), _DIFFERS))}" if differs else "was asked for the same as most"
+    return f'<p class="facts">Beside {counted(others, "other run")} of this strategy, it {words}.</p>'
 
 
 def _findings(run: RunFiles) -> str:

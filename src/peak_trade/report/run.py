@@ -17,7 +17,7 @@ from peak_trade.errors import RunError
 from peak_trade.evidence import benchmark, documents, door, manifest, run_dir, tables
 from peak_trade.evidence.results import Results
 from peak_trade.market.trades import Trades
-from peak_trade.shown import telemetry
+from peak_trade.shown import listing, telemetry
 from peak_trade.stats.values import Floats
 from peak_trade.trust import verify
 
@@ -177,6 +177,17 @@ class RunFiles:
     def telemetry(self) -> telemetry.Telemetry:
         """What was recorded of the run's steps, not covered by the seal; empty where nothing was."""
         return telemetry.read(self.path.parent, self.run_id)
+
+    @cached_property
+    def differs(self) -> tuple[int, dict[str, Any]]:
+        """How many runs of its strategy there are beside it, and what differs from them; it is not sealed, but told."""
+        try:
+            listed = {row.run_id: row for row in listing.rows(Results(self.path.parent))}
+        except RunError:
+            return 0, {}
+        own = listed.get(self.run_id)
+        others = sum(row.strategy == own.strategy for row in listed.values()) - 1 if own and own.strategy else 0
+        return others, own.differs if own else {}
 
     @property
     def title(self) -> str:

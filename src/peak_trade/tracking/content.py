@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
@@ -19,14 +20,16 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from peak_trade.errors import RunError
-from peak_trade.evidence import documents, door, manifest, tables
-from peak_trade.text import as_utf8
+from peak_trade.evidence import documents, door, manifest, settings, tables
+from peak_trade.shown import apart
+from peak_trade.text import as_utf8, cut
 
 __all__ = ["SOURCE", "Content", "Metric", "beside", "report_files", "report_state", "run_content", "thinned"]
 
 SOURCE = "peak_trade"  # by which our runs are told from others that MLflow may hold
 POINTS = {"equity": 250, "drawdown": 100}  # more than a chart of MLflow's shows; each costs 0.05 ms in SQLite
 _KEY, _PARAM, _TAG, _NOTE = 250, 6_000, 8_000, 5_000  # MLflow's limits; the last one is ours
+_NAME = 200  # characters of a run's name
 _DIGEST, _FILES = 36, 20  # MLflow's longest digest of a dataset; files of the data that are named
 _BESIDE, _REPORTS, _DEEPEST = 64 << 20, 200, 4  # bytes of a file that is not sealed; files and folders of a report
 _UNFIT = re.compile(r"[^\w.\- :]")
@@ -121,8 +124,11 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
     if bars:
         tags["data_sha256"] = bars["digest"]["sha256"]
         tags["mlflow.note.content"] = _note(title, subject, config, bars["annotations"])[:_NOTE]
+    asked = _asked(config, contents.get("config_snapshot.toml", b""))
     return Content(
-        name=f"{sealed.run_id[:8]} {title}",  # the id first, as MLflow's lists cut off the end
+        name=cut(
+            f"{sealed.run_id[:8]} {title} {asked}".rstrip(), _NAME
+        ),  # the id first: MLflow's lists cut off the end
         status="FINISHED" if predicate.completed else "FAILED",
         started=started,
         finished=finished,
@@ -135,6 +141,18 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
         dataset=_dataset(config["data"], bars) if bars else None,
         artifacts=contents,
     )
+
+
+def _asked(config: Mapping[str, Any], file: bytes) -> str:
+    """Return the parameters that a person has set, and what else was overridden: lists tell runs apart by this."""
+    if not config:
+        return ""
+    in_file = tomllib.loads(file.decode("utf-8-sig")).get("strategy", {}).get("params", {})
+    overridden = config.get("overrides", {})
+    given = {*in_file, *(key.removeprefix("strategy.params.").partition(".")[0] for key in overridden)}
+    params = {key: value for key, value in config["strategy"]["params"].items() if key in given}
+    others = {key: value for key, value in overridden.items() if not key.startswith(("strategy.", "tracking."))}
+    return apart.said(settings.short(params | others), briefly=True)
 
 
 def _milliseconds(time: str | None) -> int | None:

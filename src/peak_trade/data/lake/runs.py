@@ -259,6 +259,8 @@ def _ledger_row(run_id: str, status: str, history: History) -> dict[str, Any]:
         "finished_at": moment(history.end.time) if history.end else None,
         "data_digest": known.get("data"),
         "manifest_digest": known.get("manifest"),
+        "name": known.get("name"),
+        "error": f"{known.get('type')}: {known['message']}" if known.get("message") else None,
         "lookahead": known.get("lookahead"),
         "repeatable": known.get("repeatable"),
     }

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from peak_trade.evidence import settings
+
 __all__ = ["QUESTIONS", "Question", "as_markdown"]
 
 
@@ -48,15 +50,40 @@ _RESULTS = f"""
          WHERE equity_digest IS NOT NULL WINDOW result AS (PARTITION BY {_RESULT}))"""
 """The runs with a result, and `runs`, how often that was made; `nth` is 1 in the first of them that is there."""
 
+_LEFT_OUT = tuple(key for key, value in settings.defaults().items() if value in (None, "", {}))  # where nothing is set
+_DIFFERS = f"""
+        (WITH own AS (  -- what the bars were is held against the same symbol and timeframe alone
+            SELECT run_id, strategy, key, value, CASE WHEN starts_with(key, 'data.') THEN series ELSE '' END AS series
+            FROM params JOIN (SELECT *, symbol || ' ' || timeframe AS series FROM runs) USING (run_id)
+            WHERE split_part(key, '.', 1) NOT IN ('tracking', 'lake')
+              AND key NOT IN ('run.name', 'data.symbol', 'data.timeframe', 'strategy.name', 'strategy.entrypoint')),
+         groups AS (
+            SELECT strategy, series, count(DISTINCT run_id) AS total FROM own GROUP BY strategy, series),
+         keys AS (
+            SELECT strategy, series, key, count(*) AS had, count(DISTINCT value) AS different
+            FROM own GROUP BY strategy, series, key)
+         SELECT run_id, string_agg(key || '=' || value, ', ' ORDER BY contains(key, '.'), key) AS differs
+         FROM own JOIN keys USING (strategy, series, key) JOIN groups USING (strategy, series)
+         WHERE different > 1 OR (had < total AND key IN {_LEFT_OUT})
+         GROUP BY run_id)"""
+"""By which keys of its config each run differs from others of its strategy: of another value, or not set by all."""
+
 _ALL = (
+    Question(
+        "run_differences",
+        "what tells the runs of each strategy apart, newest first: parameters and settings that not all have",
+        f"""
+        SELECT strategy, symbol, timeframe, run_id, name, differs, status, sharpe, total_return, started_at, error
+        FROM runs LEFT JOIN {_DIFFERS} USING (run_id) ORDER BY started_at DESC, run_id""",
+    ),
     Question(
         "best_runs",
         "the three best results of each strategy on each data, by Sharpe ratio: each once, with how often it ran; none "
         "whose strategy looks ahead",
         f"""
-        SELECT strategy, symbol, timeframe, source, left(data_digest, 8) AS data, run_id, runs, sharpe, total_return,
-               max_drawdown, trades
-        FROM {_RESULTS}
+        SELECT strategy, symbol, timeframe, source, left(data_digest, 8) AS data, run_id, name, differs, runs, sharpe,
+               total_return, max_drawdown, trades
+        FROM {_RESULTS} LEFT JOIN {_DIFFERS} USING (run_id)
         WHERE nth = 1 AND status IN {COMPLETED} AND sharpe IS NOT NULL AND lookahead IS NULL
         QUALIFY row_number() OVER (PARTITION BY strategy, {_DATA} ORDER BY sharpe DESC, run_id) <= 3
         ORDER BY symbol, timeframe, source, data, sharpe DESC, run_id""",
