@@ -1,6 +1,7 @@
 """Show what differs between runs, and what most likely explains it: inputs, statistics, first bar and first trade.
 
-RUN is a run_id, a unique start of one, `last`, or the path of a run directory; all are held against the first, A.
+RUN is a run_id, a unique start of one, `last`, or the path of a run directory or of an archive, all of whose runs are
+taken; all are held against the first, A.
 A value differs where it moved by more than `--tolerance`, a fraction of the larger one.
 With --live a run is held against a list of trades that were made: of a broker, an exchange, or freqtrade.
 Exit 0: compared. 1: with --exit-code, statistics, bars or trades differ. 2: something can't be read or written.
@@ -29,23 +30,27 @@ def main() -> int:
     if not 0 <= args.tolerance < 1:
         parser.error(f"--tolerance {args.tolerance:g} is not from 0 up to 1")
     keys = script.list_keys(args)
-    if len(args.runs) < 2 and not args.live:
-        parser.error("it takes two runs to compare, or --live FILE")
-    if args.live and (len(args.runs) > 1 or args.html is not None or args.open):
-        parser.error("--live holds one run against a list, and has no page")
+    if args.live and (args.html is not None or args.open):
+        parser.error("--live has no page")
 
     with script.loading():
         from peak_trade.evidence.results import Results
         from peak_trade.trust import compare, difference, live
-        from peak_trade.trust.handed import handed
+        from peak_trade.trust.handed import package
 
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir))
     with ExitStack() as stack:
         try:
-            runs = [difference.read(stack.enter_context(handed(which, results)).run) for which in args.runs]
+            given = [one for which in args.runs for one in stack.enter_context(package(which, results)).runs]
+            runs = [difference.read(one.run) for one in given]
+            if len(runs) != 1 if args.live else len(runs) < 2:
+                parser.error(
+                    "--live holds one run against a list" if args.live else "it takes two runs, or --live FILE"
+                )
             if args.live:
-                made = live.against_file(runs[0], args.live, script.repo_root(), tolerance=args.tolerance, **keys)
+                root, bars = script.repo_root(), given[0].data
+                made = live.against_file(runs[0], args.live, root, bars=bars, tolerance=args.tolerance, **keys)
                 told, text, same = made.to_json_object(), live.as_text(made, every=args.all), made.same
             else:
                 found = compare.compare(runs, args.tolerance)

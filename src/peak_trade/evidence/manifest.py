@@ -115,7 +115,8 @@ class Manifest(Struct, frozen=True):
     @property
     def run_id(self) -> str:
         """The run that this manifest speaks of."""
-        return str(self.predicate.run_details.get("metadata", {}).get("invocationId", ""))
+        metadata = self.predicate.run_details.get("metadata")
+        return str(metadata.get("invocationId", "")) if isinstance(metadata, dict) else ""
 
     @property
     def files(self) -> dict[str, str]:

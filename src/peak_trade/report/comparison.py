@@ -163,7 +163,8 @@ def _curves(runs: Sequence[Sealed]) -> str:
         return "<p>None of the runs has an equity curve.</p>"
     start = min(run.equity["timestamp"][0] for _, run in drawn)
     end = max(run.equity["timestamp"][-1] for _, run in drawn)
-    grown = {at: run.equity["equity"] / run.equity["equity"][0] for at, run in drawn}
+    with np.errstate(all="ignore"):  # a forged run may start with nothing
+        grown = {at: run.equity["equity"] / run.equity["equity"][0] for at, run in drawn}
     low, high = min(curve.min() for curve in grown.values()), max(curve.max() for curve in grown.values())
     scale = svg.Scale.around(*grown.values(), log=bool(low > 0 and high / low >= LOG_FROM))
     deep = svg.Scale.around(*(run.equity["drawdown"] for _, run in drawn), zero=True)

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def test_json_says_all_of_it_and_is_valid(just_compare: Compare) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["base"], "it takes two runs to compare, or --live FILE"),
+        (["base"], "it takes two runs, or --live FILE"),
         (["base", "fees", "--tolerance", "-1"], "--tolerance -1 is not from 0 up to 1"),
         (["base", "ffffffff"], "no run 'ffffffff' in results/"),
     ],
@@ -121,3 +122,17 @@ def test_a_stranger_s_words_reach_the_terminal_escaped(made: Evidence, tmp_path:
     copy.run("rude", (copy.root / "config/base.toml").read_text(), 'run.name="\\u001b[31mred"')
     text = compare.as_text(compared(copy, "base", "rude"))
     assert "\x1b" not in text and "[31mred" in text
+
+
+def test_all_runs_of_an_archive_are_compared(just_compare: Compare, made: Evidence, tmp_path: Path) -> None:
+    path = tmp_path / "handed over.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("base", "fees"):
+            for file in sorted(made.path(name).rglob("*")):
+                if file.is_file():
+                    archive.write(file, f"runs/{made.runs[name]}/{file.relative_to(made.path(name))}")
+    done = just_compare(str(path), "parameter", "--json")
+    assert done.stderr == ""
+    told = json.loads(done.stdout)
+    assert {run["run_id"] for run in told["runs"]} == {made.runs[name] for name in ("base", "fees", "parameter")}
+    assert {row["name"] for row in told["inputs"]} == {"execution.fee_bps", "strategy.params.level"}

@@ -28,6 +28,7 @@ from peak_trade.text import counted, escaped
 __all__ = ["Listed", "read_list"]
 
 _BYTES, _ROWS, _COLUMNS, _DEEPEST = 256 << 20, 1_000_000, 500, 6
+_LARGEST = 1e15  # of a price, a size, a fee or a profit
 _SQLITE = b"SQLite format 3\0"
 _LONG = frozenset("long buy b bought 1 1.0 +1 entry_long bot".split())
 _SHORT = frozenset("short sell s sold -1 -1.0 entry_short sld sell_short sellshort".split())
@@ -309,7 +310,7 @@ class _Table:
         """Return the trades of a list that has one a row, and how many are not closed."""
         closed = self._closed()
         times = self._times(("entry_time", "exit_time"), closed)
-        entry, leaves, size = (self._numbers(name, closed) for name in ("entry_price", "exit_price", "quantity"))
+        entry, leaves, size = (self._amounts(name, closed) for name in ("entry_price", "exit_price", "quantity"))
         sides = self._sides(closed, size)
         size = np.abs(size)
         fees = [self._fee(one, price * size, closed) for one, price in (("entry", entry), ("exit", leaves))]
@@ -318,9 +319,8 @@ class _Table:
             fees = [both / 2, both / 2]
         made = sides * size * (leaves - entry) - fees[0] - fees[1]
         pnl = self._numbers("pnl", closed) if "pnl" in self.where else made
-        pnl = np.where(np.isnan(pnl), made, pnl)
+        pnl = np.where(np.abs(pnl) < _LARGEST, pnl, made)
         columns = [sides, times[0], entry, times[1], leaves, size, fees[0], fees[1], pnl]
-        self._whole(closed, {"entry_price": entry, "exit_price": leaves, "quantity": size})
         return [Trip(*row) for row in zip(*(column.tolist() for column in columns), strict=True)], self.count - len(
             closed
         )
@@ -328,8 +328,8 @@ class _Table:
     def legs(self) -> tuple[list[Trip], int]:
         """Return the trades of a list that has two rows for each, and how many have one."""
         rows = list(range(self.count))
-        (times,), price = self._times(("time",), rows), self._numbers("price", rows)
-        size = np.abs(self._numbers("quantity", rows))
+        (times,), price = self._times(("time",), rows), self._amounts("price", rows)
+        size = np.abs(self._amounts("quantity", rows))
         pnl = self._numbers("pnl", rows) if "pnl" in self.where else np.full(self.count, np.nan)
         pairs: dict[str, dict[str, int]] = {}
         for at, (number, leg) in enumerate(zip(self._texts("number"), self._texts("leg"), strict=True)):
@@ -341,24 +341,22 @@ class _Table:
             i, j = pair["entry"], pair["exit"]
             side = -1 if "short" in self._texts("leg")[i].lower() else 1
             made = side * size[j] * (price[j] - price[i])
-            net = float(pnl[j]) if np.isfinite(pnl[j]) else float(made)
+            net = float(pnl[j]) if abs(pnl[j]) < _LARGEST else float(made)
             trips.append(
                 Trip(
                     side, int(times[i]), float(price[i]), int(times[j]), float(price[j]), float(size[j]), 0.0, 0.0, net
                 )
             )
-        self._whole(rows, {"price": price, "quantity": size})
         return trips, len(pairs) - len(trips)
 
     def fills(self) -> list[Fill]:
         """Return single buys and sells, in order of time."""
         rows = list(range(self.count))
-        (times,), price = self._times(("time",), rows), self._numbers("price", rows)
-        size = self._numbers("quantity", rows)
+        (times,), price = self._times(("time",), rows), self._amounts("price", rows)
+        size = self._amounts("quantity", rows)
         sides = self._sides(rows, size)
         fee = self._fill_fees(price, np.abs(size), sides)
         orders = self._texts("order") if "order" in self.where else [""] * self.count
-        self._whole(rows, {"price": price, "quantity": size})
         columns = (times.tolist(), sides.tolist(), price.tolist(), np.abs(size).tolist(), fee.tolist(), orders)
         return sorted((Fill(*row) for row in zip(*columns, strict=True)), key=lambda fill: fill.time)
 
@@ -419,10 +417,14 @@ class _Table:
                 ) from None
         return values
 
-    def _whole(self, rows: Sequence[int], columns: Mapping[str, Any]) -> None:
-        for name, values in columns.items():
-            if not np.isfinite(values).all():
-                raise self._bad(rows[int(np.argmin(np.isfinite(values)))], name, "is no number")
+    def _amounts(self, name: str, rows: Sequence[int]) -> Any:
+        """Return numbers that are all there, and no larger than any amount is."""
+        values = self._numbers(name, rows)
+        good = np.isfinite(values) & (np.abs(values) < _LARGEST)
+        if not good.all():
+            at = rows[int(np.argmin(good))]
+            raise self._bad(at, name, "is no number" if not np.isfinite(values[~good]).all() else "is no amount")
+        return values
 
     def _bad(self, at: int, name: str, reason: str) -> InputError:
         text = escaped(self._texts(name)[at], 60)
@@ -451,12 +453,13 @@ class _Table:
         if f"{which}_fee" in self.where:
             return self._paid(self._numbers(f"{which}_fee", rows))
         if f"{which}_fee_rate" in self.where:
-            return np.nan_to_num(self._numbers(f"{which}_fee_rate", rows)) * notional
+            rates = self._numbers(f"{which}_fee_rate", rows)
+            return np.where(np.abs(rates) < 1, rates, 0.0) * notional
         return np.zeros(len(rows))
 
     def _paid(self, fees: Any) -> Any:
-        """Return fees as positive where they were paid."""
-        fees = np.nan_to_num(fees)
+        """Return fees as positive where they were paid; one that is none of an amount is none."""
+        fees = np.where(np.abs(fees) < _LARGEST, fees, 0.0)
         sign = self.map.paid or (-1 if fees.sum() < 0 else 1)
         return fees * sign
 

@@ -82,12 +82,12 @@ def inputs(a: Sealed, b: Sealed) -> list[Input]:
 
 def _config(a: Sealed, b: Sealed) -> Iterator[Input]:
     before, after = _flat(a.config), _flat(b.config)
-    own = {run.get("strategy.entrypoint") for run in (before, after)}
+    registered = all(run.get("strategy.entrypoint") is None for run in (before, after))
     for key in dict.fromkeys([*before, *after]):
         old, new = before.get(key, _default(key)), after.get(key, _default(key))
         if old != new:
             kind = _kind(key)
-            weak = "a registered strategy draws nothing by chance" if kind == "seed" and own == {None} else ""
+            weak = "a registered strategy draws nothing by chance" if kind == "seed" and registered else ""
             yield Input(kind, key, old, new, weak=weak)
 
 

@@ -133,7 +133,8 @@ def _moved(name: str, a: Trades, b: Trades, found: Pairs, tolerance: float) -> n
     if name in _RATIOS:
         scale = 1.0
     elif name in _MONEY:
-        scale = np.abs(a.entry_price * a.quantity)[found.a]
+        with np.errstate(over="ignore"):
+            scale = np.abs(a.entry_price * a.quantity)[found.a]
     return moved(old, new, tolerance, scale)
 
 

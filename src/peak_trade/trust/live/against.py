@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,7 +16,7 @@ from peak_trade.evidence.tables import iso
 from peak_trade.market.lists import Listed, read_list
 from peak_trade.market.lists.fills import Trip
 from peak_trade.market.timeframe import timeframe_seconds
-from peak_trade.market.trades import SIDES, Trades
+from peak_trade.market.trades import SIDES
 from peak_trade.trust.difference import Sealed
 from peak_trade.trust.live.bars import market
 from peak_trade.trust.live.gaps import PARTS, Pair, pair
@@ -25,6 +25,7 @@ from peak_trade.trust.live.matching import matched, shift
 __all__ = ["Against", "against", "against_file", "at_time"]
 
 GAPS = ("entry_price", "exit_price", "entry_time", "exit_time", "size", "fees")
+_LARGEST = 1e15  # of a price, a size, a fee or a profit
 _FEW = 0.5  # of the trades that could match: below it, a clock that is off is looked for
 
 
@@ -124,7 +125,7 @@ def against(
         raise InputError(f"run {run.name} has no trades: it failed", hint="just runs lists others")
     seconds = float(timeframe_seconds(str(run.config.get("data", {}).get("timeframe"))))
     within = seconds if within is None else within
-    mine, times = _trips(run.trades), run.equity["timestamp"].astype("M8[ns]").view(np.int64)
+    mine, times = _trips(run), run.equity["timestamp"].astype("M8[ns]").view(np.int64)
     theirs = listed.trips
     slack = int(within * 1e9)
     low = start if start is not None else max(int(times[0]), theirs[0].entry_time) - slack
@@ -148,7 +149,7 @@ def against(
                 f"with the list's times {abs(halves) / 2:g} h {way}, {count} trades would match in place of "
                 f"{len(found)}: --timezone says whose clock it is"
             )
-    ratios = [b[j].quantity / a[i].quantity for i, j in found]
+    ratios = [b[j].quantity / a[i].quantity for i, j in found if a[i].quantity]
     if scale is None:
         scale = float(median(ratios)) if ratios else 1.0
     elif ratios and scale == 1.0 and not 0.8 < median(ratios) < 1.25:
@@ -174,6 +175,7 @@ def against_file(
     path: str,
     root: Path,
     *,
+    bars: Path | None = None,
     form: str | None = None,
     columns: Mapping[str, str | int] | None = None,
     symbol: str = "",
@@ -186,7 +188,8 @@ def against_file(
 ) -> Against:
     """Compare a run with a file of trades: `against` with a person's words, as `--within 2h` and `--scale auto`.
 
-    The run's bars are looked for below `root`. Raises InputError as `against` and `read_list` do.
+    The run's bars are looked for in the folder `bars` and below `root`.
+    Raises InputError as `against` and `read_list` do.
     """
     data = run.config.get("data", {})
     bar = timeframe_seconds(str(data.get("timeframe")))
@@ -196,7 +199,7 @@ def against_file(
     return against(
         run,
         listed,
-        market(run, root),
+        market(run, root, bars),
         within=None if within is None else float(timeframe_seconds(within)),
         scale=_scale(scale),
         start=_instant(start, "--start"),
@@ -229,12 +232,15 @@ def _instant(text: str | None, option: str) -> int | None:
     return int(found.view(np.int64)[0])
 
 
-def _trips(trades: Trades) -> list[Trip]:
-    columns: Sequence[Any] = (
+def _trips(run: Sealed) -> list[Trip]:
+    trades = run.trades
+    columns: tuple[Any, ...] = (
         trades.side, trades.entry_time.astype("M8[ns]").view(np.int64), trades.entry_price,
         trades.exit_time.astype("M8[ns]").view(np.int64), trades.exit_price, trades.quantity, trades.entry_fee,
         trades.exit_fee, trades.pnl,
     )  # fmt: skip
+    if not all((np.abs(column) < _LARGEST).all() for column in columns[4:] + columns[2:3]):
+        raise InputError(f"run {run.name} has trades that are no amounts", hint=f"just verify {run.name}")
     trips = [Trip(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
     return sorted(trips, key=lambda one: (one.entry_time, one.exit_time))
 

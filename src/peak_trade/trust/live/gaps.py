@@ -82,11 +82,16 @@ def pair(a: Trip, b: Trip, market: Callable[[Any], Any] | None) -> Pair:
     parts["other"] = math.fsum([b.pnl, -a.pnl, *(-part for part in parts.values())])
     return Pair(
         a, b,
-        entry_price=side * (b.entry_price - a.entry_price) / a.entry_price,
-        exit_price=-side * (b.exit_price - a.exit_price) / a.exit_price,
+        entry_price=_share(side * (b.entry_price - a.entry_price), a.entry_price),
+        exit_price=_share(-side * (b.exit_price - a.exit_price), a.exit_price),
         entry_time=(b.entry_time - a.entry_time) / 1e9,
         exit_time=(b.exit_time - a.exit_time) / 1e9,
-        size=(b.quantity - a.quantity) / a.quantity,
+        size=_share(b.quantity - a.quantity, a.quantity),
         fees=-fees,
         parts=parts,
     )  # fmt: skip
+
+
+def _share(gap: float, of: float) -> float:
+    """Return a gap as a fraction; 0 of a price of 0, which only a forged run has."""
+    return gap / of if of else 0.0
