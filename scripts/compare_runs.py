@@ -48,12 +48,13 @@ def main() -> int:
                 parser.error(
                     "--live holds one run against a list" if args.live else "it takes two runs, or --live FILE"
                 )
+            root, data = script.repo_root(), {run: one.data for run, one in zip(runs, given, strict=True)}
             if args.live:
-                root, bars = script.repo_root(), given[0].data
+                bars = given[0].data
                 made = live.against_file(runs[0], args.live, root, bars=bars, tolerance=args.tolerance, **keys)
                 told, text, same = made.to_json_object(), live.as_text(made, every=args.all), made.same
             else:
-                found = compare.compare(runs, args.tolerance)
+                found = compare.compare(runs, args.tolerance, lambda run: difference.bars_of(run, root, data[run]))
                 told, text, same = found.to_json_object(), compare.as_text(found, every=args.all), found.same
                 if args.html is not None or args.open:
                     from peak_trade.report import comparison, render

@@ -6,13 +6,14 @@ The work is that of `difference`; here several differences become one table, as 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
+from peak_trade.market.bars import Bars
 from peak_trade.shown.listing import aligned
 from peak_trade.text import counted, figure, one_line, percentage
 from peak_trade.trust.difference import Difference, Sealed, between
@@ -98,13 +99,15 @@ def about(run: Sealed) -> dict[str, Any]:
     }
 
 
-def compare(runs: Sequence[Sealed], tolerance: float = 0.0) -> Comparison:
-    """Compare runs with the first of them.
+def compare(
+    runs: Sequence[Sealed], tolerance: float = 0.0, bars: Callable[[Sealed], Bars | None] | None = None
+) -> Comparison:
+    """Compare runs with the first of them; for `bars` see `difference.between`.
 
     Raises InputError where what a run has sealed is not there any more, or can't be read here: that is no difference.
     """
     try:
-        differences = [between(runs[0], run, tolerance) for run in runs[1:]]
+        differences = [between(runs[0], run, tolerance, bars) for run in runs[1:]]
         completed = [run for run in runs if run.completed]
         found = figures([run.figures for run in completed], tolerance) if len(completed) == len(runs) else []
     except RunError as error:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from peak_trade.errors import RunError
-from peak_trade.trust.difference import Difference, Sealed, between, read
+from peak_trade.trust.difference import Difference, Sealed, bars_of, between, read
 
 Evidence = Any  # of conftest.py, which cannot be imported
 
@@ -66,6 +67,67 @@ def test_code_is_named_by_file_and_lines(made: Evidence) -> None:
 def test_data_is_named_by_its_days(made: Evidence) -> None:
     (cause,) = difference(made, "data").causes
     assert (cause.input.details, cause.input.since) == (["revised 2024-01-02"], "2024-01-02")
+
+
+DAILY = """
+[data]
+path = "data/{}.csv"
+symbol = "TEST"
+timeframe = "1d"
+calendar = "24/7"
+[strategy]
+name = "buy_and_hold"
+"""
+
+
+def daily(days: int, revised: str = "") -> str:
+    """Return three years of bars, the close of one day another."""
+    lines = ["timestamp,open,high,low,close,volume"]
+    for at, day in enumerate(np.arange("2021-01-01", "2024-01-01", dtype="M8[D]")[:days].astype(str).tolist()):
+        close = 100 + at % 7 + (0.5 if day == revised else 0)
+        lines.append(f"{day},{100 + at % 5},110,95,{close},1")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def years(made: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """Runs over more than a year, which are fingerprinted by months."""
+    copy = made.copy(tmp_path_factory.mktemp("years"))
+    for name, text in {"long": daily(1000), "revised": daily(1000, "2022-03-04"), "longer": daily(1020)}.items():
+        (copy.root / "data" / f"{name}.csv").write_text(text)
+        copy.run(name, DAILY.format(name))
+    return copy
+
+
+def bars_differ(years: Evidence, name: str, *, there: bool) -> Any:
+    found = between(
+        read(years.path("long")), read(years.path(name)), bars=lambda run: bars_of(run, years.root) if there else None
+    )
+    (cause,) = [one for one in found.causes if one.input.name == "bars"]
+    return cause.input.details, cause.input.since, cause.verdict
+
+
+def test_the_days_are_told_where_both_files_are_there_and_else_the_months(years: Evidence) -> None:
+    assert bars_differ(years, "revised", there=True) == (["revised 2022-03-04"], "2022-03-04", "likely")
+    assert bars_differ(years, "revised", there=False) == (["revised 2022-03"], "2022-03", "likely")
+
+
+def test_bars_that_were_added_at_the_end_are_others_from_there_on(years: Evidence) -> None:
+    details, since, verdict = bars_differ(years, "longer", there=True)
+    assert (details, since, verdict) == (
+        ["added 2023-09-28, 2023-09-29, 2023-09-30, 2023-10-01, 2023-10-02, 2023-10-03, … 20 in all, to 2023-10-17"],
+        "2023-09-27T00:00:00Z",
+        "likely",
+    )
+    details, since, verdict = bars_differ(years, "longer", there=False)
+    assert (details, since, verdict) == (["revised 2023-09", "added 2023-10"], "2023-09-27T00:00:00Z", "likely")
+
+
+def test_a_file_that_has_changed_since_is_not_taken_for_the_run_s(years: Evidence, tmp_path: Path) -> None:
+    copy = years.copy(tmp_path / "copy")
+    assert bars_of(read(copy.path("long")), copy.root) is not None
+    (copy.root / "data" / "long.csv").write_text(daily(1000, "2022-05-05"))
+    assert bars_of(read(copy.path("long")), copy.root) is None
 
 
 def test_the_first_bar_and_the_first_trade_are_those_by_hand(made: Evidence) -> None:

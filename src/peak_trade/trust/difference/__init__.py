@@ -1,8 +1,8 @@
 """What differs between two runs, and what most likely explains it: for `compare`, and for `replay`.
 
 In reading order: `sealed` is a run as far as it is compared, `inputs` what was asked and what it was made from (`code`
-has files and lines), `outcome` what came out (`series` bar by bar, `trades` trade by trade, `figures`), `causes` ranks
-the inputs that differ by what the outcome shows, `between` does it all.
+has files and lines, `bars` the bars where they still are); `series`, `trades` and `figures` are what came out, bar by
+bar and so on; `causes` ranks the inputs that differ by what the outcome shows, `between` does it all.
 
     found = between(read(a), read(b))
     found.same, found.bar, found.trade, found.figures, found.causes
@@ -10,6 +10,7 @@ the inputs that differ by what the outcome shows, `between` does it all.
 Takes run directories, and nothing of a run but what its manifest has sealed: a file whose digest is another is refused.
 """
 
+from peak_trade.trust.difference.bars import bars_of
 from peak_trade.trust.difference.between import Difference, between
 from peak_trade.trust.difference.causes import Cause
 from peak_trade.trust.difference.figures import Figure
@@ -18,4 +19,4 @@ from peak_trade.trust.difference.sealed import Sealed, read
 from peak_trade.trust.difference.series import Bar
 from peak_trade.trust.difference.trades import Trade
 
-__all__ = ["Bar", "Cause", "Difference", "Figure", "Input", "Sealed", "Trade", "between", "read"]
+__all__ = ["Bar", "Cause", "Difference", "Figure", "Input", "Sealed", "Trade", "bars_of", "between", "read"]

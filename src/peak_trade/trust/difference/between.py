@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
+from peak_trade.market.bars import Bars
 from peak_trade.trust.difference.causes import SYMPTOMS, Cause, rank, symptom
 from peak_trade.trust.difference.figures import Figure, figures
 from peak_trade.trust.difference.inputs import inputs
@@ -47,14 +50,19 @@ class Difference(Struct, frozen=True):
         return SYMPTOMS[self.how]
 
 
-def between(a: Sealed, b: Sealed, tolerance: float = 0.0) -> Difference:
+def between(
+    a: Sealed, b: Sealed, tolerance: float = 0.0, bars: Callable[[Sealed], Bars | None] | None = None
+) -> Difference:
     """Compare two runs: a value differs where it moved by more than `tolerance`, a fraction (see `series.series`).
+
+    `bars` gives the bars of a run where they still are, which is asked where their fingerprints alone don't tell the
+    days.
 
     Raises RunError where a file of one is not what was sealed, InputError where its trades can't be read here.
     """
     names = a.manifest.files.keys() | b.manifest.files.keys()
     files = sorted(name for name in names if a.manifest.files.get(name) != b.manifest.files.get(name))
-    went_in = inputs(a, b)
+    went_in = inputs(a, b, bars)
     if not (a.completed and b.completed):
         alike = a.completed == b.completed and a.error == b.error
         how = "none" if alike else "failure"

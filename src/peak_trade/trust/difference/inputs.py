@@ -5,7 +5,7 @@ A key that only one run's config has counts as the default that it has today: an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct
 from peak_trade.config import Config
 from peak_trade.evidence import code as codes
 from peak_trade.market import difference
+from peak_trade.market.bars import Bars
 from peak_trade.trust.difference import code
 from peak_trade.trust.difference.sealed import Dependency, Sealed
 
@@ -54,7 +55,7 @@ _KEYS = {
     "run.holdout": "data",
 }
 """Kinds by the longest start of a key's dotted name; any other is a label."""
-_LONGEST = 200  # characters of a value that is shown
+Bars_ = Callable[[Sealed], Bars | None]
 
 
 class Input(Struct, frozen=True):
@@ -73,9 +74,9 @@ class Input(Struct, frozen=True):
     since: str | None = None
 
 
-def inputs(a: Sealed, b: Sealed) -> list[Input]:
-    """Return all that differs, in the order of `KINDS`."""
-    found = [*_config(a, b), *_code(a, b), *_data(a, b), *_making(a, b)]
+def inputs(a: Sealed, b: Sealed, bars: Bars_ | None = None) -> list[Input]:
+    """Return all that differs, in the order of `KINDS`; for `bars` see `between`."""
+    found = [*_config(a, b), *_code(a, b), *_data(a, b, bars), *_making(a, b)]
     order = list(KINDS)
     return sorted(found, key=lambda one: order.index(one.kind))
 
@@ -140,26 +141,37 @@ def _text(run: Sealed, name: str, files: Mapping[str, str]) -> str | None:
     return run.code(name).decode("utf-8", "replace")
 
 
-def _data(a: Sealed, b: Sealed) -> Iterator[Input]:
+def _data(a: Sealed, b: Sealed, bars: Bars_ | None) -> Iterator[Input]:
     before, after = (run.made.of("bars") for run in (a, b))
     if before is None or after is None or before.digest == after.digest:
         return
     found = difference.of_fingerprints(_marks(before), _marks(after))
-    changes: dict[str, list[str]] = {}
-    for period in found.periods:
-        changes.setdefault(period.change, []).append(period.period)
-    details = [f"{change} {', '.join(_spans(periods))}" for change, periods in changes.items()]
-    if not found.periods:
-        details = [f"one is fingerprinted by {found.by}, the other by another span: which days can't be told"]
-    revised = changes.get("revised", [])
     # symbol and timeframe are part of each digest: where they differ, all periods do, whatever the bars are
     alike = all(before.about.get(key) == after.about.get(key) for key in ("symbol", "timeframe"))
-    first = min(revised, default=None) if alike else None
-    if alike and any(before.about.get(key) != after.about.get(key) for key in ("start",)):
-        first = min(map(str, (before.about.get("start"), after.about.get("start"))))
-    elif alike and first is None and changes:
-        first = min(period for periods in changes.values() for period in periods)
-    yield Input("data", "bars", _bars(before), _bars(after), details, since=first)
+    if bars and alike and not (found.by == "day" and found.periods):
+        pair = [bars(run) for run in (a, b)]
+        if pair[0] is not None and pair[1] is not None:
+            found = difference.of_bars(pair[0], pair[1])
+    since = _since(found, before, after) if alike else None
+    yield Input("data", "bars", _bars(before), _bars(after), _changes(found), since=since)
+
+
+def _changes(found: difference.Difference) -> list[str]:
+    """Return what became of which days or months."""
+    if not found.periods:
+        return [f"one is fingerprinted by {found.by}, the other by another span: which days can't be told"]
+    changes: dict[str, list[str]] = {}
+    for one in found.periods:
+        changes.setdefault(one.change, []).append(one.period)
+    return [f"{change} {', '.join(_spans(periods))}" for change, periods in changes.items()]
+
+
+def _since(found: difference.Difference, before: Dependency, after: Dependency) -> str | None:
+    """Return from when on the bars are others: a day or month, or where one of them begins or ends."""
+    known = [{str(one.about.get(end)) for one in (before, after)} for end in ("start", "end")]
+    ends = [min(times) for times in known if len(times) == 2]  # at its end a run closes what is open
+    cut = [one.period for one in found.periods if found.by != "bar" and any(end.startswith(one.period) for end in ends)]
+    return min([*ends, *(one.period for one in found.periods if one.period not in cut)], default=None)
 
 
 def _marks(bars: Dependency) -> dict[str, Any]:

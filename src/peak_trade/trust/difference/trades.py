@@ -15,9 +15,9 @@ from peak_trade.trust.difference.series import moved
 __all__ = ["COLUMNS", "Pairs", "Trade", "TradesFound", "pairs", "trades"]
 
 COLUMNS = ("exit_time", "entry_price", "exit_price", "quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return",
-           "exit_reason")  # fmt: skip
+           "exit_reason", "mae", "mfe")  # fmt: skip
 """What is compared of a trade that both have, in the order in which it is named."""
-_RATIOS = ("return",)
+_RATIOS = ("return", "mae", "mfe")
 _MONEY = ("entry_fee", "exit_fee", "slippage", "pnl")  # a tolerance counts from the value of the trade
 
 Ints = npt.NDArray[np.int64]
@@ -126,6 +126,8 @@ def _column(of: Trades, name: str) -> Any:
 
 
 def _moved(name: str, a: Trades, b: Trades, found: Pairs, tolerance: float) -> npt.NDArray[np.bool_]:
+    if _column(a, name) is None or _column(b, name) is None:  # excursions, which older versions did not keep
+        return np.zeros(len(found.a), bool)
     old, new = _column(a, name)[found.a], _column(b, name)[found.b]
     if name in ("exit_time", "exit_reason"):
         return np.asarray(old != new, bool)

@@ -17,7 +17,7 @@ from peak_trade.market.lists import Listed, read_list
 from peak_trade.market.lists.fills import Trip
 from peak_trade.market.timeframe import timeframe_seconds
 from peak_trade.market.trades import SIDES
-from peak_trade.trust.difference import Sealed
+from peak_trade.trust.difference import Sealed, bars_of
 from peak_trade.trust.live.bars import market
 from peak_trade.trust.live.gaps import PARTS, Pair, pair
 from peak_trade.trust.live.matching import matched, shift
@@ -199,7 +199,7 @@ def against_file(
     return against(
         run,
         listed,
-        market(run, root, bars),
+        market(bars_of(run, root, bars)),
         within=None if within is None else float(timeframe_seconds(within)),
         scale=_scale(scale),
         start=_instant(start, "--start"),

@@ -1,36 +1,19 @@
-"""The bars of a run where they still are, for the price of the market at any time."""
+"""The price of the market at any time, by the bars of a run."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from peak_trade.config import Data
-from peak_trade.errors import PeakError
-from peak_trade.evidence import door
-from peak_trade.market import fingerprint, ohlcv, promised
 from peak_trade.market.bars import Bars
-from peak_trade.trust.difference import Sealed
 
 __all__ = ["market"]
 
-Market = Callable[[Any], Any]
-_WRONG = (PeakError, OSError, TypeError, ValueError, LookupError, AttributeError)  # whatever a stranger's manifest says
 
-
-def market(run: Sealed, root: Path, data: Path | None = None) -> Market | None:
-    """Return what gives the open of the bar that a time (ns since 1970) lies in; None where the bars are not there.
-
-    They are taken from the folder `data`, by their digest, where they came along with the run, else looked for as the
-    run found them, below `root`; they count only where they have the run's fingerprint.
-    """
-    bars = _came_along(run, data) or _found(run, root)
+def market(bars: Bars | None) -> Callable[[Any], Any] | None:
+    """Return what gives the open of the bar that a time (ns since 1970) lies in; None without bars."""
     if bars is None or not len(bars):
         return None
     times, opens = bars.timestamp.astype("M8[ns]").view(np.int64), bars.open
@@ -39,35 +22,3 @@ def market(run: Sealed, root: Path, data: Path | None = None) -> Market | None:
         return opens[np.clip(np.searchsorted(times, time, side="right") - 1, 0, len(times) - 1)]
 
     return at
-
-
-def _digest(run: Sealed) -> str:
-    made_from = run.made.of("bars")
-    return made_from.digest.get("sha256", "") if made_from else ""
-
-
-def _came_along(run: Sealed, folder: Path | None) -> Bars | None:
-    name = f"{_digest(run)}.bars"
-    with suppress(*_WRONG):
-        if folder is not None and door.exists(folder, name):
-            content = door.read(folder, name, fingerprint.bytes_of(len(run.equity["timestamp"])))
-            if hashlib.sha256(content).hexdigest() == _digest(run):
-                return fingerprint.parse(content)
-    return None
-
-
-def _found(run: Sealed, root: Path) -> Bars | None:
-    """Load the bars again; no calendar is asked for, as it makes no difference to them."""
-    with suppress(*_WRONG):
-        made_from, data = run.made.of("bars"), msgspec.convert(run.config["data"], Data)
-        folder = str(run.manifest.predicate.run_details.get("folder") or ".")
-        files = made_from.about["files"] if made_from else []
-        bars = ohlcv.load_bars(
-            promised.find(data.path, [root / folder, root], files, run.path.parent),
-            symbol=data.symbol,
-            timeframe=data.timeframe,
-            on_violation=data.on_violation,
-            reading=data,
-        ).bars
-        return bars if fingerprint.digest(bars) == _digest(run) else None
-    return None
