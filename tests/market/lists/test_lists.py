@@ -49,9 +49,9 @@ LISTS: dict[str, tuple[str, Trip]] = {
         WHOLE,
     ),
     "tradingview": (
-        "Trade #,Type,Signal,Date/Time,Price USDT,Contracts,Profit USDT\n"
-        "1,Exit long,Close,2024-02-01 09:30,110.00,2,19.58\n"
-        "1,Entry long,Long,2024-01-31 13:00,100.00,2,19.58\n",
+        "Trade #,Type,Signal,Date/Time,Price USDT,Contracts,Profit USDT,Profit %\n"
+        "1,Exit long,Close,2024-02-01 09:30,110.00,2,19.58,9.79\n"
+        "1,Entry long,Long,2024-01-31 13:00,100.00,2,19.58,9.79\n",
         Trip(1, IN, 100.0, OUT, 110.0, 2.0, 0.0, 0.0, 19.58),
     ),
     "ccxt": (
@@ -189,6 +189,32 @@ def test_a_freqtrade_database_is_read_and_not_changed(tmp_path: Path) -> None:
     found = read_list(path, "BTCUSDT")
     assert (found.format, len(found.trips), path.read_bytes()) == ("freqtrade", 1, before)
     assert found.trips[0].pnl == 19.58 and "1 trade not closed yet: left out" in found.said
+
+
+def test_a_backtest_of_several_strategies_is_not_mixed(tmp_path: Path) -> None:
+    text = json.dumps({"strategy": {"One": {"trades": [FREQTRADE]}, "Two": {"trades": [FREQTRADE]}}})
+    with pytest.raises(InputError, match="has the trades of 2 strategies: One, Two") as caught:
+        read_list(written(tmp_path, text), "BTCUSDT")
+    assert '.strategy["One"]' in caught.value.hint
+
+
+def test_times_in_milliseconds_may_have_a_point(tmp_path: Path) -> None:
+    row = FREQTRADE | {
+        "open_timestamp": float(MS_IN),
+        "close_timestamp": float(MS_OUT),
+    }  # as older freqtrade wrote them
+    assert read_list(written(tmp_path, json.dumps([row])), "BTCUSDT").trips == [WHOLE]
+
+
+def test_trades_by_their_ids_are_read_as_an_api_gives_them(tmp_path: Path) -> None:
+    rows = {
+        f"T{number}": {"ordertxid": str(number), "pair": "BTC/USDT", "time": at / 1000, "type": side, "price": price,
+                       "cost": "1", "fee": fee, "vol": "2.0"}
+        for number, (at, side, price, fee) in enumerate(((MS_IN, "buy", "100", "0.2"), (MS_OUT, "sell", "110", "0.22")))
+    }  # fmt: skip
+    path = written(tmp_path, json.dumps({"error": [], "result": {"count": 2, "trades": rows}}))
+    (trip,) = read_list(path, "BTCUSDT", columns={"quantity": "vol", "order": "ordertxid"}).trips
+    assert (trip.entry_time, trip.exit_time, trip.pnl) == (IN, OUT, pytest.approx(19.58))
 
 
 def test_a_database_whose_trades_are_a_view_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which column of whose list means what: declarations alone.
 
-A list's columns are found by name, whatever their case; of several names the first that is there counts. What a list
+A list's columns are found by name, whatever their case; of several names the first that is there counts, and one that
+ends with a star stands for all that begin so (a price has its currency in its name). What a list
 writes in another way than ours is declared as well: a fee that is a rate, an amount with its currency behind it.
 """
 
@@ -115,9 +116,9 @@ MAPS = (
             "number": ("Trade #",),
             "leg": ("Type",),
             "time": ("Date/Time", "Date and time"),
-            "price": ("Price", "Price USD", "Price USDT", "Price EUR"),
+            "price": ("Price", "Price *"),
             "quantity": ("Contracts", "Quantity", "Position size (qty)", "Size (qty)"),
-            "pnl": ("Net P&L", "Net P&L USD", "Net P&L USDT", "Profit", "Profit USD", "Profit USDT", "P&L USD"),
+            "pnl": ("Net P&L", "Profit", "P&L", "Net P&L *", "Profit *", "P&L *"),
         },
     ),
     Map(
@@ -270,10 +271,10 @@ MAPS = (
         name="interactive-brokers",
         title="Interactive Brokers: Flex query, trades",
         shape="fills",
-        marks=("TradePrice", "IBCommission"),
+        marks=("TradePrice", "CurrencyPrimary"),
         paid=-1,
         columns={
-            "time": ("DateTime", "Date/Time"),
+            "time": ("DateTime", "Date/Time", "TradeDate"),
             "symbol": ("Symbol",),
             "side": ("Buy/Sell",),
             "price": ("TradePrice",),

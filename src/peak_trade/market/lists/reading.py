@@ -29,6 +29,7 @@ __all__ = ["Listed", "read_list"]
 
 _BYTES, _ROWS, _COLUMNS, _DEEPEST = 256 << 20, 1_000_000, 500, 6
 _LARGEST = 1e15  # of a price, a size, a fee or a profit
+_MILLISECONDS = 12  # digits of an epoch number that is not in seconds, at least
 _SQLITE = b"SQLite format 3\0"
 _LONG = frozenset("long buy b bought 1 1.0 +1 entry_long bot".split())
 _SHORT = frozenset("short sell s sold -1 -1.0 entry_short sld sell_short sellshort".split())
@@ -144,6 +145,14 @@ def _objects(text: str, name: str) -> list[dict[str, str]]:
     """Return the objects of a JSON file that are trades: its one list, or the lists called `trades` within it."""
     try:
         tree = msgspec.json.decode(text)
+        several = tree.get("strategy") if isinstance(tree, dict) else None
+        if isinstance(several, dict) and len(several) > 1:  # of a backtest by freqtrade
+            names = escaped(", ".join(map(str, several)), 200)
+            one = escaped(str(next(iter(several))), 60)
+            raise InputError(
+                f"{name} has the trades of {len(several)} strategies: {names}",
+                hint=f"take one: jq '.strategy[\"{one}\"]' {name}",
+            )
         lists = [tree] if isinstance(tree, list) else list(_lists(tree))
         rows = [row for one in lists for row in one if isinstance(row, dict)]
         return [_flat(row) for row in rows]
@@ -156,7 +165,12 @@ def _objects(text: str, name: str) -> list[dict[str, str]]:
 def _lists(tree: Any, depth: int = 0) -> list[list[Any]]:
     if not isinstance(tree, dict) or depth > _DEEPEST:
         return []
-    named = [value for key, value in tree.items() if key in ("trades", "fills", "data") and isinstance(value, list)]
+    named = []
+    for value in (tree[key] for key in ("trades", "fills", "data") if key in tree):
+        if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
+            named.append(list(value.values()))  # by their ids, as Kraken's API has them
+        elif isinstance(value, list):
+            named.append(value)
     return named or [one for value in tree.values() for one in _lists(value, depth + 1)]
 
 
@@ -235,7 +249,14 @@ def _given(cells: Cells, file: str, given: Mapping[str, str | int]) -> dict[str,
 
 def _column(names: Sequence[str], cells: Cells) -> str | None:
     simple = {simplified(name): name for name in reversed(list(cells))}
-    return next((simple[simplified(name)] for name in names if simplified(name) in simple), None)
+    for name in map(simplified, names):
+        if name in simple:
+            return simple[name]
+        if name.endswith("_*"):
+            found = [theirs for theirs in simple if theirs.startswith(name[:-1]) and "%" not in theirs]
+            if found:
+                return simple[min(found, key=len)]
+    return None
 
 
 def _where(one: Map, cells: Cells, given: Mapping[str, str] = {}) -> dict[str, str] | None:
@@ -507,5 +528,7 @@ def _coin(cell: str) -> str:
 
 def _whole_epoch(text: str) -> str:
     """Return epoch seconds with decimals in nanoseconds, as epoch numbers are whole elsewhere."""
-    found = re.fullmatch(r"(\d{9,11})\.(\d{1,9})", text)
-    return f"{found[1]}{found[2]:0<9}" if found else text
+    found = re.fullmatch(r"(\d{9,19})\.(\d{1,9})", text)
+    if found is None:
+        return text
+    return f"{found[1]}{found[2]:0<9}" if len(found[1]) < _MILLISECONDS else found[1]
