@@ -30,6 +30,7 @@ def main() -> int:
         from peak_trade.trust import handed
         from peak_trade.trust.replay import golden
 
+    script.show_warnings()
     root, folder = script.repo_root(), args.golden_dir or script.repo_root() / "golden"
     if args.action == "list":
         script.show("\n".join(golden.names(folder)), result)
