@@ -1,6 +1,6 @@
 """Run a sealed run again, and say whether the same comes of it: IDENTICAL, WITHIN_TOLERANCE or DIVERGED.
 
-RUN is a run_id, a unique start of one, `last`, or a path to a run's directory, wherever that lies.
+RUN is a run_id, a unique start of one, `last`, or a path to a run's directory or an archive, anywhere.
 It is made from its sealed config and code, on its data, in a folder that is thrown away; the ledger notes it, and it is
 no trial. A stranger's run brings its code along: read code/ before you run it. There are no sweeps yet, so no --trial.
 Exit 0: IDENTICAL, or WITHIN_TOLERANCE (1e-9). 1: DIVERGED. 2: it can't be made again.
@@ -33,12 +33,10 @@ def main() -> int:
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir))
     run_dir.warn_unfinished(results)
-    if args.environment == "recorded":
-        script.note("making an environment of the recorded versions …")
     with handed.handed(args.run, results) as one:
         found = replay.replay(
             one.run, one.results, script.repo_root(), here=args.code == "here",
-            recorded=args.environment == "recorded", paths=args.data, kept=one.data,
+            recorded=args.environment == "recorded", paths=args.data, along=one.data, tell=script.note,
         )  # fmt: skip
         if one.results is not None:
             try:

@@ -16,7 +16,8 @@ import pytest
 
 from peak_trade.errors import InputError
 from peak_trade.evidence.results import Results
-from peak_trade.trust import replay
+from peak_trade.market import fingerprint, ohlcv
+from peak_trade.trust import handed, replay
 
 Evidence = Any  # of conftest.py, which cannot be imported
 ARCHIVE = Path(__file__).parents[1] / "archive"
@@ -182,6 +183,29 @@ def test_data_that_is_gone_is_named_by_its_days_and_can_be_given(evidence: Evide
     with pytest.raises(InputError, match="the data is gone, bars from 2024-01-01 to 2024-01-02"):
         replayed(evidence, "own")
     assert replayed(evidence, "own", paths=[str(moved)]).verdict == "IDENTICAL"
+
+
+def test_bars_that_came_along_are_taken_where_the_data_is_gone_or_another(evidence: Evidence, tmp_path: Path) -> None:
+    given = tmp_path / "handover"
+    shutil.copytree(evidence.path("own"), given / "runs" / evidence.runs["own"])
+    bars = evidence.manifest("own")["predicate"]["buildDefinition"]["resolvedDependencies"][0]
+    digest = bars["digest"]["sha256"]
+    (given / "data").mkdir()
+    loaded = ohlcv.load_bars(evidence.root / "data" / "bars.csv", symbol="TEST", timeframe="1h")
+    (given / "data" / f"{digest}.bars").write_bytes(b"".join(fingerprint.content(loaded.bars)))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with handed.handed(str(given), Results(tmp_path / "results")) as one:
+        assert one.results is None
+        with pytest.raises(InputError, match="the data is gone"):
+            replay.replay(one.run, one.results, elsewhere)
+        assert replay.replay(one.run, one.results, elsewhere, along=one.data).verdict == "IDENTICAL"
+        edit(evidence.root / "data" / "bars.csv", ",1010", ",1011")
+        found = replay.replay(one.run, one.results, evidence.root, along=one.data)
+        assert found.verdict == "IDENTICAL" and "other bars" not in found.as_text()
+        (given / "data" / f"{digest}.bars").write_bytes(b"{}\n")
+        with pytest.raises(InputError, match="the bars that came along can't be read"):
+            replay.replay(one.run, one.results, elsewhere, along=one.data)
 
 
 def test_a_strategy_that_gives_two_answers_is_told_to_before_all_else(evidence: Evidence) -> None:

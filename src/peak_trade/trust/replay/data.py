@@ -6,6 +6,8 @@ made again. Where days have other values a run can be made, and what comes of it
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,11 @@ import numpy as np
 from msgspec import Struct
 
 from peak_trade.config import Config
-from peak_trade.errors import InputError
+from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import door
-from peak_trade.evidence.files import disk_errors
 from peak_trade.market import fingerprint, ohlcv, promised
 from peak_trade.market.bars import COLUMNS, Bars
+from peak_trade.market.files import SourceFile
 from peak_trade.market.gaps import Gaps
 from peak_trade.market.ohlcv import Loaded
 from peak_trade.trust.replay.recorded import Recorded
@@ -28,7 +30,8 @@ __all__ = ["Data", "between", "find", "load"]
 
 _ELSEWHERE = "--data FILE names where they lie now"
 _SHOWN = 6  # days or months
-_BARS = ".bars"  # what a file is called that holds the bars of a fingerprint (market.fingerprint)
+_CONTENT = ".bars"
+_LARGEST = 4 << 30
 
 
 class Data(Struct, frozen=True):
@@ -44,10 +47,10 @@ class Data(Struct, frozen=True):
     changed: list[str] = []
 
 
-def find(recorded: Recorded, root: Path, given: Sequence[str] = (), kept: Path | None = None) -> Data:
-    """Return the bars of a run: from the files `given`, else those that came with it, in the folder `kept`, else from
-    where its config says, below `root`.
+def find(recorded: Recorded, root: Path, given: Sequence[str] = (), along: Path | None = None) -> Data:
+    """Return the bars of a run: from the files `given`, else from where its config says, below `root`.
 
+    Where those are not they, what came `along` with the run is taken: a folder of bars by their digests.
     Raises InputError where they are gone, with the days.
     """
     config, made = recorded.config, recorded.sealed.made.of("bars")
@@ -55,8 +58,16 @@ def find(recorded: Recorded, root: Path, given: Sequence[str] = (), kept: Path |
     parts = about.get("parts")
     if made is None or not isinstance(parts, dict):
         raise InputError(f"run {recorded.name} does not say which bars it was made from")
-    paths = list(given) or _came_along(kept, made.digest.get("sha256")) or _found(recorded, about, root)
-    loaded = load(config, paths)
+    came = [] if given or along is None else _came(along, str(made.digest.get("sha256")))
+    try:
+        paths = list(given) or _found(recorded, about, root)
+        loaded = load(config, paths)
+    except InputError:
+        if not came:
+            raise
+        paths, loaded = came, load(config, came)
+    if came and fingerprint.digest(loaded.bars) != made.digest.get("sha256"):
+        paths, loaded = came, load(config, came)
     if fingerprint.digest(loaded.bars) == made.digest.get("sha256"):
         return Data(loaded, paths)
     span = (str(about.get("start")), str(about.get("end")))
@@ -71,13 +82,13 @@ def find(recorded: Recorded, root: Path, given: Sequence[str] = (), kept: Path |
 
 
 def load(config: Config, paths: Sequence[str], *, whole: bool = False) -> Loaded:
-    """Load bars as a run does; with `whole`, from the first to the last that the files have."""
+    """Load bars as a run does; with `whole`, from the first to the last that the files have.
+
+    One file of bars as an archive has them (`market.fingerprint.content`) is taken as it is.
+    """
     data = config.data
-    if len(paths) == 1 and paths[0].endswith(_BARS):
-        path = Path(paths[0])
-        with disk_errors(path.name):
-            bars = fingerprint.parse(door.read(path.parent, path.name))
-        return Loaded(bars, [], ["bars that came with the run"], 0, 0, [], Gaps(0, []))
+    if len(paths) == 1 and paths[0].endswith(_CONTENT):
+        return _content(Path(paths[0]))
     return ohlcv.load_bars(
         list(paths),
         symbol=data.symbol,
@@ -103,10 +114,22 @@ def between(loaded: Loaded, span: tuple[str, str]) -> Loaded:
     return msgspec.structs.replace(loaded, bars=Bars(**columns, symbol=bars.symbol, timeframe=bars.timeframe))
 
 
-def _came_along(kept: Path | None, digest: str | None) -> list[str]:
-    """Return the file of the bars of this digest that came with a run; none where they did not."""
-    name = f"{digest}{_BARS}"
-    return [str(kept / name)] if kept is not None and door.exists(kept, name) else []
+def _came(along: Path, digest: str) -> list[str]:
+    """Return the file of bars of a digest in a folder; none where there is none."""
+    name = f"{digest}{_CONTENT}"
+    there = re.fullmatch("[0-9a-f]{64}", digest) and door.exists(along, name)
+    return [str(along / name)] if there else []
+
+
+def _content(path: Path) -> Loaded:
+    try:
+        content = door.read(path.parent, path.name, _LARGEST)
+        bars = fingerprint.parse(content)
+    except (OSError, RunError) as error:
+        why = error.message if isinstance(error, RunError) else error.strerror
+        raise InputError(f"the bars that came along can't be read: {why}", hint=_ELSEWHERE) from None
+    file = SourceFile(str(path), hashlib.sha256(content).hexdigest(), len(content))
+    return Loaded(bars=bars, files=[file], assumptions=[], violations=0, dropped=0, problems=[], gaps=Gaps(0, []))
 
 
 def _found(recorded: Recorded, about: dict[str, Any], root: Path) -> list[str]:

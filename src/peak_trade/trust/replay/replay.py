@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ __all__ = ["DIVERGED", "IDENTICAL", "TOLERANCE", "WITHIN_TOLERANCE", "Replay", "
 IDENTICAL, WITHIN_TOLERANCE, DIVERGED = "IDENTICAL", "WITHIN_TOLERANCE", "DIVERGED"
 TOLERANCE = 1e-9  # relative: what another processor or library may change
 _NAMED = 5  # causes, statistics
+_LONG_S = 2.0
 
 
 class Replay(Struct, frozen=True):
@@ -93,13 +94,13 @@ class Replay(Struct, frozen=True):
 
 def replay(
     run: Path, results: Results | None, root: Path, *, here: bool = False, recorded: bool = False,
-    paths: Sequence[str] = (), kept: Path | None = None,
+    paths: Sequence[str] = (), along: Path | None = None, tell: Callable[[str], None] = lambda _: None,
 ) -> Replay:  # fmt: skip
     """Make a run again and hold what comes of it against what was sealed.
 
     With its sealed code, or that of `here`, the checkout at `root`, in this environment or in one of the `recorded`
-    versions; on the bars of `paths`, else those that came along, `kept` in a folder, else those where its config says.
-    Strategies run with the rights of this process.
+    versions; on the bars of `paths`, else of where its config says, else of those that came `along`. `tell` is told
+    what takes long. Strategies run with the rights of this process.
     Raises InputError where it can't be made: it is broken, its bars are gone, or it was made by rules of another day.
     """
     found = Recorded(run, results)
@@ -107,16 +108,22 @@ def replay(
     if not here and not found.code():
         here = True
         said.append("it holds no code, as all runs of its version: that of the checkout is taken")
-    bars = data.find(found, root, paths, kept)
+    bars = data.find(found, root, paths, along)
+    if recorded:
+        tell("making an environment of the recorded versions …")
     with ExitStack() as stack:
         python = stack.enter_context(environment.of(found)) if recorded else None
         said += python.said if python else []
+        if found.seconds > _LONG_S:
+            tell(f"making run {found.name} again, which took {found.seconds:,.0f} s …")
         began = time.perf_counter()
         end, made = stack.enter_context(again(found, bars, root, here=here, python=python))
         seconds = time.perf_counter() - began
         told = _held(found, bars, end, made)
         causes = told.pop("causes")
         if told["verdict"] != IDENTICAL and made is not None and not end.message:
+            if seconds > _LONG_S:
+                tell("making it once more, to see whether it repeats itself …")
             causes = [*_repeated(found, bars, root, made, here=here, python=python), *causes]
     if told["verdict"] != IDENTICAL:
         said += of_old
