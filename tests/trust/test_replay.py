@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +160,19 @@ def test_a_bar_that_was_revised_is_the_cause_and_its_day_is_named(evidence: Evid
     assert [(cause.input.kind, cause.input.details) for cause in found.causes] == [("data", ["revised 2024-01-02"])]
     assert found.bar is not None and found.bar.time == "2024-01-02T09:00:00Z"
     assert "other bars in 2024-01-02" in found.as_text()
+
+
+def test_a_revised_bar_that_no_trade_depends_on_is_the_cause_of_other_statistics(evidence: Evidence) -> None:
+    path = evidence.root / "data" / "bars.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    cells = lines[30].split(",")  # no position is held there: the benchmark alone is another
+    cells[2] = cells[4] = str(float(cells[2]) + 3)
+    lines[30] = ",".join(cells)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = replayed(evidence, "own")
+    assert (found.verdict, found.bar, found.trade) == ("DIVERGED", None, None)
+    assert "benchmark_sharpe" in [figure.key for figure in found.figures]
+    assert [(cause.input.kind, cause.verdict) for cause in found.causes] == [("data", "likely")]
 
 
 def test_a_file_that_has_grown_still_has_the_bars_of_the_run(evidence: Evidence) -> None:
@@ -443,3 +458,51 @@ def test_a_replay_is_no_trial_and_stands_in_the_ledger(evidence: Evidence) -> No
         "replayed", {"verdict": "IDENTICAL", "code": "sealed", "environment": "this"},
     )  # fmt: skip
     assert not evidence.broken()
+
+
+ODD: list[Any] = [
+    None, True, -1, 10**18, 1.5, "", "x" * 300, "../../etc/passwd", "/dev/zero", "/**/*", "\0", "\u202e", [], {}, [1],
+    {"a": 1}, {"": ""}, "0" * 64, "1.0; ls", "os:system",
+]  # fmt: skip
+
+
+def places(tree: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in inner:
+        yield (*above, key)
+        yield from places(value, (*above, key))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_a_strangers_manifest_or_config_holds_it_is_a_verdict_or_a_sentence(
+    evidence: Evidence, tmp_path: Path, seed: int
+) -> None:
+    draw, sealed = random.Random(seed), evidence.manifest("own")
+    ways = list(places(sealed["predicate"]))
+    told = set()
+    for number in range(12):
+        copy = tmp_path / str(number)
+        shutil.copytree(evidence.path("own"), copy)
+        (copy / "seal.json").unlink()  # whoever writes a manifest writes that too
+        made, file = json.loads(json.dumps(sealed)), copy / "config_snapshot.json"
+        config = json.loads(file.read_bytes())
+        for tree, way in ((made["predicate"], draw.choice(ways)), (config, draw.choice(list(places(config))))):
+            if tree is config and number % 3:
+                continue
+            for key in way[:-1]:
+                tree = tree[key]
+            tree[way[-1]] = draw.choice(ODD)
+        for path, content in ((file, json.dumps(config)), (copy / "manifest.json", "")):
+            if path == file:
+                digest = hashlib.sha256(content.encode()).hexdigest()
+                for subject in made["subject"]:
+                    subject["digest"]["sha256"] = {file.name: digest}.get(subject["name"], subject["digest"]["sha256"])
+            path.chmod(0o644)
+            path.write_text(content or json.dumps(made), encoding="utf-8")
+        try:
+            found = replay.replay(copy, None, evidence.root)
+            assert found.as_text() and json.dumps(found.to_json_object())
+            told.add(found.verdict)
+        except InputError:
+            told.add("refused")
+    assert {"IDENTICAL", "refused"} <= told

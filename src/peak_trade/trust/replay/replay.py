@@ -18,6 +18,7 @@ from peak_trade.evidence.results import Results
 from peak_trade.runner import edition
 from peak_trade.trust import difference
 from peak_trade.trust.difference import Cause, Difference, Input, Sealed
+from peak_trade.trust.difference.causes import rank
 from peak_trade.trust.replay import apart, data, environment
 from peak_trade.trust.replay.apart import End
 from peak_trade.trust.replay.data import Data
@@ -216,7 +217,11 @@ def _held(found: Recorded, bars: Data, end: End, made: Sealed | None) -> dict[st
         return {"verdict": IDENTICAL, "causes": _worth(exact.causes) if bars.changed else [], "said": said}
     loose = difference.between(found.sealed, made, TOLERANCE)
     verdict = WITHIN_TOLERANCE if _same(loose, found.sealed, made) else DIVERGED
-    shown, causes = (exact if verdict == WITHIN_TOLERANCE else loose), _worth(exact.causes)
+    shown, causes, how = (exact if verdict == WITHIN_TOLERANCE else loose), exact.causes, exact.told
+    if verdict == DIVERGED and exact.how == "rounding":  # of equity and trades: what is more than that is elsewhere
+        causes = rank([cause.input for cause in causes], "figures", None)
+        how = f"{how}, but for statistics"
+    causes = _worth(causes)
     said = []
     if verdict == WITHIN_TOLERANCE:
         versions = [_input(cause.input) for cause in causes if cause.input.kind == "environment"]
@@ -224,7 +229,7 @@ def _held(found: Recorded, bars: Data, end: End, made: Sealed | None) -> dict[st
             f"no value moved by more than {TOLERANCE:g}; changed since: {'; '.join(versions) or 'nothing named'}"
         )
     return {
-        "verdict": verdict, "bar": shown.bar, "trade": shown.trade, "told": exact.told, "causes": causes, "said": said,
+        "verdict": verdict, "bar": shown.bar, "trade": shown.trade, "told": how, "causes": causes, "said": said,
         "figures": _confirmable(shown, found.sealed, made),
     }  # fmt: skip
 
