@@ -65,7 +65,7 @@ def main(line: supervisor.Line) -> int:
     if not args.quiet:
         script.show(listing.summary(run_dir), sys.stderr)
     tracker.log(run_dir)  # the last thing: whatever comes of it, the run is sealed and its id is told
-    doubtful = read_manifest(run_dir).predicate.lookahead and os.environ.get("PEAK_STRICT") == "1"
+    doubtful = os.environ.get("PEAK_STRICT") == "1" and read_manifest(run_dir).predicate.lookahead
     return 1 if doubtful else 0
 
 

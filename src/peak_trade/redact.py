@@ -19,7 +19,7 @@ import msgspec
 
 from peak_trade.text import as_utf8
 
-__all__ = ["MASK", "Redactor", "is_secret_key"]
+__all__ = ["MASK", "Redactor", "is_secret_key", "names_secret"]
 
 MASK = "[redacted]"
 
@@ -76,6 +76,22 @@ def is_secret_key(key: str) -> bool:
     [False, False, False, False, False, False]
     """
     return bool(_SECRET_KEY.search(_CAMEL.sub("_", key)))
+
+
+_STEMS = ("pass", "pwd", "secret", "token", "cookie", "credential", "auth", "bearer", "dsn", "key", "pat")
+_WORD = re.compile(r"[\w.-]+")
+
+
+def names_secret(text: str) -> bool:
+    """Tell whether any word of a text looks like the name of a secret; most texts are told by their letters alone.
+
+    >>> names_secret("api_key = load()"), names_secret("keyboard = author")
+    (True, False)
+    """
+    low = text.lower()
+    stems = [stem for stem in _STEMS if stem in low]
+    words = set(_WORD.findall(text)) if stems else ()
+    return any(is_secret_key(word) for word in words if any(stem in word.lower() for stem in stems))
 
 
 class Redactor:
@@ -136,7 +152,9 @@ class Redactor:
         >>> Redactor().holds("https://me:hunter22@host/"), Redactor().holds("token = next(stream)")
         (True, False)
         """
-        return any(value in text for value in self._values) or _URL_PASSWORD.search(text) is not None
+        if any(value in text for value in self._values):
+            return True
+        return "://" in text and _URL_PASSWORD.search(text) is not None
 
     def toml(self, content: bytes) -> bytes:
         """Return a TOML file with its secrets masked, and everything else as it stands there, byte for byte.

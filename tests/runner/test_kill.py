@@ -159,7 +159,7 @@ def test_a_recovery_killed_at_any_call_is_caught_up_on(
     forge.cli(config, results, fault={"n": n})
     shutil.copytree(results, ram / "dead", copy_function=shutil.copy)
     wrong: list[str] = []
-    for n in range(1, 100):
+    for n in range(1, 300):
         shutil.rmtree(results)
         shutil.copytree(ram / "dead", results)
         died = forge.recover(results, fault={"n": n})
@@ -191,8 +191,7 @@ def test_everything_is_flushed_before_it_is_relied_on(forge: Any, config: Path, 
     assert not any("config_snapshot" in call for call in calls[: started + 1]), "nothing of a run before its start"
     for name in FILES:
         written = max(i for i, call in enumerate(calls) if call.startswith("write ") and call.endswith(name))
-        assert calls[written + 1] == calls[written].replace("write", "fsync")
-        assert written + 1 < sealed
+        assert calls[written].replace("write", "fsync") in calls[written + 1 : sealed]
     working = "/".join(calls[written].removeprefix("write ").split("/")[:2])
     for folder in ("", "/code", "/code/peak_trade", "/code/peak_trade/strategies"):
         assert f"fsync {working}{folder}" in calls[written + 1 : sealed], "the names of the files, before the seal"

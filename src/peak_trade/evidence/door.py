@@ -19,12 +19,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from peak_trade.evidence.files import Written, opened, write, write_all
+from peak_trade.evidence.files import flush as flush_all
 
 __all__ = [
     "Entry",
@@ -35,6 +36,7 @@ __all__ = [
     "entries",
     "entry",
     "exists",
+    "flush",
     "folder",
     "folders_of",
     "limit_of",
@@ -58,6 +60,7 @@ _LIMITS = {
 }
 _LIMIT = 16 * _MB  # of any other kind: what is read whole and decoded
 _LINE = 4 * _MB  # bytes of one line; a record of ours is under 100 kB
+_TOGETHER = 64  # files that are open at once
 _NAMES = 100_000  # in one folder
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT
@@ -182,10 +185,21 @@ def tail(run: Path | int, name: str, most: int) -> bytes:
         return os.pread(file, most, max(0, size - most))
 
 
-def create(run: Path | int, name: str, chunks: Iterable[bytes]) -> Written:
+def create(run: Path | int, name: str, chunks: Iterable[bytes], *, flushed: bool = True) -> Written:
     """Write a file that is new, read-only and flushed, making the folder that it lies in. Raises OSError."""
     with _parent(run, name, make=True) as (handle, last):
-        return write(last, chunks, handle)
+        return write(last, chunks, handle, flush=flushed)
+
+
+def flush(run: Path | int, names: Iterable[str]) -> None:
+    """Flush files that are there, and all folders that they lie in, the run directory too. Raises OSError."""
+    names = list(names)
+    for start in range(0, max(len(names), 1), _TOGETHER):
+        some = names[start : start + _TOGETHER]
+        with ExitStack() as stack:
+            opened = [stack.enter_context(_file(run, name, os.O_RDONLY)) for name in some]
+            opened += [stack.enter_context(folder(run, *below.split("/"))) for below in sorted(folders_of(some))]
+            flush_all([*opened, stack.enter_context(folder(run))])
 
 
 def append(run: Path | int, name: str, content: bytes) -> None:

@@ -162,9 +162,9 @@ class RunDir:
             return run
 
     def write(self, name: str, chunks: Iterable[bytes]) -> files.Written:
-        """Write a file that the seal will cover."""
+        """Write a file that the seal will cover; `seal` flushes it."""
         self._begun.add(name)
-        written = door.create(self._lock, name, chunks)
+        written = door.create(self._lock, name, chunks, flushed=False)
         self.sealed[name] = written.sha256
         self.bytes += written.size
         return written
@@ -300,11 +300,9 @@ class RunDir:
         if self.displaced:
             raise OSError(errno.ESTALE, "the directory of the run was moved or replaced")
         self._begun.add(manifest.NAME)
-        written = files.write(manifest.NAME, [manifest.encode(self.sealed, predicate)], self._lock)
-        for below in sorted(door.folders_of(self.sealed)):  # the names in them, of files that are flushed by now
-            with door.folder(self._lock, *below.split("/")) as handle:
-                os.fsync(handle)
-        os.fsync(self._lock)
+        content = manifest.encode(self.sealed, predicate)
+        written = door.create(self._lock, manifest.NAME, [content], flushed=False)
+        door.flush(self._lock, [*self.sealed, manifest.NAME])
         finished = predicate.run_details.get("metadata", {}).get("finishedOn", "")  # said twice: either can be checked
         end = self.ledger.append(event, self.run_id, time=finished, manifest=written.sha256, **fields)
         self.noted = True

@@ -7,21 +7,23 @@ digest and the reason stay. `annotations.modules` says which file was which modu
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from peak_trade.evidence import code, provenance
-from peak_trade.redact import Redactor, is_secret_key
+from peak_trade.redact import Redactor, is_secret_key, names_secret
 from peak_trade.runner.attempt import Attempt
 from peak_trade.strategies.sources import Source, is_installed, sources
 from peak_trade.text import as_utf8
+
+if TYPE_CHECKING:
+    import ast
 
 __all__ = ["Code", "capture", "secrets", "write"]
 
@@ -128,6 +130,10 @@ def secrets(text: str) -> Iterator[str]:
 
     An assignment to such a name is none by itself: `token = next(stream)` is code.
     """
+    if not names_secret(text):  # as most: parsing takes a hundred times as long
+        return
+    import ast
+
     tree = None
     with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
         tree = ast.parse(text)
@@ -152,6 +158,8 @@ def secrets(text: str) -> Iterator[str]:
 
 
 def _is_secret(key: Any) -> bool:
+    import ast
+
     match key:
         case str():
             return is_secret_key(key)
