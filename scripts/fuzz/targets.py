@@ -21,9 +21,11 @@ from peak_trade.evidence import manifest, tables
 from peak_trade.evidence import seal as carried_lines
 from peak_trade.evidence.ledger import Reading
 from peak_trade.evidence.results import Results
+from peak_trade.market import fingerprint
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.shown import listing, otlp, telemetry
-from peak_trade.trust import verify
+from peak_trade.trust import given, handover, verify
+from peak_trade.trust.handed import package
 from peak_trade.trust.proofs import dsse, keys, timestamps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,6 +149,21 @@ def run(content: bytes) -> None:
             listing.rows(Results(results))
 
 
+def packed(content: bytes) -> None:
+    """An archive of runs, with all that is in it."""
+    with lying_in("runs.zip", content) as path, suppress(PeakError):
+        results = Results(path.parent / "results")
+        for verdict in given.verdicts([str(path)], results, root=None):
+            verdict.as_text()
+        handover.receive(str(path), results)
+
+
+def kept(content: bytes) -> None:
+    """Bars that came with a run."""
+    with suppress(PeakError):
+        fingerprint.parse(content)
+
+
 @cache
 def _sealed() -> Path:
     """The archive's run with trades.csv."""
@@ -156,6 +173,7 @@ def _sealed() -> Path:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "toml": toml, "csv": csv, "parquet": parquet, "series": series, "trades": trades, "manifest": seal,
     "ledger": ledger, "otlp": lines, "run": run, "carried": carried, "envelope": envelope, "timestamp": timestamp,
+    "archive": packed, "bars": kept,
 }  # fmt: skip
 
 
@@ -184,6 +202,11 @@ def seeds(name: str) -> list[bytes]:
         told = (RUNS / "ledger.jsonl").read_bytes().splitlines()
         start, end = (line for line in told if _sealed().name.encode() in line)
         return [carried_lines.encode(start, end)]
+    if name == "archive":
+        return [archive_of(_sealed())]
+    if name == "bars":
+        loaded = load_bars(ARCHIVE / "data" / "bars.csv", symbol="TEST", timeframe="1h")
+        return [b"".join(fingerprint.content(loaded.bars))]
     if name == "envelope":
         signature = dsse.Signature("U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAg", "SHA256:x")
         payload = next(RUNS.glob("*/manifest.json")).read_bytes()
@@ -193,6 +216,16 @@ def seeds(name: str) -> list[bytes]:
     if name == "parquet":
         return [bars_as_parquet(), *(path.read_bytes() for path in found[name])]
     return [path.read_bytes() for path in found[name]] if name in found else [span, log]
+
+
+def archive_of(run: Path) -> bytes:
+    """Return a run as an archive."""
+    results = Results(RUNS)
+    with (
+        tempfile.TemporaryDirectory(prefix="peak_trade-fuzz-", dir=MEMORY) as folder,
+        package(run.name, results) as own,
+    ):
+        return handover.export(own.runs, results, Path(folder) / "runs.zip").archive.read_bytes()
 
 
 def bars_as_parquet() -> bytes:

@@ -47,6 +47,11 @@ def history(*events: str) -> History:
         ("start sealed noted", "sealed"),
         ("start sealed removed noted", "removed"),
         ("noted", ""),
+        ("received", "sealed"),
+        ("received_failed", "failed"),
+        ("received removed", "removed"),
+        ("start received", "started"),  # it was made here
+        ("received start sealed", "sealed"),
     ],
 )
 def test_a_runs_state_is_what_its_events_make_of_it(events: str, state: str) -> None:

@@ -23,6 +23,8 @@ NAMES = (
     "carried",
     "envelope",
     "timestamp",
+    "archive",
+    "bars",
 )
 ROUNDS = range(1, 13)
 EXAMPLES = 250  # of a round

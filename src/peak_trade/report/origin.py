@@ -86,6 +86,7 @@ def provenance(run: RunFiles) -> str:
         ("Time", f"{moments.started_on} to {moments.finished_on}" + (f": {took}" if took else "")),
         ("Host", details.host),
         ("Ledger", f"follows {predicate.ledger.get('follows')}"),
+        ("Seal", "; ".join(run.seal.notes)),
         ("Tracking", _tracked(run.tracking)),
     ]
     listed = "".join(f"<div><dt>{text(k)}</dt><dd>{text(v)}</dd></div>" for k, v in facts if v not in ("", None))
