@@ -25,9 +25,11 @@ from peak_trade.evidence.results import Results
 from peak_trade.market import fingerprint
 from peak_trade.ops import doctor, removal, retention
 from peak_trade.shown import listing
-from peak_trade.trust import given, handover, verify
+from peak_trade.trust import given, handover, sign, verify
 from peak_trade.trust.handed import handed, package
 from peak_trade.trust.handover import packing, receiving
+from peak_trade.trust.luck.family import families
+from peak_trade.trust.proofs.check import Trusted
 from peak_trade.trust.verdict import Verdict
 
 Evidence = Any  # of conftest.py, which cannot be imported
@@ -559,3 +561,49 @@ def test_two_archives_at_once_are_both_taken(evidence: Evidence, other: Results)
         one.join()
     assert faults == []
     assert set(states(other).values()) == {"intact"} and len(other.reading().entries) == 3
+
+
+# --- with what else there is of a run -----------------------------------------------------------------------------
+
+
+def test_a_signature_goes_with_its_run(evidence: Evidence, other: Results, tmp_path: Path, ssh_keys: Any) -> None:
+    results = Results(evidence.results)
+    with handed(evidence.runs["own"], results) as one:
+        sign.run(one, ssh_keys.alice)
+    path = export(evidence, tmp_path / "a.zip", "own", "plain")
+
+    def signers(places: list[str], of: Results) -> dict[str, list[str]]:
+        found = given.verdicts(places, of, root=None, trusted=Trusted(ssh_keys.alone))
+        return {one.name: [proof.by for proof in one.proofs] for one in found if one.proofs}
+
+    told = {evidence.runs["own"]: ["alice@desk"]}
+    assert signers([str(path)], other) == told
+    handover.receive(str(path), other)
+    assert signers([evidence.runs["own"], evidence.runs["plain"]], other) == told
+
+
+def test_a_signature_that_was_changed_on_the_way_is_not_taken(
+    evidence: Evidence, other: Results, tmp_path: Path, ssh_keys: Any
+) -> None:
+    with handed(evidence.runs["own"], Results(evidence.results)) as one:
+        sign.run(one, ssh_keys.alice)
+    path = evidence.path("own") / "manifest.dsse.json"
+    told = json.loads(path.read_bytes())
+    told["payload"] = told["payload"][:-8] + "AAAAAAA="
+    path.write_text(json.dumps(told))
+    with pytest.raises(RunError, match=r"manifest\.dsse\.json"):
+        handover.receive(str(evidence.path("own")), other)
+
+
+def test_trials_that_were_received_are_counted_with_ones_own(archive: Path, evidence: Evidence, other: Results) -> None:
+    """As often as they were made, once each: here the two that were sealed and the one that failed."""
+    handover.receive(str(archive), other)
+    (received,) = families(other.reading())
+    assert (received.sealed, received.failed, received.results) == (2, 1, 2)
+    mine = Results(evidence.results)
+    before = families(mine.reading())
+    handover.receive(str(archive), mine)
+    assert families(mine.reading()) == before
+    removal.apply(other, retention.Policy(keep=0, days=0))
+    (still,) = families(other.reading())
+    assert (still.sealed, still.failed, still.removed) == (2, 1, 3)
