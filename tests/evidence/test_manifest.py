@@ -199,7 +199,15 @@ def test_a_run_that_names_no_rules_was_traded_by_the_first(definition: dict[str,
     assert manifest.Predicate("sealed", definition, {}, {}, [], {}).rules == rules
 
 
-@pytest.mark.parametrize("details", [{}, {"metadata": {}}, {"metadata": {"invocationID": "a"}}])
+@pytest.mark.parametrize("rules", ["2", None, [1], 1.0, True])
+def test_what_is_no_edition_of_rules_is_refused(rules: Any) -> None:
+    with pytest.raises(RunError, match="names no edition of the engine's rules"):
+        _ = manifest.Predicate("sealed", {"internalParameters": {"rules": rules}}, {}, {}, [], {}).rules
+
+
+@pytest.mark.parametrize(
+    "details", [{}, {"metadata": {}}, {"metadata": {"invocationID": "a"}}, {"metadata": None}, {"metadata": "a"}]
+)
 def test_a_manifest_without_a_run_speaks_of_none(details: dict[str, Any]) -> None:
     later = manifest.decode(manifest.encode({}, manifest.Predicate("sealed", {}, details, {}, [], {})))
     assert later.run_id == ""

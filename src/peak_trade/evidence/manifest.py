@@ -95,8 +95,12 @@ class Predicate(Struct, frozen=True, rename="camel"):
 
     @property
     def rules(self) -> int:
-        """The edition of the engine's rules that the run was traded by."""
-        return int(self.build_definition.get("internalParameters", {}).get("rules", 1))
+        """The edition of the engine's rules that the run was traded by. RunError where what is there is none."""
+        parameters = self.build_definition.get("internalParameters")
+        edition = parameters.get("rules", 1) if isinstance(parameters, dict) else 1
+        if type(edition) is not int:
+            raise RunError(f"{NAME} names no edition of the engine's rules")
+        return edition
 
 
 class Manifest(Struct, frozen=True):

@@ -123,7 +123,7 @@ def _series(sealed: manifest.Manifest) -> Series:
         return Series(
             str(told.get("symbol") or "")[:200], str(told.get("timeframe") or "")[:200], str(digest or "")[:64]
         )
-    except AttributeError:
+    except (AttributeError, TypeError):
         raise RunError(f"{manifest.NAME} does not tell what bars the run had", hint="just verify") from None
 
 
