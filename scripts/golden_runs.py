@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("action", choices=("add", "check", "approve", "list"))
     parser.add_argument("names", nargs="*", metavar="NAME", help="golden runs; of `add`, a RUN")
     parser.add_argument("--name", default="", help="of `add`: what to call it (default: as the run is called)")
+    parser.add_argument("--renew", action="store_true", help="of `approve`: seal anew what is identical too")
     parser.add_argument("--golden-dir", type=Path, metavar="DIR", help="where they lie (default: golden/)")
     args = parser.parse_args()
     if args.action == "add" and len(args.names) != 1:
@@ -27,7 +28,7 @@ def main() -> int:
     result = script.claim_stdout()  # what a strategy prints goes to stderr
     with script.loading():
         from peak_trade.evidence.results import Results
-        from peak_trade.trust import handed
+        from peak_trade.trust import replay
         from peak_trade.trust.replay import golden
 
     script.show_warnings()
@@ -36,14 +37,14 @@ def main() -> int:
         script.show("\n".join(golden.names(folder)), result)
         return 0
     if args.action == "add":
-        with handed.handed(args.names[0], Results(script.results_dir(args.results_dir))) as one:
+        with replay.opened(args.names[0], Results(script.results_dir(args.results_dir))) as one:
             name, place = golden.add(folder, one.run, one.results, root, args.name)
         script.note(f"golden run {name}: {place}")
         script.show(name, result)
         return 0
     codes, count = [0], len(args.names) or len(golden.names(folder))
     if args.action == "approve":
-        for held, new in golden.approve(folder, root, args.names):
+        for held, new in golden.approve(folder, root, args.names, renew=args.renew):
             script.show(f"{held.name}: approved, see {folder / held.name}" if new else held.as_text(), result)
             codes.append(0 if new else held.exit_code)
     else:

@@ -28,12 +28,12 @@ def main() -> int:
     with script.loading():
         from peak_trade.evidence import run_dir
         from peak_trade.evidence.results import Results
-        from peak_trade.trust import handed, replay
+        from peak_trade.trust import replay
 
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir))
     run_dir.warn_unfinished(results)
-    with handed.handed(args.run, results) as one:
+    with replay.opened(args.run, results) as one:
         found = replay.replay(
             one.run, one.results, script.repo_root(), here=args.code == "here",
             recorded=args.environment == "recorded", paths=args.data, along=one.data, tell=script.note,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -101,6 +103,43 @@ def test_a_ledger_that_can_not_be_written_does_not_change_the_verdict(place: Pla
     done = place.call("replay_run.py", str(place.folder / "results" / place.run_id), "--results-dir", str(place.folder))
     assert done.returncode == 0 and done.stdout.startswith("IDENTICAL")
     assert not (place.folder / "ledger.jsonl").exists()  # it is a run of another folder, as far as anybody can tell
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_replay_that_is_interrupted_leaves_nothing(place: Place, tmp_path: Path, number: int) -> None:
+    waits = STRATEGY.replace("def noisy(bars):", "def noisy(bars):\n    import os, time")
+    slow = f"""    if os.path.exists({str(tmp_path / "slow")!r}):
+        open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+        time.sleep(60)
+"""
+    for name in ("bars.csv", "noisy.toml"):
+        (tmp_path / name).write_bytes((place.folder / name).read_bytes())
+    (tmp_path / "noisy.py").write_text(waits.replace("    print(", slow + "    print("), encoding="utf-8")
+    done = called(tmp_path, "run_strategy_from_config.py", "--config", str(tmp_path / "noisy.toml"), "--quiet")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "slow").touch()
+    (tmp_path / "tmp").mkdir()
+    env = os.environ | {"PEAK_RESULTS_DIR": str(tmp_path / "results"), "TMPDIR": str(tmp_path / "tmp")}
+    script = [sys.executable, str(ROOT / "scripts" / "replay_run.py"), "last"]
+    with subprocess.Popen(script, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 60
+        while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert [path.name[:12] for path in (tmp_path / "tmp").iterdir()] == ["peak-replay-"]
+        process.send_signal(number)
+        said, errors = process.communicate(timeout=30)
+    assert process.returncode != 0 and said == "" and "interrupted" in errors
+    assert list((tmp_path / "tmp").iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert b"replayed" not in (tmp_path / "results" / "ledger.jsonl").read_bytes()
+
+
+def test_an_archive_that_is_damaged_can_not_be_replayed(place: Place, tmp_path: Path) -> None:
+    broken = tmp_path / "runs.zip"
+    broken.write_bytes(b"PK\3\4" + bytes(100))
+    done = place.call("replay_run.py", str(broken))
+    assert done.returncode == 2 and not done.stdout, done.stderr
 
 
 def test_there_is_no_trial_to_replay_yet(place: Place) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from peak_trade.errors import InputError
+from peak_trade.evidence.ledger import Reading
 from peak_trade.evidence.results import Results
-from peak_trade.trust import difference
+from peak_trade.trust import difference, verify
 from peak_trade.trust.replay import golden
 
 Evidence = Any  # of conftest.py, which cannot be imported
@@ -33,6 +34,12 @@ def test_the_golden_runs_of_this_repository_are_what_its_code_makes() -> None:
     held = list(golden.hold(ROOT / "golden", ROOT))
     assert len(held) >= 4
     assert {one.name: one.as_text() for one in held if one.exit_code} == {}
+
+
+def test_they_are_intact_by_the_lines_that_they_carry() -> None:
+    for name in golden.names(ROOT / "golden"):
+        (run,) = [path for path in (ROOT / "golden" / name).iterdir() if path.is_dir()]
+        assert verify.verify(run, Reading(), root=ROOT, copy=True).as_text().startswith("intact")
 
 
 def test_they_trade_long_and_short_with_stops_of_each_kind_and_sized() -> None:
@@ -75,6 +82,9 @@ def test_a_change_that_is_meant_is_approved_and_is_a_diff_of_statistics_and_trad
     (again,) = golden.hold(folder, evidence.root)
     assert again.exit_code == 0
     assert [made for _, made in golden.approve(folder, evidence.root)] == [None]  # there is nothing to approve
+    ((_, renewed),) = golden.approve(folder, evidence.root, renew=True)
+    assert renewed is not None and renewed.name != new.name
+    assert (folder / "our-own" / "figures.txt").read_text(encoding="utf-8") == text
 
 
 def test_adding_the_same_run_again_changes_nothing_and_another_is_refused_its_name(evidence: Evidence) -> None:

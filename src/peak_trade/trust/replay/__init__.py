@@ -7,6 +7,6 @@ throw-away one of the recorded versions, `replay` does it all and says what came
 A replay is no trial: it is made in a folder of its own, and `results/` gets one line in the ledger that says so.
 """
 
-from peak_trade.trust.replay.replay import Replay, note, replay
+from peak_trade.trust.replay.replay import Replay, note, opened, replay
 
-__all__ = ["Replay", "note", "replay"]
+__all__ = ["Replay", "note", "opened", "replay"]

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 import peak_trade
 from peak_trade.errors import InputError
+from peak_trade.runner.limits import termination_raised
 from peak_trade.trust.replay import apart
 from peak_trade.trust.replay.apart import End
 from peak_trade.trust.replay.order import Order
@@ -78,7 +79,8 @@ def of(recorded: Recorded) -> Iterator[Python]:
         raise InputError(
             "an environment of the recorded versions is made by uv, which is not here", hint="pip install uv"
         )
-    with tempfile.TemporaryDirectory(prefix="peak-environment-", ignore_cleanup_errors=True) as name:
+    away = tempfile.TemporaryDirectory(prefix="peak-environment-", ignore_cleanup_errors=True)
+    with termination_raised(), away as name:
         place, said = Path(name) / "venv", list[str]()
         if error := _failed([uv, "venv", "--quiet", "--no-project", "--python", python, str(place)]):
             minor = python.rpartition(".")[0]

@@ -108,11 +108,16 @@ def hold(folder: Path, root: Path, which: Sequence[str] = ()) -> Iterator[Held]:
             yield Held(name, error=error)
 
 
-def approve(folder: Path, root: Path, which: Sequence[str] = ()) -> Iterator[tuple[Held, Path | None]]:
-    """Put what the code of here makes in the place of golden runs that diverge; yield each, and where a new one is."""
+def approve(
+    folder: Path, root: Path, which: Sequence[str] = (), *, renew: bool = False
+) -> Iterator[tuple[Held, Path | None]]:
+    """Put what the code of here makes in the place of golden runs that diverge; yield each, and where a new one is.
+
+    With `renew`, also in the place of those that do not: they are sealed anew, as this version seals.
+    """
     for held in hold(folder, root, which):
         made = None
-        if held.replay and held.replay.verdict == DIVERGED:
+        if held.replay and (renew or held.replay.verdict == DIVERGED):
             found = Recorded(_run(folder, held.name), None)
             with again(found, data.find(found, root), root, here=True) as (end, new):
                 if new is None or not new.completed:

@@ -13,19 +13,21 @@ import msgspec
 from msgspec import Struct
 
 from peak_trade.engine import RULES
-from peak_trade.errors import InputError
+from peak_trade.errors import InputError, RunError
 from peak_trade.evidence.results import Results
 from peak_trade.runner import edition
+from peak_trade.runner.limits import termination_raised
 from peak_trade.trust import difference
 from peak_trade.trust.difference import Cause, Difference, Input, Sealed
 from peak_trade.trust.difference.causes import rank
+from peak_trade.trust.handed import Handed, handed
 from peak_trade.trust.replay import apart, data, environment
 from peak_trade.trust.replay.apart import End
 from peak_trade.trust.replay.data import Data
 from peak_trade.trust.replay.order import lay_out
 from peak_trade.trust.replay.recorded import Recorded
 
-__all__ = ["DIVERGED", "IDENTICAL", "TOLERANCE", "WITHIN_TOLERANCE", "Replay", "again", "note", "replay"]
+__all__ = ["DIVERGED", "IDENTICAL", "TOLERANCE", "WITHIN_TOLERANCE", "Replay", "again", "note", "opened", "replay"]
 
 IDENTICAL, WITHIN_TOLERANCE, DIVERGED = "IDENTICAL", "WITHIN_TOLERANCE", "DIVERGED"
 TOLERANCE = 1e-9  # relative: what another processor or library may change
@@ -143,6 +145,17 @@ def replay(
     )
 
 
+@contextmanager
+def opened(which: str, results: Results) -> Iterator[Handed]:
+    """Yield what `which` names, as `trust.handed` does; InputError also where an archive is damaged or hostile."""
+    with ExitStack() as stack:
+        try:
+            one = stack.enter_context(handed(which, results))
+        except RunError as error:
+            raise InputError(error.message, hint=error.hint) from None
+        yield one
+
+
 def note(results: Results, found: Replay) -> None:
     """Note a replay in the ledger of its run, where it is no trial. Raises OSError where that can't be written."""
     results.ledger.append(
@@ -158,7 +171,8 @@ def again(
 
     It is gone afterwards. Raises InputError where it can't be made.
     """
-    with tempfile.TemporaryDirectory(prefix="peak-replay-", ignore_cleanup_errors=True) as name:
+    folder = tempfile.TemporaryDirectory(prefix="peak-replay-", ignore_cleanup_errors=True)
+    with termination_raised(), folder as name:
         order = lay_out(found, bars, Path(name), root, here=here)
         limit = found.config.run.timeout_s
         if python is None:
