@@ -35,7 +35,7 @@ def main() -> int:
 
     with script.loading():
         from peak_trade.evidence.results import Results
-        from peak_trade.trust import compare, difference, live
+        from peak_trade.trust import compare, difference
         from peak_trade.trust.handed import package
 
     script.show_warnings()
@@ -50,6 +50,8 @@ def main() -> int:
                 )
             root, data = script.repo_root(), {run: one.data for run, one in zip(runs, given, strict=True)}
             if args.live:
+                from peak_trade.trust import live
+
                 bars = given[0].data
                 made = live.against_file(runs[0], args.live, root, bars=bars, tolerance=args.tolerance, **keys)
                 told, text, same = made.to_json_object(), live.as_text(made, every=args.all), made.same

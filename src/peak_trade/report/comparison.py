@@ -113,6 +113,7 @@ def _head(found: Comparison) -> str:
         known = about(run)
         what = " ".join(str(known[key]) for key in ("strategy", "symbol", "timeframe") if known[key])
         status = known["status"] if not known["error"] else f"{known['status']}: {known['error']}"
+        status += ", looks ahead" if known["lookahead"] else ""
         rows.append(
             [text(letter(at)), *(cell(content) for content in
              (f"<code>{text(run.run_id[:8])}</code>", text(status), text(what), text(known["name"] or "")))]

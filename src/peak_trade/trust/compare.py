@@ -96,6 +96,7 @@ def about(run: Sealed) -> dict[str, Any]:
         "timeframe": data.get("timeframe"),
         "status": run.manifest.predicate.status,
         "error": run.error or None,
+        "lookahead": run.manifest.predicate.lookahead or None,
     }
 
 
@@ -156,7 +157,8 @@ def _heads(runs: Sequence[Sealed]) -> str:
         words = [known[key] for key in ("strategy", "symbol", "timeframe")]
         name = f"“{known['name']}”" if known["name"] else ""
         what = " ".join([*(str(word) for word in words if word), name]).strip()
-        status = known["status"] if known["status"] != "failed" else f"failed: {known['error']}"
+        status = known["status"] + (f": {known['error']}" if known["error"] else "")
+        status += ", looks ahead" if known["lookahead"] else ""
         lines.append((letter(at), run.name, status[:_WIDTH], what[:_WIDTH]))
     return aligned(lines)
 

@@ -37,6 +37,13 @@ import numpy as np
 def above(bars, *, level):
     return np.where(bars.close > level, np.frombuffer(os.urandom(len(bars)), np.uint8) / 255, 0.0)
 """
+AHEAD = """
+import numpy as np
+
+
+def above(bars, *, level):
+    return np.append(np.where(bars.close[1:] > bars.close[:-1], 1.0, 0.0), 0.0)
+"""
 HELPER = "def share():\n    return 0.5\n"
 
 
@@ -64,6 +71,8 @@ def made(sealed_once: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Evi
         evidence.run(name, CONFIG, *overrides)
     for name in ("chance", "luck"):
         evidence.run(name, CONFIG, 'strategy.entrypoint="strategies/chance.py:above"', "strategy.params.level=101")
+    (evidence.root / "strategies" / "ahead.py").write_text(AHEAD, encoding="utf-8")
+    evidence.run("ahead", CONFIG, 'strategy.entrypoint="strategies/ahead.py:above"')
     helper.write_text(HELPER.replace("0.5", "0.75"), encoding="utf-8")
     evidence.run("code", CONFIG)
     helper.write_text(f"# half\n{HELPER}", encoding="utf-8")

@@ -58,6 +58,14 @@ def test_statistics_stand_side_by_side_with_their_difference(just_compare: Compa
     assert b == pytest.approx(2 * a, abs=0.02) and apart == pytest.approx(b - a, abs=0.02)  # all is proportional
 
 
+def test_a_run_that_looks_ahead_is_named_so_before_its_figures(made: Evidence) -> None:
+    found = compared(made, "base", "ahead")
+    first, second = compare.as_text(found).splitlines()[:2]
+    assert "looks ahead" in second and "looks ahead" not in first
+    told = found.to_json_object()["runs"]
+    assert told[0]["lookahead"] is None and "changes when bars after it are cut off" in told[1]["lookahead"]
+
+
 def test_many_runs_are_held_against_the_first(made: Evidence) -> None:
     found = compared(made, "base", "fees", "parameter", "again")
     rows = {row.name: row.values for row in found.inputs}

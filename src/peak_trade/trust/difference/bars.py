@@ -11,7 +11,7 @@ import msgspec
 from peak_trade.config import Data
 from peak_trade.errors import PeakError
 from peak_trade.evidence import door
-from peak_trade.market import fingerprint, ohlcv, promised
+from peak_trade.market import fingerprint
 from peak_trade.market.bars import Bars
 from peak_trade.trust.difference.sealed import Sealed
 
@@ -46,6 +46,8 @@ def _came_along(run: Sealed, folder: Path | None) -> Bars | None:
 
 def _found(run: Sealed, root: Path) -> Bars | None:
     """Load the bars again; no calendar is asked for, as it makes no difference to them."""
+    from peak_trade.market import ohlcv, promised  # only where bars are asked for: reading them takes much of ours
+
     with suppress(*_WRONG):
         made_from, data = run.made.of("bars"), msgspec.convert(run.config["data"], Data)
         folder = str(run.manifest.predicate.run_details.get("folder") or ".")
