@@ -52,7 +52,7 @@ LISTS: dict[str, tuple[str, Trip]] = {
         "Trade #,Type,Signal,Date/Time,Price USDT,Contracts,Profit USDT,Profit %\n"
         "1,Exit long,Close,2024-02-01 09:30,110.00,2,19.58,9.79\n"
         "1,Entry long,Long,2024-01-31 13:00,100.00,2,19.58,9.79\n",
-        Trip(1, IN, 100.0, OUT, 110.0, 2.0, 0.0, 0.0, 19.58),
+        Trip(1, IN, 100.0, OUT, 110.0, 2.0, 0.21, 0.21, 19.58),  # the commission is in the profit alone
     ),
     "ccxt": (
         json.dumps(
@@ -259,6 +259,20 @@ def test_a_fee_in_a_third_coin_is_left_out_and_said(tmp_path: Path) -> None:
     found = read_list(written(tmp_path, text), "BTCUSDT")
     assert "fees in BNB of 1 fill: left out, as no price is known" in found.said
     assert found.trips[0].exit_fee == 0.0
+
+
+@pytest.mark.parametrize(
+    ("pnl", "fee", "said"),
+    [("19.58", 0.42, "taken as what its profit"), ("979", 0.0, "none are counted"), ("", 0.0, "none are counted")],
+)
+def test_fees_that_a_list_has_not_are_what_its_profit_lacks(tmp_path: Path, pnl: str, fee: float, said: str) -> None:
+    head = "side,entry_time,entry_price,exit_time,exit_price,quantity,pnl\n"
+    path = written(tmp_path, f"{head}long,2024-01-31T13:00:00Z,100,2024-02-01T09:30:00Z,110,2,{pnl}\n")
+    found = read_list(path, "BTCUSDT")
+    (trip,) = found.trips
+    assert trip.entry_fee + trip.exit_fee == pytest.approx(fee)
+    assert trip.pnl == pytest.approx(float(pnl or 20))  # of futures, whose prices are in points, it stays as it is
+    assert any(text.startswith(f"the list has no fees: {said}") for text in found.said)
 
 
 def test_other_symbols_are_left_out_and_a_strange_name_is_asked_for(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def moved(trip: Trip, **changes: float) -> Trip:
 
 
 def compared(made: Evidence, trips: list[Trip], **options: Any) -> live.Against:
-    listed = Listed("fills", "TEST", sorted(trips, key=lambda trip: trip.entry_time), [], frozenset())
+    listed = Listed("fills", "TEST", sorted(trips, key=lambda trip: trip.entry_time), [])
     return live.against(difference.read(made.path("base")), listed, **options)
 
 
@@ -118,6 +118,15 @@ def test_the_size_of_the_account_is_taken_out_where_that_is_asked_for(made: Evid
     assert set(parts(found)) == {"size", "fees"}
     assert compared(made, tenth, scale=None).difference == pytest.approx(0.0, abs=1e-9)
     assert parts(compared(made, tenth, scale=0.1)) == {}
+
+
+def test_lots_of_one_entry_are_one_trade_where_only_one_side_tells_them_apart(made: Evidence) -> None:
+    first, *rest = trips_of(made)
+    half = {"quantity": first.quantity / 2, "entry_fee": first.entry_fee / 2, "exit_fee": first.exit_fee / 2}
+    lots = [moved(first, **half), moved(first, **half, exit_time=first.exit_time - HOUR)]
+    found = compared(made, [*lots, *rest])
+    assert (len(found.pairs), found.extra, parts(found)) == (3, [], {})
+    assert "lots of one entry are one trade: 4 of the list are 3" in found.said
 
 
 def test_trades_beyond_the_time_of_both_are_no_difference(made: Evidence) -> None:

@@ -29,6 +29,7 @@ __all__ = ["Listed", "read_list"]
 
 _BYTES, _ROWS, _COLUMNS, _DEEPEST = 256 << 20, 1_000_000, 500, 6
 _LARGEST = 1e15  # of a price, a size, a fee or a profit
+_DEAREST = 0.05  # of the value of a trade, that both its fees may be
 _MILLISECONDS = 12  # digits of an epoch number that is not in seconds, at least
 _SQLITE = b"SQLite format 3\0"
 _LONG = frozenset("long buy b bought 1 1.0 +1 entry_long bot".split())
@@ -46,14 +47,12 @@ class Listed(Struct, frozen=True):
     """Trades of one symbol from a list, by time of entry; `said` has what was assumed or left out, a sentence each.
 
     Fees are what was paid, in quote currency; `pnl` is net, as the list has it, else price, size and fees make it.
-    `known` names what the list itself had among `fee` and `pnl`.
     """
 
     format: str
     symbol: str
     trips: list[Trip]
     said: list[str]
-    known: frozenset[str]
 
 
 def read_list(
@@ -88,7 +87,7 @@ def read_list(
     if not trips:
         raise InputError(f"{path.name} has no trade that was closed", hint="name a list with exits in it")
     trips.sort(key=lambda trip: (trip.entry_time, trip.exit_time))
-    return Listed(found.name, chosen.name, trips, said, table.known)
+    return Listed(found.name, chosen.name, trips, said)
 
 
 # --- cells --------------------------------------------------------------------------------------------------------
@@ -321,11 +320,7 @@ class _Table:
         self.zone = zone or found.zone
         self.given = zone
         self.count = len(next(iter(cells.values()), []))
-        self.known: frozenset[str] = frozenset(
-            {"fee"} & where.keys()
-            | ({"pnl"} & where.keys())
-            | ({"fee"} if any("fee" in name for name in where) else set())
-        )
+        self.has_fees = any("fee" in name for name in where)
 
     def trades(self) -> tuple[list[Trip], int]:
         """Return the trades of a list that has one a row, and how many are not closed."""
@@ -338,13 +333,15 @@ class _Table:
         if "fee" in self.where and not ({"entry_fee", "exit_fee"} & self.where.keys()):
             both = self._paid(self._numbers("fee", closed))
             fees = [both / 2, both / 2]
-        made = sides * size * (leaves - entry) - fees[0] - fees[1]
-        pnl = self._numbers("pnl", closed) if "pnl" in self.where else made
+        gross = sides * size * (leaves - entry)
+        pnl = self._numbers("pnl", closed) if "pnl" in self.where else np.full(len(closed), np.nan)
+        if not self.has_fees:
+            fees = [self._implied(gross, pnl, size * np.abs(entry)) / 2] * 2
+        made = gross - fees[0] - fees[1]
         pnl = np.where(np.abs(pnl) < _LARGEST, pnl, made)
         columns = [sides, times[0], entry, times[1], leaves, size, fees[0], fees[1], pnl]
-        return [Trip(*row) for row in zip(*(column.tolist() for column in columns), strict=True)], self.count - len(
-            closed
-        )
+        trips = [Trip(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+        return [trip for trip in trips if trip.quantity > 0], self.count - len(closed)
 
     def legs(self) -> tuple[list[Trip], int]:
         """Return the trades of a list that has two rows for each, and how many have one."""
@@ -355,20 +352,23 @@ class _Table:
         pairs: dict[str, dict[str, int]] = {}
         for at, (number, leg) in enumerate(zip(self._texts("number"), self._texts("leg"), strict=True)):
             pairs.setdefault(number, {})["exit" if leg.lower().startswith(("exit", "close")) else "entry"] = at
-        trips = []
-        for pair in pairs.values():
-            if len(pair) < 2:
-                continue
-            i, j = pair["entry"], pair["exit"]
-            side = -1 if "short" in self._texts("leg")[i].lower() else 1
-            made = side * size[j] * (price[j] - price[i])
-            net = float(pnl[j]) if abs(pnl[j]) < _LARGEST else float(made)
-            trips.append(
-                Trip(
-                    side, int(times[i]), float(price[i]), int(times[j]), float(price[j]), float(size[j]), 0.0, 0.0, net
-                )
-            )
-        return trips, len(pairs) - len(trips)
+        whole = [pair for pair in pairs.values() if len(pair) == 2]
+        ins, outs = (np.array([pair[end] for pair in whole], np.int64) for end in ("entry", "exit"))
+        sides = np.array([-1 if "short" in self._texts("leg")[at].lower() else 1 for at in ins.tolist()], np.int64)
+        gross = sides * size[outs] * (price[outs] - price[ins])
+        fee = self._implied(gross, pnl[outs], size[outs] * np.abs(price[ins])) / 2
+        net = np.where(np.abs(pnl[outs]) < _LARGEST, pnl[outs], gross)
+        columns = [sides, times[ins], price[ins], times[outs], price[outs], size[outs], fee, fee, net]
+        trips = [Trip(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+        return [trip for trip in trips if trip.quantity > 0], len(pairs) - len(whole)
+
+    def _implied(self, gross: Any, pnl: Any, notional: Any) -> Any:
+        """Return the fees of a list that has none: what its profit is less than its prices make, where that may be."""
+        with np.errstate(invalid="ignore"):
+            fees = np.where((gross - pnl >= 0) & (gross - pnl <= _DEAREST * notional), gross - pnl, 0.0)
+        what = "taken as what its profit is less than its prices make" if fees.any() else "none are counted"
+        self.said.append(f"the list has no fees: {what}")
+        return fees
 
     def fills(self) -> list[Fill]:
         """Return single buys and sells, in order of time."""
@@ -487,6 +487,7 @@ class _Table:
     def _fill_fees(self, price: Any, size: Any, sides: Any) -> Any:
         """Return the fees of fills in quote currency; what is in a third one is left out, and said."""
         if "fee" not in self.where:
+            self.said.append("the list has no fees: none are counted")
             return np.zeros(self.count)
         fees = self._paid(self._numbers("fee", range(self.count)))
         if "fee_currency" in self.where:

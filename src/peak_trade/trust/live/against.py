@@ -20,7 +20,7 @@ from peak_trade.market.trades import SIDES
 from peak_trade.trust.difference import Sealed, bars_of
 from peak_trade.trust.live.bars import market
 from peak_trade.trust.live.gaps import PARTS, Pair, pair
-from peak_trade.trust.live.matching import matched, shift
+from peak_trade.trust.live.matching import matched, merged, shift
 
 __all__ = ["Against", "against", "against_file", "at_time"]
 
@@ -139,8 +139,13 @@ def against(
             hint="compare a run over the time of the list",
         )
     outside = len(mine) - len(a), len(theirs) - len(b)
-    found = matched(a, b, within)
     said = list(listed.said)
+    lots = [(len(of), merged(of)) for of in (a, b)]
+    for which, (count, whole), other in (("run", lots[0], lots[1]), ("list", lots[1], lots[0])):
+        if count > len(whole) and other[0] == len(other[1]):  # only one of them tells lots of one entry apart
+            said.append(f"lots of one entry are one trade: {count:,} of the {which} are {len(whole):,}")
+            a, b = (whole, b) if which == "run" else (a, whole)
+    found = matched(a, b, within)
     if len(found) < _FEW * min(len(a), len(b)):
         halves, count = shift(mine, theirs, within)
         if halves and count > 2 * len(found):

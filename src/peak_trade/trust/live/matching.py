@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from peak_trade.market.lists.fills import Trip
 
-__all__ = ["matched", "shift"]
+__all__ = ["matched", "merged", "shift"]
 
 _HALF_HOUR = 1_800_000_000_000  # ns
 _NEAREST = 8  # on each side in time, that are looked at
@@ -40,6 +41,30 @@ def matched(a: Sequence[Trip], b: Sequence[Trip], within: float) -> list[tuple[i
             taken_b.add(j)
             pairs.append((i, j))
     return sorted(pairs, key=lambda pair: a[pair[0]].entry_time)
+
+
+def merged(trips: Sequence[Trip]) -> list[Trip]:
+    """Return trades in which the lots of one entry are one: left at their average price, and at the last one's time.
+
+    >>> lots = [Trip(1, 0, 100.0, 5, 110.0, 1.0, 1.0, 1.0, 8.0), Trip(1, 0, 100.0, 9, 120.0, 3.0, 3.0, 3.0, 54.0)]
+    >>> one, = merged(lots)
+    >>> one.exit_time, one.exit_price, one.quantity, one.pnl
+    (9, 117.5, 4.0, 62.0)
+    """
+    groups: dict[tuple[int, int], list[Trip]] = {}
+    for trip in trips:
+        groups.setdefault((trip.side, trip.entry_time), []).append(trip)
+    return [lots[0] if len(lots) == 1 else _one(lots) for lots in groups.values()]
+
+
+def _one(lots: Sequence[Trip]) -> Trip:
+    units = math.fsum(lot.quantity for lot in lots)
+    entry, leave = (
+        math.fsum(getattr(lot, name) * lot.quantity for lot in lots) / (units or 1.0)
+        for name in ("entry_price", "exit_price")
+    )
+    sums = (math.fsum(getattr(lot, name) for lot in lots) for name in ("entry_fee", "exit_fee", "pnl"))
+    return Trip(lots[0].side, lots[0].entry_time, entry, max(lot.exit_time for lot in lots), leave, units, *sums)
 
 
 def shift(a: Sequence[Trip], b: Sequence[Trip], within: float) -> tuple[int, int]:
