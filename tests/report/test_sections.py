@@ -234,7 +234,7 @@ def test_receipts_of_what_was_skipped_are_shown(copy_of: Callable[[str], Path], 
     manifest = json.loads(path.read_text())
     manifest["predicate"]["receipts"].append({"part": "the lake", "outcome": "skipped", "reason": "it is dry"})
     path.write_text(json.dumps(manifest))
-    assert page(run_dir).section("provenance").rows("Receipts")[1:] == [["the lake", "skipped", "it is dry"]]
+    assert page(run_dir).section("provenance").rows("Receipts")[-1:] == [["the lake", "skipped", "it is dry"]]
 
 
 @pytest.mark.parametrize(

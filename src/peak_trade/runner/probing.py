@@ -36,7 +36,7 @@ def probed(attempt: Attempt, bars: Bars, asking: Asking, target: Floats, limit_s
         attempt.before |= sys.modules.keys() - before  # what only other bars made it load is no part of the run
     if found.verdict == FAIL:
         attempt.warn("look-ahead", "found", found.reason.removeprefix("look-ahead: "))
-    elif found.verdict == NOT_ASSESSED:
+    elif found.verdict == NOT_ASSESSED and len(bars) > 1:  # a single bar's decision is traded nowhere
         attempt.warn("look-ahead", "not assessed", found.reason)
     return found
 
