@@ -92,6 +92,14 @@ class Run:
             raise RunError(f"{self.run_id}/{error.message}", hint=f"just verify {self.run_id[:8]}") from None
 
     @property
+    def probe(self) -> dict[str, Any]:
+        """What came of asking the strategy again without its last bars: `verdict`, `reason`, `repeatable` and more.
+
+        Empty for a run that failed, or was made by a version that did not ask.
+        """
+        return self._files.probe
+
+    @property
     def findings(self) -> list[str]:
         """What must be known of the bars, a sentence each: left out, kept, missing or odd; empty where nothing is."""
         return self._files.findings
@@ -115,11 +123,16 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.run_id} {self.status}>"
 
+    def _doubts(self) -> list[str]:
+        doubtful = self._files.manifest is not None and self._files.manifest.predicate.doubts
+        return [str(self.probe.get("reason"))] if doubtful else []
+
     def _repr_html_(self) -> str:
         lines = [f"{self.run_id} · {self.status}"]
         try:
             data = self.config.get("data", {})
             lines.append(f"{self._files.strategy} · {data.get('symbol')} {data.get('timeframe')}")
+            lines += self._doubts()
             lines += self.findings
             if self.status == "failed":
                 return card(self._files.title, [*lines, str(self._files.error.get("message", ""))], [], None)
