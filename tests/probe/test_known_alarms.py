@@ -1,4 +1,4 @@
-"""What other tools take for look-ahead, and is none: three reports against freqtrade's own analysis, as strategies here.
+"""What others take for look-ahead, and is none: three reports against freqtrade's own analysis, as strategies here.
 
 - 11642: plain averages of which an exponential one hangs on where its bars begin, with a trailing stop behind them
 - 12168: an entry that comes bars after its signal, at a limit price of its own
