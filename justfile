@@ -120,6 +120,11 @@ replay *args:
 probe *args:
     {{ env }} python scripts/probe_strategy.py "$@"
 
+# Let runs see the bars that RUN has held out, for good
+[group('evidence')]
+unseal-holdout *args:
+    {{ env }} python scripts/unseal_holdout.py "$@"
+
 # Keep runs from every clean-up: RUN, RUN --remove or --list
 [group('evidence')]
 pin *args:

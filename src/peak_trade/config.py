@@ -46,6 +46,7 @@ __all__ = [
     "reading",
 ]
 _DOTTED = re.compile(r"[\w-]+(\.[\w-]+)+")
+_LENGTH = re.compile(r"[1-9]\d{0,4}[yMwdhm]", re.ASCII)
 _DEEPEST = 16  # tables and lists within each other
 _LONGEST = 1 << 20  # bytes
 _PARTS = 32  # of a key
@@ -60,11 +61,12 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Run(_Section, frozen=True):
-    """Who and how: nothing here changes a number except `seed`.
+    """Who and how: nothing here changes a number except `seed`, and `holdout`, which leaves the last bars unseen.
 
     `probe` asks the strategy again with its last bars cut off, to tell whether it looks ahead: `auto` in a few places,
     within its own time again or a second; `full` in many; `off` for one that must be asked once, for what it does
-    beside deciding.
+    beside deciding. `holdout` is how long before the last bar those begin that no run sees, as `365d` or `1y`;
+    `just unseal-holdout` ends it.
     """
 
     name: Name | None = None
@@ -72,6 +74,7 @@ class Run(_Section, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
     tags: dict[str, str] = {}
     probe: Literal["auto", "off", "full"] = "auto"
+    holdout: Name | UnsetType = UNSET  # left out of a snapshot where nothing is said
 
 
 class Reading(_Section, frozen=True, kw_only=True):
@@ -185,12 +188,16 @@ class Config(_Section, frozen=True, kw_only=True):
 
 
 class Source(Struct, frozen=True):
-    """A loaded config with what it was made from: the file's bytes and the overrides in the order given."""
+    """A loaded config with what it was made from: the file's bytes and the overrides in the order given.
+
+    `held` is the time from which on its bars are held out, where `run.holdout` has been applied: `data.end` by then.
+    """
 
     path: Path
     content: bytes
     overrides: dict[str, Any]
     config: Config
+    held: str = ""
 
     def bases(self, root: Path) -> list[Path]:
         """Return the folders in which a relative path is looked for, in order."""
@@ -455,5 +462,10 @@ def _consistent(config: Config) -> Config:
         raise InputError(
             "execution.borrow_rate cannot take effect while execution.allow_short is false",
             hint="set execution.allow_short = true, or take borrow_rate out",
+        )
+    if config.run.holdout is not UNSET and not _LENGTH.fullmatch(config.run.holdout):
+        raise InputError(
+            f"run.holdout is {config.run.holdout[:60]!r}, allowed: a length before the last bar",
+            hint='holdout = "365d"; the units are y, M (month), w, d, h and m',
         )
     return config

@@ -338,6 +338,7 @@ def test_a_failed_run_is_shown_with_its_error(evidence: Evidence) -> None:
     assert without_cost(listing.summary(evidence.path("failed"))).splitlines() == [
         "run       RUN_ID  failed",
         "strategy  strategies/own.py:broken()",
+        "bars      TEST 1h, 48 from 2024-01-01 to 2024-01-02",
         "error     the strategy raised ValueError: no idea what to do, at "
         'strategies/own.py:12: raise ValueError("no idea what to do")',
         "evidence  4 files",

@@ -83,6 +83,7 @@ EVENTS = {
     "received": Event(SEALED, after=("",)),  # with the two lines of the ledger that the run was made in
     "received_failed": Event(FAILED, after=("",)),
     "removed": Event(REMOVED, after=(STARTED, *ENDED)),
+    "unsealed": Event("", after=ENDED),  # the bars that the run and others on its series held out, for good
     "trials": Event("", after=("",)),  # made elsewhere, by whatever program: the line has an id of its own
     "signed": Event("", after=ENDED),  # its manifest, by a key
     "anchored": Event("", after=("", STARTED, *ENDED, REMOVED)),  # a line of it, and with it all lines before
@@ -134,7 +135,7 @@ _TEXT = Field("a text", frozenset((str, _NONE)))
 _NUMBER = Field("a number", frozenset((float, _NONE)), _is_number)
 _ANY = Field("a value that is not too deep or too large", frozenset((str, float, bool, _NONE)), _is_plain)
 FIELDS = (
-    dict.fromkeys(("manifest", "name", "strategy", "symbol", "timeframe", "data", "code", RUINED), _TEXT)
+    dict.fromkeys(("manifest", "name", "strategy", "symbol", "timeframe", "data", "code", "holdout", RUINED), _TEXT)
     | dict.fromkeys(("start", "end"), _TEXT)
     | dict.fromkeys(("stage", "type", "message", "reason"), _TEXT)
     | dict.fromkeys(("start", "end", "file", "sha256", "by"), _TEXT)

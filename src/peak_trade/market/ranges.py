@@ -12,7 +12,7 @@ from peak_trade.market.hints import under_data
 from peak_trade.market.instants import MISSING, Unreadable, iso
 from peak_trade.market.timestamps import TimestampColumn
 
-__all__ = ["check_bounds", "within"]
+__all__ = ["check_bounds", "so_long_before", "within"]
 
 _RELATIVE = re.compile(r"-(\d{1,5})(y|M|w|d|h|m)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
@@ -63,6 +63,15 @@ def within(
             hint=under_data(keys),
         )
     return kept, said
+
+
+def so_long_before(length: str, last: np.datetime64) -> np.datetime64:
+    """Return the time that lies a length, such as `365d` or `1y`, before the last bar's.
+
+    >>> str(so_long_before("1y", np.datetime64("2024-02-29", "ns")))[:10]
+    '2023-02-28'
+    """
+    return _bound("length", f"-{length}", last, None)
 
 
 def _bound(name: str, text: str, last: np.datetime64, zone: str | None) -> np.datetime64:

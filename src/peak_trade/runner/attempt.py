@@ -25,7 +25,7 @@ from peak_trade.runner.log import RunLog
 from peak_trade.supervisor import UNWATCHED, Line
 from peak_trade.text import as_utf8
 
-__all__ = ["Attempt", "Stages", "asked"]
+__all__ = ["Attempt", "Stages", "asked", "withheld"]
 
 _LOG = logging.getLogger("peak_trade.run")
 
@@ -60,6 +60,7 @@ class Attempt(Struct):
     follows: str
     receipts: list[dict[str, Any]] = []
     line: Line = UNWATCHED
+    bars: dict[str, Any] | None = None  # what the manifest has of them, once they are known by their fingerprint
     before: frozenset[str] = field(default_factory=lambda: frozenset(sys.modules))  # the modules, as the run began
 
     @classmethod
@@ -75,7 +76,7 @@ class Attempt(Struct):
         try:
             warn_unfinished(Results(results))
             directory = RunDir.create(results, new_run_id(run_id), given=run_id is not None)
-            follows = directory.begin(**asked(source.config), **told)
+            follows = directory.begin(**asked(source.config), **withheld(source), **told)
         except OSError as error:
             if directory:
                 directory.abandon()
@@ -124,6 +125,14 @@ class Attempt(Struct):
         found = {receipt["outcome"]: receipt["count"] for receipt in self.receipts if receipt["part"] == "data"}
         return {"findings": found} if found else {}
 
+    def reached(self) -> dict[str, str]:
+        """Return the bars' fingerprint, first and last time, for the ledger, once they are known."""
+        if self.bars is None:
+            return {}
+        return {"data": self.bars["digest"]["sha256"]} | {
+            key: self.bars["annotations"][key] for key in ("start", "end")
+        }
+
     def forget(self) -> None:
         """Forget the receipts that speak of what a run that failed discards: what was found in its bars stands."""
         self.receipts[:] = [receipt for receipt in self.receipts if receipt["part"] in ("data", "directory")]
@@ -134,6 +143,11 @@ class Attempt(Struct):
             part, _, reason = self.redactor.text(text).partition(": ")
             reason, _, hint = reason.partition("; hint: ")
             self.skip(part, reason, hint)
+
+
+def withheld(source: Source) -> dict[str, str]:
+    """Return from when on the bars of a run are held out, for ledger and manifest; nothing where none are."""
+    return {"holdout": source.held} if source.held else {}
 
 
 def asked(config: Config) -> dict[str, str]:

@@ -11,28 +11,16 @@ from peak_trade.evidence import distributions, manifest, provenance
 from peak_trade.evidence.ledger import now
 from peak_trade.market import ohlcv
 from peak_trade.probe import Probe
-from peak_trade.runner.attempt import Attempt, asked
+from peak_trade.runner.attempt import Attempt, asked, withheld
 from peak_trade.runner.code import Code
 from peak_trade.runner.snapshot import plain
 from peak_trade.text import as_utf8
 
-__all__ = ["definition", "environment", "git_state", "predicate"]
+__all__ = ["bars_of", "definition", "environment", "git_state", "predicate"]
 
 
-def definition(
-    attempt: Attempt,
-    git: provenance.GitQuestion,
-    loaded: ohlcv.Loaded,
-    marks: dict[str, Any],
-    made: dict[str, str | None],
-    captured: Code,
-    params: dict[str, Any],
-) -> dict[str, Any]:
-    """Return what was asked and what the run was made from.
-
-    `marks` are the fingerprint of the bars as loaded, `made` is the strategy's source digest, `captured` all its code,
-    `params` are the parameters that it had.
-    """
+def bars_of(attempt: Attempt, loaded: ohlcv.Loaded, marks: dict[str, Any]) -> dict[str, Any]:
+    """Return the bars as a dependency of the run; `marks` are the fingerprint of the bars as loaded."""
     config = attempt.source.config
     bars = {
         "name": "bars",
@@ -49,6 +37,17 @@ def definition(
         },
     }
     del bars["annotations"]["strategy"]  # type: ignore[attr-defined] # of the run, not of the bars
+    return bars
+
+
+def definition(
+    attempt: Attempt, git: provenance.GitQuestion, made: dict[str, str | None], captured: Code, params: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what was asked and what the run was made from.
+
+    `made` is the strategy's source digest, `captured` all its code, `params` are the parameters that it had.
+    """
+    config = attempt.source.config
     return {
         "buildType": manifest.BUILD,
         "externalParameters": attempt.redactor.tree(
@@ -59,9 +58,10 @@ def definition(
                 "params": plain(params),
             }
         ),
-        "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": environment()},
+        "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": environment()}
+        | withheld(attempt.source),
         "resolvedDependencies": [
-            bars,
+            attempt.bars,
             {"name": "strategy", "digest": _known(sha256=made.get("sha256")), "annotations": made},
             captured.dependency(),
             git_state(git),

@@ -11,7 +11,7 @@ from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import files, manifest, provenance
 from peak_trade.evidence.run_dir import ERROR
 from peak_trade.runner import code
-from peak_trade.runner.attempt import Attempt, asked
+from peak_trade.runner.attempt import Attempt, asked, withheld
 from peak_trade.runner.definition import environment, git_state, predicate
 from peak_trade.runner.limits import TimeOut, uninterrupted
 from peak_trade.runner.place import masked, place
@@ -79,11 +79,17 @@ def seal_failed(attempt: Attempt, git: provenance.GitQuestion, told: dict[str, s
                 "seed": attempt.source.config.run.seed,
                 "rules": RULES,
                 "environment": environment(),
+                **withheld(attempt.source),
             },
-            "resolvedDependencies": [captured.dependency(), git_state(git)],
+            "resolvedDependencies": [
+                *([attempt.bars] if attempt.bars else []),
+                captured.dependency(),
+                git_state(git),
+            ],
         }
         statement = predicate(attempt, "failed", origin, {}, told)
-        directory.seal(statement, "failed", **asked(attempt.source.config), **attempt.findings(), **told)
+        facts = asked(attempt.source.config) | withheld(attempt.source) | attempt.reached() | attempt.findings()
+        directory.seal(statement, "failed", **facts, **told)
 
 
 def _readable(attempt: Attempt, error: BaseException) -> PeakError:

@@ -33,10 +33,11 @@ from peak_trade.probe import Asking
 from peak_trade.probe.watch import Watch
 from peak_trade.redact import Redactor
 from peak_trade.runner import code, outcome
-from peak_trade.runner.attempt import Attempt, Stages, asked
-from peak_trade.runner.definition import definition, predicate
+from peak_trade.runner.attempt import Attempt, Stages, asked, withheld
+from peak_trade.runner.definition import bars_of, definition, predicate
 from peak_trade.runner.edition import check_edition
 from peak_trade.runner.failure import fail
+from peak_trade.runner.holdout import withhold
 from peak_trade.runner.limits import termination_raised, uninterrupted, within
 from peak_trade.runner.log import logging_to
 from peak_trade.runner.probing import probed
@@ -78,18 +79,21 @@ def run(
     git = provenance.GitQuestion(root)  # it answers while the bars are loaded
     try:
         with stages.clock("load"):
+            given = told(source, redactor)  # of the config as it was asked for: a holdout changes where its bars end
+            source, held = withhold(source, root, results) if bars is None else (source, None)
             loaded = bars or _load_bars(source, root)
             loaded.bars.freeze()  # a strategy that wrote into them would change what its own evidence is made from
             function = _registered(source.config)
         with stages.clock("evidence"):
-            attempt = Attempt.begin(source, root, results, run_id, list(argv), stages, redactor, line,
-                                    told(source, redactor))  # fmt: skip
+            attempt = Attempt.begin(source, root, results, run_id, list(argv), stages, redactor, line, given)
         try:
             line.started(testament(attempt), str(attempt.directory.results / attempt.directory.run_id))
             with logging_to(attempt.log), termination_raised():
                 try:
                     if of_old:
                         attempt.warn("rules", "changed", of_old)
+                    if held:
+                        attempt.warn("holdout", *held)
                     return _make(attempt, git, loaded, function)
                 except BaseException as error:  # noqa: BLE001 - the one guard: whatever a strategy does, evidence is left
                     fail(attempt, git, error)
@@ -141,6 +145,7 @@ def _make(
         limit = None
     with attempt.stages.clock("evidence"):
         marks = fingerprint.fingerprint(bars)  # of the bars as they were loaded: no user's code has run
+        attempt.bars = bars_of(attempt, loaded, marks)
     with attempt.stages.clock("strategy"):
         attempt.line.strategy(limit, own=function is None)
         asking, made, params, target = within(limit, lambda: _ask(attempt, loaded, function))
@@ -195,8 +200,7 @@ def _make(
             attempt.warn("account", manifest.RUINED, f"equity was at or below zero at {when}: closed there, for good")
         captured = code.capture(attempt, asking.function)
         code.write(attempt, captured)
-        origin = definition(attempt, git, loaded, marks, made, captured, params)
-        sha256 = origin["resolvedDependencies"][0]["digest"]["sha256"]
+        origin = definition(attempt, git, made, captured, params)
         attempt.tidy()  # again, for what a thread or a child has left since
     took = attempt.stages.milliseconds.items()
     _LOG.info("sealing, after %s", ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in took))
@@ -204,14 +208,9 @@ def _make(
     with uninterrupted():
         ruined = {name: time for name, time in came_out.items() if name == manifest.RUINED}
         statement = predicate(attempt, manifest.RUINED if ruined else "sealed", origin, came_out, probe=probe)
-        used = {
-            "data": sha256,
-            "code": captured.digest,
-            "bars": len(bars),
-            "start": marks["start"],
-            "end": marks["end"],
-        }
-        facts = asked(config) | parameters(attempt, params) | ruined | statement.doubts | attempt.findings() | used
+        facts: dict[str, Any] = asked(config) | withheld(attempt.source) | parameters(attempt, params) | ruined
+        facts |= statement.doubts | attempt.findings() | attempt.reached()
+        facts |= {"code": captured.digest, "bars": len(bars)}
         path = directory.seal(statement, "sealed", **facts, **summary)
     _LOG.info("sealed in %.1f ms", (time.perf_counter() - start) * 1e3)
     return path

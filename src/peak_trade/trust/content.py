@@ -88,7 +88,7 @@ def _check_sealed(
     closes = market.closes if bars is None else money.Closes(np.arange(len(bars)), bars.close)
     called = _called(config)
     _check_start(verdict, sealed, contents, history, called)
-    data = _made(sealed) | {"bars": len(equity["timestamp"])}
+    data = _made(sealed) | _held_out(sealed) | {"bars": len(equity["timestamp"])}
     ruined = {manifest.RUINED: results.get(manifest.RUINED)}
     told = called | data | results["summary"] | ruined | sealed.predicate.doubts | _found(sealed.predicate)
     _check_history(verdict, history.end, told)
@@ -138,6 +138,8 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
     same &= sealed.format == manifest.LAST
     for section, values in again.items():
         for key, value in values.items():
+            if (section, key) == ("data", "end"):  # bars that are held out begin there
+                value = definition["internalParameters"].get("holdout", value)
             if not same and f"{section}.{key}" not in asked_for:
                 continue  # a default of the version that ran, which a later one may have changed
             verdict.compare(f"config_snapshot.json {section}.{key}", value, snapshot[section].get(key))
@@ -162,11 +164,25 @@ def _check_failed(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
         verdict.compare(ERROR, error, msgspec.json.decode(contents[ERROR]))
         config = _check_config(verdict, sealed, contents)
         _check_start(verdict, sealed, contents, history, _called(config))
-        told = _called(config) | _found(sealed.predicate) | error
+        told = _called(config) | _reached(sealed) | _held_out(sealed) | _found(sealed.predicate) | error
         _check_history(verdict, history.end, told)
         _check_nothing_more(verdict, history.end, told)
     else:
         _check_nothing_more(verdict, history.end, {})
+
+
+def _held_out(sealed: manifest.Manifest) -> dict[str, Any]:
+    """Return from when on the run's bars were held out, as the ledger says it; None where none were."""
+    return {"holdout": sealed.predicate.build_definition["internalParameters"].get("holdout")}
+
+
+def _reached(sealed: manifest.Manifest) -> dict[str, Any]:
+    """Return what the ledger's line of a failed run tells of its bars: nothing where it failed before they were known."""
+    parts = sealed.predicate.build_definition["resolvedDependencies"]
+    bars = next((part for part in parts if part["name"] == "bars"), None)
+    if bars is None:
+        return {}
+    return {"data": bars["digest"]["sha256"]} | {key: bars["annotations"][key] for key in ("start", "end")}
 
 
 def _called(config: Config) -> dict[str, Any]:

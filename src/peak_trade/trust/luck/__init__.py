@@ -1,6 +1,7 @@
 """How much of a run's result is luck, given all the trials that it was chosen from.
 
 May import what trust may. In reading order: `family` (N: every trial on the same data, by the ledger), `series` (their
-returns, where their directories are there), `figures` (what is worked out, each with its definition), `assess` (of one
-run), `words` (as people read it), `elsewhere` (trials that other programs have made).
+returns, where their directories are there), `figures` (what is worked out, each with its definition), `result`,
+`assess` (of one run), `words` (as people read it), `unsealing` (of a holdout), `elsewhere` (trials that other programs
+have made).
 """

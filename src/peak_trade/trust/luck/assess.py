@@ -12,11 +12,12 @@ import numpy as np
 from msgspec import Struct
 
 from peak_trade.errors import PeakError, RunError
-from peak_trade.evidence import documents, door, manifest, run_dir, tables
+from peak_trade.evidence import documents, door, holdouts, manifest, run_dir, tables
 from peak_trade.stats.luck import haircut, overfit, resample, track, trials
 from peak_trade.stats.sample import rate_per_period
 from peak_trade.stats.values import Floats, NoValueError, Times, need
 from peak_trade.trust.handed import Handed
+from peak_trade.trust.luck import unsealing
 from peak_trade.trust.luck.family import Family, Series, family_of
 from peak_trade.trust.luck.figures import FIGURES, LEVEL
 from peak_trade.trust.luck.result import Luck
@@ -90,6 +91,8 @@ def assess(handed: Handed, *, thorough: bool = True, seed: int = 0) -> Luck:
     series = _series(sealed)
     family = family_of(reading, series) if reading and series.data else None
     luck = Luck(sealed.run_id, series, family)
+    if reading:
+        luck.holdout = unsealing.said(holdouts.of(reading, series.symbol, series.timeframe))
     if not sealed.predicate.completed:
         luck.said.append("the run has no result")
         return luck

@@ -30,6 +30,7 @@ class Luck(Struct):
     verdict: str = "NOT_ASSESSED"
     said: list[str] = []
     gathered: Gathered | None = None
+    holdout: str = ""
     probed: dict[str, Any] = {}
 
     def to_json_object(self) -> dict[str, Any]:
@@ -41,6 +42,7 @@ class Luck(Struct):
             "data": self.series.data,
             "verdict": self.verdict,
             "said": self.said,
+            "holdout": self.holdout,
             "family": self.family.to_json_object() if self.family else None,
             "years": self.years,
             "figures": self.figures,

@@ -92,7 +92,7 @@ def sentences(luck: Luck) -> list[str]:
             f"on {family.series.symbol} {family.series.timeframe} there were {family.wider:,} trials, whatever the "
             f"bars: by all of them, deflated {shown('deflated_sharpe_any_bars', figures['deflated_sharpe_any_bars'])}"
         )
-    return [*said, LOWER_BOUND]
+    return [*said, *([luck.holdout] if luck.holdout else []), LOWER_BOUND]
 
 
 def as_text(luck: Luck) -> str:
