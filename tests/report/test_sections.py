@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,9 @@ from peak_trade.report.markup import FENCE, counted, figure_of, money, number, p
 from peak_trade.report.sections import SECTIONS
 from peak_trade.shown import apart, listing
 from peak_trade.stats import STATS
+from peak_trade.trust.handed import Handed
+from peak_trade.trust.luck import assess
+from peak_trade.trust.luck.words import trials_of
 
 SEALED = [name for name, section in SECTIONS.items() if "sealed" in section.of and name != "timing"]  # no telemetry
 
@@ -32,9 +36,30 @@ def stats_of(run_dir: Path) -> dict[str, Any]:
 
 def test_the_sections_stand_in_the_order_of_a_sceptical_reader(runs: Any, page: Any) -> None:
     assert page(runs["usual"]).sections == [
-        "statistics", "equity", "returns", "rolling", "price", "trade-returns", "exits", "excursions", "extremes",
-        "exposure", "costs", "configuration", "provenance",
+        "statistics", "equity", "returns", "rolling", "luck", "price", "trade-returns", "exits", "excursions",
+        "extremes", "exposure", "costs", "configuration", "provenance",
     ]  # fmt: skip
+
+
+def test_luck_counts_the_trials_of_the_ledger_and_says_up_to_which_line(runs: Any, page: Any) -> None:
+    section = page(runs["usual"]).section("luck")
+    reading = Results(runs["usual"].parent).reading()
+    luck = assess.assess(Handed(runs["usual"], Results(runs["usual"].parent)), thorough=False, banded=True)
+    assert luck.family is not None
+    assert trials_of(luck.family) in section.words
+    assert f"by the ledger up to its line {len(reading.entries)}, as this page was made" in section.words
+    deflated = next(row for row in section.rows("How likely is it luck") if row[0] == "Deflated Sharpe")
+    assert deflated[1] == percent(luck.figures["deflated_sharpe"])
+    assert [row[0] for row in section.rows("Bands")][1:] == ["Sharpe ratio", "CAGR", "Max drawdown"]
+    assert "a lower bound" in section.words
+
+
+def test_luck_of_a_copy_is_not_told_without_its_ledger(runs: Any, page: Any, tmp_path: Path) -> None:
+    shutil.copytree(runs["usual"], tmp_path / runs["usual"].name)
+    words = page(tmp_path / runs["usual"].name).section("luck").words
+    assert (
+        words.startswith("How likely is it luck ? Not known") and "how many trials there were nobody can tell" in words
+    )
 
 
 @pytest.mark.parametrize("kind", ["usual", "idle", "one", "two", "unpriced"])

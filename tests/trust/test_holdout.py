@@ -13,6 +13,7 @@ from peak_trade.evidence import holdouts, tables
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
 from peak_trade.trust.luck import unsealing
+from peak_trade.trust.replay import replay
 
 HELD = """
 [run]
@@ -103,6 +104,12 @@ def test_unsealing_is_one_line_and_for_good(held: Any) -> None:
     assert (known(held).seen, known(held).runs) == (1, 1)
     assert "1 trial has seen them" in unsealing.said(known(held))
     assert held.broken() == set()
+
+
+def test_a_replay_sees_the_bars_of_then_also_after_they_were_unsealed(held: Any) -> None:
+    held.run("one", HELD)
+    unsealing.unseal(Results(held.results), held.path("one"))
+    assert replay(held.path("one"), Results(held.results), held.root).verdict == "IDENTICAL"
 
 
 def test_a_trial_without_a_holdout_that_reaches_into_it_has_seen_it(held: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from peak_trade.evidence.manifest import COMPLETED, RUINED
+from peak_trade.report.chance import luck
 from peak_trade.report.exits import excursions, exits
 from peak_trade.report.head import statistics
 from peak_trade.report.origin import configuration, failure, provenance, ruin
@@ -34,6 +35,7 @@ SECTIONS = {
     "equity": Section("Equity and drawdown", equity),
     "returns": Section("Returns by month and year", returns),
     "rolling": Section("Rolling Sharpe ratio and volatility", rolling_ratios),
+    "luck": Section("How likely is it luck", luck),
     "price": Section("Price, entries and exits", price),
     "trade-returns": Section("Distribution of trade returns", trade_returns),
     "exits": Section("How trades ended", exits),

@@ -10,7 +10,7 @@ import numpy as np
 from peak_trade.stats.sample import Sample
 from peak_trade.stats.values import Floats, NoValueError
 
-__all__ = ["Band", "bands", "block_length"]
+__all__ = ["Band", "bands", "block_length", "times_of"]
 
 TIMES = 1_000
 _FEWEST = 100
@@ -54,6 +54,11 @@ def block_length(returns: Floats) -> float:
     return float(min(max(length, 1.0), math.ceil(min(3.0 * math.sqrt(count), count / 3.0))))
 
 
+def times_of(count: int) -> int:
+    """Return how often so many returns are drawn again: a thousand times, or fewer of many, and 100 at least."""
+    return max(min(TIMES, _WORK // max(count, 1)), _FEWEST)
+
+
 def bands(
     returns: Floats, periods_per_year: float, rate: float = 0.0, *, seed: int = 0, length: float | None = None
 ) -> Mapping[str, Band]:
@@ -68,7 +73,7 @@ def bands(
     count = len(returns)
     if count < 8:
         raise NoValueError("fewer than two returns")
-    times = max(min(TIMES, _WORK // count), _FEWEST)
+    times = times_of(count)
     fresh = 1.0 / (block_length(returns) if length is None else length)
     random = np.random.default_rng(seed)
     step = max(_AT_ONCE // count, 1)

@@ -24,7 +24,10 @@ from peak_trade.trust.luck.result import Luck
 from peak_trade.trust.luck.series import Gathered, gather, read_equity, returns_of
 from peak_trade.trust.luck.words import sentences
 
-__all__ = ["assess", "deflated_of"]
+__all__ = ["NOT_ASKED", "assess", "deflated_of"]
+
+NOT_ASKED = "not asked for"
+"""The reason of a figure that needs the other trials' returns, where they were not read."""
 
 NO_LEDGER = "no ledger tells how many trials there were"
 
@@ -75,15 +78,15 @@ class _Work(Struct, dict=True):  # for what is worked out once
     def side_by_side(self) -> Floats:
         """The returns of all trials that are there."""
         if self.gathered is None:
-            raise NoValueError("not asked for")
+            raise NoValueError(NOT_ASKED)
         return self.gathered.returns
 
 
-def assess(handed: Handed, *, thorough: bool = True, seed: int = 0) -> Luck:
+def assess(handed: Handed, *, thorough: bool = True, banded: bool | None = None, seed: int = 0) -> Luck:
     """Work out the luck of a run; RunError where it can't be read.
 
-    `thorough` reads the returns of the other trials too, and draws the bands; without it, the ledger is all that is
-    asked. The same evidence and `seed` give the same figures.
+    `thorough` reads the returns of the other trials too; without it, the ledger is all that is asked. The bands are
+    drawn where it is `banded`, as it is where it is thorough. The same evidence and `seed` give the same figures.
     """
     path = handed.run
     sealed = run_dir.read_manifest(path)
@@ -96,7 +99,7 @@ def assess(handed: Handed, *, thorough: bool = True, seed: int = 0) -> Luck:
     if not sealed.predicate.completed:
         luck.said.append("the run has no result")
         return luck
-    luck.probed = _probe(sealed)
+    luck.probed = sealed.predicate.probe or {}
     try:
         work = _work(path, sealed, family)
     except NoValueError as missing:
@@ -108,8 +111,9 @@ def assess(handed: Handed, *, thorough: bool = True, seed: int = 0) -> Luck:
     luck.years = _number(work.stats.get("years"))
     for key in FIGURES:
         _work_out(luck, key, work)
-    if thorough:
+    if thorough if banded is None else banded:
         try:
+            luck.drawn = resample.times_of(len(work.returns))
             luck.bands = dict(resample.bands(work.returns, work.yearly, work.rate, seed=seed))
         except NoValueError as missing:
             luck.reasons["bands"] = missing.reason
@@ -128,11 +132,6 @@ def _series(sealed: manifest.Manifest) -> Series:
         )
     except (AttributeError, TypeError):
         raise RunError(f"{manifest.NAME} does not tell what bars the run had", hint="just verify") from None
-
-
-def _probe(sealed: manifest.Manifest) -> dict[str, Any]:
-    found = getattr(sealed.predicate, "probe", None)
-    return found if isinstance(found, dict) else {}
 
 
 def _number(value: Any) -> float | None:

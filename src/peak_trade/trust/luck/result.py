@@ -30,6 +30,7 @@ class Luck(Struct):
     verdict: str = "NOT_ASSESSED"
     said: list[str] = []
     gathered: Gathered | None = None
+    drawn: int = 0
     holdout: str = ""
     probed: dict[str, Any] = {}
 
@@ -47,6 +48,7 @@ class Luck(Struct):
             "years": self.years,
             "figures": self.figures,
             "reasons": self.reasons,
+            "drawn": self.drawn,
             "bands": {
                 name: dict(zip(("low", "median", "high"), band, strict=True)) for name, band in self.bands.items()
             },
