@@ -120,6 +120,11 @@ replay *args:
 probe *args:
     {{ env }} python scripts/probe_strategy.py "$@"
 
+# Count trials that freqtrade, Optuna or MLflow have made, too
+[group('evidence')]
+import-trials *args:
+    {{ env }} python scripts/import_trials.py "$@"
+
 # Let runs see the bars that RUN has held out, for good
 [group('evidence')]
 unseal-holdout *args:

@@ -105,6 +105,8 @@ ALLOWED = {
     "tracking.worker.Logger.log": "the store",
     "shown.telemetry._real": "results/ itself, which may be a link of the user's own",
     "trust.content._check_data": "the files of bars that a run names, found by market.promised",
+    "trust.luck.series.gather": "whether a folder is there: nothing is opened",
+    "trust.luck.stores": "what a person names: a store of trials that another program made",
     "trust.proofs.anchors": BESIDE,
     "trust.proofs.keys": "what a person names: a key, a file of allowed signers; and a signature for OpenSSH to read",
     "trust.proofs.timestamps": "what a person names: root certificates",
