@@ -177,7 +177,7 @@ def _held_out(sealed: manifest.Manifest) -> dict[str, Any]:
 
 
 def _reached(sealed: manifest.Manifest) -> dict[str, Any]:
-    """Return what the ledger's line of a failed run tells of its bars: nothing where it failed before they were known."""
+    """Return what the ledger's line of a failed run tells of its bars: nothing where it failed before it had them."""
     parts = sealed.predicate.build_definition["resolvedDependencies"]
     bars = next((part for part in parts if part["name"] == "bars"), None)
     if bars is None:
