@@ -263,12 +263,12 @@ def test_best_runs_are_the_best(lake: Path, look: Any) -> None:
     assert look.rows(lake, "SELECT sharpe FROM best_runs LIMIT 1") == [(best,)]
 
 
-def test_runs_of_one_strategy_are_told_apart(place: Path, look: Any) -> None:
+def test_runs_of_one_strategy_are_told_apart(own: Path, look: Any) -> None:
     for change in ("execution.fee_bps=5", "stops.stop_loss=0.5", "run.name=study", "tracking.timeout_s=9"):
-        look.run(place / "config.toml", place / "results", "strategy.params.fast=3", change)
-    build.build(Results(place / "results"), place / "lake", root=place)
+        look.run(own / "config.toml", own / "results", "strategy.params.fast=3", change)
+    build.build(Results(own / "results"), own / "lake", root=own)
     asked = "SELECT differs, name, count(*) FROM run_differences WHERE status = 'sealed' GROUP BY ALL ORDER BY ALL"
-    assert look.rows(place / "lake", asked) == [
+    assert look.rows(own / "lake", asked) == [
         ("fast=2, execution.fee_bps=1.0", None, 1),
         ("fast=3, execution.fee_bps=1.0", "study", 1),
         ("fast=3, execution.fee_bps=1.0", None, 2),
@@ -277,8 +277,8 @@ def test_runs_of_one_strategy_are_told_apart(place: Path, look: Any) -> None:
         ("fast=4, execution.fee_bps=1.0", None, 1),
     ]
     failed = "SELECT differs, error LIKE '%no idea%' FROM run_differences WHERE status = 'failed'"
-    assert look.rows(place / "lake", failed) == [(None, True)]
-    assert look.rows(place / "lake", "SELECT DISTINCT left(differs, 5) FROM best_runs") == [("fast=",)]
+    assert look.rows(own / "lake", failed) == [(None, True)]
+    assert look.rows(own / "lake", "SELECT DISTINCT left(differs, 5) FROM best_runs") == [("fast=",)]
 
 
 def test_trades_around_a_date_are_those_open_on_it(lake: Path, look: Any) -> None:
