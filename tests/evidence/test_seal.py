@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
-from tests.conftest import Evidence
+from tests.conftest import Evidence, rewrite
 
 from peak_trade.errors import RunError
-from peak_trade.evidence import seal
+from peak_trade.evidence import run_dir, seal
 from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.results import Results
 
 RUN = "8a1d0f4e-7c7b-4f6e-9d43-0a4c6f1f2b3d"
 
@@ -67,3 +69,29 @@ def test_what_is_read_is_what_was_appended(tmp_path: Path) -> None:
 def test_what_does_not_hold_two_lines_of_a_run_is_a_sentence(content: bytes) -> None:
     with pytest.raises(RunError, match=r"seal.json does not hold two lines of "):
         seal.decode(content)
+
+
+def test_a_run_that_lacks_it_or_has_another_gets_it_again(evidence: Evidence) -> None:
+    whole = {name: (evidence.path(name) / "seal.json").read_bytes() for name in ("own", "plain", "failed")}
+    rewrite(evidence.path("own") / "seal.json", whole["own"][:100])
+    rewrite(evidence.path("plain") / "seal.json", whole["failed"])
+    (evidence.path("failed") / "seal.json").unlink()
+    assert {"own", "plain"} <= evidence.broken()
+    made = run_dir.carry(Results(evidence.results))
+    assert sorted(run_id for run_id, _ in made) == sorted(evidence.runs[name] for name in whole)
+    assert {name: (evidence.path(name) / "seal.json").read_bytes() for name in whole} == whole
+    assert not evidence.broken()
+    assert run_dir.carry(Results(evidence.results)) == []
+
+
+def test_what_the_ledger_does_not_bear_out_gets_none(evidence: Evidence) -> None:
+    rewrite(evidence.path("own") / "manifest.json", (evidence.path("own") / "manifest.json").read_bytes() + b" ")
+    (evidence.path("own") / "seal.json").unlink()
+    assert run_dir.carry(Results(evidence.results)) == []
+
+
+def test_runs_of_format_1_have_none(tmp_path: Path) -> None:
+    archived = Path(__file__).parents[1] / "archive" / "0.3.0" / "runs"
+    results = Results(shutil.copytree(archived, tmp_path / "results"))
+    assert run_dir.carry(results) == []
+    assert not list(results.path.glob("*/seal.json"))

@@ -35,7 +35,7 @@ from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import code, door, files, manifest, seal
-from peak_trade.evidence.ledger import REMOVED, STARTED, Ledger, Reading, now
+from peak_trade.evidence.ledger import REMOVED, STARTED, History, Ledger, Reading, now
 from peak_trade.evidence.results import LEFT, REMOVING, WORKING, Results, is_run_id
 from peak_trade.text import as_utf8
 
@@ -44,6 +44,7 @@ __all__ = [
     "DIED",
     "RunDir",
     "Unfinished",
+    "carry",
     "named",
     "new_run_id",
     "read_manifest",
@@ -571,6 +572,32 @@ def _finish(run: RunDir, reading: Reading) -> str:
     predicate = manifest.Predicate("failed", definition, details, {}, receipts, {"follows": start}, error)
     run.seal(predicate, "abandoned")
     return "sealed as failed: its process died"
+
+
+def carry(results: Results) -> list[tuple[str, str]]:
+    """Make seal.json again in each run that lacks it, or has another, and return (run_id, what was done) for each.
+
+    Of what the ledger does not bear out, and of runs of format 1, which have none, nothing is changed.
+    """
+    done: list[tuple[str, str]] = []
+    reading = results.reading()
+    for path in results.runs():
+        history = reading.of(path.name)
+        with suppress(OSError, RunError, LookupError):
+            if _carries(path, history) or _seal_of(path) != history.manifest or read_manifest(path).format < 2:
+                continue
+            door.replace(path, seal.NAME, seal.of(results.ledger, path.name))
+            done.append((path.name, f"{seal.NAME} made again from the ledger"))
+    return done
+
+
+def _carries(path: Path, history: History) -> bool:
+    try:
+        carried = seal.decode(door.read(path, seal.NAME))
+    except (OSError, RunError):
+        return False
+    lines = history.start, history.end
+    return [line.sha256 for line in lines if line] == [carried.start.sha256, carried.end.sha256]
 
 
 def named(left: list[str]) -> str:

@@ -1,7 +1,7 @@
 """What this checkout needs and has: tools, extras, pins, runs and disk, each with the command that mends it.
 
 Nothing heavy is imported. Runs that dead processes left are brought to their end, and removals of runs that they began;
-nothing else is changed.
+a run that lacks its lines of the ledger gets them. Nothing else is changed.
 """
 
 from __future__ import annotations
@@ -119,6 +119,7 @@ def _tool(name: str, hint: str, *, needed: bool = False) -> Finding:
 def _runs(results: Results) -> Iterator[Finding]:
     """Bring the runs and removals of dead processes to their end, and tell of each, and of runs still going on."""
     mended = run_dir.recover(results) + removal.finish(results) + handover.finish(results)
+    mended += run_dir.carry(results)
     for run_id, what in mended:
         state, hint = ("broken", "just verify --all") if what.startswith("not recovered") else ("mended", "")
         yield Finding(f"run {run_id[:8]}", state, what, hint)
