@@ -219,9 +219,14 @@ class RunDir:
         except OSError:
             return True
 
+    @property
+    def robbed(self) -> bool:
+        """Whether a strategy has just closed the descriptors that it found open, that of the lock among them."""
+        return _mark(self._lock) != self._mark
+
     def _regain(self) -> None:
         """Lock the directory again, where a strategy has closed all descriptors that there were."""
-        if _mark(self._lock) != self._mark and _mark(lock := _lock(self.path)) == self._mark:
+        if self.robbed and _mark(lock := _lock(self.path)) == self._mark:
             self._lock = lock
 
     def replace(self) -> None:

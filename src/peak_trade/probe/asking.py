@@ -94,7 +94,8 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.CRITICAL)
         streams = sys.stdin, sys.stdout, sys.stderr
         stack.callback(_put_back, *streams)
-        nowhere = stack.enter_context(open(os.devnull, "r+", encoding="utf-8"))
+        nowhere = open(os.devnull, "r+", encoding="utf-8")  # noqa: SIM115 - closed by the stack
+        stack.callback(_close, nowhere)
         for stream in streams[1:]:
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()  # what is said before goes where it was meant to
@@ -107,6 +108,11 @@ def quiet() -> Iterator[None]:
 
 def _put_back(stdin: Any, stdout: Any, stderr: Any) -> None:
     sys.stdin, sys.stdout, sys.stderr = stdin, stdout, stderr
+
+
+def _close(stream: Any) -> None:
+    with suppress(OSError):  # a strategy may have closed what it found open
+        stream.close()
 
 
 def _flush(*streams: Any) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from peak_trade.text import as_utf8
+
 __all__ = ["Watch"]
 
 _DOES = {
@@ -83,7 +85,7 @@ class Watch:
                 self.read = os.path.basename(name)
             writes = set(mode or "") & set("wax+") or (isinstance(flags, int) and flags & _WRITES)
             if writes and _CACHES not in name and name != os.devnull:
-                self._note(f"writes {os.path.basename(name)}")
+                self._note(f"writes {as_utf8(os.path.basename(name))}")
         elif event in _DOES and not any(isinstance(arg, str) and _CACHES in arg for arg in args):
             self._note(_DOES[event])
 

@@ -26,7 +26,9 @@ def probed(attempt: Attempt, bars: Bars, asking: Asking, target: Floats, limit_s
     config, watch = attempt.source.config, asking.watch
     if config.run.probe == "off":
         return Probe(NOT_ASSESSED, "run.probe is off")
-    if config.run.probe == "auto" and watch.does:
+    if attempt.directory.robbed:
+        found = Probe(NOT_ASSESSED, "the strategy closes what it finds open, so it was asked once")
+    elif config.run.probe == "auto" and watch.does:
         found = Probe(
             NOT_ASSESSED, f'the strategy {watch.does}, so it was asked once; run.probe = "full" asks it again'
         )
