@@ -8,6 +8,7 @@ Exit 0: written. 1: a run is not what was sealed. 2: no such run, or its bars ar
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from peak_trade import script
@@ -34,7 +35,9 @@ def main() -> int:
         given = [run for name in args.runs or ["last"] for run in stack.enter_context(package(name, results)).runs]
         root = script.repo_root() if args.with_data else None
         sender = Sender(args.author, args.author_url, args.license)
-        made = export(given, results, args.output, root=root, sender=sender)
+        done = partial(script.progress, what="runs")
+        made = export(given, results, args.output, root=root, sender=sender, progress=done)
+    script.progress()
     for run_id in made.without:
         script.warn(f"{run_id[:8]} has no bars: it failed")
     if args.json:

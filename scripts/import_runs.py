@@ -7,6 +7,8 @@ Exit 0: the runs are here. 1: one of them is not what was sealed, or another is 
 
 from __future__ import annotations
 
+from functools import partial
+
 from peak_trade import script
 
 
@@ -21,7 +23,8 @@ def main() -> int:
 
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir))
-    found = receive(args.file, results)
+    found = receive(args.file, results, partial(script.progress, what="runs"))
+    script.progress()
     for run_id in found.there:
         script.note(f"{run_id} is here already")
     if args.json:

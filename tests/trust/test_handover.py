@@ -607,3 +607,17 @@ def test_trials_that_were_received_are_counted_with_ones_own(archive: Path, evid
     removal.apply(other, retention.Policy(keep=0, days=0))
     (still,) = families(other.reading())
     assert (still.sealed, still.failed, still.removed) == (2, 1, 3)
+
+
+@pytest.mark.needs("lake")
+def test_bars_that_came_along_go_into_the_lake(
+    archive: Path, other: Results, evidence: Evidence, tmp_path: Path
+) -> None:
+    from peak_trade.data.lake import build
+
+    handover.receive(str(archive), other)
+    built = build.build(other, tmp_path / "lake", root=tmp_path)  # where no data lies
+    assert built.skipped == [] and [one.new for one in built.bars] == [48]
+    shutil.rmtree(other.path / ".bars")
+    without = build.build(other, tmp_path / "without", root=tmp_path)
+    assert without.bars == [] and "its bars stay out" in without.skipped[0][1]

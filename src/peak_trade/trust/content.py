@@ -6,7 +6,6 @@ the bars are loaded again and their fingerprint compared.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tomllib
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ import peak_trade
 from peak_trade import stats
 from peak_trade.config import Config, Data, parse
 from peak_trade.errors import InputError, RunError
+from peak_trade.evidence import bars as came
 from peak_trade.evidence import benchmark, code, door, manifest, settings, tables
 from peak_trade.evidence.ledger import FIELDS, Entry, History
 from peak_trade.evidence.run_dir import ERROR
@@ -418,18 +418,14 @@ def _with_times(verdict: Verdict, loaded: Bars, equity: dict[str, Any]) -> Bars 
 
 def _came_along(verdict: Verdict, digest: str, rows: int, folder: Path | None) -> Bars | None:
     """Return the bars of this digest that came with the run; None where none did, or what came is not they."""
-    name = f"{digest}.bars"
-    if folder is None or not door.exists(folder, name):
+    if folder is None:
         return None
     try:
-        content = door.read(folder, name, fingerprint.bytes_of(rows))
-        if (found := hashlib.sha256(content).hexdigest()) == digest:
-            return fingerprint.parse(content)
-        verdict.add(f"{folder.name}/{name}", f"sha256 {digest}", f"sha256 {found}")
+        return came.read(folder, digest, rows)
     except OSError as error:
-        verdict.add(f"{folder.name}/{name}", f"{rows:,} bars", error.strerror)
+        verdict.add(f"{folder.name}/{came.name_of(digest)}", f"{rows:,} bars", error.strerror)
     except RunError as error:
-        verdict.add(f"{folder.name}/{name}", f"{rows:,} bars", error.message)
+        verdict.add(f"{folder.name}/{came.name_of(digest)}", f"sha256 {digest}", error.message)
     return None
 
 

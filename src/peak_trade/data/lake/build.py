@@ -37,10 +37,12 @@ from peak_trade.data.lake.runs import (
 )
 from peak_trade.data.lake.writer import GRACE_S, Writer, writing
 from peak_trade.errors import PeakError, RunError
+from peak_trade.evidence import bars as came_along
 from peak_trade.evidence.ledger import ENDED, REMOVED, Entry, History, Reading
 from peak_trade.evidence.manifest import COMPLETED
-from peak_trade.evidence.results import WORKING, Results
+from peak_trade.evidence.results import BARS, WORKING, Results
 from peak_trade.market import promised
+from peak_trade.market.bars import Bars
 from peak_trade.market.fingerprint import fingerprint
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.shown import telemetry
@@ -374,6 +376,9 @@ class _Build:
         assert self.root is not None
         data = run.data
         folders = [self.root / run.folder, self.root] if run.folder else [self.root]
+        came = came_along.read(self.results.path / BARS, digest, int(run.row["bars"]))
+        if came is not None:
+            return self._merge(run, came)
         loaded = load_bars(
             promised.find(data["path"], folders, run.files, self.results.path),
             symbol=data["symbol"],
@@ -384,8 +389,11 @@ class _Build:
         )
         if fingerprint(loaded.bars)["digest"] != digest:
             raise RunError(f"{data['path']} has changed since the run")
-        started = run.row["started_at"]
-        bars, unfinished = ingest.finished(loaded.bars, started)
+        return self._merge(run, loaded.bars)
+
+    def _merge(self, run: RunRows, found: Bars) -> ingest.Ingested:
+        data, started = run.data, run.row["started_at"]
+        bars, unfinished = ingest.finished(found, started)
         tables, ingested = ingest.merge(
             self.writer,
             self.tables,

@@ -6,7 +6,7 @@ The same runs give the same bytes. Only what is intact is packed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from msgspec import Struct
 from peak_trade import places
 from peak_trade.errors import RunError
 from peak_trade.evidence import archive, documents, door, files, manifest, run_dir, seal
+from peak_trade.evidence import bars as came
 from peak_trade.evidence.results import Results
 from peak_trade.market import fingerprint
 from peak_trade.trust import content, verify
@@ -75,6 +76,7 @@ def export(
     *,
     root: Path | None = None,
     sender: Sender | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Exported:
     """Write an archive of runs, by default into the current folder; with a `root` the bars too, looked for below it.
 
@@ -83,7 +85,8 @@ def export(
     """
     draft, runs, without = _Draft(), dict[str, Run](), list[str]()
     reading = results.reading()
-    for one in given:
+    for at, one in enumerate(given):
+        progress(at, len(given))
         verdict = verify.verify(one.run, reading, copy=one.results is None, data=one.data)
         if not verdict.holds:
             raise RunError(
@@ -141,7 +144,7 @@ def _bars(draft: _Draft, one: Handed, sealed: manifest.Manifest, results: Result
         return ""
     kept = content.Kept(one.data, (one.results or results).path, root, elsewhere=one.results is None)
     bars = content.bars_of(sealed, one.run, kept)
-    name = f"{DATA}/{fingerprint.digest(bars)}.bars"
+    name = f"{DATA}/{came.name_of(fingerprint.digest(bars))}"
     if name not in draft.packed:
         pieces = list(fingerprint.content(bars))
         draft.contents[name] = pieces

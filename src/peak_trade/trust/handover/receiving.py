@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +20,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
+from peak_trade.evidence import bars as came
 from peak_trade.evidence import door, files, manifest, run_dir, seal
 from peak_trade.evidence.ledger import FAILED, RECEIVED, REMOVED, SEALED, History, Reading, is_run_id
 from peak_trade.evidence.results import BARS, IMPORTING, Results
@@ -52,7 +53,7 @@ class _Taken(Struct, frozen=True):
     end: str
 
 
-def receive(which: str, results: Results) -> Received:
+def receive(which: str, results: Results, progress: Callable[[int, int], None] = lambda done, of: None) -> Received:
     """Take the runs of an archive, or of a directory, into a results folder. The same again changes nothing.
 
     Raises RunError where one of them is not what was sealed, or is here as another; InputError where there is none, or
@@ -62,7 +63,10 @@ def receive(which: str, results: Results) -> Received:
         if own := next((one for one in found.runs if one.results is not None), None):
             raise InputError(f"{own.run.name} is in {results.path.name}/ already", hint="name an archive of other runs")
         _check_package(which, found)
-        taken = [_fit(one) for one in found.runs]
+        taken = []
+        for at, given in enumerate(found.runs):
+            progress(at, len(found.runs))
+            taken.append(_fit(given))
         with files.disk_errors(str(results.path)):
             os.makedirs(results.path, exist_ok=True)
             with _importing(results) as folder:
@@ -165,7 +169,7 @@ def _take(one: _Taken, results: Results, folder: int, whence: dict[str, str]) ->
 def _take_bars(one: _Taken, results: Results, folder: int) -> None:
     """Keep the bars that came with a run, which are those it ran on: `verify` has found that."""
     bars = [part for part in one.sealed.predicate.build_definition["resolvedDependencies"] if part["name"] == "bars"]
-    name = f"{bars[0]['digest']['sha256']}.bars" if bars else ""
+    name = came.name_of(bars[0]["digest"]["sha256"]) if bars else ""
     if one.one.data is None or not name or not door.exists(one.one.data, name):
         return
     if door.exists(results.path / BARS, name):
