@@ -73,6 +73,8 @@ SLOW = (
     "runner/test_signals.py",
     "tracking",
     "trust/test_archive.py",
+    "trust/test_handover.py",
+    "trust/test_handover_cli.py",
     "trust/test_hostile.py",
 )
 

@@ -332,6 +332,7 @@ def test_an_archive_of_a_plain_directory_is_verified_too(sealed_once: Evidence, 
     path = repacked(sealed_once.path("own"), tmp_path / "a.zip")
     (whole, run) = given.verdicts([str(path)], Results(tmp_path / "none"), root=None)
     assert (whole.state, run.state) == ("intact", "foreign") and "sha256sums.txt" in whole.unchecked[0]
+    assert run.name == sealed_once.runs["own"]
 
 
 # --- taken into another ledger ------------------------------------------------------------------------------------

@@ -10,13 +10,13 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msgspec import Struct
 
-from peak_trade.errors import InputError
-from peak_trade.evidence import archive, manifest
+from peak_trade.errors import InputError, RunError
+from peak_trade.evidence import archive, door, manifest
 from peak_trade.evidence.results import BARS, Results, is_run_id
 
 __all__ = ["DATA", "RUNS", "Handed", "Package", "handed", "package"]
@@ -116,7 +116,12 @@ def _unpacked(source: Path, start: str) -> Iterator[Package]:
     with tempfile.TemporaryDirectory(prefix="peak-trade-") as name:
         into = Path(name).resolve() / "archive"
         into.mkdir()
-        yield _package(into, archive.unpack(source, into), source, start)
+        names = archive.unpack(source, into)
+        if manifest.NAME in names:  # the files of one run, without its directory, which has a name of its own
+            with suppress(OSError, RunError):
+                run_id = manifest.decode(door.read(into, manifest.NAME)).run_id
+                into = into.rename(into.with_name(run_id)) if is_run_id(run_id) else into
+        yield _package(into, names, source, start)
 
 
 def _names(folder: Path) -> list[str]:
