@@ -8,18 +8,20 @@ Private keys are never read here.
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.text import escaped
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 __all__ = ["ALLOWED", "KEY", "NAMESPACE", "Absent", "Signer", "allowed_file", "key_file", "sign", "signer_of", "whose"]
 
@@ -146,6 +148,8 @@ def signer_of(signature: bytes) -> str:
 @contextmanager
 def _lying(signature: bytes) -> Iterator[str]:
     """Yield a file with a signature, as ssh-keygen takes it."""
+    import tempfile  # only where there is a signature
+
     text = b64encode(signature)
     lines = b"".join(text[at : at + 70] + b"\n" for at in range(0, len(text), 70))
     with tempfile.NamedTemporaryFile(prefix="peak_trade-", suffix=".sig") as file:
@@ -154,8 +158,10 @@ def _lying(signature: bytes) -> Iterator[str]:
         yield file.name
 
 
-def _run(*command: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def _run(*command: str, given: bytes = b"") -> CompletedProcess[bytes]:
     """Run a program that may ask for a passphrase on the terminal. Raises Absent where there is none of that name."""
+    import subprocess  # only where there is a signature
+
     try:
         return subprocess.run(command, input=given, capture_output=True, timeout=_WAIT_S, check=False)
     except FileNotFoundError:
@@ -164,6 +170,6 @@ def _run(*command: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes
         raise RunError(f"{command[0]} does not end: {error}") from None
 
 
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+def _said(done: CompletedProcess[bytes]) -> str:
     lines = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
     return escaped(lines[0], 200) if lines else f"exit code {done.returncode}"

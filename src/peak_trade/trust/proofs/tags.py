@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
 from msgspec import Struct
@@ -63,6 +62,8 @@ def of(repository: Path) -> list[Tag]:
 
 
 def _git(repository: Path, *words: str, given: str = "") -> str:
+    import subprocess  # only where there is a repository to ask
+
     env = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK} | {"LC_ALL": "C"}
     try:
         done = subprocess.run(

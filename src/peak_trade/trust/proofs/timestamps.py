@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-import urllib.error
-import urllib.request
 import warnings
 from datetime import UTC
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -60,6 +57,9 @@ def ask(content: bytes, address: str, roots: Path | None) -> bytes:
 
     Raises Absent without the extra, InputError for an address that is none, RunError where no good answer comes.
     """
+    import urllib.request  # takes as long to import as all that checks
+    from urllib.parse import urlsplit
+
     client = _client()
     if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
         raise InputError(f"{address!r} is no address of a timestamp authority", hint="it begins with https://")
@@ -69,7 +69,7 @@ def ask(content: bytes, address: str, roots: Path | None) -> bytes:
     try:
         with urllib.request.urlopen(request, timeout=_WAIT_S) as answer:
             token: bytes = answer.read(_MOST + 1)
-    except (OSError, ValueError, urllib.error.URLError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{address} gives no timestamp: {one_line(error, 200)}", hint="try again, or another one"
         ) from None
