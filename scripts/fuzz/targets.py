@@ -6,12 +6,14 @@ that does not end, has found a fault.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sqlite3
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from peak_trade.evidence import manifest, tables
 from peak_trade.evidence import seal as carried_lines
 from peak_trade.evidence.ledger import Reading
 from peak_trade.evidence.results import Results
-from peak_trade.market import fingerprint
+from peak_trade.market import fingerprint, lists
 from peak_trade.market.ohlcv import load_bars
 from peak_trade.shown import listing, otlp, telemetry
 from peak_trade.trust import given, handover, verify
@@ -94,6 +96,13 @@ def ledger(content: bytes) -> None:
         _ = (reading.head, reading.removed, reading.unknown, [history.status for history in reading.histories.values()])
         listing.rows(results)
         list(verify.verify_all(results, None, root=None))
+
+
+def live(content: bytes) -> None:
+    """A list of trades that were made elsewhere: CSV, JSON, or a database of freqtrade."""
+    with lying_in("list", content) as path, suppress(PeakError), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lists.read_list(path, "TEST")
 
 
 def carried(content: bytes) -> None:
@@ -173,7 +182,7 @@ def _sealed() -> Path:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "toml": toml, "csv": csv, "parquet": parquet, "series": series, "trades": trades, "manifest": seal,
     "ledger": ledger, "otlp": lines, "run": run, "carried": carried, "envelope": envelope, "timestamp": timestamp,
-    "archive": packed, "bars": kept,
+    "archive": packed, "bars": kept, "live": live,
 }  # fmt: skip
 
 
@@ -198,6 +207,9 @@ def seeds(name: str) -> list[bytes]:
     }
     if name == "run":
         return [bytes([at]) + path.read_bytes() for at, path in enumerate(sorted(_sealed().iterdir()))]
+    if name == "live":
+        backtest = json.dumps({"strategy": {"Mine": {"trades": [_TRADE]}}}).encode()
+        return [(_sealed() / "trades.csv").read_bytes(), backtest, freqtrade()]
     if name == "carried":
         told = (RUNS / "ledger.jsonl").read_bytes().splitlines()
         start, end = (line for line in told if _sealed().name.encode() in line)
@@ -226,6 +238,23 @@ def archive_of(run: Path) -> bytes:
         package(run.name, results) as own,
     ):
         return handover.export(own.runs, results, Path(folder) / "runs.zip").archive.read_bytes()
+
+
+_TRADE = {
+    "trade_id": 1, "pair": "TEST", "is_open": False, "is_short": False, "amount": 2.0, "open_rate": 100.0,
+    "close_rate": 110.0, "fee_open": 0.001, "fee_close": 0.001, "open_date": "2024-01-31 13:00:00",
+    "open_timestamp": 1706706000000, "close_date": "2024-02-01 09:30:00", "close_timestamp": 1706779800000,
+    "profit_abs": 19.58, "exit_reason": "roi",
+}  # fmt: skip
+
+
+def freqtrade() -> bytes:
+    """Return a database as freqtrade keeps one, with one trade."""
+    with lying_in("trades.sqlite", b"") as path, closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"CREATE TABLE trades ({', '.join(_TRADE)})")
+        connection.execute(f"INSERT INTO trades VALUES ({', '.join('?' * len(_TRADE))})", [*_TRADE.values()])
+        connection.commit()
+        return path.read_bytes()
 
 
 def bars_as_parquet() -> bytes:

@@ -41,6 +41,7 @@ ATTACKS = {  # the tests of a row of the page's table, and how often a case of e
             "a_run_ends_once",
         )
     },
+    "values in": {"hostile/test_doors.py::test_any_value_in_any_place_is_read_or_refused_in_a_sentence": 12},
     "kills": {
         "runner/test_kill.py::test_a_run_killed_at_any_instant_is_reported_and_recovered": 1,
         "runner/test_removal.py::test_a_clean_up_killed_at_any_instant_leaves_each_run_whole_or_removed": 1,
