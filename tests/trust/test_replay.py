@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -90,6 +91,30 @@ def test_with_the_code_of_here_a_changed_line_is_the_cause_and_is_shown(evidence
     assert found.trade is not None and found.trade.number_a == 1
     text = found.as_text()
     assert "first bar    2024-01-01T11:00:00Z" in text and "strategies/own.py" in text
+
+
+def test_code_that_changed_without_effect_is_named(evidence: Evidence) -> None:
+    edit(evidence.root / "strategies" / "own.py", "import numpy as np", "import numpy as np  # the same")
+    found = replayed(evidence, "own", here=True)
+    assert found.verdict == "IDENTICAL"
+    assert "other code, which changes no value: strategies/own.py" in found.said
+
+
+def test_how_far_a_trade_went_is_compared_too(evidence: Evidence) -> None:
+    evidence.edit_csv("own", "trades.csv", 1, mae="-0.5")
+    evidence.forge("own")
+    assert replayed(evidence, "own").verdict == "DIVERGED"
+
+
+def test_a_run_in_parquet_is_identical_where_nothing_reads_that(
+    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (evidence.path("builtin") / "trades.parquet").exists()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    found = replayed(evidence, "builtin")
+    assert (found.verdict, found.said) == (
+        "IDENTICAL", ["every value is the same; other bytes: trades.csv, trades.parquet"],
+    )  # fmt: skip
 
 
 def test_with_the_code_of_here_a_changed_helper_is_the_cause(evidence: Evidence) -> None:

@@ -14,12 +14,14 @@ from msgspec import Struct
 
 from peak_trade.engine import RULES
 from peak_trade.errors import InputError, RunError
+from peak_trade.evidence.manifest import Manifest
 from peak_trade.evidence.results import Results
 from peak_trade.runner import edition
 from peak_trade.runner.limits import termination_raised
 from peak_trade.trust import difference
 from peak_trade.trust.difference import Cause, Difference, Input, Sealed
 from peak_trade.trust.difference.causes import rank
+from peak_trade.trust.difference.series import moved
 from peak_trade.trust.handed import Handed, handed
 from peak_trade.trust.replay import apart, data, environment
 from peak_trade.trust.replay.apart import End
@@ -213,9 +215,10 @@ def _held(found: Recorded, bars: Data, end: End, made: Sealed | None) -> dict[st
             f"the strategy can't be loaded here: {made.error}", hint="--environment recorded has its packages"
         )
     a, b = found.sealed.manifest, made.manifest
-    outcome = {name for name in a.files.keys() | b.files.keys() if name in _OUTCOME}
-    if made.completed and not bars.changed and all(a.files.get(name) == b.files.get(name) for name in outcome):
-        return {"verdict": IDENTICAL, "causes": [], "said": []}
+    others = sorted(name for name in _OUTCOME if a.files.get(name) != b.files.get(name))
+    said = [f"every value is the same; other bytes: {', '.join(others)}"] if others else []
+    if made.completed and not bars.changed and _same_digests(a, b):
+        return {"verdict": IDENTICAL, "causes": [], "said": [*said, *_other_code(found.sealed, made)]}
     exact = difference.between(found.sealed, made)
     if not made.completed:
         return {
@@ -225,18 +228,16 @@ def _held(found: Recorded, bars: Data, end: End, made: Sealed | None) -> dict[st
             "causes": _worth(exact.causes),
             "said": [],
         }
-    if _same(exact, found.sealed, made) and (exact.identical or not _has_all(found.sealed, made)):
-        others = sorted(name for name in outcome if a.files.get(name) != b.files.get(name))
-        said = [f"every value is the same; other bytes: {', '.join(others)}"] if others else []
+    if _same(exact, found.sealed, made, 0.0):
+        said += _other_code(found.sealed, made)
         return {"verdict": IDENTICAL, "causes": _worth(exact.causes) if bars.changed else [], "said": said}
     loose = difference.between(found.sealed, made, TOLERANCE)
-    verdict = WITHIN_TOLERANCE if _same(loose, found.sealed, made) else DIVERGED
+    verdict = WITHIN_TOLERANCE if _same(loose, found.sealed, made, TOLERANCE) else DIVERGED
     shown, causes, how = (exact if verdict == WITHIN_TOLERANCE else loose), exact.causes, exact.told
     if verdict == DIVERGED and exact.how == "rounding":  # of equity and trades: what is more than that is elsewhere
         causes = rank([cause.input for cause in causes], "figures", None)
         how = f"{how}, but for statistics"
-    causes = _worth(causes)
-    said = []
+    causes, said = _worth(causes), []
     if verdict == WITHIN_TOLERANCE:
         versions = [_input(cause.input) for cause in causes if cause.input.kind == "environment"]
         said.append(
@@ -252,13 +253,28 @@ _ABSENT = ("ImportError", "ModuleNotFoundError")
 _OUTCOME = ("stats.json", "equity.csv", "benchmark.csv", "trades.csv", "trades.parquet")
 
 
-def _same(of: Difference, a: Sealed, b: Sealed) -> bool:
-    return bool(of.series and of.series.same and of.trades and of.trades.same) and not _confirmable(of, a, b)
+def _same_digests(a: Manifest, b: Manifest) -> bool:
+    """Tell whether what came out is the same by the digests of its values, whatever the files are written as."""
+    results = a.predicate.results, b.predicate.results
+    values = [[one.get(key) for key in ("equity_digest", "trades_digest")] for one in results]
+    files = [[one.files.get(name) for name in ("stats.json", "benchmark.csv")] for one in (a, b)]
+    return None not in values[0] and values[0] == values[1] and files[0] == files[1]
 
 
-def _has_all(a: Sealed, b: Sealed) -> bool:
-    """Tell whether the trades of both have excursions, which older versions knew none of."""
-    return (a.trades.mae is None) == (b.trades.mae is None)
+def _other_code(a: Sealed, b: Sealed) -> list[str]:
+    """Return what to say of code that is not what was sealed, where the same comes of both."""
+    old, new = a.code_files, b.code_files
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)) if old and new else []
+    shown = ", ".join(names[:_NAMED]) + (f" … and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return [f"other code, which changes no value: {shown}"] if names else []
+
+
+def _same(of: Difference, a: Sealed, b: Sealed, tolerance: float) -> bool:
+    """Tell whether no bar, trade and statistic differs, and no trade went another way (older versions don't tell)."""
+    if not (of.series and of.series.same and of.trades and of.trades.same) or _confirmable(of, a, b):
+        return False
+    ways = [(getattr(a.trades, name), getattr(b.trades, name)) for name in ("mae", "mfe")]
+    return not any(moved(*both, tolerance, 1.0).any() for both in ways if both[0] is not None and both[1] is not None)
 
 
 def _confirmable(of: Difference, a: Sealed, b: Sealed) -> list[difference.Figure]:
