@@ -200,6 +200,12 @@ def test_a_revised_bar_that_no_trade_depends_on_is_the_cause_of_other_statistics
     assert [(cause.input.kind, cause.verdict) for cause in found.causes] == [("data", "likely")]
 
 
+def test_a_run_whose_last_bars_are_held_out_is_replayed_without_them(evidence: Evidence) -> None:
+    evidence.run("held", own(evidence).replace('name = "our own"', 'holdout = "1d"'))
+    found = replayed(evidence, "held")
+    assert (found.verdict, found.said[1:], found.bars) == ("IDENTICAL", [], 23)
+
+
 def test_a_file_that_has_grown_still_has_the_bars_of_the_run(evidence: Evidence) -> None:
     with (evidence.root / "data" / "bars.csv").open("a", encoding="utf-8") as file:
         file.write("2024-01-03T00:00:00Z,100.0,101.0,99.0,100.5,7\n")
