@@ -22,7 +22,7 @@ from peak_trade.report.figures import LOG_FROM, figure, number_label, percent_la
 from peak_trade.report.head import label_of
 from peak_trade.report.markup import cell, counted, in_toml, table, text
 from peak_trade.report.render import QMD, replace
-from peak_trade.trust.compare import Comparison, Row, about, letter, shown, told
+from peak_trade.trust.compare import Comparison, Row, about, apart, letter, shown, told
 from peak_trade.trust.difference import Sealed
 from peak_trade.trust.difference.trades import Trade
 
@@ -221,7 +221,7 @@ def _parting(found: Comparison) -> str:
     for at, one in enumerate(found.differences, 1):
         for what, bar in (("bar", one.bar), ("position", one.series and one.series.position)):
             if bar:
-                values = [cell(f"{value:.10g}" if value is not None else "–") for value in (bar.a, bar.b)]
+                values = [cell(value) for value in apart(bar.a, bar.b)]
                 rows.append(
                     [text(f"first {what} of {letter(at)}"), cell(text(bar.time)), cell(text(bar.column)), *values]
                 )
@@ -250,9 +250,5 @@ def _trade(trade: Trade, other: str) -> list[str]:
     within = "both" if trade.a and trade.b else "A" if trade.a else other
     pnl = [_figure((values or {}).get("pnl"), "quote") for values in (trade.a, trade.b)]
     a, b = trade.a or {}, trade.b or {}
-    said = "; ".join(f"{name.replace('_', ' ')} {_value(a[name])} → {_value(b[name])}" for name in trade.columns)
+    said = "; ".join(f"{name.replace('_', ' ')} {' → '.join(apart(a[name], b[name]))}" for name in trade.columns)
     return [text(trade.entry_time), text(trade.side), text(within), *pnl, text(said)]
-
-
-def _value(value: Any) -> str:
-    return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -20,7 +20,7 @@ from peak_trade.trust.difference import Difference, Sealed, between
 from peak_trade.trust.difference.figures import Figure, figures
 from peak_trade.trust.difference.trades import Trade
 
-__all__ = ["HEADLINES", "Comparison", "Row", "as_text", "compare", "letter", "shown", "told"]
+__all__ = ["HEADLINES", "Comparison", "Row", "apart", "as_text", "compare", "letter", "shown", "told"]
 
 HEADLINES = ("total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "trades", "win_rate",
              "profit_factor", "exposure", "fees_paid", "slippage_paid", "final_equity")  # fmt: skip
@@ -269,10 +269,10 @@ def _parting(found: Comparison, every: bool) -> str:
         which = f" of {letter(at)}" if len(found.differences) > 1 else ""
         if one.bar and one.series:
             bar = one.bar
-            lines.append(f"first bar{which}    {bar.time}  {bar.column} {_value(bar.a)} → {_value(bar.b)}")
+            lines.append(f"first bar{which}    {bar.time}  {bar.column} {' → '.join(apart(bar.a, bar.b))}")
             held = one.series.position
             if held and held.time != bar.time:
-                lines.append(f"first position{which}  {held.time}  {_value(held.a)} → {_value(held.b)}")
+                lines.append(f"first position{which}  {held.time}  {' → '.join(apart(held.a, held.b))}")
         if one.trade:
             lines.append(f"first trade{which}  {trade_line(one.trade, letter(at))}")
         if every and one.trades:
@@ -285,12 +285,20 @@ def trade_line(trade: Trade, other: str = "B") -> str:
     head = f"{trade.side} from {trade.entry_time}"
     if trade.a is None or trade.b is None:
         only, values = ("A", trade.a) if trade.b is None else (other, trade.b)
-        said = ", ".join(f"{name} {_value(value)}" for name, value in (values or {}).items())
+        said = ", ".join(f"{name} {apart(value, value)[0]}" for name, value in (values or {}).items())
         return f"{head}, only in {only}: {said}"
-    said = ", ".join(f"{name} {_value(trade.a[name])} → {_value(trade.b[name])}" for name in trade.columns[:4])
+    said = ", ".join(f"{name} {' → '.join(apart(trade.a[name], trade.b[name]))}" for name in trade.columns[:4])
     more = f", and {counted(len(trade.columns) - 4, 'more column')}" if len(trade.columns) > 4 else ""
     return f"{head}: {said}{more}"
 
 
-def _value(value: Any) -> str:
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+def apart(a: Any, b: Any) -> tuple[str, str]:
+    """Return two values with as many digits as tell them apart.
+
+    >>> apart(100.0, 101.5), apart(1234.5678901, 1234.5678902), apart("signal", None)
+    (('100', '101.5'), ('1234.5678901', '1234.5678902'), ('signal', '–'))
+    """
+    if isinstance(a, float) and isinstance(b, float):
+        texts = [(f"{a:.{digits}g}", f"{b:.{digits}g}") for digits in (7, 11, 17)]
+        return next(((one, other) for one, other in texts if one != other), texts[0])
+    return ("–" if a is None else str(a)), ("–" if b is None else str(b))
