@@ -20,6 +20,9 @@ def main() -> int:
     parser.add_argument("--since", metavar="TIME", help="only runs since 2026-11-28, or 7d (12h, 90min): so long ago")
     so = "only runs of which this is so: fast=10, 'sharpe>1', status=failed, name~grid"
     parser.add_argument("--where", metavar="KEY=VALUE", action="append", default=[], help=so)
+    parser.add_argument(
+        "--deflated", action="store_true", help="with the deflated Sharpe ratio (just luck says of what)"
+    )
     args = parser.parse_args()
 
     from peak_trade.evidence import run_dir
@@ -32,6 +35,10 @@ def main() -> int:
     results = Results(script.results_dir(args.results_dir))
     run_dir.warn_unfinished(results)
     listed = listing.rows(results)
+    if args.deflated:
+        from peak_trade.trust.luck import listed as luck
+
+        listed = luck.deflated(results, listed)
     found = wanted.of(listed)[: args.limit]
     if args.json:
         script.print_json([row.to_json_object() for row in found])

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -19,11 +20,14 @@ from typing import Any
 import pytest
 
 from peak_trade.data import lake as package
-from peak_trade.data.lake import ask, build, commit, compact, ingest, prompt, query
+from peak_trade.data.lake import ask, build, chances, commit, compact, ingest, prompt, query
 from peak_trade.data.lake.table import figure
 from peak_trade.data.lake.views import QUESTIONS
 from peak_trade.errors import InputError, PeakError, RunError
 from peak_trade.evidence.results import Results
+from peak_trade.evidence.run_dir import new_run_id
+from peak_trade.trust.handed import Handed
+from peak_trade.trust.luck import assess
 
 Script = Callable[..., subprocess.CompletedProcess[bytes]]
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -256,6 +260,38 @@ def test_every_saved_question_is_answered(lake: Path, name: str) -> None:
     arguments = {"runs_of_commit": [""], "equity_side_by_side": ["a,b,0,1"], "trades_around": ["2024-01-10", "3"]}
     with query.connect(lake) as connection:
         connection.table(ask.saved([name, *arguments.get(name, [])]))
+
+
+def test_luck_in_sql_is_luck_by_the_ledger(template: Path, tmp_path: Path, look: Any) -> None:
+    place = tmp_path / "place"
+    shutil.copytree(template, place)
+    results = Results(place / "results")
+    known = next(iter(results.reading().runs.values())).fields
+    told = {"count": 3, "mean": 0.5, "variance": 4.0}
+    for count, digest in ((5, "a"), (7, "a"), (2, "b")):
+        results.ledger.append(
+            "trials", new_run_id(), symbol=known["symbol"], timeframe=known["timeframe"], data=known["data"],
+            kind="optuna", origin="s", digest=digest, count=count, failed=0, ratios=told if count > 2 else {"count": 0},
+        )  # fmt: skip
+    build.build(results, place / "lake", root=place)
+    found = look.rows(place / "lake", "SELECT run_id, trials, deflated_sharpe, hurdle FROM luck")
+    assert len(found) == 3
+    for run_id, count, deflated, hurdle in found:
+        luck = assess.assess(Handed(results.path / run_id, results), thorough=False)
+        assert luck.family is not None
+        assert count == luck.family.trials == 4 + 9
+        assert deflated == pytest.approx(luck.figures["deflated_sharpe"], rel=1e-8, abs=1e-12)
+        assert hurdle == pytest.approx(luck.figures["hurdle"], rel=1e-8)
+
+
+@pytest.mark.parametrize("z", [-8.0, -6.5, -3.1, -1.0, -1e-9, 0.0, 0.5, 1.645, 4.2, 6.9, 9.0])
+def test_the_normal_distribution_in_sql_is_the_one_of_python(z: float, lake: Path, look: Any) -> None:
+    p = statistics.NormalDist().cdf(z)
+    ((found,),) = look.rows(lake, f"SELECT {chances.cdf(f'({z!r}::DOUBLE)')}")
+    assert found == pytest.approx(p, rel=1e-12, abs=1e-11)
+    if 0.5 <= p < 1:
+        ((back,),) = look.rows(lake, f"SELECT {chances.quantile(f'({p!r}::DOUBLE)')}")
+        assert back == pytest.approx(z, rel=2e-9, abs=1e-8 if z < 6 else 1e-3)
 
 
 def test_best_runs_are_the_best(lake: Path, look: Any) -> None:

@@ -15,9 +15,10 @@ import pytest
 
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
+from peak_trade.shown import listing
 from peak_trade.stats.luck import track, trials
 from peak_trade.trust.handed import Handed, handed
-from peak_trade.trust.luck import assess, family, words
+from peak_trade.trust.luck import assess, family, listed, words
 from peak_trade.trust.luck.family import Family, Series
 
 DATA, OTHER = "d" * 64, "e" * 64
@@ -234,3 +235,18 @@ def test_what_lists_show_of_a_run_is_what_its_own_page_says(sealed_once: Any) ->
     stats = json.loads((sealed_once.path("own") / "stats.json").read_bytes())
     assert assess.deflated_of(luck.family, stats) == pytest.approx(luck.figures["deflated_sharpe"], rel=1e-9)
     assert assess.deflated_of(luck.family, stats | {"sharpe": None}) is None
+    results = Results(sealed_once.results)
+    rows = {row.run_id: row for row in listed.deflated(results, listing.rows(results))}
+    assert rows[sealed_once.runs["own"]].deflated == pytest.approx(luck.figures["deflated_sharpe"], rel=1e-9)
+    assert rows[sealed_once.runs["failed"]].deflated is None
+    assert "deflated" in listing.as_table(list(rows.values())).splitlines()[0]
+    assert "deflated" not in listing.as_table(listing.rows(results)).splitlines()[0]
+
+
+def test_a_list_deflates_no_run_that_is_not_as_it_was_sealed(evidence: Any) -> None:
+    evidence.edit_json("own", "stats.json", lambda stats: stats.update(skew=9.0))
+    shutil.rmtree(evidence.path("bare"))
+    results = Results(evidence.results)
+    rows = {row.run_id: row.deflated for row in listed.deflated(results, listing.rows(results))}
+    assert rows[evidence.runs["own"]] is None and rows[evidence.runs["bare"]] is None
+    assert rows[evidence.runs["builtin"]] is not None

@@ -39,7 +39,7 @@ class Row(Struct, frozen=True, kw_only=True):
     `start` and `end` are its first and last bar, `params` and `settings` what it was asked for, and `differs` what of
     that is not as in the other runs of its strategy; `reason` is why it failed; `findings` counts what was found in its
     bars, by kind; `lookahead` says by what its strategy looks ahead (empty: nothing was found); `repeatable` is False
-    where it gives two answers for the same bars.
+    where it gives two answers for the same bars. `deflated` is the deflated Sharpe ratio, where it was asked for.
     """
 
     run_id: str
@@ -63,6 +63,7 @@ class Row(Struct, frozen=True, kw_only=True):
     findings: dict[str, int] = {}
     lookahead: str = ""
     repeatable: bool | None = None
+    deflated: float | None = None
 
     @property
     def standing(self) -> str:
@@ -231,7 +232,8 @@ _STATUS = Column("status", lambda row: row.standing[:_STANDING] + (", pinned" if
 _NAME = Column("name", lambda row: cut(row.name, _SAID))
 _DIFFERS = Column("differs in", lambda row: cut(apart.said(row.differs), _SAID))
 _BRIEFLY = Column("differs in", lambda row: cut(apart.said(row.differs, briefly=True), _SAID))
-_REST = (Column("data", lambda row: counts(row.findings)), Column("reason", lambda row: row.reason))
+_DEFLATED = Column("deflated", lambda row: "" if row.deflated is None else percent(row.deflated))
+_REST = (_DEFLATED, Column("data", lambda row: counts(row.findings)), Column("reason", lambda row: row.reason))
 _LAYOUTS = (
     (_STARTED, _STRATEGY_NAME, _SERIES, _RETURN, _SHARPE, _DRAWDOWN, _STATUS),
     (_MINUTE, _STRATEGY_NAME, _SERIES, _RETURN, _SHARPE, _DRAWDOWN, _STATUS),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from peak_trade.data.lake.chances import LUCK
 from peak_trade.evidence import settings
 
 __all__ = ["QUESTIONS", "Question", "as_markdown"]
@@ -87,6 +88,12 @@ _ALL = (
         WHERE nth = 1 AND status IN {COMPLETED} AND sharpe IS NOT NULL AND lookahead IS NULL
         QUALIFY row_number() OVER (PARTITION BY strategy, {_DATA} ORDER BY sharpe DESC, run_id) <= 3
         ORDER BY symbol, timeframe, source, data, sharpe DESC, run_id""",
+    ),
+    Question(
+        "luck",
+        "how likely each result is luck: its Sharpe ratio, the hurdle that the best of all trials on its bars without "
+        "skill would reach, and the deflated Sharpe ratio (docs/ops/luck.md)",
+        LUCK,
     ),
     Question(
         "parameter_sensitivity",

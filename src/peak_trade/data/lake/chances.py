@@ -1,0 +1,109 @@
+"""The deflated Sharpe ratio in SQL, which has no normal distribution of its own.
+
+`just luck` works it out from a run's returns; here it is made of the columns of `runs` and the lines of the ledger, so
+that all runs are asked at once. Both give the same figure to nine digits, which a test holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["LUCK", "cdf", "quantile"]
+
+
+def _polynomial(coefficients: Sequence[float], of: str) -> str:
+    """Return a polynomial by Horner's rule, the highest power first."""
+    text = repr(coefficients[0])
+    for coefficient in coefficients[1:]:
+        text = f"({text}) * {of} + {coefficient!r}"
+    return f"({text})"
+
+
+def cdf(z: str) -> str:
+    """Return the normal distribution function of an expression, to 15 digits between -7 and 7; 0 or 1 beyond.
+
+    Source: J. Hart, "Computer Approximations", 1968, by way of G. West, "Better Approximations to Cumulative Normal
+    Functions", Wilmott Magazine, 2005.
+    """
+    above = (3.52624965998911e-02, 0.700383064443688, 6.37396220353165, 33.912866078383, 112.079291497871,
+             221.213596169931, 220.206867912376)  # fmt: skip
+    below = (8.83883476483184e-02, 1.75566716318264, 16.064177579207, 86.7807322029461, 296.564248779674,
+             637.333633378831, 793.826512519948, 440.413735824752)  # fmt: skip
+    size = f"abs({z})"
+    tail = f"exp(-({z}) * ({z}) / 2) * {_polynomial(above, size)} / {_polynomial(below, size)}"
+    return f"(CASE WHEN ({z}) > 7 THEN 1.0 WHEN ({z}) < -7 THEN 0.0 WHEN ({z}) > 0 THEN 1 - {tail} ELSE {tail} END)"
+
+
+def quantile(p: str) -> str:
+    """Return the normal quantile of an expression from one half on, to nine digits.
+
+    Source: P. Acklam, "An algorithm for computing the inverse normal cumulative distribution function", 2003.
+    """
+    middle = (-3.969683028665376e01, 2.209460984245205e02, -2.759285104469687e02, 1.383577518672690e02,
+              -3.066479806614716e01, 2.506628277459239e00)  # fmt: skip
+    under = (-5.447609879822406e01, 1.615858368580409e02, -1.556989798598866e02, 6.680131188771972e01,
+             -1.328068155288572e01, 1.0)  # fmt: skip
+    end = (-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e00, -2.549732539343734e00,
+           4.374664141464968e00, 2.938163982698783e00)  # fmt: skip
+    beneath = (7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e00, 3.754408661907416e00, 1.0)
+    off, square, far = f"(({p}) - 0.5)", f"((({p}) - 0.5) * (({p}) - 0.5))", f"sqrt(-2 * ln(1 - ({p})))"
+    near = f"{off} * {_polynomial(middle, square)} / {_polynomial(under, square)}"
+    return f"(CASE WHEN ({p}) > 0.97575 THEN -{_polynomial(end, far)} / {_polynomial(beneath, far)} ELSE {near} END)"
+
+
+_EULER = 0.5772156649015329
+_EXPECTED = f"{1 - _EULER!r} * {quantile('1 - 1.0 / tried')} + {_EULER!r} * {quantile('1 - 1 / (tried * exp(1))')}"
+_SERIES = "symbol, timeframe, data_digest"
+
+LUCK = f"""
+        WITH imported AS (
+            SELECT fields->>'symbol' AS symbol, fields->>'timeframe' AS timeframe, fields->>'data' AS data_digest,
+                   max_by({{'trials': (fields->>'count')::BIGINT, 'known': (fields->'ratios'->>'count')::BIGINT,
+                           'mean': (fields->'ratios'->>'mean')::DOUBLE,
+                           'variance': (fields->'ratios'->>'variance')::DOUBLE}},
+                          ((fields->>'count')::BIGINT, line)) AS told
+            FROM ledger WHERE event = 'trials'
+            GROUP BY 1, 2, 3, fields->>'kind', fields->>'digest'),
+        series AS (SELECT DISTINCT {_SERIES} FROM runs WHERE data_digest IS NOT NULL),
+        made AS (
+            SELECT s.*, r.run_id FROM series s JOIN runs r USING (symbol, timeframe)
+            WHERE r.data_digest = s.data_digest OR (r.data_digest IS NULL AND r.sharpe IS NULL)),
+        ratios AS (
+            SELECT DISTINCT {_SERIES}, total_return, sharpe, max_drawdown, trades FROM runs
+            WHERE abs(sharpe) < 1e6 AND data_digest IS NOT NULL),
+        parts AS (
+            SELECT {_SERIES}, count(*) AS known, avg(sharpe) AS mean, var_pop(sharpe) AS variance FROM ratios
+            GROUP BY {_SERIES}
+            UNION ALL
+            SELECT {_SERIES}, told.known, told.mean, told.variance FROM imported WHERE told.known > 0),
+        means AS (
+            SELECT {_SERIES}, sum(known) AS known, sum(known * mean) / sum(known) AS mean FROM parts
+            GROUP BY {_SERIES}),
+        spreads AS (
+            SELECT {_SERIES}, m.known,
+                   CASE WHEN m.known > 1
+                        THEN sum(p.known * (p.variance + pow(p.mean - m.mean, 2))) / (m.known - 1) END AS variance
+            FROM parts p JOIN means m USING ({_SERIES}) GROUP BY {_SERIES}, m.known),
+        counts AS (SELECT {_SERIES}, count(*) AS runs FROM made GROUP BY {_SERIES}),
+        others AS (SELECT {_SERIES}, sum(told.trials) AS elsewhere FROM imported GROUP BY {_SERIES}),
+        families AS (
+            SELECT {_SERIES}, runs + coalesce(elsewhere, 0) AS trials, variance
+            FROM counts LEFT JOIN others USING ({_SERIES}) LEFT JOIN spreads USING ({_SERIES})),
+        held AS (
+            SELECT r.*, f.trials AS tried,
+                   sqrt(coalesce(f.variance, r.periods_per_year / (r.bars - 2))) AS spread,
+                   CASE WHEN tried > 1 THEN {_EXPECTED} ELSE 0 END AS expected
+            FROM runs r JOIN families f USING ({_SERIES})
+            WHERE r.sharpe IS NOT NULL AND r.skew IS NOT NULL AND r.periods_per_year > 0 AND r.bars > 3),
+        measured AS (
+            SELECT *, spread * expected AS hurdle,
+                   1 - skew * sharpe / sqrt(periods_per_year)
+                     + (kurtosis + 2) / 4 * sharpe * sharpe / periods_per_year AS squared_error
+            FROM held),
+        scored AS (
+            SELECT *, (sharpe - hurdle) * sqrt((bars - 2) / (squared_error * periods_per_year)) AS score
+            FROM measured WHERE squared_error > 0)
+        SELECT strategy, symbol, timeframe, source, left(data_digest, 8) AS data, run_id, tried AS trials, sharpe,
+               hurdle, probabilistic_sharpe, {cdf("score")} AS deflated_sharpe
+        FROM scored ORDER BY deflated_sharpe DESC, run_id"""
+"""What each run's Sharpe ratio is worth among all the trials on its bars: N as the lake knows it."""
