@@ -226,7 +226,9 @@ _ALL = (
         (
             _RUN_ID,
             Column("line", "integer", "number of the line, from 1"),
-            Column("event", "text", "start, sealed, failed, abandoned, removed, or another that docs/ops/evidence.md names"),
+            Column(
+                "event", "text", "start, sealed, failed, abandoned, removed, or another that docs/ops/evidence.md names"
+            ),
             Column("time", "time", "when"),
             Column("sha256", "text", "digest of the line, which the next line carries"),
             Column("fields", "text", "what else belongs to the event, as JSON"),
