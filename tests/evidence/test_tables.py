@@ -6,7 +6,10 @@ import csv
 import hashlib
 import io
 import re
+import signal
 import struct
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
@@ -464,6 +467,42 @@ def test_trades_with_a_changed_byte_are_read_or_a_sentence(data: st.DataObject, 
     changed = bytearray(whole)
     changed[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     outcome(lambda: tables.read_trades(Path(f"trades.{kind}"), bytes(changed)))
+
+
+READ_CHANGED = """
+import sys
+from pathlib import Path
+import pyarrow as pa, pyarrow.parquet as pq
+from peak_trade.errors import RunError
+from peak_trade.evidence import tables
+
+def parts_asked(path, content):
+    with pq.ParquetFile(pa.BufferReader(content)) as file:
+        group = file.metadata.row_group(0)
+        [group.column(at) for at in range(group.num_columns)]
+
+whole = Path(sys.argv[1]).read_bytes()
+read = tables.read_trades if sys.argv[2] == "ours" else parts_asked
+footer = int.from_bytes(whole[-8:-4], "little") + 8
+for at in range(len(whole) - footer, len(whole)):
+    for bit in (1, 64):
+        changed = bytearray(whole)
+        changed[at] ^= bit
+        try:
+            read(Path("trades.parquet"), bytes(changed))
+        except (RunError, pa.ArrowException, OSError, ValueError):
+            pass
+"""
+
+
+@pytest.mark.parametrize(("reader", "ends"), [("ours", 0), ("another", -signal.SIGABRT)], ids=["ours", "control"])
+def test_no_changed_footer_ends_the_process(tmp_path: Path, reader: str, ends: int) -> None:
+    # as it does where pyarrow is asked for the parts of a group, whose histograms can be of another size than told
+    (tmp_path / "trades.parquet").write_bytes(tables.trades_parquet(trades_of(TWO)))
+    done = subprocess.run(
+        [sys.executable, "-c", READ_CHANGED, tmp_path / "trades.parquet", reader], capture_output=True, check=False
+    )
+    assert done.returncode == ends, done.stderr.decode()
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
