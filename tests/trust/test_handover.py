@@ -313,6 +313,25 @@ def test_what_an_archive_does_not_list_or_lists_otherwise_is_found(
     assert found and found[0].startswith(file), found
 
 
+def test_any_other_byte_in_any_file_is_found_and_of_evidence_also_where_the_list_was_forged(
+    unpacked: Path, tmp_path: Path
+) -> None:
+    unsealed = ("README.md", "ro-crate-metadata.json", "run.log")
+    names = [path for path in sorted(unpacked.rglob("*")) if path.is_file() and path.name != "sha256sums.txt"]
+    whole = (unpacked / "sha256sums.txt").read_bytes()
+    for path in names:
+        content = path.read_bytes()
+        edit(path, lambda content: content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+        assert broken(repacked(unpacked, tmp_path / "a.zip"), tmp_path / "none") != [], path
+        forge_sums(unpacked)
+        found = broken(repacked(unpacked, tmp_path / "a.zip"), tmp_path / "none")
+        assert (found == []) == (path.name in unsealed), (path, found)
+        path.write_bytes(content)
+        (unpacked / "sha256sums.txt").write_bytes(whole)
+    assert broken(repacked(unpacked, tmp_path / "a.zip"), tmp_path / "none") == []
+    assert len(names) > 20
+
+
 def test_a_link_in_an_unpacked_archive_is_found(unpacked: Path, tmp_path: Path, sealed_once: Evidence) -> None:
     path = unpacked / "runs" / sealed_once.runs["own"] / "stats.json"
     path.rename(tmp_path / "stats.json")

@@ -40,7 +40,9 @@ def check(name: str, package: Package) -> Verdict:
         except OSError as error:
             verdict.add(file, f"sha256 {sha256}", error.strerror)
     if verdict.holds:
-        verdict.note(f"{len(listed):,} files are what its {SUMS} lists; it is not signed by that")
+        verdict.note(
+            f"its {len(listed):,} files are as {SUMS} lists them; evidence is what the seal of each run covers"
+        )
     return verdict
 
 
