@@ -482,7 +482,7 @@ class Killed(BaseException):
     pass
 
 
-STEPS = ("door.create", "files.sync_folder", "os.rename", "os.fsync", "Ledger.append")
+STEPS = ("door.create", "door.flush", "files.sync_folder", "os.rename", "os.fsync", "Ledger.append")
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -524,6 +524,22 @@ def test_killed_at_any_call_it_is_brought_to_its_end(
         assert len(other.reading().entries) == 1
         assert os.listdir(other.path / ".importing") == []
     assert at > 1
+
+
+def test_a_file_that_changes_while_it_is_taken_is_not(
+    evidence: Evidence, other: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = receiving._copy
+
+    def meanwhile(source: Path, name: str, place: int) -> str:
+        if name == "stats.json":
+            evidence.rewrite("own", name, (source / name).read_bytes()[::-1])
+        return whole(source, name, place)
+
+    monkeypatch.setattr(receiving, "_copy", meanwhile)
+    with pytest.raises(RunError, match=r"stats\.json was changed while it was taken"):
+        handover.receive(str(evidence.path("own")), other)
+    assert other.reading().entries == [] and other.runs() == []
 
 
 def test_a_failing_disk_takes_nothing_and_says_so(

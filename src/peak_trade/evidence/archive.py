@@ -103,7 +103,7 @@ def unpack(path: str | os.PathLike[str], into: Path) -> list[str]:
                 _check_whole(packed.infolist(), stream, at)
                 members = _members(packed, os.fstat(stream.fileno()).st_size, into)
                 for member in members:
-                    written = door.create(into, member.filename, _chunks(packed, member))
+                    written = door.create(into, member.filename, _chunks(packed, member), flushed=False)
                     if written.size != member.file_size:
                         raise _Refused(f"{written.size:,} bytes where it lists {member.file_size:,}", member.filename)
         except _Refused as error:

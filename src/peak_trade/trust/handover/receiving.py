@@ -149,16 +149,14 @@ def _is_there(one: _Taken, history: History, results: Results) -> bool:
 def _take(one: _Taken, results: Results, folder: int, whence: dict[str, str]) -> None:
     """Write a run, note it, and give it its name."""
     run_id, source = one.sealed.run_id, one.one.run
+    expected: dict[str, str | None] = {**one.sealed.files, manifest.NAME: one.digest}
+    expected |= {name: None for name in BESIDE if door.exists(source, name)}
     with door.folder(folder, run_id, make=True) as place:
-        for name in (*one.sealed.files, manifest.NAME, seal.NAME, *BESIDE):
-            if name not in BESIDE or door.exists(source, name):
-                _copy(source, name, place)
-        for within in sorted(door.folders_of(one.sealed.files)):
-            with door.folder(place, *within.split("/")) as inner:
-                os.fsync(inner)
-        os.fsync(place)
-    if door.digest(results.path / IMPORTING / run_id, manifest.NAME) != one.digest:
-        raise RunError(f"{source.name} was changed while it was taken", hint="the same command again")
+        for name, sha256 in expected.items():
+            if _copy(source, name, place) != sha256 and sha256 is not None:
+                raise RunError(f"{source.name}/{name} was changed while it was taken", hint="the same command again")
+        door.create(place, seal.NAME, [seal.encode(one.start.encode(), one.end.encode())], flushed=False)
+        door.flush(place, [*expected, seal.NAME])
     _take_bars(one, results, folder)
     event = RECEIVED[SEALED if one.sealed.predicate.completed else FAILED]
     results.ledger.append(event, run_id, start=one.start, end=one.end, **whence)
@@ -175,14 +173,16 @@ def _take_bars(one: _Taken, results: Results, folder: int) -> None:
     if door.exists(results.path / BARS, name):
         return
     _copy(one.one.data, name, folder)
+    door.flush(folder, [name])
     with door.folder(results.path.resolve(), BARS, make=True) as kept:
         os.rename(name, name, src_dir_fd=folder, dst_dir_fd=kept)
         os.fsync(kept)
 
 
-def _copy(source: Path, name: str, place: int) -> None:
+def _copy(source: Path, name: str, place: int) -> str:
+    """Copy a file, not yet flushed, and return the sha256 of what was written."""
     with door.reading(source, name) as stream:
-        door.create(place, name, _pieces(stream))
+        return door.create(place, name, _pieces(stream), flushed=False).sha256
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:
