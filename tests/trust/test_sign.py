@@ -19,9 +19,9 @@ from peak_trade.errors import InputError, RunError
 from peak_trade.evidence.results import Results
 from peak_trade.ops import removal, retention
 from peak_trade.shown import listing
-from peak_trade.trust import sign, verify
+from peak_trade.trust import handover, sign, verify
 from peak_trade.trust.given import verdicts as given_verdicts
-from peak_trade.trust.handed import Handed, handed
+from peak_trade.trust.handed import Handed, handed, package
 from peak_trade.trust.proofs import check, dsse, keys
 from peak_trade.trust.proofs.check import Trusted
 
@@ -160,6 +160,25 @@ def test_a_copy_that_was_handed_over_is_signed_where_it_lies(evidence: Any, path
     assert (one.findings, [proof.trusted for proof in one.proofs]) == ([], [False])
     alone = verify.verify(copied, trusted=Trusted(ssh_keys.alone, signed=True))
     assert [finding.expected for finding in alone.findings] == ["a signature by one of the allowed signers"]
+
+
+def test_a_signature_goes_along_in_an_archive_and_into_another_ledger(
+    evidence: Any, path: Path, ssh_keys: Any, tmp_path: Path
+) -> None:
+    results, other = Results(path.parent), Results(tmp_path / "other")
+    signed(path, ssh_keys.alice)
+    with package(path.name, results) as found:
+        archive = handover.export(found.runs, results, tmp_path / "runs.zip").archive
+    trusted = Trusted(ssh_keys.alone, signed=True)
+    packed, copied = given_verdicts([str(archive)], other, root=None, trusted=trusted)
+    handover.receive(str(archive), other)
+    taken = verify.verify(other.path / path.name, trusted=trusted)
+    assert (packed.findings, copied.findings, taken.findings) == ([], [], [])
+    assert [[proof.by for proof in one.proofs] for one in (copied, taken)] == [["alice@desk"], ["alice@desk"]]
+    assert sign.run(Handed(other.path / path.name, other), ssh_keys.bob).new
+    assert [entry.event for entry in other.reading().entries] == ["received", "signed"]
+    with handed(str(archive), other) as given, pytest.raises(InputError, match="is an archive, which is not signed"):
+        sign.run(given, ssh_keys.bob)
 
 
 def test_what_is_broken_is_not_signed(evidence: Any, path: Path, ssh_keys: Any) -> None:
