@@ -28,6 +28,7 @@ from peak_trade.market.ohlcv import load_bars
 from peak_trade.shown import listing, otlp, telemetry
 from peak_trade.trust import given, handover, verify
 from peak_trade.trust.handed import package
+from peak_trade.trust.luck import stores
 from peak_trade.trust.proofs import dsse, keys, timestamps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +104,14 @@ def live(content: bytes) -> None:
     with lying_in("list", content) as path, suppress(PeakError), warnings.catch_warnings():
         warnings.simplefilter("error")
         lists.read_list(path, "TEST")
+
+
+def store(content: bytes) -> None:
+    """Trials that another program keeps: of freqtrade, Optuna or MLflow."""
+    with lying_in("store", content) as path:
+        for metric in ("sharpe", "value"):
+            with suppress(PeakError):
+                stores.read(path, metric=metric)
 
 
 def carried(content: bytes) -> None:
@@ -182,7 +191,7 @@ def _sealed() -> Path:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "toml": toml, "csv": csv, "parquet": parquet, "series": series, "trades": trades, "manifest": seal,
     "ledger": ledger, "otlp": lines, "run": run, "carried": carried, "envelope": envelope, "timestamp": timestamp,
-    "archive": packed, "bars": kept, "live": live,
+    "archive": packed, "bars": kept, "live": live, "store": store,
 }  # fmt: skip
 
 
@@ -207,6 +216,15 @@ def seeds(name: str) -> list[bytes]:
     }
     if name == "run":
         return [bytes([at]) + path.read_bytes() for at, path in enumerate(sorted(_sealed().iterdir()))]
+    if name == "store":
+        kept = ROOT / "tests" / "trust" / "stores"
+        epoch = (
+            b'{"loss":-1.0,"params_dict":{"rsi":7},"results_metrics":{"sharpe":1.5,"calmar":NaN},"current_epoch":1}\n'
+        )
+        with lying_in("optuna.db", b"") as path:
+            with closing(sqlite3.connect(path)) as connection:
+                connection.executescript((kept / "optuna.sql").read_text("utf-8"))
+            return [epoch * 2, (kept / "optuna_journal.log").read_bytes(), path.read_bytes()]
     if name == "live":
         backtest = json.dumps({"strategy": {"Mine": {"trades": [_TRADE]}}}).encode()
         return [(_sealed() / "trades.csv").read_bytes(), backtest, freqtrade()]
