@@ -7,6 +7,7 @@ A case is one value in some places of one document, drawn by chance, and always 
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,10 +18,12 @@ from typing import Any
 import pytest
 
 from peak_trade.errors import PeakError
+from peak_trade.evidence.results import Results
 from peak_trade.shown import listing
-from peak_trade.trust import compare, difference, verify
+from peak_trade.trust import compare, difference, handover, verify
 from peak_trade.trust.handed import Handed
 from peak_trade.trust.luck import assess, words
+from peak_trade.trust.replay import golden
 from peak_trade.trust.replay.recorded import Recorded
 
 DOCUMENTS = ("manifest.json", "stats.json", "config_snapshot.json")
@@ -136,6 +139,32 @@ def test_control_the_same_document_is_read_by_every_verb(name: str, stranger: St
     for verb in stranger.verbs:
         verb()
     assert verify.verify(stranger.run).state == "foreign"
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("name", ["../../../../away", "/tmp/away", ".", "..", "", "a/b", "LAST", "8a1d0f4e", "\x1b[2J"])
+def test_a_run_that_names_itself_by_a_way_out_is_taken_nowhere(name: str, stranger: Stranger, tmp_path: Path) -> None:
+    """Its manifest and both its lines agree on the name, of which paths are made where a run is kept or packed."""
+    statement = json.loads(stranger.before["manifest.json"])
+    statement["predicate"]["runDetails"]["metadata"]["invocationId"] = name
+    carried = json.loads(stranger.before["seal.json"])
+    start = json.dumps(json.loads(carried["start"]) | {"run_id": name}, separators=(",", ":"))
+    statement["predicate"]["ledger"]["follows"] = sha256(start.encode()).hexdigest()
+    end = json.dumps(json.loads(carried["end"]) | {"run_id": name}, separators=(",", ":"))
+    stranger.before["seal.json"] = json.dumps({"start": start, "end": end}).encode()
+    stranger.put("manifest.json", json.dumps(statement).encode())
+    own, there = Results(stranger.other.parent), sorted(tmp_path.rglob("*"))
+    assert verify.verify(stranger.run).state == "broken"
+    for verb in (
+        lambda: difference.read(stranger.run),
+        lambda: golden.add(tmp_path / "golden", stranger.run, None, stranger.other.parents[1], "kept"),
+        lambda: handover.export([Handed(stranger.run, None)], own, tmp_path / "runs.zip"),
+        lambda: handover.receive(str(stranger.run), Results(tmp_path / "mine")),
+    ):
+        with pytest.raises(PeakError):
+            verb()
+    new = {str(path.relative_to(tmp_path)) for path in {*tmp_path.rglob("*")} - {*there}}
+    assert new <= {"mine", "golden"} and not os.path.lexists("/tmp/away")
 
 
 def test_control_a_verb_that_lets_an_error_out_is_found_out(stranger: Stranger) -> None:

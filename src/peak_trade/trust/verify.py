@@ -186,7 +186,7 @@ def _carried(verdict: Verdict, run_dir: Path, there: dict[str, door.Entry]) -> s
 
 def _run_id(run_dir: Path, carried: seal.Seal | None) -> str:
     """Return the run that a copy is of: a directory can have been given any name."""
-    if carried is not None:
+    if carried is not None and is_run_id(carried.start.run_id):
         return carried.start.run_id
     with suppress(OSError, RunError):
         found = manifest.decode(door.read(run_dir, manifest.NAME)).run_id

@@ -14,8 +14,10 @@ from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import code, documents, door, manifest, tables
+from peak_trade.evidence.ledger import is_run_id
 from peak_trade.evidence.run_dir import read_manifest
 from peak_trade.market.trades import Trades
+from peak_trade.text import escaped
 
 __all__ = ["EQUITY", "Dependency", "Made", "Sealed", "read"]
 
@@ -66,6 +68,8 @@ class Sealed:
             documents.check(self.manifest.predicate)
         except (msgspec.ValidationError, ValueError, RecursionError) as error:
             raise self._refused(manifest.NAME, f"is not a run's manifest: {error}") from None
+        if not is_run_id(self.run_id):  # of which paths are made
+            raise self._refused(manifest.NAME, f"names no run, but {escaped(self.run_id, 60)!r}")
 
     @property
     def run_id(self) -> str:
