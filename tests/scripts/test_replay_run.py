@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -222,3 +224,25 @@ def test_golden_runs_are_added_held_and_approved(place: Place) -> None:
     assert (again.returncode, again.stdout) == (0, "noisy: IDENTICAL\n")
     assert place.call("golden_runs.py", "list", *where).stdout == "noisy\n"
     assert place.call("golden_runs.py", "add", *where).returncode == 2
+
+
+def spent(folder: Path, script: str, *words: str) -> float:
+    """Return the processor time that a call took, in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert called(folder, script, *words).returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.slow
+def test_a_replay_costs_at_most_1_3_times_the_run(tmp_path: Path) -> None:
+    times = np.datetime_as_string(np.datetime64("2020-01-01", "s") + np.arange(10_000) * np.timedelta64(3600, "s"))
+    closes = np.round(100 * np.exp(np.cumsum(np.random.default_rng(1).normal(0, 0.002, len(times)))), 4)
+    rows = [f"{time}Z,{close},{close + 1},{close - 1},{close},1" for time, close in zip(times, closes, strict=True)]
+    (tmp_path / "bars.csv").write_text("\n".join(["timestamp,open,high,low,close,volume", *rows, ""]), encoding="utf-8")
+    config = CONFIG.replace('entrypoint = "noisy.py:noisy"', 'name = "sma_crossover"').replace('"1d"', '"1h"')
+    (tmp_path / "noisy.toml").write_text(config, encoding="utf-8")
+    run = ("run_strategy_from_config.py", "--config", str(tmp_path / "noisy.toml"), "--quiet")
+    pairs = [(spent(tmp_path, *run), spent(tmp_path, "replay_run.py", "last")) for _ in range(5)]
+    took, again = (min(figures) for figures in zip(*pairs, strict=True))
+    assert again <= 1.3 * took
