@@ -100,6 +100,8 @@ def test_adding_the_same_run_again_changes_nothing_and_another_is_refused_its_na
 
 def test_what_can_not_be_held_is_not_added(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, results = evidence.root / "golden", Results(evidence.results)
+    with pytest.raises(InputError, match="failed, and has no figures"):
+        added(evidence, "failed")
     with pytest.raises(InputError, match="is no name of a golden run"):
         golden.add(folder, evidence.path("own"), results, evidence.root, "../own")
     monkeypatch.setattr(golden, "_MOST", 1000)

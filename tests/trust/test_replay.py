@@ -335,9 +335,32 @@ def test_a_default_of_the_version_that_ran_is_kept(evidence: Evidence) -> None:
     assert found.bar is not None and found.bar.b == 20_000.0
 
 
-def test_a_run_that_failed_and_one_that_is_broken_can_not_be_replayed(evidence: Evidence) -> None:
-    with pytest.raises(InputError, match="failed, and has no figures"):
-        replayed(evidence, "failed")
+def test_a_run_that_failed_is_identical_where_it_fails_as_it_did(evidence: Evidence) -> None:
+    found = replayed(evidence, "failed")
+    assert (found.verdict, found.exit_code) == ("IDENTICAL", 0)
+    assert found.said == [f"it fails as it did: {evidence.manifest('failed')['predicate']['error']['message']}"]
+    edit(evidence.root / "strategies" / "own.py", "no idea what to do", "another")
+    assert replayed(evidence, "failed").verdict == "IDENTICAL"
+    other = replayed(evidence, "failed", here=True)
+    assert other.verdict == "DIVERGED" and "another" in other.error
+    assert [cause.input.name for cause in other.causes] == ["strategies/own.py"]
+    edit(evidence.root / "strategies" / "own.py", 'raise ValueError("another")', "return bars.close * 0")
+    mended = replayed(evidence, "failed", here=True)
+    assert (mended.verdict, mended.error) == ("DIVERGED", "")
+    assert mended.said[0].startswith("it failed then: the strategy raised ValueError: no idea")
+
+
+def test_a_run_whose_strategy_took_too_long_or_left_is_identical_where_it_does_so_again(evidence: Evidence) -> None:
+    (evidence.root / "strategies" / "slow.py").write_text(
+        "import time\n\ndef slow(bars):\n    time.sleep(30)\n", encoding="utf-8"
+    )
+    text = own(evidence).replace("own.py:steps", "slow.py:slow")
+    evidence.run("slow", text.replace('name = "our own"', "timeout_s = 0.3"))
+    found = replayed(evidence, "slow")
+    assert found.verdict == "IDENTICAL" and "ran longer than run.timeout_s = 0.3 s" in found.said[0]
+
+
+def test_a_run_that_is_broken_can_not_be_replayed(evidence: Evidence) -> None:
     evidence.edit_csv("own", "equity.csv", 3, equity="1.0")
     with pytest.raises(InputError, match="equity.csv is not what was sealed"):
         replayed(evidence, "own")

@@ -73,6 +73,8 @@ def add(folder: Path, run: Path, results: Results | None, root: Path, name: str 
     Raises InputError where it can't be held against the code of here, or is too large; what there is already is left.
     """
     found = Recorded(run, results)
+    if not found.sealed.completed:
+        raise InputError(f"run {found.name} failed, and has no figures to be held against")
     name = name or _named(found)
     if not _NAME.fullmatch(name):
         raise InputError(

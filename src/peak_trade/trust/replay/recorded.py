@@ -24,9 +24,9 @@ _CONFIG, _RESOLVED = "config_snapshot.toml", "config_snapshot.json"
 
 
 class Recorded:
-    """A run that came to its end, and is what was sealed.
+    """A run that is what was sealed, also one that failed.
 
-    Raises InputError where it can't be made again: it failed, or a file of it is not what was sealed.
+    Raises InputError where it can't be made again: a file of it is not what was sealed, or it left no config.
     """
 
     def __init__(self, run: Path, results: Results | None) -> None:
@@ -34,8 +34,6 @@ class Recorded:
         self.home = run if results is None else results.path  # what came with a run is no source of its bars
         try:
             self.sealed = difference.read(run)
-            if not self.sealed.completed:
-                raise InputError(f"run {self.name} failed, and has no figures to be held against", hint=self._shown)
             self._check(results)
             self.content, self.resolved = self.sealed.content(_CONFIG), self.sealed.content(_RESOLVED)
             self.config = source(self.content, self.resolved, run / _CONFIG).config
@@ -98,9 +96,11 @@ class Recorded:
     def entry(self) -> str | None:
         """The file, below code/, that an entrypoint of the form `path/file.py:function` stands for."""
         spec = self.config.strategy.entrypoint or ""
-        made = self.sealed.made.of("strategy")
-        if not spec.rpartition(":")[0].endswith(".py") or made is None:
+        file, made = PurePosixPath(spec.rpartition(":")[0]), self.sealed.made.of("strategy")
+        if file.suffix != ".py":
             return None
+        if made is None:  # of a run that failed
+            return self.modules.get(file.stem)
         same = [name for name, sha256 in self.sealed.code_files.items() if sha256 == made.digest.get("sha256")]
         named = PurePosixPath(str(made.about.get("file"))).as_posix()
         return named if named in same else next(iter(sorted(same)), None)

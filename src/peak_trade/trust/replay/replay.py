@@ -208,6 +208,8 @@ def _rules(found: Recorded) -> list[str]:
 
 def _held(found: Recorded, bars: Data, end: End, made: Sealed | None) -> dict[str, Any]:
     """Return verdict, what differs, and why, as fields of a Replay."""
+    if not found.sealed.completed:
+        return _failed(found.sealed, end, made)
     if made is None:
         return {"verdict": DIVERGED, "error": end.message or "it left no evidence", "causes": [], "said": []}
     if not made.completed and (made.manifest.predicate.error or {}).get("type") in _ABSENT:
@@ -247,6 +249,18 @@ def _held(found: Recorded, bars: Data, end: End, made: Sealed | None) -> dict[st
         "verdict": verdict, "bar": shown.bar, "trade": shown.trade, "told": how, "causes": causes, "said": said,
         "figures": _confirmable(shown, found.sealed, made),
     }  # fmt: skip
+
+
+def _failed(then: Sealed, end: End, made: Sealed | None) -> dict[str, Any]:
+    """Return the same of a run that failed: does it fail again, and as it did?"""
+    error = then.manifest.predicate.error or {}
+    again = (made.manifest.predicate.error if made else None) or {}
+    gone = {"Exited": end.gone, "Killed": end.gone, "TimeOut": end.late}.get(str(error.get("type")), False)
+    if gone or (again and all(error.get(key) == again.get(key) for key in ("type", "message"))):
+        return {"verdict": IDENTICAL, "causes": [], "said": [f"it fails as it did: {then.error}"]}
+    causes = _worth(difference.between(then, made).causes) if made else []
+    now = "" if made and made.completed else again.get("message") or end.message or "it left no evidence"
+    return {"verdict": DIVERGED, "error": now, "causes": causes, "said": [f"it failed then: {then.error}"]}
 
 
 _ABSENT = ("ImportError", "ModuleNotFoundError")
