@@ -113,6 +113,7 @@ ALLOWED = {
     "trust.replay.__main__": OWN,
     "trust.replay.apart._make": "the system's /dev/null",
     "trust.replay.environment": OWN,
+    "trust.replay.golden": REPOSITORY,
     "trust.replay.order.lay_out": OWN,
     "trust.replay.replay.again": OWN,
     "trust.handed": "what a person names: whether it is a folder or a file, and the names in it",

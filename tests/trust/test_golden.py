@@ -118,6 +118,13 @@ def test_what_can_not_be_held_is_not_added(evidence: Evidence, monkeypatch: pyte
     assert not folder.exists()
 
 
+def test_a_link_in_place_of_a_golden_run_is_none(evidence: Evidence, tmp_path: Path) -> None:
+    folder = added(evidence)
+    (folder / "our-own").rename(tmp_path / "elsewhere")
+    (folder / "our-own").symlink_to(tmp_path / "elsewhere")
+    assert golden.names(folder) == []
+
+
 def test_figures_that_were_edited_are_found_and_written_anew(evidence: Evidence) -> None:
     folder = added(evidence)
     path = folder / "our-own" / "figures.txt"

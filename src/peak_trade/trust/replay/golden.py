@@ -61,10 +61,13 @@ class Held(Struct, frozen=True):
 def names(folder: Path) -> list[str]:
     """Return the names of the golden runs that there are."""
     try:
-        there = [entry.name for entry in os.scandir(folder) if _NAME.fullmatch(entry.name)]
+        return sorted(
+            entry.name
+            for entry in os.scandir(folder)
+            if _NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)  # what is put there stays there
+        )
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(name for name in there if (folder / name).is_dir())
 
 
 def add(folder: Path, run: Path, results: Results | None, root: Path, name: str = "") -> tuple[str, Path]:
