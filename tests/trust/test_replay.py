@@ -380,7 +380,9 @@ def test_a_manifest_that_was_made_to_fit_is_refused_by_the_ledger(evidence: Evid
 def test_a_run_elsewhere_is_held_against_the_lines_that_it_carries(evidence: Evidence, tmp_path: Path) -> None:
     copy = tmp_path / "given"
     shutil.copytree(evidence.path("own"), copy)
-    assert replay.replay(copy, None, evidence.root).verdict == "IDENTICAL"
+    said: list[str] = []
+    assert replay.replay(copy, None, evidence.root, tell=said.append).verdict == "IDENTICAL"
+    assert said == [f"running the code that came with run {evidence.runs['own'][:8]}: strategies/own.py"]
     statement = evidence.manifest("own")
     statement["predicate"]["runDetails"]["host"] = "another"
     (copy / "manifest.json").chmod(0o644)
