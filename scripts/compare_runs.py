@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from peak_trade import script
 from peak_trade.errors import InputError, RunError
@@ -30,8 +31,6 @@ def main() -> int:
     if not 0 <= args.tolerance < 1:
         parser.error(f"--tolerance {args.tolerance:g} is not from 0 up to 1")
     keys = script.list_keys(args)
-    if args.live and (args.html is not None or args.open):
-        parser.error("--live has no page")
 
     with script.loading():
         from peak_trade.evidence.results import Results
@@ -45,33 +44,35 @@ def main() -> int:
             given = [one for which in args.runs for one in stack.enter_context(package(which, results)).runs]
             runs = [difference.read(one.run) for one in given]
             if len(runs) != 1 if args.live else len(runs) < 2:
-                parser.error(
-                    "--live holds one run against a list" if args.live else "it takes two runs, or --live FILE"
-                )
+                parser.error("--live takes one run" if args.live else "it takes two runs, or --live FILE")
             root, data = script.repo_root(), {run: one.data for run, one in zip(runs, given, strict=True)}
+            found: Any
             if args.live:
                 from peak_trade.trust import live
 
-                bars = given[0].data
-                made = live.against_file(runs[0], args.live, root, bars=bars, tolerance=args.tolerance, **keys)
-                told, text, same = made.to_json_object(), live.as_text(made, every=args.all), made.same
+                found = live.against_file(
+                    runs[0], args.live, root, bars=data[runs[0]], tolerance=args.tolerance, **keys
+                )
+                text = live.as_text(found, every=args.all)
             else:
                 found = compare.compare(runs, args.tolerance, lambda run: difference.bars_of(run, root, data[run]))
-                told, text, same = found.to_json_object(), compare.as_text(found, every=args.all), found.same
-                if args.html is not None or args.open:
-                    from peak_trade.report import comparison, render
+                text = compare.as_text(found, every=args.all)
+            told = found.to_json_object()
+            if args.html is not None or args.open:
+                from peak_trade.report import against, comparison, render
 
-                    path = comparison.write(found, results, Path(args.html) if args.html else None)
-                    told, text = told | {"html": str(path)}, str(path)
-                    if args.open:
-                        render.show(path)
+                write: Any = against.write if args.live else comparison.write
+                path = write(found, results, Path(args.html) if args.html else None)
+                told, text = told | {"html": str(path)}, str(path)
+                if args.open:
+                    render.show(path)
         except RunError as error:  # what can't be read is no difference
             raise InputError(error.message, hint=error.hint) from None
     if args.json:
         script.print_json(told)
     else:
-        script.show(text, exact=args.html is not None)
-    return int(args.exit_code and not same)
+        script.show(text, exact="html" in told)
+    return int(args.exit_code and not found.same)
 
 
 if __name__ == "__main__":

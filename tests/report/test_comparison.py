@@ -13,8 +13,8 @@ import pytest
 
 from peak_trade.errors import RunError
 from peak_trade.evidence.results import Results
-from peak_trade.report import comparison, render
-from peak_trade.trust import compare, difference
+from peak_trade.report import against, comparison, render
+from peak_trade.trust import compare, difference, live
 
 Evidence = Any  # of conftest.py, which cannot be imported
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +106,37 @@ def test_it_is_written_beside_the_runs_or_where_it_is_asked_for(evidence: Eviden
     assert other.read_bytes() == again
     with pytest.raises(RunError, match="cannot write"):
         comparison.write(found, results, tmp_path)
+
+
+def test_what_a_manifest_calls_its_run_leads_nowhere_else(evidence: Evidence, tmp_path: Path) -> None:
+    copy = evidence.copy(tmp_path / "repository")
+    statement = copy.manifest("plain")
+    statement["predicate"]["runDetails"]["metadata"]["invocationId"] = "../../ab"
+    copy.write_manifest("plain", statement)
+    found = compared(copy, "builtin", "plain")
+    path = comparison.write(found, Results(tmp_path / "results"))
+    assert path == tmp_path / "results" / f"compare_{evidence.runs['builtin'][:8]}_ab.html"
+
+
+def test_a_run_and_what_was_traded_are_a_page_too(evidence: Evidence, tmp_path: Path) -> None:
+    run = difference.read(evidence.path("own"))
+    trades = run.trades
+    times = [getattr(trades, f"{end}_time").astype("M8[s]").astype(int).tolist() for end in ("entry", "exit")]
+    prices = [trades.entry_price.tolist(), trades.exit_price.tolist()]
+    first, *rest = zip(times[0], prices[0], times[1], prices[1], trades.quantity.tolist(), strict=True)
+    sides = ["long" if side > 0 else "short" for side in run.trades.side.tolist()]
+    lines = ["side,entry_time,entry_price,exit_time,exit_price,quantity"]
+    lines += [f"{side},{','.join(map(str, row))}" for side, row in zip(sides[1:], rest, strict=True)]
+    path = tmp_path / "<b>list.csv"
+    path.write_text("\n".join(lines))
+    found = live.against_file(run, str(path), evidence.root, start="2020-01-01")
+    page = against.page(found)
+    assert re.findall('<section id="([a-z]+)"', page) == ["profit", "curve", "gaps", "matched", "missing"]
+    cells = Texts(page).cells
+    assert cells[cells.index("Profit of the run") + 1] == f"{found.profit[0]:,.2f}".replace("-", "−")
+    assert len(found.missing) == 1 and first[1] == found.missing[0].entry_price
+    assert set(re.findall('<path class="(run[0-9])"', page)) == {"run0", "run1"}
+    assert render.loads_from_elsewhere(page) == [] and "<script" not in page
 
 
 def test_the_command_prints_the_page_s_path_alone(evidence: Evidence, tmp_path: Path) -> None:

@@ -7,55 +7,24 @@ through `text` only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from peak_trade import places
-from peak_trade.errors import RunError
 from peak_trade.evidence.results import Results
-from peak_trade.report import svg
+from peak_trade.report import sheet, svg
 from peak_trade.report.figures import LOG_FROM, figure, number_label, percent_label
 from peak_trade.report.head import label_of
 from peak_trade.report.markup import cell, counted, in_toml, table, text
-from peak_trade.report.render import QMD, replace
 from peak_trade.trust.compare import Comparison, Row, about, apart, letter, shown, told
 from peak_trade.trust.difference import Sealed
 from peak_trade.trust.difference.trades import Trade
 
 __all__ = ["page", "write"]
 
-_COLOURS = ("blue", "orange", "green", "purple", "grey")
-_DASHES = ("", "6 3", "2 3", "9 3 2 3")
 _TRADES = 100  # rows, of each run
 _CELL = 80
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-{css}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
-_CSS = """
-.inputs th, .inputs td { text-align: left; vertical-align: top; white-space: normal; overflow-wrap: anywhere; }
-.inputs td.likely { font-weight: 600; color: var(--override); }
-.inputs pre { margin: .25rem 0; padding: .4rem .6rem; }
-.differing td:nth-child(-n+3), .differing th:nth-child(-n+3) { text-align: left; }
-.differing td:last-child, .differing th:last-child { text-align: left; white-space: normal; }
-"""
 
 
 def write(found: Comparison, results: Results, output: Path | None = None) -> Path:
@@ -63,17 +32,7 @@ def write(found: Comparison, results: Results, output: Path | None = None) -> Pa
 
     Raises RunError where it can't be written.
     """
-    names = "_".join(run.run_id[:8] for run in found.runs[:4]) + ("_more" if len(found.runs) > 4 else "")
-    path = results.path / f"compare_{names}.html" if output is None else output
-    try:
-        with suppress(FileNotFoundError):
-            if output is not None and (kind := places.taken(path)):
-                raise RunError(f"cannot write {path}: it is {kind}", hint="--html FILE")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, page(found))
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}", hint="check the folder and the disk") from None
-    return path
+    return sheet.write(page(found), results.path, [run.run_id for run in found.runs], output)
 
 
 def page(found: Comparison) -> str:
@@ -85,26 +44,10 @@ def page(found: Comparison) -> str:
         ("parting", "Where they part", _parting(found)),
         ("trades", "Differing trades", _trades(found)),
     ]
-    sections = [one for one in sections if one[2]]
-    links = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title, _ in sections)
-    body = _head(found) + f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>'
-    body += "".join(f'<section id="{name}"><h2>{title}</h2>{content}</section>' for name, title, content in sections)
     which = " ".join(f"<code>{text(run.run_id[:8])}</code>" for run in found.runs)
-    body += f"<footer><p>Made from the sealed files of the runs {which} alone: <code>just compare</code>.</p></footer>"
-    css = (places.shipped(QMD).parent / "report.css").read_text(encoding="utf-8") + _CSS + _styles(len(found.runs))
     title = " and ".join(run.run_id[:8] for run in found.runs[:3]) + (" …" if len(found.runs) > 3 else "")
-    return _PAGE.format(title=text(f"Compared: {title}"), css=css, body=body)
-
-
-def _styles(count: int) -> str:
-    """Return the look of each run's curves: five colours, and then dashes."""
-    rules = []
-    for at in range(count):
-        colour, dash = f"var(--{_COLOURS[at % len(_COLOURS)]})", _DASHES[at // len(_COLOURS) % len(_DASHES)]
-        dashed = f" stroke-dasharray: {dash}; stroke-linecap: butt;" if dash else ""
-        rules.append(f"svg.panel .run{at} {{ stroke: {colour}; stroke-width: 1.4;{dashed} }}")
-        rules.append(f".legend .run{at} {{ --mark: {colour}; }}")
-    return "\n".join(rules) + "\n"
+    foot = f"Made from the sealed files of the runs {which} alone: <code>just compare</code>."
+    return sheet.sheet(f"Compared: {title}", _head(found), sections, foot, len(found.runs))
 
 
 def _head(found: Comparison) -> str:
@@ -126,7 +69,7 @@ def _head(found: Comparison) -> str:
     badge = "good" if found.same else "bad"
     word = "✓ The same" if found.same else "✗ They differ"
     return (
-        f'<header class="verdict"><h1>{text(" and ".join(letter(at) for at in range(len(found.runs))))} compared</h1>'
+        f"<h1>{text(' and '.join(letter(at) for at in range(len(found.runs))))} compared</h1>"
         f'<p class="badges"><span class="badge {badge}">{word}</span></p>'
         f"{table(['', 'Run', 'Status', 'Strategy', 'Name'], rows, label='The runs', name='inputs')}<ul>{said}</ul>"
     )
@@ -171,7 +114,7 @@ def _curves(runs: Sequence[Sealed]) -> str:
     deep = svg.Scale.around(*(run.equity["drawdown"] for _, run in drawn), zero=True)
     lines, under, key = [], [], []
     for at, run in drawn:
-        x = _across(run.equity["timestamp"], start, end)
+        x = sheet.across(run.equity["timestamp"], start, end)
         lines.append(svg.line(x, scale.place(grown[at]), f"run{at}"))
         under.append(svg.line(x, deep.place(run.equity["drawdown"]), f"run{at}"))
         key.append((f"run{at}", f"{letter(at)}, {shown(float(grown[at][-1]) - 1.0, 'fraction')}"))
@@ -186,12 +129,6 @@ def _curves(runs: Sequence[Sealed]) -> str:
         svg.time_ticks(start, end), key,
         f"Equity at each close as a multiple of its first, on a {axis} axis; below it the drawdown.",
     )  # fmt: skip
-
-
-def _across(times: npt.NDArray[Any], start: Any, end: Any) -> npt.NDArray[np.float64]:
-    if end <= start:
-        return np.full(len(times), 0.5)
-    return np.asarray((times - start) / (end - start))
 
 
 def _figures(found: Comparison) -> str:

@@ -232,7 +232,7 @@ def test_json_of_it_sums_too_and_the_bars_tell_timing(made: Evidence, tmp_path: 
         (["--live", "{list}", "--scale", "-1"], "--scale takes a number above 0, or auto, not '-1'"),
         (["--live", "{list}", "--start", "soon"], "--start takes a time in UTC, not 'soon'"),
         (["--live", "{list}", "--form", "krakne"], "no list is called 'krakne'"),
-        (["last", "--live", "{list}"], "--live holds one run against a list"),
+        (["last", "--live", "{list}"], "--live takes one run"),
     ],
 )
 def test_what_is_wrong_is_said_with_exit_2(made: Evidence, tmp_path: Path, words: list[str], message: str) -> None:

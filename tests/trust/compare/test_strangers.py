@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from peak_trade.errors import InputError, PeakError
 from peak_trade.market.lists import read_list
+from peak_trade.report import against as against_page
 from peak_trade.report import comparison
 from peak_trade.trust import compare, difference, live
 
@@ -87,6 +88,7 @@ def tried(base: Path, strange: Path, listed: Path, root: Path) -> str:
         against = live.against_file(difference.read(strange), str(listed), root)
         text += live.as_text(against, every=True)
         json.dumps(against.to_json_object(), allow_nan=False)
+        against_page.page(against)
     except PeakError as error:
         return error.message
     assert isinstance(text, str)

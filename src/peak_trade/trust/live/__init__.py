@@ -4,7 +4,7 @@
 market's price at a time, `against` does it all, `text` is one screen of it.
 """
 
-from peak_trade.trust.live.against import Against, against, against_file
-from peak_trade.trust.live.text import as_text
+from peak_trade.trust.live.against import Against, against, against_file, at_time
+from peak_trade.trust.live.text import as_text, gap
 
-__all__ = ["Against", "against", "against_file", "as_text"]
+__all__ = ["Against", "against", "against_file", "as_text", "at_time", "gap"]

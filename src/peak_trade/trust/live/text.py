@@ -11,7 +11,7 @@ from peak_trade.text import counted, figure, percentage
 from peak_trade.trust.live.against import Against, at_time
 from peak_trade.trust.live.gaps import PARTS, Pair
 
-__all__ = ["as_text"]
+__all__ = ["as_text", "gap"]
 
 _SHOWN = 5
 _GAPS = {
@@ -38,7 +38,7 @@ def as_text(found: Against, *, every: bool = False) -> str:
     lines = [head, *(f"note: {text}" for text in found.said), "", _counts(found)]
     if gaps := found.gaps():
         table: list[tuple[str, ...]] = [("gap", "median", "mean", "largest")]
-        table += [(_GAPS[name], *(_gap(name, gaps[name][key]) for key in ("median", "mean", "worst"))) for name in gaps]
+        table += [(gap(name), *(gap(name, gaps[name][key]) for key in ("median", "mean", "worst"))) for name in gaps]
         lines += ["", aligned(table, right=(1, 2, 3))]
     lines += ["", _profit(found)]
     lines += _trades(found, every)
@@ -52,7 +52,14 @@ def _counts(found: Against) -> str:
     return said + (f"; beyond the time that both cover: {' and '.join(beyond)}" if beyond else "")
 
 
-def _gap(name: str, value: float) -> str:
+def gap(name: str, value: float | None = None) -> str:
+    """Return what a gap is called, or a value of it in its unit.
+
+    >>> gap("entry_price"), gap("entry_price", 0.00012), gap("size", -0.5)
+    ('entry price (+: worse)', '+1.2 bps', '-50.00 %')
+    """
+    if value is None:
+        return _GAPS[name]
     if name.endswith("price"):
         return f"{value * 1e4:+.1f} bps"
     if name.endswith("time"):
