@@ -97,6 +97,7 @@ ALLOWED = {
     "report.quarto": "the source of the report, and a folder of its own making",
     "report.render._write": "where the person wants the page, as --output names it",
     "report.render.replace": "results/index.html, and what --output names",
+    "report.sheet": "the style that ships, and where the person wants the page, as --html names it",
     "report.run.find": "whether a word is a path: what is there is opened by the door",
     "tracking.database": "the store",
     "tracking.page": "the store",
