@@ -169,6 +169,17 @@ def test_rounding_points_to_the_environment(made: Evidence, tmp_path: Path) -> N
     assert difference(copy, "again", 1e-9).same
 
 
+def test_another_version_is_likely_only_where_nothing_likelier_differs(made: Evidence, tmp_path: Path) -> None:
+    copy = made.copy(tmp_path / "copy")
+
+    def elsewhere(statement: Any) -> None:
+        statement["predicate"]["buildDefinition"]["internalParameters"]["environment"]["numpy"] = "9.9"
+
+    copy.forge("parameter", elsewhere)
+    verdicts = {one.input.name: one.verdict for one in difference(copy, "parameter").causes}
+    assert verdicts == {"strategy.params.level": "likely", "numpy": "possible"}
+
+
 def test_data_that_changed_after_the_runs_part_is_not_the_likely_cause(made: Evidence, tmp_path: Path) -> None:
     copy = made.copy(tmp_path / "copy")
     copy.run(

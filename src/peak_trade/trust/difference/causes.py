@@ -111,6 +111,13 @@ def rank(found: Sequence[Input], how: str, first: str | None) -> list[Cause]:
         else:
             verdict, why = "likely", ""
         causes.append(Cause(one, verdict, why))
+    if how != "rounding" and any(cause.verdict == "likely" and cause.input.kind != "environment" for cause in causes):
+        causes = [_second(cause) if cause.input.kind == "environment" else cause for cause in causes]
     order = [*likely, *(kind for kind in KINDS if kind not in likely)]
     ranks = ("likely", "possible", "no")
     return sorted(causes, key=lambda cause: (ranks.index(cause.verdict), order.index(cause.input.kind)))
+
+
+def _second(cause: Cause) -> Cause:
+    """Return a cause as a possible one, where it was likely: another version seldom trades otherwise."""
+    return Cause(cause.input, "possible", "something likelier differs too") if cause.verdict == "likely" else cause
