@@ -119,10 +119,12 @@ def compare(
 def _rows(differences: Sequence[Difference]) -> list[Row]:
     """Return the causes of all differences as rows, the likeliest first."""
     rows: dict[tuple[str, str], Row] = {}
+    places: dict[tuple[str, str], int] = {}  # the best that it has in any of the rankings
     ranks = ("likely", "possible", "no")
     for at, one in enumerate(differences):
-        for cause in one.causes:
+        for place, cause in enumerate(one.causes):
             key = cause.input.kind, cause.input.name
+            places[key] = min(place, places.get(key, place))
             first = cause.input.a
             old = rows.get(key) or Row(*key, [first] * (len(differences) + 1), cause.verdict, cause.why, [])
             old.values[at + 1] = cause.input.b
@@ -133,7 +135,7 @@ def _rows(differences: Sequence[Difference]) -> list[Row]:
                 *key, old.values, better.verdict if better else old.verdict, better.why if better else old.why,
                 old.details + details,
             )  # fmt: skip
-    return sorted(rows.values(), key=lambda row: ranks.index(row.verdict))
+    return sorted(rows.values(), key=lambda row: (ranks.index(row.verdict), places[row.kind, row.name]))
 
 
 # --- text ---------------------------------------------------------------------------------------------------------

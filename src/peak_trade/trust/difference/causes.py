@@ -55,7 +55,7 @@ LIKELY = {
     "size": ("repeatability", "size", "strategy", "parameters", "code", "rules", "costs", "data"),
     "holding": ("costs", "data", "rules"),
     "bars": ("data", *_DECIDES),
-    "failure": ("code", "parameters", "data", "environment", *_DECIDES),
+    "failure": ("strategy", "code", "parameters", "data", "environment", *_DECIDES),
 }
 """Kinds of inputs that can do what a symptom names, most likely first."""
 
