@@ -2,6 +2,7 @@
 
 --where takes a parameter (fast=10), any key of a config (execution.fee_bps=5), or a column of --json; with = != < <= >
 >= or ~ (contains), and may be given more than once: then all of them hold. Percent may be written as such.
+Those whose strategy looks ahead come after all others.
 A run_id may be shortened wherever one is asked for, as long as it fits one run only.
 """
 

@@ -36,7 +36,6 @@ def main(line: supervisor.Line) -> int:
     with script.loading():  # after the arguments: --help answers at once
         from peak_trade import config, runner, tracking
         from peak_trade.errors import PeakError
-        from peak_trade.evidence.run_dir import read_manifest
         from peak_trade.shown import listing
 
     script.show_warnings()
@@ -65,8 +64,8 @@ def main(line: supervisor.Line) -> int:
     if not args.quiet:
         script.show(listing.summary(run_dir), sys.stderr)
     tracker.log(run_dir)  # the last thing: whatever comes of it, the run is sealed and its id is told
-    doubtful = os.environ.get("PEAK_STRICT") == "1" and read_manifest(run_dir).predicate.lookahead
-    return 1 if doubtful else 0
+    runner.refuse_doubtful(run_dir)
+    return 0
 
 
 if __name__ == "__main__":

@@ -121,6 +121,8 @@ def test_it_is_exit_1_where_strictness_is_asked_for(ask: Any, config: Path, ram:
         command = [sys.executable, script, "--config", config, "--results-dir", ram / "strict"]
         done = subprocess.run(command, env=os.environ | {"PEAK_STRICT": "1"}, cwd=ram, capture_output=True, text=True)
         assert done.returncode == code, done.stderr
+        said = "error: the strategy looks ahead, and PEAK_STRICT=1 makes that a failure"
+        assert (said in done.stderr.splitlines()) == bool(code)
         assert (ram / "strict" / done.stdout.strip() / "manifest.json").exists()
 
 

@@ -19,31 +19,26 @@ HOW = ("mirrored", "above", "below")
 
 def others(bars: Bars, count: int, how: str, seed: int) -> Bars:
     """Return the first `count` bars, followed by as many other ones as there were."""
-    rest = len(bars) - count
+    rest, part = len(bars) - count, slice(count, None)
     if how == "mirrored":
         anchor = bars.close[count - 1] ** 2
-        part = slice(count, None)
         open_, high, low, close = (anchor / x[part] for x in (bars.open, bars.low, bars.high, bars.close))
     else:
-        lot = uniform(3 * rest, seed + count).reshape(3, rest)
-        level = 1.3 * bars.high.max() if how == "above" else 0.7 * bars.low.min()
-        steps = np.clip(np.cumsum(0.06 * (lot[0] - 0.5)), -3.0, 3.0)
-        close = level * np.exp(steps if how == "above" else -np.abs(steps))
-        if how == "above":
-            close = np.maximum(close, level)
+        level, side = (1.3 * bars.high.max(), 1.0) if how == "above" else (0.7 * bars.low.min(), -1.0)
+        lot = uniform(rest, seed + count)
+        steps = np.abs(np.clip(np.cumsum(0.06 * (lot - 0.5)), -3.0, 3.0))
+        close = level * np.exp(side * steps)
         open_ = np.concatenate([[level], close[:-1]])
-        high, low = np.maximum(open_, close) * (1.0 + 0.02 * lot[1]), np.minimum(open_, close) / (1.0 + 0.02 * lot[2])
-    volume = bars.volume[count:][::-1] * 1.5
+        wide = 1.0 + 0.01 * lot
+        high, low = np.maximum(open_, close), np.minimum(open_, close)
+        high, low = (high * wide, low) if how == "above" else (high, low / wide)  # beyond the level on its own side
+    columns = {"open": open_, "high": high, "low": low, "close": close, "volume": bars.volume[part][::-1] * 1.5}
     return Bars(
-        timestamp=bars.timestamp.copy(),
-        open=_after(bars.open, count, open_),
-        high=_after(bars.high, count, high),
-        low=_after(bars.low, count, low),
-        close=_after(bars.close, count, close),
-        volume=_after(bars.volume, count, volume),
+        timestamp=bars.timestamp,
+        **{name: _after(getattr(bars, name), count, column) for name, column in columns.items()},
         symbol=bars.symbol,
         timeframe=bars.timeframe,
-    ).freeze()
+    ).apart()
 
 
 def other_times(bars: Bars) -> Bars:
@@ -56,4 +51,6 @@ def other_times(bars: Bars) -> Bars:
 
 
 def _after(column: Floats, count: int, values: Floats) -> Floats:
-    return np.concatenate([column[:count], values])
+    """Return a column of frozen bars with other values after the first `count`, as frozen."""
+    content: bytes = column.base  # type: ignore[assignment] # as of all frozen bars
+    return np.frombuffer(content[: count * column.itemsize] + values.tobytes())

@@ -53,7 +53,7 @@ _EVIDENCE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "evidence",
 
 
 class Watch:
-    """Notes what the thread that asks does: the data `files` that it `read`, and what else it `does`."""
+    """Notes the data `files` that are `read` while a strategy is asked, and what else the thread that asks `does`."""
 
     def __init__(self, files: Iterable[str | os.PathLike[str]] = ()) -> None:
         self.files = {os.path.realpath(file) for file in files}
@@ -83,10 +83,12 @@ class Watch:
             name = os.fsdecode(path)
             if os.path.basename(name) in self.names and os.path.realpath(name) in self.files:
                 self.read = os.path.basename(name)
+            if self.thread != threading.get_ident():
+                return
             writes = set(mode or "") & set("wax+") or (isinstance(flags, int) and flags & _WRITES)
             if writes and _CACHES not in name and name != os.devnull:
                 self._note(f"writes {as_utf8(os.path.basename(name))}")
-        elif event in _DOES and not any(isinstance(arg, str) and _CACHES in arg for arg in args):
+        elif self.thread == threading.get_ident() and not any(isinstance(arg, str) and _CACHES in arg for arg in args):
             self._note(_DOES[event])
 
     def _note(self, what: str) -> None:
@@ -116,7 +118,7 @@ def _hook_once() -> None:
 
 def _hear(event: str, args: tuple[Any, ...]) -> None:
     watch = _active
-    if watch is not None and (event == "open" or event in _DOES) and watch.thread == threading.get_ident():
+    if watch is not None and (event == "open" or event in _DOES):
         try:
             watch.hear(event, args)
         except Exception:  # noqa: BLE001 - an exception here would stop the call that is told of

@@ -7,5 +7,6 @@ is kept), `definition` (the manifest's own part).
 """
 
 from peak_trade.runner.order import run
+from peak_trade.runner.probing import refuse_doubtful
 
-__all__ = ["run"]
+__all__ = ["refuse_doubtful", "run"]

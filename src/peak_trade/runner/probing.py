@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
+from peak_trade.errors import RunError
+from peak_trade.evidence.run_dir import read_manifest
 from peak_trade.market.bars import Bars, Floats
 from peak_trade.probe import BUDGET_S, FAIL, NOT_ASSESSED, Asking, Probe, Search
 from peak_trade.probe.asking import quiet
 from peak_trade.runner.attempt import Attempt
 from peak_trade.runner.limits import TimeOut, within
 
-__all__ = ["probed"]
+__all__ = ["probed", "refuse_doubtful"]
 
 _LEAST_S = 0.05  # what is left of a time limit below this is left alone
 
@@ -73,3 +77,11 @@ def _within(limits: list[float], stretch: Callable[[], object], search: Search) 
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a strategy raises when it is asked again, the run stands
         search.silent.append(f"it raised {type.__dict__['__name__'].__get__(type(error))}")
+
+
+def refuse_doubtful(run_dir: Path) -> None:
+    """Raise RunError of a sealed run whose strategy looks ahead, where PEAK_STRICT=1."""
+    if os.environ.get("PEAK_STRICT") == "1" and read_manifest(run_dir).predicate.lookahead:
+        raise RunError(
+            "the strategy looks ahead, and PEAK_STRICT=1 makes that a failure", hint=f"just probe {run_dir.name[:8]}"
+        )
