@@ -348,7 +348,7 @@ def test_the_alarm_is_as_it_was_after_a_strategy() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("to", ["the command", "its group", "both"])
 def test_a_signal_reaches_a_strategy_once(started: Any, number: int, to: str) -> None:
-    process = started("counts_interrupts", "--quiet")
+    process = started("counts_interrupts", "--quiet", "--set", "run.probe=off")
     if to != "its group":
         os.kill(process.pid, number)
     if to != "the command":
