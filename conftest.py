@@ -25,6 +25,7 @@ STORES = ("results", "data/lake", "data/market", "mlflow.db*", "mlruns", "config
 EXTRAS = {
     "experiments": ("mlflow", {"mlflow", "nbclient", "sqlalchemy"}),
     "lake": ("duckdb", {"duckdb"}),
+    "luck": ("arch", {"arch"}),
     "market": ("ccxt", {"ccxt"}),
     "observability": ("opentelemetry-exporter-otlp-json-file", {"grpc", "opentelemetry"}),
     "timestamp": ("rfc3161-client", {"rfc3161_client"}),

@@ -1,8 +1,9 @@
 """How likely is a run's result luck, given all the trials on the same data that the ledger counts.
 
-RUN is a run_id, a unique start of one, `last`, or the directory of a run; `--family` lists how many trials there were
-on each series of bars. Exit 0: worked out, whatever it says; with --gate, 1: the deflated Sharpe ratio is below 95 %,
-or the run has look-ahead, and 3: it can't be told. docs/ops/luck.md says what each figure means, and what N cannot see.
+RUN is a run_id, a unique start of one, `last`, or the directory of a run. `--family` alone lists how many trials there
+were on each series of bars, and of RUN its trials, the best by the deflated Sharpe ratio first.
+Exit 0: worked out, whatever it says; with --gate, 1: the deflated Sharpe ratio is below 95 %, or the run has look-ahead,
+and 3: it can't be told. docs/ops/luck.md says what each figure means, and what N cannot see.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ CODES = {"PASS": 0, "FAIL": 1}
 
 def main() -> int:
     parser = script.parser(__doc__, results=True)
-    parser.add_argument("run", metavar="RUN", nargs="?", default="last", help="which run (default: last)")
-    parser.add_argument("--family", action="store_true", help="count the trials on each series of bars instead")
+    parser.add_argument("run", metavar="RUN", nargs="?", help="which run (default: last)")
+    parser.add_argument(
+        "--family", action="store_true", help="the trials on the bars of RUN; alone, a count for each series"
+    )
     parser.add_argument("--quick", action="store_true", help="by the ledger alone: no bands, no look at other runs")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default: 0)")
     parser.add_argument("--gate", action="store_true", help="let the exit code be the verdict")
@@ -26,19 +29,19 @@ def main() -> int:
         from peak_trade.evidence import run_dir
         from peak_trade.evidence.results import Results
         from peak_trade.trust.handed import handed
-        from peak_trade.trust.luck import assess, family, words
+        from peak_trade.trust.luck import assess, listed, words
 
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir))
     run_dir.warn_unfinished(results)
     if args.family:
-        found = family.families(results.reading())
+        kin = listed.kin(results, results.find(args.run)) if args.run else listed.every(results)
         if args.json:
-            script.print_json([one.to_json_object() for one in found])
+            script.print_json([one.to_json_object() for one in kin])
         else:
-            script.show(words.as_table(found))
+            script.show(listed.as_text(kin))
         return 0
-    with handed(args.run, results) as given:
+    with handed(args.run or "last", results) as given:
         luck = assess.assess(given, thorough=not args.quick, seed=args.seed)
     if args.json:
         script.print_json(luck.to_json_object())

@@ -128,7 +128,8 @@ def test_an_unknown_extra_is_refused_with_the_known_ones(checkout: Checkout) -> 
     refused = checkout.setup("lakes")
     assert refused.returncode == 2
     assert refused.stderr == (
-        "error: unknown extra `lakes`\nhint: known: dev experiments lake calendars observability market timestamp all\n"
+        "error: unknown extra `lakes`\n"
+        "hint: known: dev experiments lake calendars observability market timestamp luck all\n"
     )
     assert checkout.asked() == []
 

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import statistics
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,17 @@ def test_what_lists_show_of_a_run_is_what_its_own_page_says(sealed_once: Any) ->
     assert "deflated" not in listing.as_table(listing.rows(results)).splitlines()[0]
 
 
+def test_a_family_lists_its_runs_the_best_first_and_alone_all_families(sealed_once: Any) -> None:
+    results = Results(sealed_once.results)
+    (one,) = listed.kin(results, sealed_once.path("own"))
+    assert one.family.trials == 5 and len(one.rows) == 4
+    ratios = [row.deflated for row in one.rows]
+    assert ratios == sorted(ratios, reverse=True)
+    assert listed.as_text([one]).splitlines()[0].split()[:4] == ["symbol", "timeframe", "bars", "trials"]
+    assert [kin.family.trials for kin in listed.every(results)] == [5]
+    json.dumps([kin.to_json_object() for kin in [one, *listed.every(results)]], allow_nan=False)
+
+
 def test_a_list_deflates_no_run_that_is_not_as_it_was_sealed(evidence: Any) -> None:
     evidence.edit_json("own", "stats.json", lambda stats: stats.update(skew=9.0))
     shutil.rmtree(evidence.path("bare"))
@@ -250,3 +262,23 @@ def test_a_list_deflates_no_run_that_is_not_as_it_was_sealed(evidence: Any) -> N
     rows = {row.run_id: row.deflated for row in listed.deflated(results, listing.rows(results))}
     assert rows[evidence.runs["own"]] is None and rows[evidence.runs["bare"]] is None
     assert rows[evidence.runs["builtin"]] is not None
+
+
+@pytest.mark.needs("luck")
+@pytest.mark.filterwarnings("ignore")  # arch's own
+def test_superior_ability_is_found_where_it_is_and_not_in_noise(evidence: Any) -> None:
+    drawn = np.random.default_rng(12)
+    noise = drawn.normal(0.0, 0.01, (500, 8))
+    assert assess.superior_ability(noise, 1.0) > 0.2
+    assert assess.superior_ability(noise, 1.0) == assess.superior_ability(noise, 1.0)
+    noise[:, 3] += 0.002
+    assert assess.superior_ability(noise, 1.0) < 0.01
+    assert 0.0 <= luck_of(evidence, "own").figures["superior_ability"] <= 1.0
+
+
+def test_without_arch_superior_ability_says_how_to_have_it(sealed_once: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "arch.bootstrap", None)
+    luck = luck_of(sealed_once, "own")
+    assert luck.figures["superior_ability"] is None
+    assert luck.reasons["superior_ability"] == "arch is not installed: just setup luck"
+    assert luck.figures["deflated_sharpe"] is not None

@@ -24,8 +24,9 @@ from peak_trade.trust.luck.result import Luck
 from peak_trade.trust.luck.series import Gathered, gather, read_equity, returns_of
 from peak_trade.trust.luck.words import sentences
 
-__all__ = ["NOT_ASKED", "assess", "deflated_of"]
+__all__ = ["NOT_ASKED", "assess", "deflated_of", "superior_ability"]
 
+_FEWEST = 20  # returns, for a bootstrap of them
 NOT_ASKED = "not asked for"
 """The reason of a figure that needs the other trials' returns, where they were not read."""
 
@@ -210,16 +211,23 @@ def _holm(work: _Work, luck: Luck) -> float:
 
 def _superior(work: _Work, luck: Luck) -> float:
     side_by_side = work.side_by_side
-    if side_by_side.shape[1] < 1 or len(side_by_side) < 20:
+    if side_by_side.shape[1] < 1 or len(side_by_side) < _FEWEST:
         raise NoValueError("fewer than two trials with returns")
+    return superior_ability(side_by_side, resample.block_length(work.returns))
+
+
+def superior_ability(returns: Floats, block: float) -> float:
+    """Return the p-value, by arch, that none of the columns of `returns`, shape (T, M), earns more than nothing.
+
+    Raises NoValueError where arch is not installed, or does not work.
+    """
     try:
         from arch.bootstrap import SPA
     except ImportError:
         raise NoValueError("arch is not installed: just setup luck") from None
     except Exception as error:  # noqa: BLE001 - a broken installation of an optional part may raise anything
         raise NoValueError(f"arch can't be used: {type(error).__name__}") from None
-    block = max(round(resample.block_length(work.returns)), 1)
-    test = SPA(np.zeros(len(side_by_side)), -side_by_side, block_size=block, reps=500, seed=1)  # it takes losses
+    test = SPA(np.zeros(len(returns)), -returns, block_size=max(round(block), 1), reps=500, seed=1)  # it takes losses
     test.compute()
     return float(test.pvalues["consistent"])
 
