@@ -2,7 +2,7 @@
 
 RUN is a run_id, a unique start of one, `last`, or the directory of a run. `--family` alone lists how many trials there
 were on each series of bars, and of RUN its trials, the best by the deflated Sharpe ratio first.
-Exit 0: worked out, whatever it says; with --gate, 1: the deflated Sharpe ratio is below 95 %, or the run has look-ahead,
+Exit 0: worked out, whatever it says; with --gate, 1: the deflated Sharpe ratio is below 95 %, or the run looks ahead,
 and 3: it can't be told. docs/ops/luck.md says what each figure means, and what N cannot see.
 """
 
