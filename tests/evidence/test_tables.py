@@ -469,6 +469,13 @@ def test_trades_with_a_changed_byte_are_read_or_a_sentence(data: st.DataObject, 
     outcome(lambda: tables.read_trades(Path(f"trades.{kind}"), bytes(changed)))
 
 
+def test_what_stays_as_it_is_is_written_as_what_changes() -> None:
+    values = np.repeat([0.0, -0.0, 1.5, 0.1, 0.0, 5e-324], [3, 2, 4, 1, 7, 5])
+    stamps = np.datetime64("2024-01-01", "ns") + np.arange(len(values)) * np.timedelta64(1, "h")
+    rows = b"".join(tables.series_csv({"timestamp": stamps, "position": values})).decode().splitlines()[1:]
+    assert [row.partition(",")[2] for row in rows] == [repr(value) for value in values.tolist()]
+
+
 READ_CHANGED = """
 import sys
 from pathlib import Path

@@ -71,7 +71,10 @@ class Run:
 
     @cached_property
     def benchmark(self) -> Table | None:
-        """`timestamp`, `close` and `equity` of buying and holding at the same costs; None where the run has none."""
+        """`timestamp`, `close` and `equity` of buying and holding at the same costs; None where the run has none.
+
+        A run of more than 2,000 bars has 2,000 of them and each month's last.
+        """
         columns = self._files.benchmark
         return None if columns is None else Table(columns)
 

@@ -27,7 +27,7 @@ import stat
 import sys
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -262,15 +262,20 @@ class RunDir:
         ours |= dict.fromkeys([manifest.NAME] if self.noted else [], "a file")
         ours |= dict.fromkeys(folders, "a folder") | (BESIDE if named else {})
         ours |= dict.fromkeys([seal.NAME] if self.noted else [], "a file")
-        for below in ("", *sorted(folders)):
-            there: list[door.Entry] = []
-            with suppress(FileNotFoundError):
-                there = door.entries(self._lock, below, most=_ALL)
-            if there := [entry for entry in there if entry.kind != ours.get(os.path.join(below, entry.name))]:
-                with door.folder(self._lock, *([below] if below else [])) as folder:
-                    self._take_out(folder, there)
-                strange += [f"{entry.kind} {as_utf8(os.path.join(below, entry.name))}" for entry in there]
+        self._settle(self._lock, "", ours, strange)
         return strange
+
+    def _settle(self, folder: int, below: str, ours: dict[str, str], strange: list[str]) -> None:
+        """Take what is not of `ours` out of a folder, which lies at `below`, and of those in it that are."""
+        there = door.entries(folder, most=_ALL)
+        if astray := [entry for entry in there if entry.kind != ours.get(f"{below}{entry.name}")]:
+            self._take_out(folder, astray)
+            strange += [f"{entry.kind} {as_utf8(f'{below}{entry.name}')}" for entry in astray]
+        holding = door.folders_of(ours)
+        for entry in there:
+            if entry.kind == "a folder" and f"{below}{entry.name}" in holding:
+                with suppress(FileNotFoundError), door.folder(folder, entry.name) as inner:
+                    self._settle(inner, f"{below}{entry.name}/", ours, strange)
 
     def _settle_late(self, *, named: bool) -> None:
         """Take out what came too late for the manifest to name it, and warn of it.
@@ -332,7 +337,7 @@ class RunDir:
         """Leave the run's two lines of the ledger in its directory; what can't be written is no reason to fail."""
         try:
             lines = seal.encode(self._start, end) if self._start and end else seal.of(self.ledger, self.run_id)
-            door.create(self._lock, seal.NAME, [lines])
+            door.create(self._lock, seal.NAME, [lines], flushed=False)  # `publish` does, with the name
         except (LookupError, OSError) as error:
             with suppress(OSError):
                 door.remove(self._lock, seal.NAME)
@@ -344,7 +349,11 @@ class RunDir:
         final = self.results / self.run_id
         os.rename(self.path, final)
         self.path = final
-        files.sync_folder(self.results)
+        with ExitStack() as stack:
+            handles = [stack.enter_context(files.opened(self.results, os.O_RDONLY | os.O_DIRECTORY))]
+            with suppress(OSError):  # it could not be written, which was said
+                handles.append(stack.enter_context(door.reading(self.place, seal.NAME)).fileno())
+            files.flush(handles)
         return final
 
     def abandon(self) -> None:
