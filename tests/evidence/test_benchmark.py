@@ -58,6 +58,24 @@ def test_the_rows_are_few_and_have_what_a_reader_needs(count: int) -> None:
     assert np.diff(rows).max() <= count // 1_999 + 1, "no gap that a chart would show"
 
 
+def test_a_million_bars_take_less_than_80_mb() -> None:
+    minutes, part = np.datetime64("2022-01-01", "ns") + np.arange(1_000_000) * np.timedelta64(1, "m"), slice(100_000)
+    equity = 10_000 * np.exp(np.cumsum(np.random.default_rng(1).normal(0, 0.0008, 1_000_000)))
+    columns = {
+        "timestamp": minutes[part],
+        "equity": equity[part],
+        "drawdown": (equity / np.maximum.accumulate(equity) - 1)[part],
+        "position": np.full(100_000, 138.30990019404044),  # always in the market: most have zeros here and there
+    }
+    rows = benchmark.rows(minutes)
+    market = {"timestamp": minutes[rows], "close": equity[rows], "equity": equity[rows]}
+    series, thinned = (sum(map(len, tables.series_csv(each))) for each in (columns, market))
+    assert thinned < 150_000
+    assert 10 * series + thinned < 79_000_000, "and room for some 10,000 trades"
+    # a control: with all rows it would be more
+    assert 10 * series + thinned * 1_000_000 / len(rows) > 80_000_000
+
+
 def test_it_is_that_of_the_run_at_those_bars(long: Evidence) -> None:
     found = read(long)
     equity = tables.read_series(long.path("long") / "equity.csv", ("timestamp", "equity", "drawdown", "position"))

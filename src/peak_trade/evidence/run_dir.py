@@ -351,7 +351,7 @@ class RunDir:
         self.path = final
         with ExitStack() as stack:
             handles = [stack.enter_context(files.opened(self.results, os.O_RDONLY | os.O_DIRECTORY))]
-            with suppress(OSError):  # it could not be written, which was said
+            with suppress(FileNotFoundError):  # it could not be written, which was said
                 handles.append(stack.enter_context(door.reading(self.place, seal.NAME)).fileno())
             files.flush(handles)
         return final
