@@ -12,7 +12,7 @@ import pytest
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import door, manifest
 from peak_trade.evidence.ledger import Entry, Ledger, Reading
-from peak_trade.evidence.results import Results
+from peak_trade.evidence.results import BARS, Results
 from peak_trade.evidence.run_dir import RunDir
 from peak_trade.trust import content, verify
 from peak_trade.trust.proofs.check import NOBODY
@@ -488,8 +488,8 @@ def test_what_is_as_it_was_sealed_is_read_with_all_that_is_known_of_it(
     judged(tmp_path, stray=False)
     told = reading("start", "failed", manifest=digest((tmp_path / RUN / "manifest.json").read_bytes()))
     verdict = verify.verify(str(tmp_path / RUN), told, root=str(tmp_path / "root"))
-    sealed = manifest.decode((tmp_path / RUN / "manifest.json").read_bytes())
-    assert given[1] == (verdict, sealed, {"error.json": b"{}"}, told.of(RUN), tmp_path, tmp_path / "root")
+    sealed, bars = manifest.decode((tmp_path / RUN / "manifest.json").read_bytes()), tmp_path / BARS
+    assert given[1] == (verdict, sealed, {"error.json": b"{}"}, told.of(RUN), tmp_path, tmp_path / "root", bars)
     (tmp_path / RUN / "stray").touch()
     verify.verify(tmp_path / RUN, told)
     assert len(given) == 2, "what has a stray is not read"
@@ -588,7 +588,7 @@ def test_a_run_stays_unreadable_whatever_else_is_found(tmp_path: Path, monkeypat
 
 def test_all_runs_are_held_against_the_data_below_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roots: list[Any] = []
-    monkeypatch.setattr(content, "check", lambda *args: roots.append(args[-1]))
+    monkeypatch.setattr(content, "check", lambda *args: roots.append(args[5]))
     judged(tmp_path, stray=False)
     statement = (tmp_path / RUN / "manifest.json").read_bytes()
     told = reading("start", "failed", manifest=digest(statement))
@@ -622,4 +622,4 @@ def test_another_process_checks_with_the_ledger_and_the_root_that_it_was_given(
     verify._share(told, tmp_path / "root", NOBODY)
     verdict = verify._verify_shared(tmp_path / RUN)
     assert (verdict.name, findings(verdict), verdict.state) == (RUN, [], "intact")
-    assert given[1:] == [(told.of(RUN), tmp_path, tmp_path / "root")]
+    assert given[1:] == [(told.of(RUN), tmp_path, tmp_path / "root", tmp_path / BARS)]
