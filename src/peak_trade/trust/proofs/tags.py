@@ -77,5 +77,5 @@ def _git(repository: Path, *words: str, given: str = "") -> str:
     if done.returncode:
         said = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
         reason = next((line for line in said if line.startswith(("fatal:", "error:"))), (said or ["it failed"])[0])
-        raise NoGit(f"git {words[0]}: {escaped(reason, 200)}", hint=f"git -C {repository} status")
+        raise NoGit(f"git {words[0]}: {escaped(reason, 200)}", hint="--repository DIR names another, or git init")
     return done.stdout.decode("utf-8", "replace")
