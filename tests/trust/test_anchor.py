@@ -134,6 +134,16 @@ def test_tags_of_others_are_none_of_ours(text: str, results: Results, repository
     assert len(tags.of(repository)) == 1
 
 
+def test_without_a_name_git_tags_nothing_and_says_what_it_lacks(
+    results: Results, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / "gitconfig").write_text("[user]\n\tuseConfigOnly = true\n", "utf-8")
+    with pytest.raises(tags.NoGit) as caught:
+        anchor.tag(results, repository)
+    assert "user.email" in caught.value.hint
+    assert tags.of(repository) == [] and not any(one.event == "anchored" for one in results.reading().entries)
+
+
 def test_where_there_is_no_repository_there_is_no_tag(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(results.path.parents[1]))
     with pytest.raises(tags.NoGit, match="not a git repository"):

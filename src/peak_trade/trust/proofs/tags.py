@@ -77,5 +77,7 @@ def _git(repository: Path, *words: str, given: str = "") -> str:
     if done.returncode:
         said = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
         reason = next((line for line in said if line.startswith(("fatal:", "error:"))), (said or ["it failed"])[0])
-        raise NoGit(f"git {words[0]}: {escaped(reason, 200)}", hint="--repository DIR names another, or git init")
+        who = "git config --global user.email and user.name say who tags"
+        hint = who if words[0] == "tag" else "--repository DIR names another, or git init"
+        raise NoGit(f"git {words[0]}: {escaped(reason, 200)}", hint=hint)
     return done.stdout.decode("utf-8", "replace")
