@@ -72,11 +72,14 @@ SLOW = (
     "runner/test_parallel.py",
     "runner/test_removal.py",
     "runner/test_signals.py",
+    "scripts/test_replay_run.py",
     "tracking",
     "trust/test_archive.py",
+    "trust/test_golden.py",
     "trust/test_handover.py",
     "trust/test_handover_cli.py",
     "trust/test_hostile.py",
+    "trust/test_replay.py",
 )
 
 

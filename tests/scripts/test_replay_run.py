@@ -234,7 +234,6 @@ def spent(folder: Path, script: str, *words: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-@pytest.mark.slow
 def test_a_replay_costs_at_most_1_3_times_the_run(tmp_path: Path) -> None:
     times = np.datetime_as_string(np.datetime64("2020-01-01", "s") + np.arange(10_000) * np.timedelta64(3600, "s"))
     closes = np.round(100 * np.exp(np.cumsum(np.random.default_rng(1).normal(0, 0.002, len(times)))), 4)

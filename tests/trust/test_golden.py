@@ -30,18 +30,21 @@ def change(evidence: Evidence) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("size / 2", "size / 4"), encoding="utf-8")
 
 
+@pytest.mark.needs("lake")
 def test_the_golden_runs_of_this_repository_are_what_its_code_makes() -> None:
     held = list(golden.hold(ROOT / "golden", ROOT))
     assert len(held) >= 4
     assert {one.name: one.as_text() for one in held if one.exit_code} == {}
 
 
+@pytest.mark.needs("lake")
 def test_they_are_intact_by_the_lines_that_they_carry() -> None:
     for name in golden.names(ROOT / "golden"):
         (run,) = [path for path in (ROOT / "golden" / name).iterdir() if path.is_dir()]
         assert verify.verify(run, Reading(), root=ROOT, copy=True).as_text().startswith("intact")
 
 
+@pytest.mark.needs("lake")
 def test_they_trade_long_and_short_with_stops_of_each_kind_and_sized() -> None:
     seen = set()
     for name in golden.names(ROOT / "golden"):

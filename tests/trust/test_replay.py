@@ -58,6 +58,7 @@ def test_a_run_that_nothing_has_happened_to_is_identical(evidence: Evidence, nam
     assert (found.verdict, found.exit_code, found.code, found.causes) == ("IDENTICAL", 0, "sealed", [])
 
 
+@pytest.mark.needs("lake")
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "0.3.0"])
 def test_runs_that_older_versions_sealed_are_identical_with_the_code_of_here(version: str, tmp_path: Path) -> None:
     root = tmp_path / version
@@ -106,6 +107,7 @@ def test_how_far_a_trade_went_is_compared_too(evidence: Evidence) -> None:
     assert replayed(evidence, "own").verdict == "DIVERGED"
 
 
+@pytest.mark.needs("lake")
 def test_a_run_in_parquet_is_identical_where_nothing_reads_that(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
