@@ -107,6 +107,26 @@ def test_a_ledger_that_can_not_be_written_does_not_change_the_verdict(place: Pla
     assert not (place.folder / "ledger.jsonl").exists()  # it is a run of another folder, as far as anybody can tell
 
 
+def test_an_archive_is_replayed_where_nothing_else_of_it_is(place: Place, tmp_path: Path) -> None:
+    archive = str(tmp_path / "run.zip")
+    packed = place.call("export_runs.py", place.run_id, "--with-data", "--output", archive)
+    assert packed.returncode == 0, packed.stderr
+    away = [(place.folder / name, tmp_path / name) for name in ("bars.csv", "noisy.py")]
+    for here, there in away:
+        here.rename(there)
+    try:
+        done = called(tmp_path, "replay_run.py", archive)
+        taken = called(tmp_path, "import_runs.py", archive)
+        again = called(tmp_path, "replay_run.py", "last")
+    finally:
+        for here, there in away:
+            there.rename(here)
+    for one in (done, again):
+        assert one.returncode == 0 and one.stdout.startswith(f"IDENTICAL  {place.run_id}"), one.stderr
+        assert f"running the code that came with run {place.run_id[:8]}: noisy.py" in one.stderr
+    assert taken.returncode == 0, taken.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_replay_that_is_interrupted_leaves_nothing(place: Place, tmp_path: Path, number: int) -> None:
     waits = STRATEGY.replace("def noisy(bars):", "def noisy(bars):\n    import os, time")

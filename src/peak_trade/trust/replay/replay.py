@@ -114,7 +114,7 @@ def replay(
         here = True
         said.append("it holds no code, as all runs of its version: that of the checkout is taken")
     bars = data.find(found, root, paths, along)
-    if results is None and not here:
+    if not here and (results is None or results.reading().of(found.sealed.run_id).received):
         tell(f"running the code that came with run {found.name}: {', '.join(sorted(found.code()))}")
     if recorded:
         tell("making an environment of the recorded versions …")
