@@ -32,10 +32,10 @@ def main() -> int:
         from peak_trade.trust import probe
 
     script.show_warnings()
+    results = Results(script.results_dir(args.results_dir))
     if is_config:
-        found = probe.of_config(Path(args.what), args.set, script.repo_root())
+        found = probe.of_config(Path(args.what), args.set, script.repo_root(), results)
     else:
-        results = Results(script.results_dir(args.results_dir))
         found = probe.of_run(args.what, results, script.repo_root(), here=args.code == "here")
     if args.json:
         script.print_json(found.to_json_object(), result)

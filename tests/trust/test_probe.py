@@ -135,6 +135,13 @@ def test_wrong_words_are_usage_errors(home: Path) -> None:
     assert done.returncode == 2
 
 
+def test_bars_that_are_held_out_are_held_out_from_it_too(home: Path) -> None:
+    _, whole = probed(home, "honest")
+    _, less = probed(home, "honest", "--set", "run.holdout=100d")
+    assert less["coverage"]["changes"] < whole["coverage"]["changes"]
+    assert less["said"][0].startswith("held out: 101 of 300 bars")
+
+
 def test_people_read_it(home: Path) -> None:
     done = script("probe_strategy.py", "config.toml", "--set", "strategy.entrypoint=user.py:cheat", folder=home)
     words = [line.partition(" ")[0] for line in done.stdout.splitlines()]
@@ -171,3 +178,14 @@ def test_a_run_is_probed_with_the_code_that_it_was_made_from(ran: tuple[Path, st
 def test_a_run_is_probed_with_the_code_of_today_where_that_is_asked(ran: tuple[Path, str]) -> None:
     done = script("probe_strategy.py", "last", "--code", "here", "--json", folder=ran[0])
     assert (done.returncode, json.loads(done.stdout)["verdict"]) == (0, "PASS"), done.stderr
+
+
+def test_a_run_that_came_in_an_archive_is_probed_on_the_bars_that_came_along(
+    ran: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, run_id = ran
+    exported = script("export_runs.py", run_id, "--with-data", "--output", tmp_path / "one.zip", folder=folder)
+    assert exported.returncode == 0, exported.stderr
+    (tmp_path / "elsewhere").mkdir()
+    done = script("probe_strategy.py", tmp_path / "one.zip", "--json", folder=tmp_path / "elsewhere")
+    assert (done.returncode, json.loads(done.stdout)["verdict"]) == (1, "FAIL"), done.stderr

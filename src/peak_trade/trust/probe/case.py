@@ -18,8 +18,10 @@ from peak_trade.market.bars import Bars, Floats
 from peak_trade.market.ohlcv import Loaded
 from peak_trade.probe import Asking
 from peak_trade.probe.watch import Watch
+from peak_trade.runner.holdout import withhold
 from peak_trade.runner.order import seed_generators
 from peak_trade.strategies import entrypoint
+from peak_trade.trust.handed import Handed
 from peak_trade.trust.replay import data
 from peak_trade.trust.replay.order import lay_out
 from peak_trade.trust.replay.recorded import Recorded, source
@@ -39,21 +41,24 @@ class Case(Struct, frozen=True, eq=False):
 
 
 @contextmanager
-def of_config(path: Path, overrides: Sequence[str], root: Path) -> Iterator[Case]:
-    """Yield the case of a config; raises InputError as a run does, RunError where the strategy fails."""
-    asked = config.load(path, overrides)
+def of_config(path: Path, overrides: Sequence[str], root: Path, results: Results) -> Iterator[Case]:
+    """Yield the case of a config, without the bars that are held out from its runs.
+
+    Raises InputError as a run does, RunError where the strategy fails.
+    """
+    asked, held = withhold(config.load(path, overrides), root, results.path)
     loaded = data.load(asked.config, [config.locate(asked.config.data.path, asked.bases(root))])
-    yield _case(path.name, asked, loaded, root)
+    yield _case(path.name, asked, loaded, root, [": ".join(held)] if held else [])
 
 
 @contextmanager
-def of_run(run: Path, results: Results | None, root: Path, *, here: bool = False) -> Iterator[Case]:
-    """Yield the case of a run: its sealed config and code (or those `here`) on its data, which must still be there.
+def of_run(one: Handed, root: Path, *, here: bool = False) -> Iterator[Case]:
+    """Yield the case of a run: its sealed config and code (or those `here`), on its data or what came along of it.
 
     Raises InputError where it can't be made again.
     """
-    recorded = Recorded(run, results)
-    found = data.find(recorded, root)
+    recorded = Recorded(one.run, one.results)
+    found = data.find(recorded, root, along=one.data)
     with TemporaryDirectory(prefix="peak_trade-") as folder:
         place = Path(folder)
         order = lay_out(recorded, found, place, root, here=here)

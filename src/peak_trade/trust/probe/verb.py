@@ -19,16 +19,16 @@ KEPT = "debug/probe.csv"
 """Where the fewest bars that show a leak of a run lie: beside what is sealed."""
 
 
-def of_config(path: Path, overrides: Sequence[str], root: Path) -> Report:
+def of_config(path: Path, overrides: Sequence[str], root: Path, results: Results) -> Report:
     """Probe what a config asks for; raises InputError as a run does, RunError where the strategy fails."""
-    with case.of_config(path, overrides, root) as found:
+    with case.of_config(path, overrides, root, results) as found:
         return probe(found, _told)
 
 
 def of_run(which: str, results: Results, root: Path, *, here: bool = False) -> Report:
     """Probe a run as it was made, or with the code that is `here`; raises InputError where it can't be made again."""
     with handed(which, results) as one:
-        with case.of_run(one.run, one.results, root, here=here) as found:
+        with case.of_run(one, root, here=here) as found:
             report = probe(found, _told)
         if report.case and one.results is not None:
             with suppress(OSError):  # it is shown as well
