@@ -212,3 +212,18 @@ def test_the_page_tells_runs_of_one_strategy_apart(browser: Any, grid: Path) -> 
 def test_the_page_is_no_wider_than_the_window(browser: Any, grid: Path, width: int) -> None:
     browser.open(grid, width=width)
     assert browser.ask("document.documentElement.scrollWidth") <= width
+
+
+def test_a_run_whose_strategy_looks_ahead_leads_in_no_order(browser: Any, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for at, doubt in enumerate([{}, {"lookahead": "look-ahead: it does"}, {}]):
+        name = f"{at:08d}-0000-4000-8000-000000000000"
+        ledger.append("start", name, strategy="trend", symbol="SPX", timeframe="1d")
+        ledger.append("sealed", name, sharpe=float([1, 99, 2][at]), **doubt)
+    browser.open(index.write(Results(tmp_path)))
+    runs = COLUMN % 0
+    assert [name[7] for name in browser.ask(runs)] == ["2", "0", "1"]
+    for expected in (["2", "0", "1"], ["0", "2", "1"]):  # by Sharpe ratio, the largest first, and the least
+        browser.ask("document.querySelectorAll('thead button')[7].click()")
+        assert [name[7] for name in browser.ask(runs)] == expected
+    assert browser.complaints == []
