@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from peak_trade.errors import RunError
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
 from peak_trade.shown import listing
@@ -194,6 +195,30 @@ def test_a_copy_without_its_ledger_is_unknown(evidence: Any, tmp_path: Path) -> 
     luck = assess.assess(Handed(copy, None))
     assert (luck.verdict, luck.figures["deflated_sharpe"]) == ("UNKNOWN", None)
     assert luck.figures["probabilistic_sharpe_2012"] is not None
+
+
+def test_a_ledger_that_is_not_whole_passes_nothing(evidence: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assess, "LEVEL", 0.0)
+    assert luck_of(evidence, "own", thorough=False).verdict == "PASS"
+    lines = evidence.ledger()
+    (evidence.results / "ledger.jsonl").write_bytes(b"\n".join([*lines[:4], *lines[6:], b""]))  # `plain` is taken out
+    luck = luck_of(evidence, "bare", thorough=False)
+    assert (luck.verdict, luck.family.broken) == ("UNKNOWN", 5)
+    assert luck.said[0].startswith("the ledger is not whole at line 5")
+
+
+def test_a_copy_among_the_runs_is_none_of_their_ledger(evidence: Any) -> None:
+    lines = [line for line in evidence.ledger() if evidence.runs["own"].encode() not in line]
+    evidence.write_ledger(lines)
+    luck = luck_of(evidence, "own")
+    assert (luck.verdict, luck.family) == ("UNKNOWN", None)
+
+
+@pytest.mark.parametrize("file", ["stats.json", "equity.csv", "config_snapshot.json", "manifest.json"])
+def test_a_run_that_is_not_as_it_was_sealed_has_no_luck(evidence: Any, file: str) -> None:
+    evidence.rewrite("own", file, (evidence.path("own") / file).read_bytes() + b" ")
+    with pytest.raises(RunError, match="not the one in the ledger|not what was sealed"):
+        luck_of(evidence, "own")
 
 
 def test_one_trial_alone_is_not_deflated(evidence: Any) -> None:

@@ -12,16 +12,16 @@ import numpy as np
 from msgspec import Struct
 
 from peak_trade.errors import PeakError, RunError
-from peak_trade.evidence import documents, door, holdouts, manifest, run_dir, tables
+from peak_trade.evidence import documents, holdouts, manifest, run_dir, tables
 from peak_trade.stats.luck import haircut, overfit, resample, track, trials
 from peak_trade.stats.sample import rate_per_period
 from peak_trade.stats.values import Floats, NoValueError, Times, need
 from peak_trade.trust.handed import Handed
 from peak_trade.trust.luck import unsealing
-from peak_trade.trust.luck.family import Family, Series, family_of
+from peak_trade.trust.luck.family import Family, Series, family_of, read_ledger
 from peak_trade.trust.luck.figures import FIGURES, LEVEL
 from peak_trade.trust.luck.result import Luck
-from peak_trade.trust.luck.series import Gathered, gather, read_equity, returns_of
+from peak_trade.trust.luck.series import Gathered, gather, read_equity, read_manifest, read_sealed, returns_of
 from peak_trade.trust.luck.words import sentences
 
 __all__ = ["NOT_ASKED", "assess", "deflated_of", "superior_ability"]
@@ -90,8 +90,11 @@ def assess(handed: Handed, *, thorough: bool = True, banded: bool | None = None,
     drawn where it is `banded`, as it is where it is thorough. The same evidence and `seed` give the same figures.
     """
     path = handed.run
-    sealed = run_dir.read_manifest(path)
-    reading = handed.results.reading() if handed.results else None
+    reading = read_ledger(handed.results) if handed.results else None
+    history = reading.of(path.name) if reading else None
+    if history and not history.state:  # a copy that lies among the runs: its trials were counted elsewhere
+        reading = history = None
+    sealed = read_manifest(path, history.manifest) if history else run_dir.read_manifest(path)
     series = _series(sealed)
     family = family_of(reading, series) if reading and series.data else None
     luck = Luck(sealed.run_id, series, family)
@@ -140,7 +143,9 @@ def _number(value: Any) -> float | None:
 
 
 def _work(path: Path, sealed: manifest.Manifest, family: Family | None) -> _Work:
-    stats, config = documents.read(path, "stats.json"), documents.read(path, "config_snapshot.json")
+    stats, config = (
+        documents.decode(read_sealed(path, sealed, name), name) for name in ("stats.json", "config_snapshot.json")
+    )
     times, equity = read_equity(path, sealed)
     returns = returns_of(equity)
     per_year = _number(stats.get("periods_per_year"))
@@ -249,9 +254,8 @@ def _cost_multiple(work: _Work, luck: Luck) -> float:
 def _cost_left(work: _Work, luck: Luck) -> float:
     name = next((name for name in ("trades.csv", "trades.parquet") if name in work.sealed.files), "")
     try:
-        content = door.read(work.path, name, work.sealed.predicate.promised)
-        trades = tables.read_trades(Path(name), content)
-    except (ImportError, OSError, PeakError):
+        trades = tables.read_trades(Path(name), read_sealed(work.path, work.sealed, name))
+    except (ImportError, PeakError):
         raise NoValueError("its trades can't be read here") from None
     notional = float((trades.quantity * (trades.entry_price + trades.exit_price)).sum())
     if notional <= 0.0:
@@ -308,6 +312,8 @@ def _years(luck: Luck) -> float:
 def _judge(luck: Luck) -> None:
     deflated = luck.figures["deflated_sharpe"]
     luck.verdict = "UNKNOWN" if deflated is None else "PASS" if deflated >= LEVEL else "FAIL"
+    if luck.verdict == "PASS" and luck.family and luck.family.broken:
+        luck.verdict = "UNKNOWN"
     if luck.probed.get("verdict") == "FAIL":
         luck.verdict = "FAIL"
     luck.said = sentences(luck)

@@ -15,9 +15,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from peak_trade.errors import RunError
 from peak_trade.evidence.ledger import FAILED, REMOVED, SEALED, Entry, History, Reading
+from peak_trade.evidence.results import Results
 
-__all__ = ["Family", "Imported", "Moments", "Series", "families", "family_of", "series_of"]
+__all__ = ["Family", "Imported", "Moments", "Series", "families", "family_of", "read_ledger", "series_of"]
 
 EVENT = "trials"
 _LARGEST = 1e6  # of a Sharpe ratio a year: beyond it, it is none, and its square no number
@@ -54,7 +56,8 @@ class Family(Struct, frozen=True):
     """The trials on one series, as the ledger tells of them up to its `line`.
 
     `removed` are among `sealed` and `failed`; `ratios` are the Sharpe ratios a year of the different results; `wider`
-    counts the trials on the same symbol and timeframe, whatever the bars. `run_ids` are those of the sealed runs.
+    counts the trials on the same symbol and timeframe, whatever the bars. `broken` is the line at which the ledger is
+    not whole, 0 where it is: who has changed it can have taken trials out. `run_ids` are those of the sealed runs.
     """
 
     series: Series
@@ -67,6 +70,7 @@ class Family(Struct, frozen=True):
     results: int = 0
     wider: int = 0
     line: int = 0
+    broken: int = 0
     run_ids: tuple[str, ...] = ()
 
     @property
@@ -103,6 +107,7 @@ class Family(Struct, frozen=True):
             "imported": [msgspec.to_builtins(one) for one in self.imported],
             "trials_on_any_bars": self.wider,
             "ledger_line": self.line,
+            "ledger_broken_at": self.broken or None,
         }
 
 
@@ -123,6 +128,14 @@ def _together(parts: Iterable[Moments]) -> Moments:
     mean = math.fsum(part.count * part.mean for part in parts) / count
     squares = math.fsum(part.count * (part.variance + (part.mean - mean) ** 2) for part in parts)
     return Moments(count, mean, squares / count)
+
+
+def read_ledger(results: Results) -> Reading:
+    """Return the ledger as it is now; RunError where it can't be read."""
+    try:
+        return results.reading()
+    except OSError as error:
+        raise RunError(f"ledger.jsonl: {error.strerror}", hint="check the folder and the disk") from None
 
 
 def series_of(history: History) -> Series:
@@ -185,7 +198,8 @@ def family_of(reading: Reading, series: Series) -> Family:
     return Family(
         series, counts[SEALED], counts[FAILED], counts[""], removed, imported,
         tuple(ratio for ratio in results.values() if ratio is not None), len(results),
-        wider + sum(one.count for _, one in elsewhere), len(reading.entries), tuple(run_ids),
+        wider + sum(one.count for _, one in elsewhere), len(reading.entries),
+        reading.broken[0][0] if reading.broken else 0, tuple(run_ids),
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,14 @@ import msgspec
 from msgspec import Struct
 
 from peak_trade.errors import RunError
-from peak_trade.evidence import documents, door, manifest
+from peak_trade.evidence import documents
 from peak_trade.evidence.ledger import History
 from peak_trade.evidence.results import Results
 from peak_trade.shown import listing
 from peak_trade.shown.listing import Row
 from peak_trade.trust.luck.assess import deflated_of
-from peak_trade.trust.luck.family import Family, Series, families, family_of, series_of
+from peak_trade.trust.luck.family import Family, Series, families, family_of, read_ledger, series_of
+from peak_trade.trust.luck.series import read_manifest, read_sealed
 from peak_trade.trust.luck.words import as_table
 
 __all__ = ["Kin", "as_text", "deflated", "every", "kin"]
@@ -37,12 +37,12 @@ class Kin(Struct, frozen=True):
 
 def every(results: Results) -> list[Kin]:
     """Return every family of a ledger, most trials first."""
-    return [Kin(family) for family in families(results.reading())]
+    return [Kin(family) for family in families(read_ledger(results))]
 
 
 def kin(results: Results, run: Path) -> list[Kin]:
     """Return the family of a run with all its runs, as a list of one."""
-    reading = results.reading()
+    reading = read_ledger(results)
     family = family_of(reading, series_of(reading.of(run.name)))
     members = set(family.run_ids)
     rows = deflated(results, [row for row in listing.rows(results) if row.run_id in members])
@@ -60,10 +60,7 @@ def deflated(results: Results, rows: Iterable[Row]) -> list[Row]:
 
     Raises RunError where the ledger can't be read.
     """
-    try:
-        reading = results.reading()
-    except OSError as error:
-        raise RunError(f"ledger.jsonl: {error.strerror}", hint="check the folder and the disk") from None
+    reading = read_ledger(results)
     families: dict[Series, Family] = {}
     found = []
     for row in rows:
@@ -81,13 +78,7 @@ def _of(results: Results, row: Row, history: History, family: Family) -> float |
     """Return the ratio of one run, by its statistics as they were sealed."""
     path = results.path / row.run_id
     try:
-        content = door.read(path, manifest.NAME)
-        if hashlib.sha256(content).hexdigest() != history.manifest:
-            return None
-        sealed = manifest.decode(content)
-        stats = door.read(path, "stats.json", sealed.predicate.promised)
-        if hashlib.sha256(stats).hexdigest() != sealed.files.get("stats.json"):
-            return None
+        stats = read_sealed(path, read_manifest(path, history.manifest), "stats.json")
         return deflated_of(family, documents.decode(stats, "stats.json"))
-    except (OSError, RunError):
+    except RunError:
         return None

@@ -15,20 +15,37 @@ from peak_trade.evidence import door, manifest, tables
 from peak_trade.evidence.ledger import Reading
 from peak_trade.stats.values import Floats, NoValueError, Times
 
-__all__ = ["Gathered", "gather", "read_equity", "returns_of"]
+__all__ = ["Gathered", "gather", "read_equity", "read_manifest", "read_sealed", "returns_of"]
 
 _MOST = 20_000_000  # returns of all trials together, in memory
 _EQUITY = "equity.csv"
 
 
+def read_manifest(path: Path, seal: str | None) -> manifest.Manifest:
+    """Return the manifest of a run, by the digest that the ledger has of it; RunError where it is another."""
+    try:
+        content = door.read(path, manifest.NAME)
+    except OSError as error:
+        raise RunError(f"{manifest.NAME}: {error.strerror}") from None
+    if hashlib.sha256(content).hexdigest() != seal:
+        raise RunError("its manifest is not the one in the ledger", hint=f"just verify {path.name[:8]}")
+    return manifest.decode(content)
+
+
+def read_sealed(path: Path, sealed: manifest.Manifest, name: str) -> bytes:
+    """Return a sealed file of a run; RunError where it is not what was sealed."""
+    try:
+        content = door.read(path, name, sealed.predicate.promised)
+    except OSError as error:
+        raise RunError(f"{name}: {error.strerror}") from None
+    if hashlib.sha256(content).hexdigest() != sealed.files.get(name):
+        raise RunError(f"{name} is not what was sealed", hint=f"just verify {path.name[:8]}")
+    return content
+
+
 def read_equity(path: Path, sealed: manifest.Manifest) -> tuple[Times, Floats]:
     """Return times and equity of a run, both of shape (N,); RunError where they are not what was sealed."""
-    try:
-        content = door.read(path, _EQUITY, sealed.predicate.promised)
-    except OSError as error:
-        raise RunError(f"{_EQUITY}: {error.strerror}") from None
-    if hashlib.sha256(content).hexdigest() != sealed.files.get(_EQUITY):
-        raise RunError(f"{_EQUITY} is not what was sealed")
+    content = read_sealed(path, sealed, _EQUITY)
     header = content[: content.find(b"\n") if b"\n" in content[:1000] else 0].decode("ascii", "replace").split(",")
     if len(header) > 16 or not {"timestamp", "equity"} <= set(header) or header[0] != "timestamp":
         raise RunError(f"{_EQUITY}: its header is not that of equity")
@@ -71,10 +88,7 @@ def gather(results: Path, reading: Reading, run_ids: Iterable[str], like: Times)
             beyond += 1
             continue
         try:
-            content = door.read(path, manifest.NAME)
-            if hashlib.sha256(content).hexdigest() != reading.of(run_id).manifest:
-                raise RunError("its manifest is not the one in the ledger")
-            sealed = manifest.decode(content)
+            sealed = read_manifest(path, reading.of(run_id).manifest)
             result = str(sealed.predicate.results.get("equity_digest"))
             if result in seen:
                 continue
@@ -82,7 +96,7 @@ def gather(results: Path, reading: Reading, run_ids: Iterable[str], like: Times)
             if not np.array_equal(times, like):
                 raise RunError("it has other bars")
             columns.append(returns_of(equity))
-        except (OSError, PeakError, NoValueError):
+        except (PeakError, NoValueError):
             unfit += 1
         else:
             seen.add(result)

@@ -55,6 +55,10 @@ def sentences(luck: Luck) -> list[str]:
             *said,
             "the run is not of a ledger here: how many trials there were nobody can tell, and nothing is deflated",
         ]
+    if family.broken:
+        said.append(
+            f"the ledger is not whole at line {family.broken:,}, and N may be less than there were: just verify --all"
+        )
     sharpe, hurdle, deflated = figures["sharpe"], figures["hurdle"], figures["deflated_sharpe"]
     if deflated is None:
         said.append(f"the deflated Sharpe ratio is not known: {luck.reasons.get('deflated_sharpe', '')}")
