@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from peak_trade import script
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import holdouts, tables
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
 from peak_trade.trust.luck import unsealing
+from peak_trade.trust.probe import case
 from peak_trade.trust.replay import replay
 
 HELD = """
@@ -110,6 +114,30 @@ def test_a_replay_sees_the_bars_of_then_also_after_they_were_unsealed(held: Any)
     held.run("one", HELD)
     unsealing.unseal(Results(held.results), held.path("one"))
     assert replay(held.path("one"), Results(held.results), held.root).verdict == "IDENTICAL"
+
+
+def test_a_probe_sees_no_more_than_a_run(held: Any) -> None:
+    held.run("one", HELD)
+    config = held.root / "config" / "one.toml"
+    with case.of_config(config, ["run.holdout='2h'"], held.root, held.results) as found:
+        assert str(found.bars.timestamp[-1])[:16] == "2024-01-02T10:00"
+        assert found.said[0].startswith("held out: 13 of 48 bars")
+    with case.of_config(config, ["data.symbol='OTHER'", "run.holdout='2h'"], held.root, held.results) as found:
+        assert str(found.bars.timestamp[-1])[:16] == "2024-01-02T20:00"  # a control
+
+
+def test_a_killed_run_with_a_holdout_is_sealed_and_intact(held: Any) -> None:
+    (held.root / "strategies" / "last.py").write_text("import os\n\n\ndef last(bars):\n    os._exit(0)\n")
+    (held.root / "config").mkdir(exist_ok=True)
+    (held.root / "config" / "killed.toml").write_text(HELD)
+    command = [sys.executable, str(script.repo_root() / "scripts" / "run_strategy_from_config.py")]
+    command += ["--config", str(held.root / "config" / "killed.toml"), "--results-dir", str(held.results)]
+    command += ["--set", f"data.path={held.root}/data/bars.csv"]
+    command += ["--set", f"strategy.entrypoint={held.root}/strategies/last.py:last"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=held.root)
+    assert done.returncode == 1, done.stderr
+    assert known(held).begins == BEGINS
+    assert held.broken() == set()
 
 
 def test_a_trial_without_a_holdout_that_reaches_into_it_has_seen_it(held: Any) -> None:

@@ -207,6 +207,19 @@ def test_a_ledger_that_is_not_whole_passes_nothing(evidence: Any, monkeypatch: p
     assert luck.said[0].startswith("the ledger is not whole at line 5")
 
 
+def test_a_run_that_looks_ahead_passes_nothing(evidence: Any) -> None:
+    (evidence.root / "strategies" / "ahead.py").write_text(
+        "import numpy as np\n\n\ndef ahead(bars):\n"
+        "    return (np.append(bars.close[1:], bars.close[-1]) > bars.close).astype(float)\n"
+    )
+    config = evidence_config(evidence).replace('name = "sma_crossover"', 'entrypoint = "strategies/ahead.py:ahead"')
+    evidence.run("ahead", config.replace("params = { fast = 3, slow = 8 }", ""))
+    luck = luck_of(evidence, "ahead", thorough=False)
+    assert (luck.verdict, luck.probed["verdict"]) == ("FAIL", "FAIL")
+    assert luck.figures["deflated_sharpe"] > 0.95  # which is what it would be let through by
+    assert luck.said[0].startswith("the run has look-ahead")
+
+
 def test_a_copy_among_the_runs_is_none_of_their_ledger(evidence: Any) -> None:
     lines = [line for line in evidence.ledger() if evidence.runs["own"].encode() not in line]
     evidence.write_ledger(lines)
