@@ -62,15 +62,17 @@ def columns(file: Any, most: int) -> Any:
     """
     import pyarrow as pa
 
-    taken, groups = 0, []
+    taken, groups, names = 0, [], file.schema_arrow.names
     for group in range(file.num_row_groups):
         parts = []
-        for name in file.schema_arrow.names:
-            # threads cost more than they save on a few kB
-            part = file.read_row_group(group, [name], use_threads=False).column(0)
+        for at, name in enumerate(names):
+            if file.num_row_groups == 1:  # as in every file of ours: half the time of the other way
+                part = file.reader.read_column(at)
+            else:  # threads cost more than they save on a few kB
+                part = file.read_row_group(group, [name], use_threads=False).column(0)
             taken += part.nbytes
             if taken > most:
                 raise RunError(f"{name} has {taken:,} bytes when unpacked, more than the footer says")
             parts.append(part)
-        groups.append(pa.Table.from_arrays(parts, names=file.schema_arrow.names))
+        groups.append(pa.Table.from_arrays(parts, names=names))
     return pa.concat_tables(groups) if groups else file.read(use_threads=False)

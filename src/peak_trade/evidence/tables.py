@@ -263,6 +263,7 @@ def trades_parquet(trades: Trades) -> bytes:
 
 
 @cache
+@cache
 def _schema(names: tuple[str, ...]) -> Any:
     import pyarrow as pa
 

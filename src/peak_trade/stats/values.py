@@ -95,6 +95,8 @@ def or_undefined(function: Callable[P, T]) -> Callable[P, T | Undefined]:
             return Undefined(missing.reason)
         except ArithmeticError:  # overflow, or a division by what underflowed to zero
             return Undefined("not a finite number")
+        if isinstance(value, float):  # most of them, at a tenth of the time
+            return value if math.isfinite(value) else Undefined("not a finite number")
         return value if np.isfinite(value).all() else Undefined("not a finite number")  # type: ignore[call-overload]
 
     return wrapped

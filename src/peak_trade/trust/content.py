@@ -7,7 +7,6 @@ the bars are loaded again and their fingerprint compared.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -129,11 +128,10 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
     snapshot = msgspec.json.decode(contents["config_snapshot.json"])
     overrides = snapshot.pop("overrides")
     verdict.compare(f"{manifest.NAME} overrides", overrides, definition["externalParameters"]["overrides"])
-    again = _plain(parse(file, overrides))
+    again, asked_for = _asked(file, overrides)
     # the snapshot has the defaults too, and texts in the form that a parameter's type gives them
     params = {name: value for name, value in again["strategy"]["params"].items() if not isinstance(value, str)}
     again["strategy"]["params"] = snapshot["strategy"]["params"] | params
-    asked_for = {".".join(key.split(".")[:2]) for key in overrides} | _keys(file)
     same = definition["internalParameters"]["environment"]["peak_trade"] == peak_trade.__version__
     same &= sealed.format == manifest.LAST
     for section, values in again.items():
@@ -152,9 +150,18 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
     return config
 
 
-def _plain(config: Config) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(config, enc_hook=repr))
-    return found
+def _asked(file: bytes, overrides: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return a config as plain values, and which of its keys somebody has set."""
+    resolved, given = _parsed(file, msgspec.json.encode(overrides))
+    return msgspec.json.decode(resolved), given
+
+
+@lru_cache(maxsize=8)
+def _parsed(file: bytes, overrides: bytes) -> tuple[bytes, frozenset[str]]:
+    """Return the same as JSON, which nobody can change: a run asks for it twice, and many runs have one config."""
+    changes = msgspec.json.decode(overrides)
+    resolved = msgspec.json.encode(parse(file, changes), enc_hook=repr)
+    return resolved, frozenset(settings.keys(file, changes))
 
 
 def _check_failed(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History) -> None:
@@ -217,7 +224,7 @@ def _check_start(
         return
     overrides = msgspec.json.decode(contents["config_snapshot.json"])["overrides"]
     file = contents["config_snapshot.toml"]
-    told = settings.named(_plain(parse(file, overrides)), settings.keys(file, overrides))
+    told = settings.named(*_asked(file, overrides))
     for key in ("name", "params", "settings"):
         expected, found = told.get(key), history.start.fields.get(key)
         if isinstance(expected, dict) and isinstance(found, dict):  # what was found to be a secret later is masked
@@ -249,12 +256,6 @@ def _found(predicate: manifest.Predicate) -> dict[str, Any]:
     """Return what the ledger says of the bars: how often what was found in them, None where there was nothing."""
     counts = {one["outcome"]: one["count"] for one in predicate.receipts if one["part"] == "data" and "count" in one}
     return {"findings": counts or None}
-
-
-def _keys(file: bytes) -> set[str]:
-    """Return the keys of a config's sections, such as `data.path`."""
-    tree = tomllib.loads(file.decode("utf-8").removeprefix("\ufeff"))
-    return {f"{section}.{key}" for section, values in tree.items() if isinstance(values, dict) for key in values}
 
 
 def _rate(
