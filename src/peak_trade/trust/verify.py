@@ -16,9 +16,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import code, door, manifest, seal
@@ -29,6 +31,9 @@ from peak_trade.trust import content
 from peak_trade.trust.proofs import check as proofs
 from peak_trade.trust.proofs.check import NOBODY, Trusted
 from peak_trade.trust.verdict import Finding, Verdict
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import AsyncResult
 
 __all__ = ["DERIVED", "Finding", "Verdict", "check_ledger", "verify", "verify_all"]
 
@@ -437,11 +442,34 @@ def verify_all(
 
 
 def _side_by_side(paths: Sequence[Path], reading: Reading, root: Path | None, trusted: Trusted) -> Iterator[Verdict]:
-    """Check on all processors, and yield in order; each process has the ledger and its own copy of the data's marks."""
+    """Check on all processors, and yield in order; each process has the ledger and its own copy of the data's marks.
+
+    This one has its share: another needs half a second to import what this one has.
+    """
     import multiprocessing  # takes as long to import as some runs take to check
 
-    with multiprocessing.get_context("spawn").Pool(initializer=_share, initargs=(reading, root, trusted)) as pool:
-        yield from pool.imap(_verify_shared, paths, chunksize=16)
+    blocks = iter([paths[at : at + _BLOCK] for at in range(0, len(paths), _BLOCK)])
+    others = max((os.cpu_count() or 1) - 1, 1)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(others, initializer=_share, initargs=(reading, root, trusted)) as pool:
+        ours: deque[list[Verdict] | AsyncResult[list[Verdict]]] = deque()  # by block, in order
+        while True:
+            while sum(not isinstance(one, list) and not one.ready() for one in ours) < 2 * others:
+                if not (block := next(blocks, None)):
+                    break
+                ours.append(pool.apply_async(_verify_shared, (block,)))
+            if ours and (isinstance(ours[0], list) or ours[0].ready()):
+                yield from _got(ours.popleft())
+            elif block := next(blocks, None):
+                ours.append([verify(path, reading, root=root, trusted=trusted) for path in block])
+            elif ours:
+                yield from _got(ours.popleft())
+            else:
+                return
+
+
+def _got(block: list[Verdict] | AsyncResult[list[Verdict]]) -> list[Verdict]:
+    return block if isinstance(block, list) else block.get()
 
 
 def _share(reading: Reading, root: Path | None, trusted: Trusted) -> None:
@@ -449,10 +477,11 @@ def _share(reading: Reading, root: Path | None, trusted: Trusted) -> None:
     _SHARED = (reading, root, trusted)
 
 
-def _verify_shared(path: Path) -> Verdict:
+def _verify_shared(block: Sequence[Path]) -> list[Verdict]:
     reading, root, trusted = _SHARED
-    return verify(path, reading, root=root, trusted=trusted)
+    return [verify(path, reading, root=root, trusted=trusted) for path in block]
 
 
 _SHARED: tuple[Reading, Path | None, Trusted] = (Reading(), None, NOBODY)
 _MANY = 200  # from here on, more processes are worth their start
+_BLOCK = 16  # runs that a process gets at once
