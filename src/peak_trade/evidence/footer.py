@@ -75,4 +75,6 @@ def columns(file: Any, most: int) -> Any:
                 raise RunError(f"{name} has {taken:,} bytes when unpacked, more than the footer says")
             parts.append(part)
         groups.append(pa.Table.from_arrays(parts, names=names))
+    if len(groups) == 1:
+        return groups[0]
     return pa.concat_tables(groups) if groups else file.read(use_threads=False)

@@ -13,7 +13,7 @@ from peak_trade.market.trades import EXIT_REASONS, Trades
 from peak_trade.stats import against, closed, periods, shape, streaks, water
 from peak_trade.stats import equity as curve
 from peak_trade.stats import sample as spread
-from peak_trade.stats.values import REASONS, Floats, NoValueError, Times, Undefined, need, or_undefined
+from peak_trade.stats.values import REASONS, Floats, NoValueError, Times, Undefined, need, or_undefined, quiet
 
 __all__ = ["STATS", "Stat", "Stats", "Unit", "compute", "editions", "reasons_as_markdown", "stats_as_markdown"]
 
@@ -485,7 +485,8 @@ def compute(
         given=(None if periods_per_year is None else float(periods_per_year), float(risk_free_rate)),
         market=None if benchmark_equity is None else Curve(benchmark_equity, timestamp),
     )
-    results = {stat.key: _work_out(stat, run) for stat in STATS}
+    with quiet():
+        results = {stat.key: _work_out(stat, run) for stat in STATS}
     return Stats(
         {key: None if isinstance(result, Undefined) else result for key, result in results.items()},
         {key: result.reason for key, result in results.items() if isinstance(result, Undefined)},

@@ -7,14 +7,27 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-__all__ = ["NOISE", "REASONS", "Floats", "NoValueError", "Times", "Undefined", "finite", "need", "or_undefined"]
+__all__ = [
+    "NOISE",
+    "REASONS",
+    "Floats",
+    "NoValueError",
+    "Times",
+    "Undefined",
+    "finite",
+    "need",
+    "or_undefined",
+    "quiet",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,14 +96,31 @@ def finite(value: float) -> float:
     return float(value)
 
 
+_QUIET = ContextVar("quiet", default=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let NumPy warn of nothing; to enter it once is cheaper than for each of many statistics that use each other."""
+    before = _QUIET.set(True)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        _QUIET.reset(before)
+
+
 def or_undefined(function: Callable[P, T]) -> Callable[P, T | Undefined]:
     """Make `function` answer always: it returns finite numbers or `Undefined`, and warns of nothing."""
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T | Undefined:
         try:
-            with np.errstate(all="ignore"):
+            if _QUIET.get():
                 value = function(*args, **kwargs)
+            else:
+                with quiet():
+                    value = function(*args, **kwargs)
         except NoValueError as missing:
             return Undefined(missing.reason)
         except ArithmeticError:  # overflow, or a division by what underflowed to zero
