@@ -699,13 +699,13 @@ def test_where_a_footer_lies_no_more_than_one_column_is_unpacked(
 ) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     unpacked: list[str] = []
-    read = pq.ParquetFile.read_row_group
+    read = footer.column
 
-    def watched(file: Any, group: int, columns: list[str], **how: Any) -> Any:
-        unpacked.extend(columns)
-        return read(file, group, columns, **how)
+    def watched(file: Any, group: int, at: int, name: str) -> Any:
+        unpacked.append(name)
+        return read(file, group, at, name)
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", watched)
+    monkeypatch.setattr(footer, "column", watched)
 
     def look(content: bytes) -> Any:
         if by == "verify":
@@ -737,7 +737,7 @@ def test_other_columns_than_those_of_trades_are_not_unpacked(by: str, monkeypatc
     whole = tables.trades_parquet(trades_of(TWO))
     assert look(whole) is not None, "the control"
     monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("it is unpacked"))
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", lambda *_, **__: pytest.fail("it is unpacked"))
+    monkeypatch.setattr(footer, "column", lambda *_, **__: pytest.fail("it is unpacked"))
     table = pq.read_table(io.BytesIO(whole))
     text = pa.array(["x"] * 2)
     for other in (table.append_column("more", text), table.set_column(11, "pnl", text), table.drop_columns(["pnl"])):
