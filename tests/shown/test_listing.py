@@ -395,7 +395,7 @@ def test_the_command_prints_the_table(results: Path) -> None:
 def test_the_command_prints_the_newest_as_json(results: Path) -> None:
     answered = command("list_runs", results, "--json", "--limit", "2")
     assert answered.returncode == 0
-    nothing: dict[str, Any] = dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades"))
+    nothing: dict[str, Any] = dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "deflated"))
     nothing |= dict.fromkeys(("name", "start", "end", "reason", "lookahead"), "") | {"repeatable": None}
     nothing |= {key: {} for key in ("params", "settings", "differs", "findings")} | {"pinned": False}
     assert json.loads(answered.stdout) == [

@@ -620,6 +620,6 @@ def test_another_process_checks_with_the_ledger_and_the_root_that_it_was_given(
     judged(tmp_path, stray=False)
     told = reading("start", "failed", manifest=digest((tmp_path / RUN / "manifest.json").read_bytes()))
     verify._share(told, tmp_path / "root", NOBODY)
-    verdict = verify._verify_shared(tmp_path / RUN)
+    (verdict,) = verify._verify_shared([tmp_path / RUN])
     assert (verdict.name, findings(verdict), verdict.state) == (RUN, [], "intact")
     assert given[1:] == [(told.of(RUN), tmp_path, tmp_path / "root", tmp_path / BARS)]

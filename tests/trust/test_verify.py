@@ -1609,8 +1609,9 @@ class flipped:
         self.path.write_bytes(content)
 
 
+@pytest.mark.parametrize("block", [1, 16])
 def test_many_runs_are_checked_by_several_processes_with_the_same_outcome(
-    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+    evidence: Evidence, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
     sealed = sorted(path for path in evidence.results.iterdir() if (path / "stats.json").is_file())
     (sealed[0] / "stats.json").unlink()  # the copies share their files with the original
@@ -1619,6 +1620,7 @@ def test_many_runs_are_checked_by_several_processes_with_the_same_outcome(
         verdict.to_json_object() for verdict in verify.verify_all(Results(evidence.results), None, root=evidence.root)
     ]
     monkeypatch.setattr(verify, "_MANY", 1)
+    monkeypatch.setattr(verify, "_BLOCK", block)  # of one each, this process has its share
     together = [
         verdict.to_json_object() for verdict in verify.verify_all(Results(evidence.results), None, root=evidence.root)
     ]
