@@ -147,6 +147,17 @@ def test_a_run_is_opened_by_its_start_its_path_or_not_at_all(evidence: Any) -> N
         peak_trade.open_run("zzz", results=evidence.results)
 
 
+def test_runs_are_told_apart_in_words(evidence: Any) -> None:
+    listed = peak_trade.runs(evidence.results)
+    own = {name: dict(zip(listed["run_id"], listed[name], strict=True)) for name in ("params", "differs", "name")}
+    plain = evidence.runs["plain"]
+    assert (own["params"][plain], own["differs"][plain]) == ("fast=3, slow=12, short=false", "slow=12")
+    assert own["name"][evidence.runs["own"]] == "our own"
+    for extra, frame in (("pandas", "to_pandas"), ("polars", "to_polars")):
+        pytest.importorskip(extra)
+        assert list(getattr(listed, frame)()["differs"]) == list(listed["differs"])
+
+
 def test_results_are_where_is_said_else_the_environment_else_below_the_root(
     evidence: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

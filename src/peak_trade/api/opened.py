@@ -20,7 +20,7 @@ from peak_trade.evidence import documents
 from peak_trade.evidence.results import Results
 from peak_trade.report import render
 from peak_trade.report import run as files
-from peak_trade.shown import listing
+from peak_trade.shown import apart, listing
 from peak_trade.trust import verify
 
 __all__ = ["Run", "open_run", "run", "runs"]
@@ -210,16 +210,20 @@ def runs(results: PathLike | None = None) -> Table:
     """Return every run as a row, newest first, also failed and removed ones: `runs()["run_id"][0]` is the newest.
 
     Columns: `run_id`, `started`, `strategy`, `symbol`, `timeframe`, `total_return`, `sharpe`, `max_drawdown`
-    (fractions, NaN where there is none), `status`, `pinned`, `findings` (what was found in the bars, in words).
+    (fractions), `trades` and `deflated` (NaN where there is none), `status`, `pinned`, `name`, `start` and `end` (of
+    the bars), `reason` (why it failed), `lookahead`, `repeatable`; and in words `params`, `settings`, `differs` (what of
+    those is not as in the other runs of its strategy) and `findings` (what was found in the bars).
 
     Raises:
         RunError: the ledger can't be read.
     """
     found = [
-        row.to_json_object() | {"findings": listing.counts(row.findings)}
+        row.to_json_object()
+        | {"findings": listing.counts(row.findings)}
+        | {name: apart.said(getattr(row, name)) for name in ("params", "settings", "differs")}
         for row in listing.rows(Results(places.results(results)))
     ]
-    floats = ("total_return", "sharpe", "max_drawdown")
+    floats = ("total_return", "sharpe", "max_drawdown", "trades", "deflated")
     kinds = dict.fromkeys(floats, np.float64) | {"pinned": np.bool_}
     names = [field.name for field in msgspec.structs.fields(listing.Row)]
     return Table({name: np.array([row[name] for row in found], kinds.get(name, object)) for name in names})
