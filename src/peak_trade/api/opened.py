@@ -211,8 +211,8 @@ def runs(results: PathLike | None = None) -> Table:
 
     Columns: `run_id`, `started`, `strategy`, `symbol`, `timeframe`, `total_return`, `sharpe`, `max_drawdown`
     (fractions), `trades` and `deflated` (NaN where there is none), `status`, `pinned`, `name`, `start` and `end` (of
-    the bars), `reason` (why it failed), `lookahead`, `repeatable`; and in words `params`, `settings`, `differs` (what of
-    those is not as in the other runs of its strategy) and `findings` (what was found in the bars).
+    the bars), `reason` (why it failed), `lookahead`, `repeatable`; and in words `params`, `settings`, `differs` (what
+    of those is not as in the other runs of its strategy) and `findings` (what was found in the bars).
 
     Raises:
         RunError: the ledger can't be read.
