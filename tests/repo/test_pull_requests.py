@@ -16,9 +16,10 @@ STARTED = {
 }
 
 
-def test_validate_looks_at_the_git_state_as_it_is_while_working_then_lints_and_tests(recipes: dict[str, Any]) -> None:
+def test_validate_looks_at_the_git_state_then_lints_replays_the_golden_runs_and_tests(recipes: dict[str, Any]) -> None:
     needed = [(needed["recipe"], needed["arguments"]) for needed in recipes["validate"]["dependencies"]]
-    assert needed == [("git-state", ["--lenient", "--skip-fetch"]), ("lint", []), ("test", [])]
+    state = ("git-state", ["--lenient", "--skip-fetch"])  # as it is while working
+    assert needed == [state, ("lint", []), ("golden", ["check"]), ("test", [])]
 
 
 @pytest.mark.parametrize("shell", STARTED)

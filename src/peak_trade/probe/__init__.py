@@ -4,6 +4,8 @@ Bar i is decided from bars 0 to i alone (`strategies`). So whatever comes after 
 else, and the decision stays: one that changes is look-ahead, and no reading of the code is needed to say so. A strategy
 that gives two answers for the same bars can't be asked in this way, and is told from it by asking for all bars again.
 
+May import strategies, market and the leaves.
+
 In reading order:
 
 - `watch`: what a strategy opens and starts while it is asked, which no cut can reach
