@@ -116,7 +116,7 @@ def test_no_command_writes_where_a_hostile_archive_says(
     with zipfile.ZipFile(desk.path / "a.zip", "a") as packed:
         packed.writestr(name, "1")
     done = desk(command, "a.zip", results=tmp_path / "there")
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == (2 if command == "replay_run" else 1), done.stderr  # it can't be made again
     said = done.stdout + done.stderr
     assert "the archive a.zip has a name" in said and "internal" not in said and "\x1b" not in said
     assert {path for path in tmp_path.rglob("*") if "report" not in path.name} == before
