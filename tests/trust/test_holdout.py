@@ -119,10 +119,10 @@ def test_a_replay_sees_the_bars_of_then_also_after_they_were_unsealed(held: Any)
 def test_a_probe_sees_no_more_than_a_run(held: Any) -> None:
     held.run("one", HELD)
     config = held.root / "config" / "one.toml"
-    with case.of_config(config, ["run.holdout='2h'"], held.root, held.results) as found:
+    with case.of_config(config, ["run.holdout='2h'"], held.root, Results(held.results)) as found:
         assert str(found.bars.timestamp[-1])[:16] == "2024-01-02T10:00"
         assert found.said[0].startswith("held out: 13 of 48 bars")
-    with case.of_config(config, ["data.symbol='OTHER'", "run.holdout='2h'"], held.root, held.results) as found:
+    with case.of_config(config, ["data.symbol='OTHER'", "run.holdout='2h'"], held.root, Results(held.results)) as found:
         assert str(found.bars.timestamp[-1])[:16] == "2024-01-02T20:00"  # a control
 
 
