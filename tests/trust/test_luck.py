@@ -8,13 +8,14 @@ import shutil
 import statistics
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from peak_trade.errors import RunError
+from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
 from peak_trade.shown import listing
@@ -232,6 +233,27 @@ def test_a_run_that_is_not_as_it_was_sealed_has_no_luck(evidence: Any, file: str
     evidence.rewrite("own", file, (evidence.path("own") / file).read_bytes() + b" ")
     with pytest.raises(RunError, match="not the one in the ledger|not what was sealed"):
         luck_of(evidence, "own")
+
+
+ODD_PARTS = [None, 5, "text", [1], [[]], {"a": 1}, [{"name": "bars"}], [{"name": "bars", "digest": 7}]]
+
+
+@pytest.mark.parametrize("odd", ODD_PARTS)
+def test_a_manifest_of_odd_parts_is_no_error_of_ours(evidence: Any, odd: Any) -> None:
+    evidence.forge("own", lambda told: told["predicate"]["buildDefinition"].update(resolvedDependencies=odd))
+    with suppress(PeakError):
+        assert luck_of(evidence, "own").verdict in ("UNKNOWN", "FAIL", "PASS")
+
+
+@pytest.mark.parametrize("odd", [None, "text", [], {}, True, 1e308, -1e308, 10**18])
+@pytest.mark.parametrize("key", ["sharpe", "skew", "periods_per_year", "net_profit", "fees_paid", "years", "reasons"])
+def test_statistics_of_odd_values_are_figures_or_reasons(evidence: Any, key: str, odd: Any) -> None:
+    evidence.edit_json("own", "stats.json", lambda stats: stats.update({key: odd}))
+    evidence.forge("own")
+    with suppress(PeakError):
+        luck = luck_of(evidence, "own", thorough=False)
+        json.dumps(luck.to_json_object(), allow_nan=False)
+        words.as_text(luck)
 
 
 def test_one_trial_alone_is_not_deflated(evidence: Any) -> None:
