@@ -1639,6 +1639,7 @@ def test_a_default_that_a_later_version_changed_breaks_no_older_run(
         return msgspec.structs.replace(made, tracking=msgspec.structs.replace(made.tracking, timeout_s=7.0))
 
     monkeypatch.setattr(content, "parse", later)
+    monkeypatch.setattr(content, "_parsed", content._parsed.__wrapped__)  # which remembers what this version made of it
     assert verify.verify(path, root=evidence.root).findings  # the control: this version has no such default
     monkeypatch.setattr("peak_trade.__version__", "99.0.0")
     assert not verify.verify(path, root=evidence.root).findings
