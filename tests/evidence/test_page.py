@@ -19,8 +19,8 @@ from peak_trade.evidence import manifest
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/ops/evidence.md").read_text("utf-8")
 SECTION = PAGE.partition("## Checked without this program\n")[2].partition("\n## ")[0]
-(BASH,) = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)
-(PYTHON,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+(BASH,) = re.findall(r"```bash[^\n]*\n(.*?)```", SECTION, re.DOTALL)
+(PYTHON,) = re.findall(r"```python[^\n]*\n(.*?)```", SECTION, re.DOTALL)
 needs_jq = pytest.mark.skipif(not (shutil.which("jq") and shutil.which("sha256sum")), reason="needs jq and sha256sum")
 Edit = Callable[[bytes], bytes]
 
