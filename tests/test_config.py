@@ -59,7 +59,7 @@ def said_by(call: Callable[[], object]) -> str:
 # --- keys and defaults --------------------------------------------------------------------------------------------
 
 DEFAULTS: dict[str, Any] = {
-    "run": {"name": None, "seed": 0, "timeout_s": None, "tags": {}},
+    "run": {"name": None, "seed": 0, "timeout_s": None, "tags": {}, "probe": "auto"},
     "data": {
         "path": "bars.csv",
         "symbol": "TEST",
@@ -136,6 +136,7 @@ ALLOWED = {
     "run.seed": "a whole number >= 0 and <= 4294967295",
     "run.timeout_s": "a number > 0 and <= 86400",
     "run.tags": "a table of text",
+    "run.probe": "'auto' or 'full' or 'off'",
     "data.path": TEXT,
     "data.symbol": TEXT,
     "data.timeframe": TEXT,

@@ -457,7 +457,7 @@ def test_the_test_would_see_a_secret(tmp_path: Path) -> None:
     # a negative control: what is no secret by its key is found where it is expected
     _, run_dir = results_of(tmp_path, "talkative")
     holding = {path.name for path in run_dir.iterdir() if b"equities" in path.read_bytes()}
-    assert holding == {"config_snapshot.toml", "config_snapshot.json"}
+    assert holding == {"config_snapshot.toml", "config_snapshot.json", "seal.json"}  # whose lines tell the settings
 
 
 def test_the_log_keeps_what_is_no_secret(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_a_signal_at_any_call_leaves_a_whole_run(
 ) -> None:
     calls = forge.cli(config, copies(), "--quiet", fault={"n": 0}).calls
     started = calls.index("fsync ledger.jsonl") + 2
-    sealing = max(i for i, call in enumerate(calls, 1) if call.startswith("open") and call.endswith("manifest.json"))
+    sealing = next(i for i, call in enumerate(calls, 1) if call.startswith("open") and call.endswith("manifest.json"))
     renamed = next(i for i, call in enumerate(calls, 1) if call.startswith("rename"))
     assert started < sealing < renamed < len(calls)
     for n in range(started, renamed + 1):

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import door, files
-from peak_trade.text import escaped
+from peak_trade.text import escaped, printable
 
 __all__ = ["fault", "pack", "reading", "unpack"]
 
@@ -226,7 +226,7 @@ def _check_member(member: zipfile.ZipInfo) -> None:
 def fault(name: str) -> str:
     """Say what is wrong with a name; nothing where it leads to one place on every system."""
     parts = name.split("/")
-    if not name.isprintable() or "\\" in name:
+    if "\\" in printable(name, "\\"):
         return "a name with marks that names have not"
     if name.startswith("/") or ":" in parts[0] or any(part in ("", ".", "..") for part in parts):
         return "a name that leads elsewhere"
