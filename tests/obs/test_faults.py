@@ -136,7 +136,7 @@ def test_a_collector_that_dies_while_the_run_is_made(case: Any, same_as_plain: C
     asks = "import os, socket\nimport numpy as np\n"
     asks += "def ends(bars):\n    port = int(os.environ['COLLECTOR'])\n"
     asks += "    socket.create_connection(('127.0.0.1', port)).recv(1)\n    return np.ones(len(bars))\n"
-    case.strategy("ends", asks)
+    case.strategy("ends", asks, '[run]\nprobe = "off"\n')  # which would say that it asks another program
     with socket.socket() as listening, socket.socket() as for_plain:
         for taken in (listening, for_plain):
             taken.bind(("127.0.0.1", 0))

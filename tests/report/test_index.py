@@ -17,6 +17,7 @@ from peak_trade.evidence.run_dir import new_run_id
 from peak_trade.report import index, render
 from peak_trade.report.markup import number, percent, text
 from peak_trade.shown import apart, listing
+from peak_trade.text import cut
 
 SERIES = ("timestamp", "equity", "drawdown", "position")
 
@@ -33,8 +34,8 @@ def test_every_run_has_a_row_with_its_figures(runs: Any) -> None:
     listed = listing.rows(Results(runs.results))
     assert [row[:9] for row in rows_of(page)] == [
         [
-            row.run_id[:8] + text(row.name), row.started[:19].replace("T", " "), row.strategy, "X 1h",
-            text(apart.said(row.differs)) + text(row.reason), row.status,
+            row.run_id[:8] + text(cut(row.name, 60)), row.started[:19].replace("T", " "), row.strategy, "X 1h",
+            text(cut(apart.said(row.differs), 200)) + text(cut(row.reason, 300)), row.status,
             *(["", "", ""] if row.total_return is None else
               [percent(row.total_return), "" if row.sharpe is None else number(row.sharpe), percent(row.max_drawdown)]),
         ]

@@ -14,7 +14,7 @@ def uniform(count: int, seed: int) -> Floats:
     Generators".
 
     >>> uniform(2, 0).round(6).tolist()
-    [0.883311, 0.431526]
+    [0.883311, 0.431528]
     """
     state = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
