@@ -90,8 +90,10 @@ def test_the_report_has_a_badge_of_its_colour(ran: dict[str, Path], name: str, b
     assert ("✓ Run completed" in shown) == (name in ("honest", "takes_all"))
 
 
+@pytest.mark.needs("lake")
 def test_the_lake_has_it_in_a_column_and_not_among_the_best(ran: dict[str, Path], tmp_path: Path) -> None:
-    build, query = pytest.importorskip("peak_trade.data.lake.build"), pytest.importorskip("peak_trade.data.lake.query")
+    from peak_trade.data.lake import build, query
+
     build.build(Results(ran["cheat"].parent), tmp_path / "lake", root=ran["cheat"].parents[1])
     with query.connect(tmp_path / "lake") as connection:
         asked = "SELECT run_id, lookahead, repeatable FROM runs"

@@ -178,6 +178,7 @@ def test_data_that_only_bears_the_name_is_no_fault_of_a_run_made_elsewhere(
     assert verify.verify(evidence.path("builtin"), root=evidence.root).state == "broken"  # of its own run it is
 
 
+@pytest.mark.needs("experiments")
 def test_a_report_of_a_copy_says_that_its_ledger_is_not_here(copy: Path) -> None:
     with render.choose("builtin", Path(__file__).resolve().parents[2] / render.QMD) as renderer:
         made = render.render(copy, renderer)

@@ -71,6 +71,7 @@ def test_what_is_said_as_json(desk: Desk, evidence: Evidence, tmp_path: Path) ->
     assert taken == {"received": [evidence.runs["own"]], "there": []}
 
 
+@pytest.mark.needs("experiments")
 def test_the_report_of_a_run_in_an_archive_is_written_where_one_stands(desk: Desk, evidence: Evidence) -> None:
     run_id = evidence.runs["own"]
     desk("export_runs", run_id, evidence.runs["builtin"], "--output", "a.zip")
