@@ -69,13 +69,13 @@ def _value(config: Mapping[str, Any], key: str) -> Any:
 
 @cache
 def defaults() -> Mapping[str, Any]:
-    """Return the value of each key that a config need not set, by its dotted name."""
+    """Return the value of each key that a config need not set, by its dotted name; of tables, which are empty, none."""
     sections = msgspec.to_builtins(Config(data=Data(path="-", symbol="-", timeframe="-"), strategy=Strategy(name="-")))
     return {
         f"{section}.{key}": value
         for section, values in sections.items()
         for key, value in values.items()
-        if f"{section}.{key}" not in ("data.path", *_ELSEWHERE)
+        if f"{section}.{key}" not in ("data.path", *_ELSEWHERE) and not isinstance(value, Mapping)
     }
 
 

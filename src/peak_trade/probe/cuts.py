@@ -63,7 +63,7 @@ def _ends(bars: Bars) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return how many bars there are up to each end of a month; of bars within one month, to each end of a UTC day."""
     for unit in ("M", "D"):
         first, last = bars.timestamp[[0, -1]].astype(f"datetime64[{unit}]")
-        begins = np.arange(first + 1, last + 1).astype(bars.timestamp.dtype)
+        begins = np.arange(first + np.timedelta64(1, unit), last + np.timedelta64(1, unit)).astype(bars.timestamp.dtype)
         if len(begins):
             return np.unique(np.searchsorted(bars.timestamp, begins))
     return np.empty(0, np.int64)
