@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +48,46 @@ def test_it_is_what_pythons_own_package_finds_for_the_modules_that_are_there() -
     theirs = {name.lower().replace("-", "_") for top in tops for name in of.get(top, ()) if name != "peak-trade"}
     ours = {name.lower().replace("-", "_") for name in imported()}
     assert ours <= theirs
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A folder of packages, as an installer leaves it."""
+    folder = tmp_path / "site-packages"
+    for name, text in {
+        "shared/one/__init__.py": "",
+        "shared/two/__init__.py": "",
+        "shared_one-1.5.dist-info/RECORD": "shared/one/__init__.py,,\nshared_one-1.5.dist-info/RECORD,,\n",
+        "shared_two-2.5.dist-info/RECORD": "shared/two/__init__.py,,\nshared_two-2.5.dist-info/RECORD,,\n",
+        "of_old.py": "",
+        "of_old-0.1-py3.11.egg-info/PKG-INFO": "Name: of-old\nVersion: 0.1\n",
+        "nameless.py": "",
+        "nameless.egg-info/PKG-INFO": "Name: nameless\nVersion: 7\n",
+        "stray.py": "",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def shown(folder: Path, modules: str) -> str:
+    return f"import sys; sys.path.append({str(folder)!r})\nimport {modules}\n{SHOW}"
+
+
+def test_of_several_that_share_a_name_it_is_those_whose_files_are_there(site: Path) -> None:
+    assert asked(shown(site, "shared.two")) == {"shared_two": "2.5"}
+    assert asked(shown(site, "shared.one, shared.two")) == {"shared_one": "1.5", "shared_two": "2.5"}
+
+
+def test_records_of_older_installers_count(site: Path) -> None:
+    assert asked(shown(site, "of_old, nameless")) == {"of_old": "0.1", "nameless": "7"}
+
+
+def test_what_is_carried_along_in_a_folder_of_ones_own_is_named_too(site: Path) -> None:
+    vendored = site.rename(site.parent / "vendored")
+    assert asked(shown(vendored, "shared.one, stray")) == {"shared_one": "1.5"}
+
+
+def test_a_module_among_them_that_is_no_distributions_is_a_stray(site: Path) -> None:
+    text = shown(site, "stray, of_old").replace("imported", "strays").replace("strays())", "dict.fromkeys(strays()))")
+    assert asked(text) == {"stray": None}

@@ -14,10 +14,21 @@ import sysconfig
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
+from typing import NamedTuple
 
-__all__ = ["imported"]
+from peak_trade.modules import file_of
 
-_INFO = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)\.dist-info")
+__all__ = ["imported", "strays"]
+
+_INFO = re.compile(r"(?P<name>.+?)(?:-(?P<version>[^-]+?)(?:-py[\d.]+(?:-[^-]+)?)?)?\.(?:dist|egg)-info")
+
+
+class _Distribution(NamedTuple):
+    """One that is installed in a folder; `records` is the folder, or file, that says so."""
+
+    name: str
+    version: str
+    records: str
 
 
 def imported() -> dict[str, str]:
@@ -26,14 +37,42 @@ def imported() -> dict[str, str]:
     What is installed so that it is read from elsewhere (an editable checkout) is a person's code, and is not named.
     """
     found: dict[str, str] = {}
-    for folder in _folders():
-        known = _known(folder)
-        for top in _tops(folder):
-            owner = _plain(top) if _plain(top) in known else _owner(folder, top)
-            if owner in known:
-                name, version, _ = known[owner]
-                found.setdefault(name, version)
+    for _, owners in _owners():
+        for owner in owners:
+            found.setdefault(owner.name, owner.version)
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def strays() -> frozenset[str]:
+    """Return the modules, by the names at the top, that lie among what is installed and are of no distribution."""
+    found = list(_owners())
+    return frozenset({top for top, owners in found if not owners} - {top for top, owners in found if owners})
+
+
+def _owners() -> Iterator[tuple[str, list[_Distribution]]]:
+    """Yield each name at the top that modules were loaded from among what is installed, and whose these are."""
+    for folder, is_site in _folders().items():
+        known = _known(folder)
+        if not (is_site or known):
+            continue
+        for top, files in _tops(folder).items():
+            own = known.get(_plain(top))
+            owners = [own] if own and _is_whole(top) else _of(folder, top, files)
+            if owners or is_site:
+                yield top, owners
+
+
+def _is_whole(top: str) -> bool:
+    """Tell whether all that is below a name at the top is of one distribution: several share one without a file."""
+    return top not in sys.modules or file_of(sys.modules[top]) is not None
+
+
+def _of(folder: str, top: str, files: list[str]) -> list[_Distribution]:
+    """Return whose the files below a name at the top are, by what each distribution has recorded."""
+    found = [one for one in _known(folder).values() if top in _recorded(one.records)]
+    if len(found) > 1 and (exact := [one for one in found if not _paths(one.records).isdisjoint(files)]):
+        return exact
+    return found
 
 
 def _plain(name: str) -> str:
@@ -45,47 +84,62 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _folders() -> list[str]:
+def _folders() -> dict[str, bool]:
+    """Return the folders in which distributions may be, and whether nothing else belongs there."""
     paths = sysconfig.get_paths()
-    there = [paths["purelib"], paths["platlib"], *(path for path in sys.path if path.endswith("-packages"))]
-    return list(dict.fromkeys(there))
+    searched = list(map(str, sys.path))  # a program may have put a Path there
+    sites = [paths["purelib"], paths["platlib"], *(path for path in searched if path.endswith("-packages"))]
+    return dict.fromkeys(searched, False) | dict.fromkeys(sites, True)
 
 
 @cache
-def _known(folder: str) -> dict[str, tuple[str, str, str]]:
-    """Return the distributions in a folder: compared name → (name, version, folder of its records)."""
+def _known(folder: str) -> dict[str, _Distribution]:
+    """Return the distributions in a folder, by their compared names."""
     with suppress(OSError), os.scandir(folder) as entries:
-        matches = [(entry.path, _INFO.fullmatch(entry.name)) for entry in entries if entry.name.endswith(".dist-info")]
-        return {_plain(match["name"]): (match["name"], match["version"], path) for path, match in matches if match}
+        matches = [(entry.path, _INFO.fullmatch(entry.name)) for entry in entries if entry.name.endswith("-info")]
+        return {
+            _plain(match["name"]): _Distribution(match["name"], match["version"] or _version(path), path)
+            for path, match in matches
+            if match
+        }
     return {}
 
 
-def _tops(folder: str) -> set[str]:
-    """Return the names at the top of a folder that modules were loaded from, without what follows a dot."""
-    start = f"{folder}{os.sep}"
-    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    inside = [file[len(start) :] for file in files if isinstance(file, str) and file.startswith(start)]
-    return {file.partition(os.sep)[0].partition(".")[0] for file in inside}
+def _version(records: str) -> str:
+    """Return the version of a distribution that has none in the name of its records; empty where it says none."""
+    for file in ("METADATA", "PKG-INFO"):
+        with suppress(OSError), open(os.path.join(records, file), encoding="utf-8", errors="replace") as lines:
+            return next((line.partition(":")[2].strip() for line in lines if line.startswith("Version:")), "")
+    return ""
 
 
-@cache
-def _owner(folder: str, top: str) -> str | None:
-    """Return the compared name of the distribution that a module at the top is of, by what each has recorded."""
-    for name, (_, _, records) in _known(folder).items():
-        if top in _recorded(records):
-            return name
-    return None
+def _tops(folder: str) -> dict[str, list[str]]:
+    """Return, by their names at the top of a folder without what follows a dot, the files of modules loaded from it."""
+    start, found = f"{folder}{os.sep}", dict[str, list[str]]()
+    for module in list(sys.modules.values()):
+        file = file_of(module)
+        if file is not None and file.startswith(start):
+            inside = file[len(start) :]
+            found.setdefault(inside.partition(os.sep)[0].partition(".")[0], []).append(inside.replace(os.sep, "/"))
+    return found
 
 
 @cache
 def _recorded(records: str) -> frozenset[str]:
-    return frozenset(_read(records))
-
-
-def _read(records: str) -> Iterator[str]:
+    """Return the names at the top that a distribution says it has."""
     for file in ("top_level.txt", "RECORD"):
-        with suppress(OSError), open(os.path.join(records, file), encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                path = line.partition(",")[0].strip().strip('"')
-                yield path.partition("/")[0].partition(".")[0]
-            return
+        if paths := _lines(os.path.join(records, file)):
+            return frozenset(path.partition("/")[0].partition(".")[0] for path in paths)
+    return frozenset()
+
+
+@cache
+def _paths(records: str) -> frozenset[str]:
+    """Return the files that a distribution says it has."""
+    return frozenset(_lines(os.path.join(records, "RECORD")))
+
+
+def _lines(path: str) -> list[str]:
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as lines:
+        return [line.partition(",")[0].strip().strip('"') for line in lines if line.strip()]
+    return []

@@ -1,4 +1,4 @@
-"""What a strategy does beside deciding, as far as Python tells: files that it opens, processes that it starts.
+"""What a strategy does beside deciding, as far as Python tells: files that it opens or runs, processes that it starts.
 
 One that reads the file of its bars sees what no cut takes from it. One that writes, connects or asks a person would do
 so again each time it is asked. Python reports such calls to a hook, which can't be taken away again; ours looks only
@@ -12,8 +12,10 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from peak_trade.strategies.sources import run_as_module
 from peak_trade.text import as_utf8
 
 __all__ = ["Watch"]
@@ -53,13 +55,17 @@ _EVIDENCE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "evidence",
 
 
 class Watch:
-    """Notes the data `files` that are `read` while a strategy is asked, and what else the thread that asks `does`."""
+    """Notes the data `files` that are `read` while a strategy is asked, and what else the thread that asks `does`.
+
+    `ran` are the source files that were run as modules, whether they are registered as such or not.
+    """
 
     def __init__(self, files: Iterable[str | os.PathLike[str]] = ()) -> None:
         self.files = {os.path.realpath(file) for file in files}
         self.names = {os.path.basename(file) for file in self.files}
         self.read = ""
         self.does = ""
+        self.ran: set[Path] = set()
         self.thread = 0
 
     @contextmanager
@@ -118,8 +124,11 @@ def _hook_once() -> None:
 
 def _hear(event: str, args: tuple[Any, ...]) -> None:
     watch = _active
-    if watch is not None and (event == "open" or event in _DOES):
-        try:
+    try:
+        if event == "exec":  # also when none looks: what a notebook loads again is not what was loaded once
+            if (path := run_as_module(*args)) and watch is not None:
+                watch.ran.add(path)
+        elif watch is not None and (event == "open" or event in _DOES):
             watch.hear(event, args)
-        except Exception:  # noqa: BLE001 - an exception here would stop the call that is told of
-            return
+    except Exception:  # noqa: BLE001 - an exception here would stop the call that is told of
+        return

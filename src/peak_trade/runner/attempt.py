@@ -62,6 +62,7 @@ class Attempt(Struct):
     line: Line = UNWATCHED
     bars: dict[str, Any] | None = None  # what the manifest has of them, once they are known by their fingerprint
     before: frozenset[str] = field(default_factory=lambda: frozenset(sys.modules))  # the modules, as the run began
+    ran: set[Path] = set()  # the source files that were run as modules since
 
     @classmethod
     def begin(

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from peak_trade.evidence import code, provenance
+from peak_trade.evidence import code, distributions, provenance
 from peak_trade.redact import Redactor, is_secret_key, names_secret
 from peak_trade.runner.attempt import Attempt
 from peak_trade.strategies.sources import Source, is_installed, sources
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Code", "capture", "secrets", "write"]
 
 _LONGEST = 1 << 20  # bytes of a file: what is longer was not written by hand
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # which lists of digests have no room for
 _SHORTEST = 6  # characters of a text that can be a secret, as elsewhere
 
 
@@ -58,23 +60,24 @@ class Code(Struct):
 
 def capture(attempt: Attempt, function: Callable[..., Any] | None) -> Code:
     """Return the code that a run was made from; `function` is None where it could not be loaded."""
-    root, found = Path(os.path.realpath(attempt.root)), Code()
-    tops: dict[Path, str] = {}
-    for source in sources(function, attempt.before):
-        name = _place(source, root, tops)
+    found, places = Code(), _Places(attempt)
+    for source in sources(function, attempt.before, attempt.ran, distributions.strays()):
+        name = _CONTROL.sub("_", as_utf8(places.of(source)))
         if name in found.files or any(name == one["file"] for one in found.left_out):
-            name = _free(name, found)
+            name = _free(name, {*found.files, *(one["file"] for one in found.left_out)})
         content = source.content
-        if reason := _hindrance(content, attempt.redactor):
+        if reason := _hindrance(source, attempt.redactor):
             known = {} if content is None else {"sha256": hashlib.sha256(content).hexdigest()}
             found.left_out.append({"file": name, **known, "reason": reason})
             attempt.warn(f"{code.FOLDER}/{name}", "left out", reason)
         elif content is not None:
             found.files[name] = content
-        found.modules[_called(source)] = name
-    for top, name in tops.items():
+        for module in source.modules:
+            if module != "__main__":  # that of whoever asks
+                found.modules[_called(source, module)] = name
+    for top, name in places.tops.items():
         state = provenance.GitQuestion(top).answer()
-        found.repositories.append({"folder": name, **(state or {})})
+        found.repositories.append({"folder": _CONTROL.sub("_", as_utf8(name)), **(state or {})})
     return found
 
 
@@ -84,22 +87,35 @@ def write(attempt: Attempt, found: Code) -> None:
         attempt.directory.write(f"{code.FOLDER}/{name}", [content])
 
 
-def _called(source: Source) -> str:
+def _called(source: Source, module: str) -> str:
     """Return the module's name; of a strategy's file, which has a private one, that of the file."""
-    return source.path.stem if source.module.startswith("_peak_trade_entrypoint_") else source.module
+    return source.path.stem if module.startswith("_peak_trade_entrypoint_") else module
 
 
-def _place(source: Source, root: Path, tops: dict[Path, str]) -> str:
-    path = source.path
-    if is_installed(path):
-        return as_utf8(_from_module(source))
-    if path.is_relative_to(root):
-        return as_utf8(path.relative_to(root).as_posix())
-    top = next((folder for folder in path.parents if (folder / ".git").exists()), None)
-    if top:
-        tops[top] = as_utf8(top.name)
-        return as_utf8((PurePosixPath(top.name) / path.relative_to(top).as_posix()).as_posix())
-    return as_utf8(_from_module(source))
+class _Places:
+    """Where files lie below `code/`; `tops` are the repositories that they are in, each with the name of its folder."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.root = Path(os.path.realpath(attempt.root))
+        self.beside = Path(os.path.realpath(attempt.source.path.parent))
+        self.tops: dict[Path, str] = {}
+
+    def of(self, source: Source) -> str:
+        """Return the name of a file below `code/`."""
+        path = source.path
+        if is_installed(path):
+            return _from_module(source)
+        top = next((folder for folder in path.parents if folder != self.root and (folder / ".git").exists()), None)
+        if path.is_relative_to(self.root):
+            if top and top.is_relative_to(self.root):  # another repository in it, whose state that one's does not tell
+                self.tops.setdefault(top, top.relative_to(self.root).as_posix())
+            return path.relative_to(self.root).as_posix()
+        if top:
+            name = self.tops.setdefault(top, _free(top.name, self.tops.values()))
+            return f"{name}/{path.relative_to(top).as_posix()}"
+        if not source.modules and path.is_relative_to(self.beside):
+            return path.relative_to(self.beside).as_posix()
+        return _from_module(source)
 
 
 def _from_module(source: Source) -> str:
@@ -108,15 +124,18 @@ def _from_module(source: Source) -> str:
     return "/".join([*package, source.path.name])
 
 
-def _free(name: str, found: Code) -> str:
-    taken = {*found.files, *(one["file"] for one in found.left_out)}
-    return next(new for number in range(2, len(taken) + 3) if (new := f"{number}/{name}") not in taken)
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return the name, or one like it that is not taken."""
+    return next(new for n in range(1, len(taken) + 2) if (new := f"{n}/{name}" if n > 1 else name) not in taken)
 
 
-def _hindrance(content: bytes | None, redactor: Redactor) -> str:
+def _hindrance(source: Source, redactor: Redactor) -> str:
     """Return why a file is not copied; empty where it is."""
+    content = source.content
     if content is None:
         return "it can't be read any more"
+    if source.is_compiled:
+        return "it is no source"
     if len(content) > _LONGEST:
         return f"it has more than {_LONGEST:,} bytes"
     text = content.decode("utf-8", "surrogateescape")

@@ -226,6 +226,7 @@ def _ask(
     All that is a user's runs in here: a parameter's default has a text of its own too.
     """
     config, watch = attempt.source.config, Watch(file.path for file in loaded.files)
+    attempt.ran = watch.ran
     if function is None:
         seed_generators(config.run.seed)
         with watch.looking(effects=False):
@@ -237,6 +238,7 @@ def _ask(
         target = asking.first(loaded.bars.apart())
         return asking, strategies.source_digest(function, attempt.root), kept(params), target
     finally:
+        watch.ran = set()  # what only other bars made it load is no part of the run
         if os.getpid() != process:  # a child that the strategy forked and did not end: the run is not its own
             os._exit(1)
 

@@ -13,48 +13,105 @@ import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
-from importlib.machinery import SOURCE_SUFFIXES
+from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 import peak_trade
+from peak_trade.modules import file_of, names
 from peak_trade.strategies.entrypoint import loaded, undecorated
 
-__all__ = ["Source", "is_installed", "module_of", "sources"]
+__all__ = ["Source", "is_installed", "module_of", "run_as_module", "sources"]
 
 _OURS = "peak_trade.strategies."
+_SOURCE = tuple(SOURCE_SUFFIXES)
+_COMPILED = (*BYTECODE_SUFFIXES, *EXTENSION_SUFFIXES)
+_LONGEST = 1 << 26  # bytes of a file that are read: its digest is wanted, also of one that is too long to be copied
 
 
 class Source(NamedTuple):
-    """A file that was loaded as a module; `content` is what ran, None where that can't be read any more."""
+    """A file that was loaded as `modules`, or run without being any; `content` is what ran, None where that is gone."""
 
-    module: str
+    modules: tuple[str, ...]
     path: Path
     content: bytes | None
 
+    @property
+    def module(self) -> str:
+        """The first of its modules; empty where it has none."""
+        return self.modules[0] if self.modules else ""
 
-def sources(function: Callable[..., Any] | None, before: Iterable[str]) -> list[Source]:
+    @property
+    def is_compiled(self) -> bool:
+        """Whether it is no source: byte code or an extension."""
+        return self.path.name.endswith(_COMPILED)
+
+
+def sources(
+    function: Callable[..., Any] | None, before: Iterable[str], ran: Iterable[Path] = (), strays: Iterable[str] = ()
+) -> list[Source]:
     """Return the files that `function` and what it imports came from, in order of their paths.
 
     `before` are the modules that were there before it was loaded: what came since is the run's, and of what was there,
-    what the function's modules have in their names. A function of None stands for one that could not be loaded.
+    what the function's modules have in their names. `ran` are files that were run since, by whatever way: see
+    `run_as_module`; `strays` are modules that lie among what is installed and are no distribution's. A function of None
+    stands for one that could not be loaded.
     """
-    reached = {name for name in sys.modules.keys() - set(before) if (path := _file(name)) and not is_installed(path)}
+    strays = frozenset(strays)
+    reached = {name for name in sys.modules.keys() - set(before) if _is_own(name, strays) and not _is_ours(name)}
     if function is not None and (module := module_of(function)):
-        reached |= set(_reached(module))
-    ran = loaded()
-    found = {} if function else {path: Source(name, path, content) for path, (name, content) in ran.items()}
+        reached |= set(_reached(module, strays))
+    own = loaded()
+    found: dict[Path, list[str]] = {path: [] for path in ran}
+    if function is None:
+        found |= {path: [name] for path, (name, _) in own.items()}
     for name in sorted(reached):
-        path = _file(name)
-        if path and path not in found:
-            found[path] = Source(name, path, ran[path][1] if path in ran else _read(path))
-    return [found[path] for path in sorted(found)]
+        if path := _file(name):
+            found.setdefault(path, [])
+            if name not in found[path]:
+                found[path].append(name)
+    return [Source(tuple(found[path]), path, _content(path, found[path], own)) for path in sorted(found)]
 
 
-def _read(path: Path) -> bytes | None:
-    with suppress(OSError):
-        return path.read_bytes()
+def run_as_module(code: object) -> Path | None:
+    """Return the file of a person's own that this code is all of, as Python is about to run it; None of other code.
+
+    What the file holds by now is kept: it may be other, or gone, by the time that it is asked for.
+    """
+    if not isinstance(code, CodeType) or code.co_name != "<module>" or not code.co_filename.endswith(_SOURCE):
+        return None
+    if is_installed(code.co_filename) or is_installed(path := Path(os.path.realpath(code.co_filename))):
+        return None
+    content = _read(path)
+    if content is None and path not in loaded():
+        return None
+    _ran[path] = content
+    return path
+
+
+_ran: dict[Path, bytes | None] = {}
+"""What each file held when it was last run as a module while a strategy was asked."""
+
+
+def _content(path: Path, modules: list[str], own: dict[Path, tuple[str, bytes]]) -> bytes | None:
+    if path in own:
+        return own[path][1]
+    if (content := _ran.get(path)) is not None:
+        return content
+    content = _read(path)
+    return _zipped(path, modules) if content is None else content
+
+
+def _zipped(path: Path, modules: list[str]) -> bytes | None:
+    """Return a module's source out of the archive that it was imported from."""
+    from zipimport import zipimporter
+
+    for name in modules:
+        loader = names(sys.modules.get(name)).get("__loader__")
+        if isinstance(loader, zipimporter):
+            with suppress(Exception):  # the archive may be gone, or another
+                return loader.get_data(os.fspath(path))
     return None
 
 
@@ -78,13 +135,31 @@ def _installed() -> tuple[str, ...]:
     return tuple(sorted(f"{folder}{os.sep}" for folder in folders))
 
 
-def _reached(start: str) -> Iterator[str]:
+def _is_own(name: str, strays: frozenset[str]) -> bool:
+    """Tell whether a module is of a file of a person's own."""
+    path = _file(name)
+    return path is not None and (name.partition(".")[0] in strays or not is_installed(path))
+
+
+def _is_ours(name: str) -> bool:
+    """Tell whether a module is the script of this program that was started."""
+    path = _file(name) if name == "__main__" else None
+    return path is not None and path.is_relative_to(Path(os.path.realpath(peak_trade.__file__)).parents[2] / "scripts")
+
+
+def _read(path: Path) -> bytes | None:
+    with suppress(OSError):
+        if path.is_file() and path.stat().st_size <= _LONGEST:
+            return path.read_bytes()
+    return None
+
+
+def _reached(start: str, strays: frozenset[str] = frozenset()) -> Iterator[str]:
     """Yield a module, and all that it and those have in their names, as far as these are a person's own."""
     seen, left = {start}, [start]
     while left:
         name = left.pop()
-        path = _file(name)
-        if path is None or (is_installed(path) and not name.startswith(_OURS)):
+        if not (_is_own(name, strays) or (name.startswith(_OURS) and _file(name))) or _is_ours(name):
             continue
         yield name
         parents = [name[:at] for at, sign in enumerate(name) if sign == "."]
@@ -96,18 +171,18 @@ def _reached(start: str) -> Iterator[str]:
 
 def _named(module: ModuleType) -> Iterator[str]:
     """Yield the modules that the names of a module lead to."""
-    for key, value in list(vars(module).items()):
-        name = None
+    for key, value in list(names(module).items()):
+        name: object = None
         if not key.startswith("__"):  # what Python itself puts there
-            with suppress(Exception):  # a value of a person's may be anything
-                name = value.__name__ if isinstance(value, ModuleType) else value.__module__
+            with suppress(Exception, SystemExit):  # a value of a person's may be anything
+                name = names(value).get("__name__") if isinstance(value, ModuleType) else value.__module__
         if isinstance(name, str) and name in sys.modules:
             yield name
 
 
 def _file(name: str) -> Path | None:
-    """Return the source file of a module; None where it is of none."""
-    file = getattr(sys.modules.get(name), "__file__", None)
-    if not isinstance(file, str) or not file.endswith(tuple(SOURCE_SUFFIXES)) or not os.path.isfile(file):
+    """Return the file of a module, which may be gone by now; None where it is of none."""
+    file = file_of(sys.modules.get(name))
+    if file is None or not file.endswith((*_SOURCE, *_COMPILED)):
         return None
     return Path(os.path.realpath(file))
