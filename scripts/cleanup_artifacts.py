@@ -3,6 +3,7 @@
 A run stays if it is among the last N that ended, OR ended less than D days ago, OR is pinned (just pin RUN), OR is
 running; all others go. Runs that the ledger does not know, or that are not as they were sealed, are left to you.
 What telemetry left in results/.telemetry/ goes with its run; that of other commands when older than D days.
+Bars that came with runs (results/.bars/) go with the last run that names them.
 Exit 0: done, or planned. 1: something could not be removed, or the ledger is not whole.
 """
 

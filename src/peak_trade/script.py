@@ -443,9 +443,10 @@ def name_run(error: PeakError, given: str | None) -> None:
 
 def _fail(message: str, hint: str = "", *, debug: bool) -> None:
     if debug:
-        import traceback  # only on the way out
+        from peak_trade.traces import formatted  # only on the way out
 
-        show(_masked(traceback.format_exc()), sys.stderr, end="")
+        if (error := sys.exception()) is not None:
+            show(_masked(formatted(error)), sys.stderr, end="")
     _say(_masked(message), label="error")
     if hint:
         _say(_masked(hint), label="hint")

@@ -341,6 +341,62 @@ def test_the_tombstone_says_what_was_removed_and_why(results: Handmade) -> None:
     assert results.there() == [] and os.listdir(results.path / ".removing") == []
 
 
+def came_along(results: Handmade, digest: str) -> Path:
+    file = results.path / ".bars" / f"{digest}.bars"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"bars")
+    return file
+
+
+def test_bars_that_came_with_runs_go_with_the_last_that_names_them(results: Handmade) -> None:
+    for number, days in ((1, 50), (2, 40)):
+        results.say("start", number, days)
+        results.say("sealed", number, days, manifest=DIGEST, data="a" * 64)
+        (results.path / run_id(number)).mkdir()
+        (results.path / run_id(number) / "manifest.json").write_bytes(MANIFEST)
+    shared, nobodys = came_along(results, "a" * 64), came_along(results, "b" * 64)
+    plan = retention.plan(Results(results.path), Policy(keep=1, days=0), now=NOW)
+    assert [(item.run_id[:8], item.status, item.action) for item in plan.items] == [
+        ("00000002", "sealed", "keep"), ("00000001", "sealed", "remove"), ("bbbbbbbb", "bars", "remove"),
+    ]  # fmt: skip
+    assert [item.action for item in results.clean(Policy(keep=1, days=0)).items] == ["keep", "removed", "removed"]
+    assert (shared.exists(), nobodys.exists()) == (True, False)
+    assert [item.action for item in results.clean().items] == ["removed", "removed"]
+    assert not shared.exists()
+
+
+def test_bars_stay_where_a_run_of_old_names_them_or_cannot_be_asked(results: Handmade) -> None:
+    run = results.run(1, 50)  # of which the ledger tells no bars
+    file = came_along(results, "a" * 64)
+    (run / "manifest.json").write_bytes(b'{"digest": "%s"}' % (b"a" * 64))
+    results.clean(Policy(keep=1))
+    assert file.exists()
+    (run / "manifest.json").unlink()
+    (run / "manifest.json").mkdir()
+    results.clean(Policy(keep=1))
+    assert file.exists()
+
+
+def test_what_is_not_called_as_bars_are_and_a_link_stay(results: Handmade, outside: Path) -> None:
+    results.run(1, 50)
+    file = came_along(results, "notes")
+    (file.parent / f"{'c' * 64}.bars").symlink_to(outside)
+    results.clean()
+    assert sorted(path.name for path in file.parent.iterdir()) == [f"{'c' * 64}.bars", "notes.bars"]
+
+
+def test_bars_that_a_run_names_since_the_plan_stay(results: Handmade, monkeypatch: pytest.MonkeyPatch) -> None:
+    results.run(1, 50)
+    file = came_along(results, "a" * 64)
+    planned = retention.plan(Results(results.path), Policy(), now=NOW)
+    assert [item.status for item in planned.of("remove")] == ["bars"]
+    results.say("start", 2, 1)
+    results.say("sealed", 2, 1, manifest=DIGEST, data="a" * 64)
+    monkeypatch.setattr(removal, "plan", lambda *_, **__: planned)
+    assert [item.why for item in results.clean(Policy()).of("failed")] == ["a run names them"]
+    assert file.exists()
+
+
 def test_the_oldest_run_goes_first(results: Handmade) -> None:
     for number in (1, 2, 3):
         results.run(number, 90)

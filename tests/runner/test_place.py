@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,45 @@ def test_no_line_of_what_is_no_code_of_ones_own_is_shown(fails: Any, text: str) 
 def test_an_exception_that_hides_its_way_is_told_all_the_same(fails: Any) -> None:
     text = "class Odd(SyntaxError):\n    filename = property(lambda self: 1 / 0)\ndef own(bars):\n    raise Odd('x')\n"
     assert fails(text).startswith("the strategy raised Odd: ")
+
+
+@pytest.mark.parametrize("text", ["x = 1\0\n", "# coding: nope\n"])
+def test_a_file_that_python_names_no_line_of_is_named_itself(fails: Any, text: str) -> None:
+    assert fails(text).endswith(", at own.py")
+
+
+@pytest.mark.parametrize("then", ["os.remove(__file__)", "pathlib.Path(__file__).write_text('#')"])
+def test_the_line_of_a_module_that_is_gone_or_another_is_the_one_that_ran(
+    fails: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    (tmp_path / "lib").mkdir()  # in which Python itself finds it, not the strategy's loader
+    (tmp_path / "lib/gone_by_now.py").write_text(f"import os, pathlib\n{then}\ndef half():\n    return 1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    monkeypatch.delitem(sys.modules, "gone_by_now", raising=False)
+    told = fails("import gone_by_now\ndef own(bars):\n    return gone_by_now.half()\n")
+    assert told.endswith(", at lib/gone_by_now.py:4: return 1 / 0")
+    (log,) = (path.read_text() for path in (tmp_path / "results").glob("*/run.log"))
+    assert "    return 1 / 0" in log
+
+
+def test_of_a_group_the_first_in_it_is_named(fails: Any) -> None:
+    text = (
+        "def own(bars):\n    found = []\n    for of in (0, ''):\n        try:\n            1 / of\n"
+        "        except Exception as error:\n            found.append(error)\n"
+        "    raise ExceptionGroup('all', [ExceptionGroup('some', found)])\n"
+    )
+    assert fails(text) == (
+        "the strategy raised ExceptionGroup: all (1 sub-exception), the first is ZeroDivisionError, at own.py:5: 1 / of"
+    )
+
+
+def test_where_a_strategy_stood_when_its_time_was_up_is_told_and_not_sealed(tmp_path: Path, csv: str) -> None:
+    (tmp_path / "bars.csv").write_text(csv)
+    (tmp_path / "own.py").write_text("import time\ndef own(bars):\n    time.sleep(60)\n")
+    (tmp_path / "c.toml").write_text("[run]\ntimeout_s = 1\n" + CONFIG.format(entrypoint="own.py:own"))
+    with pytest.raises(RunError) as caught:
+        runner.run(config.load(tmp_path / "c.toml"), root=tmp_path, results=tmp_path / "results")
+    assert caught.value.message.endswith("run.timeout_s = 1 s, at own.py:3: time.sleep(60)")
+    (told,) = (tmp_path / "results").glob("*/error.json")
+    assert json.loads(told.read_text())["message"] == "the strategy ran longer than run.timeout_s = 1 s"
+    assert caught.value.message in (told.parent / "run.log").read_text()

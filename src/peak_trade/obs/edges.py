@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial, wraps
@@ -26,6 +25,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from peak_trade.obs.hooks import Wrap, when_imported
 from peak_trade.obs.session import Open, Session
 from peak_trade.text import as_utf8
+from peak_trade.traces import formatted
 
 __all__ = ["EDGES", "Edge", "install"]
 
@@ -242,7 +242,7 @@ def _raised(session: Session, mine: Open, error: BaseException) -> Told:
         said = str(error)
     except Exception as second:  # noqa: BLE001 - a user's exception may fail to say what it is
         said = f"its text raised {type(second).__name__}"
-    lines = "".join(traceback.format_exception(error))
+    lines = formatted(error)
     if len(lines) > _LONGEST:
         lines = f"{lines[: _LONGEST // 2]}\n…\n{lines[-_LONGEST // 2 :]}"
     said, lines = (session.redactor.text(text.encode("utf-8", "replace").decode()) for text in (said[:1000], lines))
@@ -398,9 +398,9 @@ def _record(session: Session, record: logging.LogRecord, said: str | None = None
     with suppress(Exception):  # a log call with the wrong arguments: the program's own handlers tell of it
         severity = next(name for level, name in _LEVELS if record.levelno >= level)
         attributes = {}
-        if record.exc_info and record.exc_info[0]:
+        if record.exc_info and record.exc_info[0] and record.exc_info[1] is not None:
             attributes["exception.type"] = record.exc_info[0].__qualname__
-            attributes["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))[-_LONGEST:]
+            attributes["exception.stacktrace"] = formatted(record.exc_info[1])[-_LONGEST:]
         session.loggers.get_logger(record.name).emit(
             LogRecord(
                 timestamp=int(record.created * 1e9),

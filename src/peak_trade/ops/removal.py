@@ -25,6 +25,7 @@ from peak_trade.errors import RunError
 from peak_trade.evidence import pins
 from peak_trade.evidence.files import disk_errors, opened
 from peak_trade.evidence.results import LEFT, REMOVING, Results
+from peak_trade.ops import bars
 from peak_trade.ops.retention import DEEPEST, Item, Plan, Policy, plan
 from peak_trade.shown.telemetry import OPERATIONS
 
@@ -54,6 +55,7 @@ def apply(
         done = plan(results, policy, now=now)
         remover.take_back()
         items = done.of("remove")
+        items.sort(key=lambda item: item.status != "bars")  # which go when the runs are gone
         for number, item in enumerate(reversed(items), 1):  # the oldest first: it may stop on the way
             remover.carry_out(item)
             progress(number, len(items))
@@ -116,6 +118,10 @@ class _Remover:
     def carry_out(self, item: Item) -> None:
         """Remove a run, or what is left of one, and note in the item what became of it."""
         problem = self.stopped
+        if item.status == "bars":
+            problem = problem or bars.remove(self.results, item.run_id)
+            item.action, item.why = ("failed", problem) if problem else ("removed", item.why)
+            return
         try:
             if not problem and item.status not in ("removed", "telemetry") and not self._note(item):
                 item.action, item.why = "keep", "pinned"

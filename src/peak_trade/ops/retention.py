@@ -20,6 +20,7 @@ from peak_trade.evidence import door, files, manifest
 from peak_trade.evidence.ledger import ENDED, REMOVED, History
 from peak_trade.evidence.results import REMOVING, Results, run_ids
 from peak_trade.evidence.run_dir import Unfinished, unfinished
+from peak_trade.ops import bars
 from peak_trade.shown.listing import readable_size
 from peak_trade.shown.telemetry import OPERATIONS
 
@@ -42,11 +43,11 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, kw_only=True):
-    """One run (or what telemetry left of one) and what becomes of it.
+    """One run (or what telemetry left of one, or bars that came with one) and what becomes of it.
 
-    `status` is that of the run, or `telemetry`; `age_s` is the time since its end in seconds, None where there is no
-    end; `manifest` the digest that the tombstone keeps. `action` is `keep` or `remove`, and when that is carried out
-    `removed`, or `failed` for the reason `why`.
+    `status` is that of the run, `telemetry`, or `bars`, whose digest is the `run_id`; `age_s` is the time since its end
+    in seconds, None where there is no end; `manifest` the digest that the tombstone keeps. `action` is `keep` or
+    `remove`, and when that is carried out `removed`, or `failed` for the reason `why`.
     """
 
     run_id: str
@@ -59,7 +60,7 @@ class Item(Struct, kw_only=True):
 
 
 class Plan(Struct):
-    """All runs, the newest first, then what telemetry left."""
+    """All runs, the newest first, then what telemetry left, and bars that no run names."""
 
     items: list[Item] = []
 
@@ -116,7 +117,13 @@ def plan(results: Results, policy: Policy, *, now: datetime | None = None) -> Pl
     if not results.path.is_dir():
         return Plan()
     with files.disk_errors(results.path.name):
-        return Plan(list(_items(_Survey(results), policy, now or datetime.now(UTC))))
+        found = Plan(list(_items(_Survey(results), policy, now or datetime.now(UTC))))
+        going = frozenset(item.run_id for item in found.of("remove"))
+        found.items += [
+            Item(run_id=digest, status="bars", bytes=size, action="remove", why="no run names them")
+            for digest, size in bars.unnamed(results, going).items()
+        ]
+        return found
 
 
 def _items(survey: _Survey, policy: Policy, now: datetime) -> Iterator[Item]:

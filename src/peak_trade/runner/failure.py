@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from typing import Never
 
 from peak_trade.engine import RULES
@@ -16,7 +15,9 @@ from peak_trade.runner.definition import environment, git_state, predicate
 from peak_trade.runner.limits import TimeOut, uninterrupted
 from peak_trade.runner.place import masked, place
 from peak_trade.runner.snapshot import plain, write_config
+from peak_trade.strategies.sources import as_run
 from peak_trade.text import as_utf8
+from peak_trade.traces import formatted, type_name
 
 __all__ = ["TOO_LONG", "fail", "note", "seal_failed"]
 
@@ -35,10 +36,12 @@ def fail(attempt: Attempt, git: provenance.GitQuestion, error: BaseException) ->
             shown.hint = "the run is sealed, but has not got its final name yet: just doctor finishes it"
         raise shown from error
     shown.hint = shown.hint or f"just show {shown.run_id}"
-    note(attempt, shown.message, masked(attempt, _trace(error)))
+    told = {"stage": attempt.stages.now, "type": type_name(error), "message": shown.message}
+    if where := place(attempt, error) if isinstance(error, TimeOut) else "":
+        shown.message += f", at {where}"  # where it stood is chance: it is told, and in no sealed file
+    note(attempt, shown.message, masked(attempt, formatted(error, _as_run())))
     # the text of an exception is a user's code too; from here on it is ours
-    attempt.line.free(_name(error) if isinstance(error, TimeOut | KeyboardInterrupt) else "")
-    told = {"stage": attempt.stages.now, "type": _name(error), "message": shown.message}
+    attempt.line.free(type_name(error) if isinstance(error, TimeOut | KeyboardInterrupt) else "")
     try:
         seal_failed(attempt, git, told)
     except OSError as second:
@@ -108,22 +111,25 @@ def _readable(attempt: Attempt, error: BaseException) -> PeakError:
     try:
         text = str(error)
     except BaseException as second:  # noqa: BLE001 - a user's exception may fail to say what it is, in any way
-        text = f"its text raised {_name(second)}"
+        text = f"its text raised {type_name(second)}"
     text = masked(attempt, text.strip().partition("\n")[0])[:200]
     where = place(attempt, error)
+    if first := _first(error):  # of a group, what is in it says more
+        text += f", the first is {type_name(first)}"
+        where = place(attempt, first) or where
     return RunError(
-        f"{what} raised {_name(error)}" + (f": {text}" if text else "") + (f", at {where}" if where else ""),
+        f"{what} raised {type_name(error)}" + (f": {text}" if text else "") + (f", at {where}" if where else ""),
         hint=f"the traceback is in {attempt.directory.results / attempt.directory.run_id / 'run.log'}",
     )
 
 
-def _name(error: BaseException) -> str:
-    """Return the name of an exception's type, which a metaclass of a user's may not want to tell."""
-    return str(type.__dict__["__name__"].__get__(type(error)))
+def _as_run() -> dict[str, bytes]:
+    return {str(path): content for path, content in as_run().items()}
 
 
-def _trace(error: BaseException) -> str:
-    try:
-        return "".join(traceback.format_exception(error))
-    except BaseException as second:  # noqa: BLE001 - as for its text
-        return f"{_name(error)}, whose traceback raised {_name(second)}\n"
+def _first(error: BaseException) -> BaseException | None:
+    """Return the first exception in a group, and in the groups in it; None of any other exception."""
+    found: BaseException | None = None
+    while isinstance(error, BaseExceptionGroup):
+        error = found = BaseExceptionGroup.exceptions.__get__(error)[0]
+    return found

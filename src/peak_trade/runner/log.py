@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ from peak_trade.evidence.ledger import now
 from peak_trade.evidence.run_dir import RunDir
 from peak_trade.redact import Redactor
 from peak_trade.text import as_utf8
+from peak_trade.traces import formatted
 
 __all__ = ["RunLog", "logging_to"]
 
@@ -41,9 +41,9 @@ class RunLog(logging.Handler):
             "logger": record.name,
             "message": self.redactor.text(as_utf8(record.getMessage())),
         }
-        text = getattr(record, "traceback", None) or (
-            record.exc_info and "".join(traceback.format_exception(*record.exc_info))
-        )
+        text = getattr(record, "traceback", "")
+        if not text and record.exc_info and record.exc_info[1] is not None:
+            text = formatted(record.exc_info[1])
         if text:
             line["traceback"] = self.redactor.text(as_utf8(text))
         if trace := getattr(record, "otelTraceID", ""):  # the names that OpenTelemetry gives them

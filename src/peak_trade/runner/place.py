@@ -12,8 +12,7 @@ from typing import Any
 from peak_trade.redact import MASK
 from peak_trade.runner.attempt import Attempt
 from peak_trade.runner.code import secrets
-from peak_trade.strategies.entrypoint import loaded
-from peak_trade.strategies.sources import is_installed
+from peak_trade.strategies.sources import as_run, is_installed
 from peak_trade.text import as_utf8, cut, one_line
 
 __all__ = ["masked", "place"]
@@ -29,12 +28,12 @@ def place(attempt: Attempt, error: BaseException) -> str:
     masked, as it is in no file of the run.
     """
     last: tuple[Path, int, bytes] | None = None
-    own = loaded()
+    own = as_run()
     with suppress(Exception):  # what an exception of a person's own class says may be anything; it stands without this
         for file, line in _passed(error):
             path = Path(os.path.realpath(file))
             if path.suffix == ".py" and not is_installed(path):
-                content = own[path][1] if path in own else _read(path)
+                content = own[path] if path in own else _read(path)
                 last = (path, line, content) if content is not None else last
         return _shown(attempt, *last) if last else ""
     return ""
@@ -46,8 +45,8 @@ def _passed(error: BaseException) -> Iterator[tuple[str, int]]:
     while traceback:
         yield traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
         traceback = traceback.tb_next
-    if isinstance(error, SyntaxError) and error.filename and error.lineno:
-        yield error.filename, error.lineno
+    if isinstance(error, SyntaxError) and error.filename:
+        yield error.filename, error.lineno or 0
 
 
 def _read(path: Path) -> bytes | None:
@@ -60,13 +59,17 @@ def _read(path: Path) -> bytes | None:
 def _shown(attempt: Attempt, path: Path, number: int, content: bytes) -> str:
     lines = content.decode("utf-8", "replace").splitlines()
     line = one_line(masked(attempt, lines[number - 1] if 0 < number <= len(lines) else ""))
-    return f"{masked(attempt, _name(attempt, path))}:{number}" + (f": {cut(line, _LINE)}" if line else "")
+    return (
+        f"{masked(attempt, _name(attempt, path))}"
+        + (f":{number}" if number else "")
+        + (f": {cut(line, _LINE)}" if line else "")
+    )
 
 
 def masked(attempt: Attempt, text: str) -> str:
     """Return text without the secrets that are known, nor those that stand in a person's own code."""
     text = attempt.redactor.text(as_utf8(text))
-    for _, content in loaded().values():
+    for content in as_run().values():
         for secret in secrets(content.decode("utf-8", "replace")):
             text = text.replace(secret, MASK)
     return text

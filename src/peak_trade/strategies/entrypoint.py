@@ -145,7 +145,11 @@ class _FreshLoader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
         self.source = self.get_data(self.path)
         _sources[realpath(self.path)] = (fullname, self.source)
-        code: CodeType = self.source_to_code(self.source, self.path)
+        try:
+            code: CodeType = self.source_to_code(self.source, self.path)
+        except SyntaxError as error:
+            error.filename = error.filename or self.path  # of a file that holds a zero byte, Python names none
+            raise
         return code
 
 

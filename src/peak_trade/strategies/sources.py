@@ -22,7 +22,7 @@ import peak_trade
 from peak_trade.modules import file_of, names
 from peak_trade.strategies.entrypoint import loaded, undecorated
 
-__all__ = ["Source", "is_installed", "module_of", "run_as_module", "sources"]
+__all__ = ["Source", "as_run", "is_installed", "module_of", "run_as_module", "sources"]
 
 _OURS = "peak_trade.strategies."
 _SOURCE = tuple(SOURCE_SUFFIXES)
@@ -62,16 +62,16 @@ def sources(
     reached = {name for name in sys.modules.keys() - set(before) if _is_own(name, strays) and not _is_ours(name)}
     if function is not None and (module := module_of(function)):
         reached |= set(_reached(module, strays))
-    own = loaded()
+    kept = as_run()
     found: dict[Path, list[str]] = {path: [] for path in ran}
     if function is None:
-        found |= {path: [name] for path, (name, _) in own.items()}
+        found |= {path: [name] for path, (name, _) in loaded().items()}
     for name in sorted(reached):
         if path := _file(name):
             found.setdefault(path, [])
             if name not in found[path]:
                 found[path].append(name)
-    return [Source(tuple(found[path]), path, _content(path, found[path], own)) for path in sorted(found)]
+    return [Source(tuple(found[path]), path, _content(path, found[path], kept)) for path in sorted(found)]
 
 
 def run_as_module(code: object) -> Path | None:
@@ -94,11 +94,15 @@ _ran: dict[Path, bytes | None] = {}
 """What each file held when it was last run as a module while a strategy was asked."""
 
 
-def _content(path: Path, modules: list[str], own: dict[Path, tuple[str, bytes]]) -> bytes | None:
-    if path in own:
-        return own[path][1]
-    if (content := _ran.get(path)) is not None:
-        return content
+def as_run() -> dict[Path, bytes]:
+    """Return, by file, what was run of the code of a person's own, as far as it is known."""
+    ran = {path: content for path, content in _ran.items() if content is not None}
+    return ran | {path: content for path, (_, content) in loaded().items()}
+
+
+def _content(path: Path, modules: list[str], ran: dict[Path, bytes]) -> bytes | None:
+    if path in ran:
+        return ran[path]
     content = _read(path)
     return _zipped(path, modules) if content is None else content
 
