@@ -126,9 +126,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def move_stores(scratch: Path) -> None:
-    """Point every store, and HOME, below `scratch`, for this process and all that it starts.
+    """Point every store, and HOME, below `scratch`, for this process and all that it starts; uv and pip load nothing.
 
-    Kept of HOME: caches, and how git, uv and pip find names and packages.
+    Kept of HOME: caches, and how git, uv and pip find names and packages that are here.
     """
     for name in [*os.environ]:
         if name.startswith(("PEAK_", "OTEL_", "MLFLOW_")) and name != "PEAK_STRICT":
@@ -138,6 +138,8 @@ def move_stores(scratch: Path) -> None:
     os.environ.setdefault("XDG_CACHE_HOME", str(before / ".cache"))
     os.environ |= {
         "HOME": str(home),
+        "UV_OFFLINE": "1",
+        "PIP_NO_INDEX": "1",
         "PEAK_RESULTS_DIR": str(scratch / "results"),
         "PEAK_LAKE_DIR": str(scratch / "lake"),
         "MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db",

@@ -8,10 +8,13 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import sys
+import venv
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -384,3 +387,17 @@ class Otlp:
 @pytest.fixture(scope="session")
 def otlp() -> Otlp:
     return Otlp()
+
+
+@pytest.fixture(scope="session")
+def core_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment that holds the core alone, of the packages that are here: none is fetched."""
+    folder = tmp_path_factory.mktemp("core") / "environment"
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site,) = folder.glob("lib/python3*/site-packages")
+    needed = [line for line in metadata.requires("peak_trade") or () if "extra ==" not in line]
+    for line in ("peak_trade", *needed):
+        distribution = metadata.distribution(re.split(r"[^\w.-]", line)[0])
+        for part in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            (site / part).symlink_to(Path(str(distribution.locate_file(part))))
+    return folder / "bin" / "python"

@@ -9,7 +9,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import uuid
@@ -265,23 +264,8 @@ def test_an_instrumentor_that_raises_at_the_exit(case: Any, same_as_plain: Calla
     assert ran.said("warn") == ["telemetry failed: it could not be finished: RuntimeError: a bug of ours"]
 
 
-@pytest.fixture(scope="module")
-def without_extra(tmp_path_factory: pytest.TempPathFactory, tools: Any) -> str:
-    """The interpreter of an environment that holds the core alone, as pinned."""
-    folder = tmp_path_factory.mktemp("core")
-    uv = subprocess.run([tools.root / "scripts/utils/find_uv.sh"], capture_output=True, text=True, check=True)
-    python = folder / "venv" / "bin" / "python"
-    for command in (
-        ["venv", "--quiet", "--python", sys.executable, folder / "venv"],
-        ["pip", "install", "--quiet", "--python", python, "-c", "constraints.txt", "-e", "."],
-    ):
-        done = subprocess.run([uv.stdout.strip(), *command], cwd=tools.root, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-    return str(python)
-
-
-def test_an_environment_without_the_extra(case: Any, without_extra: str) -> None:
-    ran, plain = case.run(python=without_extra), case.plain(python=without_extra)
+def test_an_environment_without_the_extra(case: Any, core_python: Path) -> None:
+    ran, plain = case.run(python=str(core_python)), case.plain(python=str(core_python))
     assert (ran.code, ran.stdout, ran.sealed()) == (0, plain.stdout.replace(plain.run_id, ran.run_id), plain.sealed())
     others = plain.said("warn")
     assert [line for line in ran.said("warn") if line not in others] == [
@@ -290,8 +274,8 @@ def test_an_environment_without_the_extra(case: Any, without_extra: str) -> None
     assert ran.said("hint") == ["just setup observability"]
 
 
-def test_strict_makes_a_failure_of_it(case: Any, without_extra: str) -> None:
-    ran = case.run(python=without_extra, PEAK_STRICT="1")
+def test_strict_makes_a_failure_of_it(case: Any, core_python: Path) -> None:
+    ran = case.run(python=str(core_python), PEAK_STRICT="1")
     assert (ran.code, ran.stdout) == (1, "")
     assert ran.said("error") == ["telemetry was skipped: the extra observability is not installed"]
     [hint] = ran.said("hint")
@@ -299,8 +283,8 @@ def test_strict_makes_a_failure_of_it(case: Any, without_extra: str) -> None:
     assert ran.manifest()["predicate"]["status"] == "failed"
 
 
-def test_a_command_that_is_no_run_says_it_too(case: Any, tools: Any, without_extra: str) -> None:
-    listed = case.call([tools.wrapper, without_extra, str(tools.root / "scripts/list_runs.py"), "--json"], "x",
+def test_a_command_that_is_no_run_says_it_too(case: Any, tools: Any, core_python: Path) -> None:
+    listed = case.call([tools.wrapper, str(core_python), str(tools.root / "scripts/list_runs.py"), "--json"], "x",
                        PEAK_RESULTS_DIR=str(case.results))  # fmt: skip
     assert (listed.code, json.loads(listed.stdout)) == (0, [])
     assert listed.said("warn") == ["telemetry skipped: the extra observability is not installed"]

@@ -332,3 +332,45 @@ def test_the_pins_are_compiled_for_every_extra_and_platform(checkout: Checkout) 
         "pip compile pyproject.toml --quiet --universal --all-extras --generate-hashes --python-version 3.11"
         " --output-file constraints.txt --upgrade"
     )
+
+
+def test_the_validator_has_an_environment_of_its_own(root: Path, checkout: Checkout) -> None:
+    wanted = checkout.path / "tests/trust/validator/requirements.txt"
+    wanted.parent.mkdir(parents=True)
+    shutil.copy(root / "tests/trust/validator/requirements.txt", wanted)
+    folder = checkout.path / ".venv/roc-validator"
+    folder.mkdir(parents=True)  # the stand-in makes none
+    script = "scripts/utils/setup_validator.sh"
+
+    failed = checkout(script, FAILING="pip")
+    assert (failed.returncode, failed.stdout) == (0, ""), "the tests that need it say so"
+    assert failed.stderr.startswith("setting up .venv/roc-validator\nwarn: roc-validator could not be set up\nhint: ")
+    assert len(checkout.asked()) == 2
+
+    assert checkout(script).stderr == "setting up .venv/roc-validator\n"
+    made, installed = checkout.asked()
+    assert made == "venv --quiet --clear --no-project --python .venv/bin/python .venv/roc-validator"
+    assert "--require-hashes" in installed and installed.endswith(
+        " --requirement tests/trust/validator/requirements.txt"
+    )
+    assert checkout(script).stderr == "" and checkout.asked() == []
+
+    wanted.write_text("roc-validator==0\n", encoding="utf-8")
+    assert checkout(script).returncode == 0 and len(checkout.asked()) == 2
+
+
+def test_all_tests_have_what_they_need_set_up_or_fail(recipes: dict[str, Any]) -> None:
+    assert [one["recipe"] for one in recipes["test"]["dependencies"]] == ["_validator"]
+    assert "--all-extras" in str(recipes["test"]["body"])
+
+
+def test_tests_start_no_uv_and_no_pip_that_loads_anything(tmp_path: Path) -> None:
+    assert (os.environ["UV_OFFLINE"], os.environ["PIP_NO_INDEX"]) == ("1", "1")
+    uv = shutil.which("uv")
+    if uv is None:
+        pytest.skip("uv is not on PATH")
+    done = subprocess.run(
+        [uv, "pip", "install", "--target", tmp_path, "--no-cache", "--no-deps", "msgspec"],
+        capture_output=True, text=True, timeout=60, env=os.environ | {"UV_FIND_LINKS": ""},
+    )  # fmt: skip
+    assert done.returncode != 0 and "network was disabled" in done.stderr

@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"pandas", "mlflow", "duckdb", "opentelemetry", "matplotlib", "scipy", "numba", "dask", "ccxt", "yaml",
          "requests", "sklearn", "polars", "papermill", "asyncio", "http", "multiprocessing"}  # fmt: skip
@@ -23,20 +21,6 @@ except SystemExit as exit:
     assert not exit.code, exit.code
 print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
 """
-
-
-@pytest.fixture(scope="session")
-def core_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment that holds the core alone, as pinned."""
-    folder = tmp_path_factory.mktemp("core")
-    uv = subprocess.run([ROOT / "scripts/utils/find_uv.sh"], capture_output=True, text=True, check=True).stdout.strip()
-    for command in (
-        [uv, "venv", "--quiet", "--python", sys.executable, folder / "venv"],
-        [uv, "pip", "install", "--quiet", "--python", folder / "venv/bin/python", "-c", "constraints.txt", "-e", "."],
-    ):
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-    return folder / "venv/bin/python"
 
 
 def run(

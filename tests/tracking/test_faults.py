@@ -192,30 +192,11 @@ def test_a_folder_in_which_no_store_can_be_made(case: Case) -> None:
     case.holds(r"No such file or directory: '/proc/none'", timeout_s=40, hint=hint)
 
 
-@pytest.fixture(scope="session")
-def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python that has the core alone: NumPy, msgspec and this package, and no mlflow."""
-    import msgspec
-    import numpy
-
-    folder = tmp_path_factory.mktemp("bare")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    for package in (numpy, msgspec):
-        assert package.__file__
-        home = Path(package.__file__).parent
-        for part in (home, home.with_name(f"{home.name}.libs")):
-            if part.exists():
-                (site / part.name).symlink_to(part)
-    (site / "source.pth").write_text(str(Path(__file__).parents[2] / "src") + "\n")
-    return folder / "bin" / "python"
-
-
 @pytest.fixture
-def bare(case: Case, bare_python: Path) -> Case:
+def bare(case: Case, core_python: Path) -> Case:
     """Like `case`, where mlflow is not installed."""
     real = case.cli
-    case.cli = lambda *words, **settings: real(*words, python=bare_python, **settings)
+    case.cli = lambda *words, **settings: real(*words, python=core_python, **settings)
     return case
 
 

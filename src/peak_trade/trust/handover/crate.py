@@ -185,7 +185,9 @@ def _value(value: object) -> object:
     return value if isinstance(value, int | float) else _text(value)
 
 
-_CHECK = r"""sha256sum --check --strict --quiet sha256sums.txt
+# In parentheses, so that a shell that it is pasted into stays, and a script ends as it does.
+_CHECK = r"""(
+sha256sum --check --strict --quiet sha256sums.txt || exit 1
 for run in runs/*/; do
   (cd "$run" &&
     jq -r '.subject[] | "\(.digest.sha256)  \(.name)"' manifest.json | sha256sum --check --strict --quiet &&
@@ -193,9 +195,15 @@ for run in runs/*/; do
     test "$(jq -r .predicate.ledger.follows manifest.json)  -" = "$(jq -j .start seal.json | sha256sum)" &&
     echo "holds: $run") || { echo "broken: $run"; exit 1; }
 done"""
-_CHECK_BARS = """(cd data && for bars in *.bars; do test "$(sha256sum < "$bars")" = "${bars%.bars}  -" || exit 1; done)
-jq -r '.predicate.buildDefinition.resolvedDependencies[] | select(.name == "bars") | .digest.sha256' \\
-  runs/*/manifest.json | sort -u | while read -r bars; do test -f "data/$bars.bars" || exit 1; done"""
+_CHECK_BARS = r"""
+for bars in data/*.bars; do
+  test "data/$(sha256sum < "$bars")" = "${bars%.bars}  -" || { echo "broken: $bars"; exit 1; }
+  echo "holds: $bars"
+done
+jq -r 'select(.predicate.status != "failed") | .predicate.buildDefinition.resolvedDependencies[] |
+  select(.name == "bars") | .digest.sha256' runs/*/manifest.json | sort -u | while read -r bars; do
+  test -f "data/$bars.bars" || { echo "missing: data/$bars.bars"; exit 1; }
+done"""
 
 
 def readme(runs: Iterable[Run]) -> bytes:
@@ -210,8 +218,9 @@ def readme(runs: Iterable[Run]) -> bytes:
         "| run | what | status | total return |", "|---|---|---|---|", *rows, "",
         "## Check it", "",
         "In the folder that this file was unpacked to, with `sha256sum` and `jq` alone:", "",
-        "```bash", _CHECK, "```", "",
-        "The first line checks that the archive is whole.",
+        "```bash", _CHECK + _CHECK_BARS * with_bars + "\n)", "```", "",
+        "It prints `holds` and a name for each part, and ends at the first that does not hold.",
+        "The first check is that the archive is whole.",
         "Then, of each run: every sealed file has the digest that `manifest.json` names; `manifest.json` has the one",
         "that the run's last line in its ledger names; and the manifest follows the run's first line in that ledger.",
         "`seal.json` carries both lines, byte for byte; `prev` in each is the sha256 of the line before it.",
@@ -223,8 +232,7 @@ def readme(runs: Iterable[Run]) -> bytes:
         lines += [
             "## The bars", "",
             "`data/<digest>.bars` are the bars that a run used: the name is the sha256 of the file, and the digest of",
-            "`bars` in the manifest.", "",
-            "```bash", _CHECK_BARS, "```", "",
+            "`bars` in the manifest; a run that failed brings none along.", "",
             "A file is one line of JSON, then its columns one after the other: little-endian int64 nanoseconds since",
             "1970, then five of little-endian float64.", "",
         ]  # fmt: skip
