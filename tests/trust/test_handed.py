@@ -50,12 +50,55 @@ def edit(path: Path, change: Callable[[Any], Any]) -> None:
     path.write_bytes(json.dumps(changed, indent=1).encode())
 
 
-def test_an_untouched_copy_is_intact_but_not_of_this_ledger(copy: Path, tmp_path: Path) -> None:
+def test_an_untouched_copy_is_intact_but_not_of_this_ledger(copy: Path, evidence: Evidence, tmp_path: Path) -> None:
     found = verdict(copy, tmp_path / "none")
     assert (found.state, found.holds, found.findings, found.unchecked) == ("foreign", True, [], [])
     assert found.as_text().splitlines()[0] == f"{FOREIGN}  {copy.name}"
     (note,) = found.notes
+    assert note.startswith(f"its own two lines hold {evidence.runs['builtin']}: started 2")
+    (note,) = verdict(copy.rename(copy.with_name(evidence.runs["builtin"])), tmp_path / "none").notes
     assert note.startswith("its own two lines hold it: started 2")
+
+
+def test_a_copy_that_is_called_as_another_run_is_broken(evidence: Evidence, tmp_path: Path) -> None:
+    own, bare = evidence.path("own"), evidence.path("bare")
+    called = Path(shutil.copytree(bare, tmp_path / "swapped" / own.name))
+    assert lines(called, tmp_path / "none") == [
+        f"{own.name}: expected the run that its directory is called by, found run_id {bare.name}"
+    ]
+    assert lines(called.rename(called.with_name("bare")), tmp_path / "none") == []
+    assert lines(called.with_name("bare").rename(called.with_name(bare.name)), tmp_path / "none") == []
+
+
+def test_a_folder_of_runs_is_all_of_them(evidence: Evidence, tmp_path: Path) -> None:
+    folder = tmp_path / "backup" / "runs"
+    for name in ("own", "bare"):
+        shutil.copytree(evidence.path(name), folder / evidence.runs[name])
+    (folder / "notes.txt").write_text("mine")
+    (folder / "else").mkdir()
+    found = {one.name: one.state for one in given.verdicts([str(folder)], Results(tmp_path / "none"), root=None)}
+    assert found == {evidence.runs[name]: "foreign" for name in ("own", "bare")}
+
+
+@pytest.mark.parametrize(
+    ("which", "error", "hint"),
+    [
+        ("nothing.zip", "there is no file or folder 'nothing.zip'", "name a run, the directory of one or an archive"),
+        ("a/b", "there is no file or folder 'a/b'", "name a run, the directory of one or an archive"),
+        ("empty", "'empty' holds no run", "name a run, the directory of one or an archive"),
+        ("/dev/zero", "/dev/zero is no regular file", "just export makes one; or name a run's directory"),
+        ("repository/results", "'repository/results' is a results folder", "--results-dir repository/results"),
+        ("zz", "no run 'zz' in none/", "just runs lists them"),
+    ],
+)
+def test_what_names_no_run_says_what_it_is(
+    evidence: Evidence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str, error: str, hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError) as caught:
+        list(given.verdicts([which], Results(tmp_path / "none"), root=None))
+    assert (caught.value.message, caught.value.hint) == (error, hint)
 
 
 def test_a_copy_of_a_run_of_this_ledger_is_intact(copy: Path, evidence: Evidence) -> None:
@@ -67,7 +110,9 @@ def test_a_copy_whose_own_lines_are_not_this_ledgers_is_broken(copy: Path, evide
     other = evidence.path("bare") / "seal.json"
     (copy / "seal.json").unlink()
     shutil.copy(other, copy / "seal.json")
-    assert lines(copy, evidence.results)[0].startswith("manifest.json: expected sha256 ")
+    found = lines(copy, evidence.results)
+    assert found[0].startswith("manifest.json: expected sha256 ")
+    assert not any("line 0" in line for line in lines(copy, copy.parent / "none"))
 
 
 @pytest.mark.parametrize("name", ["builtin", "own", "plain", "bare", "failed"])

@@ -299,6 +299,7 @@ def test_in_the_ledger_that_made_them_the_runs_of_an_archive_are_intact(archive:
 def test_one_run_of_an_archive_can_be_named(archive: Path, tmp_path: Path, sealed_once: Evidence) -> None:
     run_id = sealed_once.runs["own"]
     assert list(verdicts(archive / run_id[:6], tmp_path / "none")) == [run_id]
+    assert list(verdicts(archive / "runs" / run_id, tmp_path / "none")) == [run_id]  # as its files are called
     with pytest.raises(InputError, match="holds no run"):
         verdicts(archive / "ffffffff-none", tmp_path / "none")
     with pytest.raises(InputError, match="holds 3 runs"), handed(str(archive), Results(tmp_path / "none")):

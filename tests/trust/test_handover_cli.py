@@ -127,7 +127,7 @@ def test_no_command_writes_where_a_hostile_archive_says(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("none.zip",), "no run 'none.zip'"),
+        (("none.zip",), "there is no file or folder 'none.zip'"),
         (("notes.txt",), "notes.txt is no zip archive"),
         (("empty.zip",), "empty.zip holds no run"),
         (("empty.zip/3f2a",), "empty.zip holds no run"),

@@ -86,7 +86,9 @@ def render(
     try:
         _write(run_dir, path, content)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}", hint="check the folder and the disk") from None
+        raise RunError(
+            f"cannot write {path}: {error.strerror}", hint="check the folder and the disk, or name another by --output"
+        ) from None
     return Rendered(run_dir.name, path, renderer.name, marks.seal)
 
 

@@ -229,7 +229,7 @@ def _check_start(
         expected, found = told.get(key), history.start.fields.get(key)
         if isinstance(expected, dict) and isinstance(found, dict):  # what was found to be a secret later is masked
             found = {one: expected[one] if MASK in str(expected.get(one)) else value for one, value in found.items()}
-        verdict.compare(f"ledger.jsonl line {history.start.line} {key}", expected, found)
+        verdict.compare(f"{history.start.where} {key}", expected, found)
 
 
 def _check_history(verdict: Verdict, entry: Entry | None, facts: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ RUNS, DATA = "runs", "data"
 """The folders of an archive: a directory for each run, and a file for each set of bars, named by its digest."""
 
 
+_NAMED = "name a run, the directory of one or an archive"
 _NAME = re.compile(r"last|[0-9a-f-]{1,36}", re.IGNORECASE)  # of a run in the results folder
 
 
@@ -64,9 +65,9 @@ def handed(which: str, results: Results) -> Iterator[Handed]:
 def package(which: str, results: Results) -> Iterator[Package]:
     """Yield the runs that `which` names, at least one.
 
-    `last`, a run_id or a unique start of one in `results`; a path to a directory; a path to an archive, or to a folder
-    like one, with or without the start of a run_id in it. Raises InputError where there is none, or it means several;
-    RunError for an archive that is damaged or hostile.
+    `last`, a run_id or a unique start of one in `results`; a path to a directory, or to a folder of such; a path to an
+    archive, or to a folder like one, with or without the start of a run_id in it. Raises InputError where there is
+    none, or it means several; RunError for an archive that is damaged or hostile.
     """
     path = Path(which)
     home = results.path.resolve()
@@ -91,20 +92,46 @@ def package(which: str, results: Results) -> Iterator[Package]:
         if (path / RUNS).is_dir() and here != home:
             yield _package(path.absolute(), _names(path), None, "")
             return
-        if "/" in which and here != home and (path / "ledger.jsonl").is_file():
-            raise InputError(f"{which!r} is a results folder", hint=f"--results-dir {which}")
-    elif path.is_file():
+        yield _beside(path, here, home)
+        return
+    elif path.exists():
         with _unpacked(path, "") as found:
             yield found
         return
-    elif "/" in which and path.parent.is_file():
-        with _unpacked(path.parent, path.name) as found:
+    elif source := next((at for at in _archives(path) if at.is_file()), None):
+        with _unpacked(source, path.name) as found:
             yield found
         return
     elif "/" in which and (path.parent / RUNS).is_dir() and path.parent.resolve() != home:
         yield _package(path.parent.absolute(), _names(path.parent), None, path.name)
         return
-    yield Package([_of(results, results.find(which))])
+    try:
+        run = results.find(which)
+    except InputError:
+        if "/" in which or path.suffix:  # no start of a run_id
+            raise InputError(f"there is no file or folder {which!r}", hint=_NAMED) from None
+        raise
+    yield Package([_of(results, run)])
+
+
+def _archives(path: Path) -> list[Path]:
+    """Return the archives that a path may be of a run of: ARCHIVE/RUN, or ARCHIVE/runs/RUN as its files are called."""
+    return [path.parent, *(path.parents[1:2] if path.parent.name == RUNS else ())]
+
+
+def _beside(path: Path, here: Path, home: Path) -> Package:
+    """Return the runs whose directories lie beside each other in a folder that is neither a run nor an archive's."""
+    if here == home or (path / "ledger.jsonl").is_file():
+        hint = "just verify --all checks all of it; or name a run" if here == home else f"--results-dir {path}"
+        raise InputError(f"'{path}' is a results folder", hint=hint)
+    try:
+        names = sorted(name for name in os.listdir(path) if os.path.lexists(path / name / manifest.NAME))
+    except OSError as error:
+        raise InputError(f"'{path}' can't be read: {error.strerror}", hint=_NAMED) from None
+    if not names:
+        raise InputError(f"'{path}' holds no run", hint=_NAMED)
+    data = here.parent / DATA if here.name == RUNS and (here.parent / DATA).is_dir() else None
+    return Package([Handed(path.absolute() / name, None, data=data) for name in names])
 
 
 def _of(results: Results, run: Path) -> Handed:

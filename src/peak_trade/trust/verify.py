@@ -161,6 +161,8 @@ def _check_run(
         verdict.foreign, history = True, other
     _check_order(verdict, history)
     sealed = _manifest(verdict, run_dir, there, run_id, history, copy=copy)
+    if copy and is_run_id(run_dir.name) and sealed and sealed.run_id != run_dir.name:
+        verdict.add(run_dir.name, "the run that its directory is called by", f"run_id {sealed.run_id}")
     if sealed:
         there |= _below(run_dir, there, _holding(sealed))
     before = verdict.count
@@ -228,8 +230,9 @@ def _tell(verdict: Verdict, history: History) -> None:
     elif verdict.foreign and verdict.holds and end and end.line:
         verdict.note(f"the ledger beside it holds it: {end.event} {end.time}, line {end.line}")
     elif verdict.foreign and verdict.holds and start and end:
+        of = "it" if verdict.name == start.run_id else start.run_id
         verdict.note(
-            f"its own two lines hold it: started {start.time}, {end.event} {end.time},"
+            f"its own two lines hold {of}: started {start.time}, {end.event} {end.time},"
             f" after the line {start.prev[:16]}… of a ledger that is not here"
         )
 
