@@ -42,9 +42,10 @@ def main() -> int:
         if os.environ.get("PEAK_STRICT") == "1":
             raise
         script.warn(f"not signed: {error.message}", hint=error.hint)
-    for one in done if not args.json else ():
-        script.show(one.file, exact=True)
-        script.note(f"{one.of} is signed by {one.key}" if one.new else f"{one.of} had been signed by {one.key}")
+    finally:  # what is signed already, when the next is broken, is told
+        for one in done if not args.json else ():
+            script.show(one.file, exact=True)
+            script.note(f"{one.of} is signed by {one.key}" if one.new else f"{one.of} had been signed by {one.key}")
     if args.json:
         script.print_json(to_builtins(done))
     return 0

@@ -341,6 +341,11 @@ def test_the_key_is_the_one_named_then_gits_then_sshs_own(
     (home / ".gitconfig").write_text("[user]\n\tsigningkey = ~/of_git\n[gpg]\n\tformat = ssh\n", "utf-8")
     shutil.copy(ssh_keys.bob, home / "of_git")
     assert keys.key_file() == home / "of_git"
+    public = ssh_keys.alice.with_suffix(".pub").read_text("utf-8").strip()
+    for text in (public, f"key::{public}"):  # git takes the key itself, too
+        config = f'[user]\n\tsigningkey = "{text}"\n[gpg]\n\tformat = ssh\n'
+        (home / ".gitconfig").write_text(config, "utf-8")
+        assert keys.key_file() == home / ".ssh" / "id_rsa"
     monkeypatch.setenv(keys.KEY, str(ssh_keys.bob))
     assert keys.key_file() == ssh_keys.bob
     assert keys.key_file(str(ssh_keys.alice)) == ssh_keys.alice
@@ -467,6 +472,16 @@ def test_the_script_prints_the_envelope(path: Path, ssh_keys: Any) -> None:
         "--no-data",
     )  # fmt: skip
     assert (checked.returncode, checked.stdout.count("signed by alice@desk (SHA256:")) == (0, 2)
+
+
+def test_what_was_signed_is_told_where_the_next_is_broken(evidence: Any, path: Path, ssh_keys: Any) -> None:
+    other = evidence.path("bare")
+    rewrite = other / "stats.json"
+    rewrite.chmod(0o644)
+    rewrite.write_text("{}")
+    done = call("sign_run", path.name, other.name, "--results-dir", path.parent, "--key", ssh_keys.alice)
+    assert (done.returncode, done.stdout) == (1, f"{path / ENVELOPE}\n")
+    assert f"{path.name} is signed by SHA256:" in done.stderr and "error: " in done.stderr
 
 
 def test_without_a_key_it_is_skipped_and_said(path: Path, home: Path) -> None:

@@ -90,7 +90,7 @@ def _of_git(setting: str) -> str | None:
         found = os.fsdecode(_run("git", "config", "--global", "--type=path", setting).stdout.strip())
     except Absent:
         return None
-    return None if found.startswith("key::") else found or None
+    return None if found.startswith(("key::", "ssh-")) else found or None  # a key's text, not its file
 
 
 def sign(message: bytes, key: Path) -> bytes:
