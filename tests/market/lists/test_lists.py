@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from peak_trade.errors import InputError
-from peak_trade.market.lists import MAPS, read_list
+from peak_trade.market.lists import MAPS, files, read_list
 from peak_trade.market.lists.fills import Fill, Trip, paired
 
 IN, OUT = (int(np.datetime64(text, "ns").astype(np.int64)) for text in ("2024-01-31T13:00:00", "2024-02-01T09:30:00"))
@@ -113,6 +114,26 @@ LISTS: dict[str, tuple[str, Trip]] = {
         "default,2,BTC-USDT,SELL,2024-02-01T09:30:00.000Z,2,BTC,110,0.22,219.78,USDT\n",
         WHOLE,
     ),
+    "coinbase-api": (
+        json.dumps(
+            {"fills": [
+                {"entry_id": at, "trade_id": at, "order_id": at, "trade_time": at, "trade_type": "FILL", "price": price,
+                 "size": "2", "commission": fee, "product_id": "BTC-USDT", "side": side, "size_in_quote": False}
+                for at, price, fee, side in (("2024-02-01T09:30:00Z", "110", "0.22", "SELL"),
+                                             ("2024-01-31T13:00:00Z", "100", "0.2", "BUY"))
+            ], "cursor": ""}
+        ),
+        WHOLE,
+    ),
+    "coinbase-account": (
+        "\nTransactions\nUser,A Person,00000000-0000\n"
+        "ID,Timestamp,Transaction Type,Asset,Quantity Transacted,Price Currency,Price at Transaction,Subtotal,"
+        "Total (inclusive of fees and/or spread),Fees and/or Spread,Notes\n"
+        "3,2024-02-03 09:30:00 UTC,Receive,BTC,7,USDT,$110.00,$770.00,$770.00,$0.00,a gift\n"
+        "2,2024-02-01 09:30:00 UTC,Advanced Trade Sell,BTC,-2,USDT,$110.00,-$220.00,-$219.78,$0.22,Sold 2\n"
+        "1,2024-01-31 13:00:00 UTC,Buy,BTC,2,USDT,$100.00,$200.00,$200.20,$0.20,Bought 2\n",
+        WHOLE,
+    ),
     "alpaca": (
         json.dumps(
             [
@@ -129,6 +150,40 @@ LISTS: dict[str, tuple[str, Trip]] = {
         "U1,USD,BTCUSDT,20240131;130000,BUY,2,100,-0.2,USD,1\n"
         "U1,USD,BTCUSDT,20240201;093000,SELL,-2,110,-0.22,USD,2\n",
         WHOLE,
+    ),
+    "interactive-brokers-xml": (
+        '<FlexQueryResponse type="AF"><FlexStatements count="1"><FlexStatement accountId="U1"><Trades>\n'
+        '<Trade currency="USDT" symbol="BTCUSDT" dateTime="20240131;130000" quantity="2" tradePrice="100" '
+        'ibCommission="-0.2" ibCommissionCurrency="USDT" buySell="BUY" ibOrderID="1" tradeID="1" />\n'
+        '<Trade currency="USDT" symbol="BTCUSDT" dateTime="20240201;093000" quantity="-2" tradePrice="110" '
+        'ibCommission="-0.22" ibCommissionCurrency="USDT" buySell="SELL" ibOrderID="2" tradeID="2" />\n'
+        "</Trades></FlexStatement></FlexStatements></FlexQueryResponse>\n",
+        WHOLE,
+    ),
+    "interactive-brokers-activity": (
+        "Statement,Header,Field Name,Field Value\nStatement,Data,Title,Activity Statement\n"
+        "Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price,C. Price,Proceeds,"
+        "Comm/Fee,Basis,Realized P/L,MTM P/L,Code\n"
+        'Trades,Data,Order,Stocks,USDT,BTCUSDT,"2024-01-31, 13:00:00",2,100,101,-200,-0.2,200.2,0,2,O;P\n'
+        'Trades,Data,Trade,Stocks,USDT,BTCUSDT,"2024-01-31, 13:00:00",2,100,101,-200,-0.2,200.2,0,2,O;P\n'
+        "Trades,SubTotal,,Stocks,USDT,BTCUSDT,,2,,,-200,-0.2,200.2,0,2,\n"
+        'Trades,Data,Order,Stocks,USDT,BTCUSDT,"2024-02-01, 09:30:00",-2,110,110,220,-0.22,-200.2,19.58,0,C\n'
+        'Trades,Data,Order,Stocks,USDT,OTHER,"2024-02-01, 09:31:00","-2,000",110,110,220,-0.22,-200.2,19.58,0,C\n'
+        "Trades,Total,,Stocks,USDT,,,,,,20,-0.42,0,19.58,2,\n",
+        WHOLE,
+    ),
+    "metatrader-5": (
+        '<!DOCTYPE html><html><body><table><tr><th colspan="14"><div><b>Positions</b></div></th></tr>'
+        "<tr><td><b>Time</b></td><td><b>Position</b></td><td><b>Symbol</b></td><td><b>Type</b></td><td><b>Volume</b></td>"
+        "<td><b>Price</b></td><td><b>S / L</b></td><td><b>T / P</b></td><td><b>Time</b></td><td><b>Price</b></td>"
+        '<td><b>Commission</b></td><td><b>Swap</b></td><td colspan="2"><b>Profit</b></td></tr>'
+        '<tr align="right"><td>2024.01.31 13:00:00</td><td>7</td><td>BTCUSDT</td><td>buy</td>'
+        '<td class="hidden" colspan="8">a comment</td><td>0.02</td><td>100</td><td></td><td>120</td>'
+        "<td>2024.02.01 09:30:00</td><td>110</td><td>-0.42</td><td>0.00</td><td>20.00</td></tr>"
+        '<tr><td style="height: 10px"></td></tr><tr><th colspan="14"><div><b>Orders</b></div></th></tr>'
+        "<tr><td><b>Open Time</b></td><td><b>Order</b></td><td><b>Symbol</b></td><td><b>Type</b></td></tr>"
+        "<tr><td>2024.01.31 13:00:00</td><td>7</td><td>BTCUSDT</td><td>buy</td></tr></table></body></html>",
+        Trip(1, IN, 100.0, OUT, 110.0, 2.0, 0.21, 0.21, 19.58),  # 0.02 lots of 100 units, as the profit of 20 shows
     ),
     "trades": (
         "Symbol;Direction;Open Time;Open Price;Close Time;Close Price;Size;Commission;Profit\n"
@@ -276,12 +331,12 @@ def test_fees_that_a_list_has_not_are_what_its_profit_lacks(tmp_path: Path, pnl:
 
 
 def test_other_symbols_are_left_out_and_a_strange_name_is_asked_for(tmp_path: Path) -> None:
-    text = LISTS["fills"][0] + "2024-01-31T13:00:00Z,XETHZUSD,Buy,1,2,0.2\n2024-02-01T09:30:00Z,XETHZUSD,Sell,3,2,0\n"
+    text = LISTS["fills"][0] + "2024-01-31T13:00:00Z,ETH-PERP,Buy,1,2,0.2\n2024-02-01T09:30:00Z,ETH-PERP,Sell,3,2,0\n"
     path = written(tmp_path, text)
     assert "2 rows of other symbols: left out" in read_list(path, "BTCUSDT").said
-    with pytest.raises(InputError, match="has no trade of ETHUSD, but of BTC-USDT, XETHZUSD"):
+    with pytest.raises(InputError, match="has no trade of ETHUSD, but of BTC-USDT, ETH-PERP"):
         read_list(path, "ETHUSD")
-    assert read_list(path, "ETHUSD", other="XETHZUSD").trips[0].pnl == pytest.approx(3.8)
+    assert read_list(path, "ETHUSD", other="ETH-PERP").trips[0].pnl == pytest.approx(3.8)
 
 
 def test_columns_of_another_name_are_said(tmp_path: Path) -> None:
@@ -313,3 +368,70 @@ def test_what_is_no_list_is_refused_with_its_place(text: str, message: str, tmp_
     with pytest.raises(InputError) as caught:
         read_list(written(tmp_path, text), "BTCUSDT")
     assert message in caught.value.message
+
+
+def test_freqtrade_s_archive_and_its_table(tmp_path: Path) -> None:
+    path = tmp_path / "backtest-result-2024-02-02.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr(
+            "backtest-result-2024-02-02_config.json", json.dumps({"stake_currency": "USDT", "exchange": {}})
+        )
+        packed.writestr("backtest-result-2024-02-02_Mine.py", "raise SystemExit")
+        packed.writestr("backtest-result-2024-02-02.json", LISTS["freqtrade"][0])
+    assert read_list(path, "BTC/USDT").trips == [WHOLE]
+    columns = {key: value for key, value in FREQTRADE.items() if key != "orders"}
+    table = "," + ",".join(columns) + "\n0," + ",".join(map(str, columns.values())) + "\n"
+    assert read_list(written(tmp_path, table), "BTCUSDT").trips == [WHOLE]
+
+
+@pytest.mark.parametrize(
+    ("member", "content", "message"),
+    [
+        ("[Content_Types].xml", "<Types/>", "is a workbook"),
+        ("readme.txt", "nothing", "has no rows"),
+        ("trades.json", "{", "is not whole JSON"),
+    ],
+)
+def test_an_archive_without_trades_is_refused(tmp_path: Path, member: str, content: str, message: str) -> None:
+    path = tmp_path / "list.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr(member, content)
+    with pytest.raises(InputError, match=message):
+        read_list(path, "BTCUSDT")
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(InputError, match="is no whole archive"):
+        read_list(path, "BTCUSDT")
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_BYTES", 1 << 20)
+    path = tmp_path / "list.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("trades.json", " " * (1 << 21) + LISTS["freqtrade"][0])
+    with pytest.raises(InputError, match=r"trades.json in list.zip is too large"):
+        read_list(path, "BTCUSDT")
+
+
+def test_a_report_in_utf_16_of_two_symbols_and_a_swap(tmp_path: Path) -> None:
+    row = LISTS["metatrader-5"][0].partition('<tr align="right">')[2].partition("</tr>")[0]
+    second = row.replace("BTCUSDT", "EURUSD").replace("<td>7<", "<td>8<").replace("<td>0.00</td>", "<td>-1 000.25</td>")
+    text = LISTS["metatrader-5"][0].replace('<tr><td style="height', f'<tr>{second}</tr><tr><td style="height')
+    path = tmp_path / "ReportHistory.html"
+    path.write_bytes(b"\xff\xfe" + text.encode("utf-16-le"))
+    (trip,) = read_list(path, "EURUSD").trips
+    assert trip.pnl == pytest.approx(20 - 0.42 - 1000.25)
+    assert read_list(path, "BTCUSDT").trips == [LISTS["metatrader-5"][1]]
+
+
+@pytest.mark.parametrize("name", ["XBTUSD", "XXBTZUSD", "XBT/USD", "BTC/USD", "BTC-USD"])
+def test_names_of_one_coin_are_one(tmp_path: Path, name: str) -> None:
+    text = LISTS["kraken"][0].replace("BTC/USDT", name)
+    (trip,) = read_list(written(tmp_path, text), "BTCUSD").trips
+    assert (trip.quantity, trip.entry_fee, trip.exit_fee) == (2.0, 0.2, 0.22)
+
+
+def test_orders_that_were_cancelled_are_left_out(tmp_path: Path) -> None:
+    rows = "2024-01-31T13:00:00Z,buy,100,2\n2024-01-31T14:00:00Z,sell,,0\n2024-02-01T09:30:00Z,sell,110,2\n"
+    found = read_list(written(tmp_path, f"filled_at,side,filled_avg_price,filled_qty\n{rows}"), "BTCUSDT")
+    assert found.trips == [NO_FEES]
+    assert "1 row in which nothing was bought or sold: left out" in found.said

@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["MAPS", "OURS", "Map", "simplified"]
+__all__ = ["IDS", "MAPS", "OURS", "Map", "simplified"]
 
 OURS = {
     "trades": ("entry_time", "entry_price", "exit_time", "exit_price", "quantity"),
@@ -23,7 +23,10 @@ OURS = {
 A row of `trades` is a trade from entry to exit, one of `fills` a single buy or sell, of `legs` there are two a trade.
 """
 OPTIONAL = ("symbol", "side", "short", "buyer", "open", "status", "entry_fee", "exit_fee", "entry_fee_rate",
-            "exit_fee_rate", "fee", "fee_currency", "quote", "pnl", "order")  # fmt: skip
+            "exit_fee_rate", "fee", "fee_rate", "fee_currency", "quote", "pnl", "financing", "order")  # fmt: skip
+IDS = ("trade id", "tradeid", "id", "txid", "transaction id", "transactionid", "execution id", "exec_id", "execid",
+       "ibexecid", "fill_id", "deal", "position", "match id")  # fmt: skip
+"""Columns that number what was made: a row that comes again with the same number is the same."""
 
 
 class Map(Struct, frozen=True, kw_only=True):
@@ -31,7 +34,9 @@ class Map(Struct, frozen=True, kw_only=True):
 
     `marks` are columns that this list has and others of its shape have not. `zone` is that of times that name none;
     empty where the source does not say. `received`: a fee without its currency is in what the fill brought.
-    `paid` is the sign of a fee that was paid, 0 where both occur and the larger part tells.
+    `paid` is the sign of a fee that was paid, 0 where both occur and the larger part tells. `gross`: the profit is
+    before fees and financing. `lots`: sizes are in lots of units that the profits tell. `kinds` are the words of `side`
+    that count, where a list has other rows too.
     """
 
     name: str
@@ -42,6 +47,9 @@ class Map(Struct, frozen=True, kw_only=True):
     zone: str = ""
     paid: int = 1
     received: bool = False
+    gross: bool = False
+    lots: bool = False
+    kinds: frozenset[str] = frozenset()
 
 
 MAPS = (
@@ -253,6 +261,38 @@ MAPS = (
         },
     ),
     Map(
+        name="coinbase-api",
+        title="Coinbase: fills as JSON",
+        shape="fills",
+        marks=("trade_time", "product_id", "commission"),
+        zone="UTC",
+        columns={
+            "time": ("trade_time",),
+            "symbol": ("product_id",),
+            "side": ("side",),
+            "price": ("price",),
+            "quantity": ("size",),
+            "fee": ("commission",),
+            "order": ("order_id",),
+        },
+    ),
+    Map(
+        name="coinbase-account",
+        title="Coinbase: transaction history",
+        shape="fills",
+        marks=("Transaction Type", "Asset", "Quantity Transacted"),
+        zone="UTC",
+        kinds=frozenset({"buy", "sell", "advanced_trade_buy", "advanced_trade_sell"}),
+        columns={
+            "time": ("Timestamp",),
+            "symbol": ("Asset",),
+            "side": ("Transaction Type",),
+            "price": ("Price at Transaction", "Spot Price at Transaction"),
+            "quantity": ("Quantity Transacted",),
+            "fee": ("Fees and/or Spread", "Fees"),
+        },
+    ),
+    Map(
         name="alpaca",
         title="Alpaca: account activities, FILL",
         shape="fills",
@@ -286,6 +326,59 @@ MAPS = (
         },
     ),
     Map(
+        name="interactive-brokers-xml",
+        title="Interactive Brokers: Flex query as XML",
+        shape="fills",
+        marks=("tradePrice", "ibCommission"),
+        paid=-1,
+        columns={
+            "time": ("dateTime", "tradeDate"),
+            "symbol": ("symbol",),
+            "side": ("buySell",),
+            "price": ("tradePrice",),
+            "quantity": ("quantity",),
+            "fee": ("ibCommission",),
+            "fee_currency": ("ibCommissionCurrency",),
+            "quote": ("currency",),
+            "order": ("ibOrderID",),
+        },
+    ),
+    Map(
+        name="interactive-brokers-activity",
+        title="Interactive Brokers: activity statement",
+        shape="fills",
+        marks=("DataDiscriminator", "T. Price"),
+        paid=-1,
+        columns={
+            "time": ("Date/Time",),
+            "symbol": ("Symbol",),
+            "price": ("T. Price",),
+            "quantity": ("Quantity",),
+            "fee": ("Comm/Fee", "Comm in *"),
+        },
+    ),
+    Map(
+        name="metatrader-5",
+        title="MetaTrader 5: report of the history, positions",
+        shape="trades",
+        marks=("Position", "Time.1", "Price.1"),
+        paid=-1,
+        gross=True,
+        lots=True,
+        columns={
+            "symbol": ("Symbol",),
+            "side": ("Type",),
+            "entry_time": ("Time",),
+            "entry_price": ("Price",),
+            "exit_time": ("Time.1",),
+            "exit_price": ("Price.1",),
+            "quantity": ("Volume",),
+            "fee": ("Commission",),
+            "financing": ("Swap",),
+            "pnl": ("Profit",),
+        },
+    ),
+    Map(
         name="trades",
         title="a list of trades from entry to exit",
         shape="trades",
@@ -299,6 +392,8 @@ MAPS = (
             "quantity": ("quantity", "qty", "size", "amount", "volume", "shares", "contracts", "units", "lots"),
             "entry_fee": ("entry_fee", "open_fee", "entry_fees", "entry_commission"),
             "exit_fee": ("exit_fee", "close_fee", "exit_fees", "exit_commission"),
+            "entry_fee_rate": ("entry_fee_rate", "fee_open", "fee_rate"),
+            "exit_fee_rate": ("exit_fee_rate", "fee_close", "fee_rate"),
             "fee": ("fee", "fees", "commission", "commissions"),
             "pnl": ("pnl", "net_pnl", "profit", "net_profit", "profit_abs", "realized_pnl", "p&l"),
         },
@@ -308,13 +403,45 @@ MAPS = (
         title="a list of buys and sells",
         shape="fills",
         columns={
-            "time": ("time", "date", "timestamp", "datetime", "date/time", "executed_at", "filled_at", "trade_time"),
+            "time": (
+                "time",
+                "date",
+                "timestamp",
+                "datetime",
+                "date/time",
+                "executed_at",
+                "filled_at",
+                "trade_time",
+                "date(utc)",
+                "time(utc)",
+            ),
             "symbol": ("symbol", "pair", "market", "ticker", "instrument", "product"),
             "side": ("side", "action", "direction", "type", "buy/sell"),
-            "price": ("price", "fill_price", "filled_price", "avg_price", "average_price", "trade_price"),
-            "quantity": ("quantity", "qty", "size", "filled", "shares", "contracts", "units", "volume", "amount"),
+            "price": (
+                "fill_price",
+                "filled_price",
+                "filled_avg_price",
+                "avg_price",
+                "average_price",
+                "trade_price",
+                "price",
+            ),
+            "quantity": (
+                "filled_qty",
+                "filled",
+                "executed",
+                "quantity",
+                "qty",
+                "size",
+                "shares",
+                "contracts",
+                "units",
+                "volume",
+                "amount",
+            ),
             "fee": ("fee", "fees", "commission", "commissions"),
-            "fee_currency": ("fee_currency", "fee_coin", "fee_asset", "commission_asset"),
+            "fee_rate": ("fee_rate",),
+            "fee_currency": ("fee_currency", "fee_coin", "fee_asset", "commission_asset", "commissionasset"),
             "order": ("order_id", "order", "orderid"),
         },
     ),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,10 +18,11 @@ from peak_trade.market.lists import Listed, read_list
 from peak_trade.market.lists.fills import Trip
 from peak_trade.market.timeframe import timeframe_seconds
 from peak_trade.market.trades import SIDES
+from peak_trade.text import counted
 from peak_trade.trust.difference import Sealed, bars_of
 from peak_trade.trust.live.bars import market
 from peak_trade.trust.live.gaps import PARTS, Pair, pair
-from peak_trade.trust.live.matching import matched, merged, shift
+from peak_trade.trust.live.matching import Lots, gathered, lots_of, matched, merged, relation, shift
 
 __all__ = ["Against", "against", "against_file", "at_time"]
 
@@ -140,12 +142,10 @@ def against(
         )
     outside = len(mine) - len(a), len(theirs) - len(b)
     said = list(listed.said)
-    lots = [(len(of), merged(of)) for of in (a, b)]
-    for which, (count, whole), other in (("run", lots[0], lots[1]), ("list", lots[1], lots[0])):
-        if count > len(whole) and other[0] == len(other[1]):  # only one of them tells lots of one entry apart
-            said.append(f"lots of one entry are one trade: {count:,} of the {which} are {len(whole):,}")
-            a, b = (whole, b) if which == "run" else (a, whole)
-    found = matched(a, b, within)
+    runs, lists, found = _paired(a, b, within, scale, said)
+    runs, found, still = _closed_in(runs, found, listed.open, within)
+    if still:
+        said.append(f"{counted(still, 'trade')} of the run not closed yet in the list: left out")
     if len(found) < _FEW * min(len(a), len(b)):
         halves, count = shift(mine, theirs, within)
         if halves and count > 2 * len(found):
@@ -154,25 +154,70 @@ def against(
                 f"with the list's times {abs(halves) / 2:g} h {way}, {count} trades would match in place of "
                 f"{len(found)}: --timezone says whose clock it is"
             )
-    ratios = [b[j].quantity / a[i].quantity for i, j in found if a[i].quantity]
+    ratios = [merged(lists[j]).quantity / units for i, j in found if (units := merged(runs[i]).quantity)]
     if scale is None:
         scale = float(median(ratios)) if ratios else 1.0
     elif ratios and scale == 1.0 and not 0.8 < median(ratios) < 1.25:
         said.append(f"sizes are {median(ratios):.4g} times the run's in the median: --scale auto takes that out")
-    a = [_scaled(one, scale) for one in a]
-    pairs = [pair(a[i], b[j], price) for i, j in found]
+    runs = [tuple(_scaled(lot, scale) for lot in lots) for lots in runs]
+    a, b = ([merged(lots) for lots in of] for of in (runs, lists))
+    pairs = [pair(a[i], b[j], price, (runs[i], lists[j])) for i, j in found]
     in_a, in_b = {i for i, _ in found}, {j for _, j in found}
     missing = [one for at, one in enumerate(a) if at not in in_a]
     extra = [one for at, one in enumerate(b) if at not in in_b]
+    profit = math.fsum(one.pnl for one in a), math.fsum(one.pnl for one in b)
     parts = {name: math.fsum(one.parts[name] for one in pairs) for name in PARTS if name not in ("missing", "extra")}
     parts["missing"] = -math.fsum(one.pnl for one in missing)
     parts["extra"] = math.fsum(one.pnl for one in extra)
+    del parts["other"]  # what is left of the whole, so that the sum is the whole to the last bit
+    parts["other"] = math.fsum([profit[1] - profit[0], *(-part for part in parts.values())])
+    parts = {name: parts[name] for name in PARTS}
     if price is None and pairs:
         said.append("the run's bars are not there any more: what another time did counts as price")
-    profit = math.fsum(one.pnl for one in a), math.fsum(one.pnl for one in b)
     return Against(
         run, listed, pairs, missing, extra, profit, parts, scale, within, price is not None, outside, said, tolerance
     )
+
+
+def _paired(
+    a: Sequence[Trip], b: Sequence[Trip], within: float, scale: float | None, said: list[str]
+) -> tuple[list[Lots], list[Lots], list[tuple[int, int]]]:
+    """Return trades of run and list as lots, and the pairs; parts of a trade are one where the other has it in one."""
+    alone = [[(one,) for one in of] for of in (a, b)]
+    lots = [lots_of(of) for of in (a, b)]
+    runs, lists = (
+        lots[at] if len(lots[1 - at]) == len(alone[1 - at]) else alone[at] for at in (0, 1)
+    )  # where only one of them tells lots of one entry apart
+    for which, before, after in (("run", a, runs), ("list", b, lists)):
+        if len(after) < len(before):
+            said.append(f"lots of one entry are one trade: {len(before):,} of the {which} are {len(after):,}")
+    found = matched([merged(of) for of in runs], [merged(of) for of in lists], within)
+    counts = len(runs), len(lists)
+    size = relation(runs, lists, found, within) if scale is None or scale == 1.0 else scale
+    lists, found = gathered(runs, lists, found, within, size)
+    runs, back = gathered(lists, runs, [(j, i) for i, j in found], within, 1 / size)
+    for which, count, after in (("run", counts[0], runs), ("list", counts[1], lists)):
+        if len(after) < count:
+            said.append(f"parts of one trade are one: {count:,} of the {which} are {len(after):,}")
+    return runs, lists, sorted(((i, j) for j, i in back), key=lambda one: runs[one[0]][0].entry_time)
+
+
+def _closed_in(
+    runs: list[Lots], found: list[tuple[int, int]], still: Sequence[tuple[int, int]], within: float
+) -> tuple[list[Lots], list[tuple[int, int]], int]:
+    """Return a run's trades without those that are still open in the list, the pairs, and how many were left out."""
+    times = {side: sorted(time for one, time in still if one == side) for side in (1, -1)}
+    taken, most = {i for i, _ in found}, int(within * 1e9)
+    keep = []
+    for i, lots in enumerate(runs):
+        there, entry = times[lots[0].side], lots[0].entry_time
+        at = bisect_left(there, entry - most)
+        if i not in taken and at < len(there) and there[at] <= entry + most:
+            del there[at]
+        else:
+            keep.append(i)
+    place = {i: at for at, i in enumerate(keep)}
+    return [runs[i] for i in keep], [(place[i], j) for i, j in found], len(runs) - len(keep)
 
 
 def against_file(

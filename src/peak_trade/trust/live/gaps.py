@@ -15,7 +15,7 @@ where m is the market's price at a time: the open of the bar that it lies in.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -61,14 +61,20 @@ class Pair(Struct, frozen=True):
         return self.b.pnl - self.a.pnl
 
 
-def pair(a: Trip, b: Trip, market: Callable[[Any], Any] | None) -> Pair:
-    """Compare a run's trade with the same trade as it was made; without a `market` timing is part of the price."""
+def pair(
+    a: Trip, b: Trip, market: Callable[[Any], Any] | None, lots: tuple[Sequence[Trip], Sequence[Trip]] = ((), ())
+) -> Pair:
+    """Compare a run's trade with the same trade as it was made; without a `market` timing is part of the price.
+
+    Where a trade is made of `lots`, the market's price at its time is the average of those at theirs.
+    """
     side, units = a.side, b.quantity
     entry, leave = -units * side * (b.entry_price - a.entry_price), units * side * (b.exit_price - a.exit_price)
     timing = [0.0, 0.0]
     if market is not None:
-        before = float(market(b.entry_time) - market(a.entry_time))
-        after = float(market(b.exit_time) - market(a.exit_time))
+        before, after = (
+            _at(market, lots[1] or (b,), end) - _at(market, lots[0] or (a,), end) for end in ("entry_time", "exit_time")
+        )
         timing = [-units * side * before, units * side * after]
     fees = (a.entry_fee + a.exit_fee) - (b.entry_fee + b.exit_fee)
     parts = {
@@ -90,6 +96,14 @@ def pair(a: Trip, b: Trip, market: Callable[[Any], Any] | None) -> Pair:
         fees=-fees,
         parts=parts,
     )  # fmt: skip
+
+
+def _at(market: Callable[[Any], Any], lots: Sequence[Trip], end: str) -> float:
+    """Return the market's price at an end of lots, by their sizes."""
+    if len(lots) == 1:
+        return float(market(getattr(lots[0], end)))
+    units = math.fsum(lot.quantity for lot in lots)
+    return math.fsum(float(market(getattr(lot, end))) * lot.quantity for lot in lots) / (units or 1.0)
 
 
 def _share(gap: float, of: float) -> float:
