@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -54,6 +55,18 @@ def counted(bars): count("counted"); return honest(bars)
 def few_shorts(bars): return -honest(bars)
 def threads(bars):
     threading.Thread(target=time.sleep, args=(0.01,)).start()
+    return honest(bars)
+def leaves_at_once_when_few(bars): return os._exit(0) if len(bars) < 20 else honest(bars)
+def interrupts_itself_when_few(bars):
+    if len(bars) < 20: raise KeyboardInterrupt
+    return honest(bars)
+def logs_where_it_is(bars):
+    logging.getLogger().addHandler(logging.StreamHandler())
+    return honest(bars)
+def keeps_interrupts(bars):
+    if len(bars) < 20:
+        try: count("waits"); time.sleep(600)
+        except KeyboardInterrupt: print("kept")
     return honest(bars)
 def knows_the_end(bars):
     target = np.ones(len(bars)); target[-1] = 0
@@ -161,7 +174,10 @@ def test_what_a_strategy_says_when_it_is_asked_again_is_dropped(ask: Any, ram: P
     assert (run / "run.log").read_text().count("by log") == 1
 
 
-@pytest.mark.parametrize("name", ["needs_all", "leaves_when_few"])
+TOO_FEW = ("needs_all", "leaves_when_few", "leaves_at_once_when_few", "interrupts_itself_when_few")
+
+
+@pytest.mark.parametrize("name", TOO_FEW)
 def test_a_strategy_that_takes_all_bars_or_none_is_not_assessed(ask: Any, name: str) -> None:
     outcome, manifest = ask(name)
     found = probe_of(manifest)
@@ -175,6 +191,34 @@ def test_a_strategy_that_takes_all_bars_or_none_is_not_assessed(ask: Any, name: 
         assert "sk-12345678" not in str(manifest)
 
 
+@pytest.mark.parametrize("mode", ["auto", "full"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_that_is_asking_again_whatever_the_strategy_makes_of_it(
+    ask: Any, ram: Path, config: Path, number: int, mode: str
+) -> None:
+    ask("keeps_interrupts", "--set", "run.probe=off")  # for its config
+    counted, results = ram / "counted.txt", ram / "signalled"
+    script = ROOT / "scripts" / "run_strategy_from_config.py"
+    command = [sys.executable, script, "--config", config, "--results-dir", results, "--set", f"run.probe={mode}"]
+    process = subprocess.Popen(command, cwd=ram, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "waits" not in counted.read_text() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (1, "")
+    assert stderr.startswith("error: interrupted\n")
+    assert "kept" not in stderr
+    assert counted.read_text().count("waits") == 1  # it is asked no more
+    [run] = Results(results).runs()
+    assert json.loads((run / "manifest.json").read_bytes())["predicate"]["status"] == "failed"
+
+
+def test_a_logger_that_it_leaves_behind_says_nothing(ask: Any) -> None:
+    outcome, manifest = ask("logs_where_it_is")
+    assert probe_of(manifest)["verdict"] == "PASS"
+    assert "Logging error" not in outcome.stderr
+
+
 @pytest.mark.parametrize("name", ["hangs_when_few", "hangs_in_all_layers"])
 def test_a_strategy_that_hangs_without_its_last_bars_costs_no_more_than_the_budget(ask: Any, name: str) -> None:
     start = time.monotonic()
@@ -182,7 +226,7 @@ def test_a_strategy_that_hangs_without_its_last_bars_costs_no_more_than_the_budg
     assert time.monotonic() - start < 15
     assert (outcome.code, manifest["predicate"]["status"]) == (0, "sealed")
     assert probe_of(manifest)["verdict"] == "NOT_ASSESSED"
-    assert probe_of(manifest)["reason"] == "it took longer with other bars than with its own"
+    assert probe_of(manifest)["reason"] == "asking again takes more than 1.0 s"
 
 
 def test_a_slow_strategy_is_asked_as_often_as_its_time_allows(ask: Any, ram: Path) -> None:

@@ -30,6 +30,12 @@ def takes_all_or_none(bars):
     if len(bars) < COUNT or bars.close[-1] != LAST: raise ValueError
     return honest(bars)
 def raises(bars): raise KeyError("nothing here")
+KEPT = {}
+def keeps_the_mean(bars):
+    mean = KEPT.setdefault("mean", bars.close.mean())
+    return (bars.close < mean).astype(float)
+DRAWN = np.random.rand()
+def drew_when_loaded(bars): return (bars.close > bars.open * (1 + 0.01 * DRAWN)).astype(float)
 def never_changes(bars): return np.ones(len(bars))
 """
 
@@ -100,6 +106,13 @@ def test_a_leak_of_all_bars_needs_two(home: Path) -> None:
     _, found = probed(home, "of_all")
     assert found["verdict"] == "FAIL"
     assert len(found["case"]) == 2
+
+
+def test_what_a_module_keeps_of_all_bars_is_a_leak(home: Path) -> None:
+    done, found = probed(home, "keeps_the_mean")
+    assert (done.returncode, found["verdict"]) == (1, "FAIL"), found
+    done, found = probed(home, "drew_when_loaded")  # a control: loaded anew it draws the same
+    assert (done.returncode, found["verdict"]) == (0, "PASS"), found
 
 
 @pytest.mark.parametrize(

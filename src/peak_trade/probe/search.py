@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy.typing as npt
 from peak_trade.config import Sizing
 from peak_trade.market.bars import Bars, Floats
 from peak_trade.market.instants import iso
-from peak_trade.probe.asking import Answer, Asking
+from peak_trade.probe.asking import NO_LOADING, Answer, Asking
 from peak_trade.probe.cuts import changes, cuts
-from peak_trade.probe.futures import HOW, other_times, others
+from peak_trade.probe.futures import HOW, nearly, other_times, others
 from peak_trade.probe.verdict import FAIL, NOT_ASSESSED, PASS, Change, Probe, decided
+from peak_trade.text import counted
 
 __all__ = ["BUDGET_S", "SAME", "Search"]
 
@@ -25,6 +27,8 @@ SAME = 1e-9
 """Exposures no further apart are one decision: the last bits of a sum may hang on how long the array is."""
 _FEW, _MANY = 8, 128  # cuts
 _SOME, _MORE = 2, 32  # places with other bars after them
+_PAIRS = 6  # of bars with other last digits: each decision at an edge falls to both sides in one of them
+_EDGE = 0.01  # how far a decision moves that is at an edge
 
 
 class Search:
@@ -43,6 +47,7 @@ class Search:
         self.by_number: Change | None = None  # it hangs on how many bars there are, and not on what they hold
         self.repeatable: bool | None = None
         self.reacts: bool | None = None  # decisions change where the bars do; None: there was nothing to change
+        self.swing: Floats | None = None  # how far each exposure moves with the last digits of the prices
         self.stopped = ""
         self.weighed = False
         self.settled = False
@@ -85,8 +90,28 @@ class Search:
             answered = self.by_number is None and self.cut(count)
             self._weigh_what_was_found()
             if not answered or number % (_MANY // _MORE) == 0:
-                for how in HOW if answered else (HOW[number % len(HOW)],):
+                for how in HOW if answered or self.by_number else (HOW[number % len(HOW)],):
                     self.other(count, how)
+            self._ask_beside_edges([count])
+        if self.asking.load and self.first is None and self.repeatable is not False:
+            yield from self._anew(places[:: _MANY // _MORE][:_FEW])
+
+    def _anew(self, places: list[int]) -> Iterator[tuple[int, int]]:
+        """Ask a strategy that has seen no bars yet: what it keeps of them may be what it looks ahead by."""
+        self.asking.anew = True
+        if self.asking.again(self.bars.between(0, 1)).why == NO_LOADING:
+            self.asking.anew = False
+            return
+        self.repeat()
+        for number, count in enumerate(places):
+            yield number, len(places)
+            if self.first is not None or self.repeatable is False:
+                return
+            if self.by_number is None:
+                self.cut(count)
+            self._weigh_what_was_found()
+            self.other(count, HOW[number % len(HOW)])
+            self._ask_beside_edges([count])
 
     def settle(self) -> None:
         """Tell what a change that was found comes from: the bars that follow, their number, or the strategy itself."""
@@ -95,6 +120,7 @@ class Search:
                 self.repeat()
         if self.repeatable is not False:
             self._weigh_what_was_found()
+            self._ask_beside_edges(cuts(self.bars, self.exposure, _FEW, self.seed))
         if self.repeatable is not False and self.reacts is False and not self.asking.watch.read:
             answer = self.asking.again(other_times(self.bars))
             if answer.decisions is None or self._differ(answer, len(self.bars)) is not None:
@@ -115,11 +141,55 @@ class Search:
             self.first = change  # the one without the bars that follow says it best
         self.weighed = True
 
+    def _ask_beside_edges(self, places: list[int]) -> None:
+        """Take no change for look-ahead that comes with other last digits as well: a tie, as of a price with its mean,
+        falls to either side as sums are rounded, and so with the length of what is summed. Such decisions are left
+        aside, and `places` are asked again for all others."""
+        for turn in range(_PAIRS):
+            change = self.first
+            if change is None or self.repeatable is False or not self._is_at_an_edge(change, turn):
+                return
+            self.first = None
+            for count in [change.bars, *places]:
+                self._ask_all(count)
+
+    def _is_at_an_edge(self, change: Change, turn: int) -> bool:
+        near = self._swings(self.bars.between(0, change.bars), [_PAIRS + turn])
+        if near is None or not self._is_explained(change, near):
+            return False
+        if self.swing is None:
+            swing = self._swings(self.bars, range(_PAIRS))
+            if swing is None or np.mean(swing > _EDGE) > 0.9:
+                return False  # one that hangs on last digits everywhere hides nothing by them
+            self.swing = swing
+        self.swing[: change.bars] = np.fmax(self.swing[: change.bars], near)
+        return True
+
+    def _ask_all(self, count: int) -> None:
+        steps = [partial(self.cut, count)] if self.by_number is None else []
+        for step in [*steps, *(partial(self.other, count, how) for how in HOW)]:
+            if self.first is None:
+                step()
+
+    def _swings(self, bars: Bars, pairs: Iterable[int]) -> Floats | None:
+        """Return how far each exposure moves with the last digits of the prices; None where there is no answer."""
+        base = self.asking.again(bars).decisions
+        if base is None:
+            return None
+        swing = np.zeros(len(bars))
+        for pair in pairs:
+            for side in (1.0, -1.0):
+                answer = self.asking.again(nearly(bars, self.seed + 2 * pair, side)).decisions
+                if answer is None:
+                    return None
+                swing = np.fmax(swing, _distance(self._exposed(answer), self._exposed(base)))
+        return swing
+
     def cut(self, count: int) -> bool:
         """Ask for the first `count` bars, and tell whether there was an answer."""
         answer = self.asking.again(self.bars.between(0, count))
         if answer.decisions is None:
-            self.silent.append(f"{answer.why} of the first {count:,} bars")
+            self.silent.append(f"{answer.why} of the first {counted(count, 'bar')}")
             return False
         self.cuts.append(count)
         self._compare(answer, count, cut=True)
@@ -165,12 +235,23 @@ class Search:
 
     def differs(self, decisions: Floats, first: int, end: int) -> npt.NDArray[np.bool_]:
         """Return where decisions are others than those of the bars from `first` up to `end`; see `apart`."""
-        return self.apart(decisions, self.target[first:end])
+        wrong = self.apart(decisions, self.target[first:end])
+        if self.swing is not None and wrong.any():
+            apart = _distance(self._exposed(decisions), self.exposure[first:end])
+            begins = wrong & ~np.concatenate([[False], wrong[:-1]])
+            leaks = (apart > 2.0 * self.swing[first:end])[begins]
+            wrong[wrong] = leaks[np.cumsum(begins)[wrong] - 1]  # a position that a tie begins is one for some bars
+        return wrong
 
     def apart(self, decisions: Floats, others: Floats) -> npt.NDArray[np.bool_]:
         """Return where two decisions are not one, as the engine trades them."""
         found: npt.NDArray[np.bool_] = ~(np.abs(self._exposed(decisions) - self._exposed(others)) <= SAME)
         return found  # NaN is near nothing
+
+    def _is_explained(self, change: Change, swing: Floats) -> bool:
+        before, after = (np.array([math.nan if x is None else x]) for x in (change.before, change.after))
+        apart = float(_distance(self._exposed(before), self._exposed(after))[0])
+        return apart <= 2.0 * float(swing[change.bar])
 
     def _exposed(self, target: Floats) -> Floats:
         """Return what is traded of a target: the engine's own rule."""
@@ -211,7 +292,9 @@ class Search:
                     f"look-ahead: the strategy reads {file} itself: its decisions stay when the bars are others",
                 )
             return NOT_ASSESSED, f"the strategy reads {file} itself: what it sees there can't be cut off"
-        if self.reacts is False:
+        if self.reacts is False and not self.asking.drew:
+            if change := self.by_number:
+                return NOT_ASSESSED, f"{change}; with others they don't: they hang on how many bars there are alone"
             return (
                 NOT_ASSESSED,
                 "its decisions hang neither on the prices nor on the times of the bars that it is given",
@@ -219,16 +302,24 @@ class Search:
         asked = len(set(self.others)) if self.by_number else len(set(self.cuts) | set(self.others))
         if not asked or len(self.silent) > asked:
             return NOT_ASSESSED, self._why_not()
-        told = f"no look-ahead was found in {asked} places"
+        told = f"no look-ahead was found in {counted(asked, 'place')}"
         if self.by_number:
             told += (
                 f"; without the bars after bar {self.by_number.bars - 1} it decides otherwise, with others it does not"
             )
         elif self.silent:
             told += f"; {self.silent[0]}"
+        if self.swing is not None and (ties := int((self.swing > _EDGE).sum())):
+            told += f"; {ties:,} decisions are ties, which fall to either side as sums are rounded"
         return PASS, told
 
     def _why_not(self) -> str:
         if self.silent:
             return f"it can't be asked again: {self.silent[0]}"
         return self.stopped or "there are too few bars to leave some out"
+
+
+def _distance(some: Floats, others: Floats) -> Floats:
+    """Return how far exposures are apart: 0 where there are none, infinity where there is one alone."""
+    missing = np.isnan(some).astype(np.int64) + np.isnan(others)
+    return np.choose(missing, [np.abs(some - others), np.inf, 0.0])

@@ -58,21 +58,22 @@ def _asked(attempt: Attempt, search: Search, limit_s: float | None) -> Probe:
     else:
         stretches = [
             (lambda: search.briefly(took_s), max(took_s, BUDGET_S)),
-            (search.settle, 3 * took_s + BUDGET_S),  # a suspicion is worth more time than none
+            (search.settle, 5 * took_s + BUDGET_S),  # a suspicion is worth more time than none
         ]
     with quiet():
         for stretch, budget_s in stretches:
-            _within([time for time in (budget_s, left_s) if time is not None], stretch, search)
+            limits = [time for time in (budget_s, left_s) if time is not None]
+            _within(min(limits, default=None), stretch, search)
     return search.probe()
 
 
-def _within(limits: list[float], stretch: Callable[[], object], search: Search) -> None:
-    """Let a stretch of asking go on for the least of `limits` at most."""
+def _within(limit_s: float | None, stretch: Callable[[], object], search: Search) -> None:
+    """Let a stretch of asking go on for `limit_s` at most."""
     alone = threading.current_thread() is not threading.main_thread()  # where nothing rings
     try:
-        within(None if alone or not limits else min(limits), stretch)
+        within(None if alone else limit_s, stretch)
     except TimeOut:
-        search.stopped = "it took longer with other bars than with its own"
+        search.stopped = f"asking again takes more than {limit_s:,.1f} s"
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a strategy raises when it is asked again, the run stands

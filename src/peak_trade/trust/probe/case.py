@@ -71,16 +71,16 @@ def of_run(one: Handed, root: Path, *, here: bool = False) -> Iterator[Case]:
 def _case(name: str, asked: Source, loaded: Loaded, root: Path, said: Sequence[str] = ()) -> Case:
     strategy, watch = asked.config.strategy, Watch(file.path for file in loaded.files)
     loaded.bars.freeze()
+
+    def load() -> Callable[..., Any]:
+        seed_generators(asked.config.run.seed)
+        with watch.looking(effects=False):
+            return strategies.load_entrypoint(strategy.entrypoint or "", asked.bases(root))
+
     try:
-        function: Callable[..., Any]
-        if strategy.name is not None:
-            function = strategies.resolve(strategy.name)
-        else:
-            seed_generators(asked.config.run.seed)
-            with watch.looking(effects=False):
-                function = strategies.load_entrypoint(strategy.entrypoint or "", asked.bases(root))
+        function = load() if strategy.name is None else strategies.resolve(strategy.name)
         params = strategies.check_params(function, strategy.params)
-        asking = Asking(function, params, watch)
+        asking = Asking(function, params, watch, load if strategy.name is None else None)
         target = asking.first(loaded.bars.apart())
     except PeakError:
         raise
