@@ -1,8 +1,9 @@
 """Count trials that another program has made: they were chosen from too.
 
-FILE is freqtrade's .fthypt, Optuna's storage (its journal, or SQLite) or MLflow's SQLite database. The trials count on
-the bars of RUN: symbol, timeframe and fingerprint. Only what they are is taken: how many, how many failed, and the mean
-and spread of their Sharpe ratios a year. Made again, it counts what is new; runs that were logged from here count once.
+FILE is freqtrade's .fthypt, Optuna's storage (its journal, or SQLite) or MLflow's (its SQLite database, or the folder
+mlruns). The trials count on the bars of RUN: symbol, timeframe and fingerprint. Only what they are is taken: how many,
+how many failed, and the mean and spread of their Sharpe ratios a year. Made again, it counts what is new; runs that
+were logged from here count once.
 """
 
 from __future__ import annotations

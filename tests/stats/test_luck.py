@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from importlib import import_module
 
 import numpy as np
@@ -141,6 +142,20 @@ def test_no_number_of_bars_shows_a_ratio_that_is_not_there() -> None:
     assert track.minimum_length(FUND, FUND.ratio) == Undefined("the Sharpe ratio is not above the one to beat")
 
 
+def test_a_haircut_leaves_one_trial_its_ratio_and_takes_the_more_the_more_there_are() -> None:
+    """Worked out with 40 digits (mpmath): also where 1 - p is 1, of a record 9.6 standard errors above nothing."""
+    record = Track(0.0214, 200_000)
+    error = track.standard_error(record)
+    p = track.chance(record)
+    assert (1.0 - track.probabilistic(record), p) == (0.0, pytest.approx(5.384121209785324e-22, rel=1e-9))
+    left = [haircut.haircut(haircut.sidak(p, count), error) for count in (1, 100, 10_000)]
+    assert left == pytest.approx([0.0214, 0.020307881263177283, 0.0191551023882687], rel=1e-10)
+    skewed = Track(0.3, 120, 1.0, 5.0)
+    assert haircut.haircut(track.chance(skewed), track.standard_error(skewed)) == pytest.approx(0.3, rel=1e-12)
+    with pytest.raises(NoValueError, match="not a finite number"):
+        haircut.haircut(track.chance(Track(1.0, 10_000)), 0.01)
+
+
 # --- others' implementations --------------------------------------------------------------------------------------
 
 
@@ -267,18 +282,55 @@ def test_a_band_over_long_memory_is_wider_than_one_that_forgets_it() -> None:
     assert kept[2] - kept[0] > 2 * (lost[2] - lost[0])
 
 
+def passed_by_chance(score: float) -> float:
+    """How often the best of 50 independent standard normals is above a score: 1 - Phi(score)**50."""
+    return 1.0 - statistics.NormalDist().cdf(score) ** 50
+
+
+LEVEL = statistics.NormalDist().inv_cdf(0.95)
+HURDLE = 2.2763030934203483  # E[max] of 50, worked out with scipy
+BY_THEORY = {
+    "probabilistic": passed_by_chance(LEVEL),
+    "deflated": passed_by_chance(HURDLE + LEVEL),
+    "above the hurdle": passed_by_chance(HURDLE),
+    "sidak": 0.05,
+}
+
+
+def as_by_theory(passed: float, name: str) -> bool:
+    """Tell whether so many of 200 are within three standard errors of what theory has."""
+    share = BY_THEORY[name]
+    return abs(passed - 200 * share) <= 3.0 * math.sqrt(200 * share * (1.0 - share))
+
+
 @pytest.mark.slow
 def test_the_best_of_fifty_without_skill_passes_one_test_and_not_the_others() -> None:
     """As docs/ops/luck.md quotes: 200 times, the best of 50 tracks of noise, 1,000 returns each, held at 95 %."""
     drawn = np.random.default_rng(2024)
-    passed = dict.fromkeys(("probabilistic", "deflated", "above the hurdle", "sidak"), 0)
+    passed = dict.fromkeys(BY_THEORY, 0)
+    wrong = dict.fromkeys(("of one", "of a hundred", "half the spread", "a year's spread"), 0)
+    surplus = []
     for _ in range(200):
         returns = drawn.normal(0.0, 0.01, (1000, 50))
         ratios = returns.mean(axis=0) / returns.std(axis=0, ddof=1)
-        best = track.track_of(returns[:, int(ratios.argmax())])
-        shown = trials.deflated(best, float(ratios.var(ddof=1)), 50)
+        best, variance = track.track_of(returns[:, int(ratios.argmax())]), float(ratios.var(ddof=1))
+        shown = trials.deflated(best, variance, 50)
         passed["probabilistic"] += track.probabilistic(best) >= 0.95
         passed["deflated"] += shown >= 0.95
         passed["above the hurdle"] += shown > 0.5
-        passed["sidak"] += haircut.sidak(1.0 - track.probabilistic(best), 50) <= 0.05
+        passed["sidak"] += haircut.sidak(track.chance(best), 50) <= 0.05
+        surplus.append(best.ratio - trials.hurdle(variance, 50))
+        wrong["of one"] += trials.deflated(best, variance, 1) > 0.5
+        wrong["of a hundred"] += trials.deflated(best, variance, 100) > 0.5
+        wrong["half the spread"] += trials.deflated(best, variance / 4, 50) > 0.5
+        wrong["a year's spread"] += trials.deflated(best, variance * 252, 50) > 0.5
     assert passed == {"probabilistic": 178, "deflated": 0, "above the hurdle": 77, "sidak": 6}
+    assert all(as_by_theory(count, name) for name, count in passed.items())
+    assert abs(np.mean(surplus)) < 3.0 * np.std(surplus) / math.sqrt(200)  # the best is where the hurdle expects it
+    assert not any(as_by_theory(count, "above the hurdle") for count in wrong.values())  # a control
+
+
+def test_what_the_docs_say_of_noise_is_what_theory_has() -> None:
+    told = {name: round(100 * share, 1) for name, share in BY_THEORY.items()}
+    assert told == {"probabilistic": 92.3, "deflated": 0.2, "above the hurdle": 43.7, "sidak": 5.0}
+    assert trials.expected_maximum(50) == pytest.approx(HURDLE, **exactly)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import statistics
 import uuid
@@ -57,7 +58,7 @@ def test_optunas_trials_are_read_as_optuna_has_them(kind: str, metric: str, optu
 
 
 def test_of_several_studies_one_must_be_named(optuna: Path) -> None:
-    with pytest.raises(InputError, match="has 2 of a study: another, moving averages"):
+    with pytest.raises(InputError, match="has more than one study: another, moving averages"):
         stores.read(optuna)
     with pytest.raises(InputError) as caught:
         stores.read(optuna, name="moving average")
@@ -97,6 +98,81 @@ def test_mlflows_runs_are_trials_and_ours_among_them_are_told_apart(tmp_path: Pa
         (made[0], False, 0.5), (made[1], False, 1.5), (made[2], True, None),
     ]  # fmt: skip
     assert [(trial.key, trial.run_id) for trial in batch.trials[3:]] == [(child, "ours")]
+
+
+def logged(experiment: Path, run: str, began: int, status: int = 3, **files: str) -> None:
+    """A run in MLflow's file store; of `files`, `metrics__sharpe` is metrics/sharpe."""
+    (experiment / run).mkdir(parents=True)
+    (experiment / run / "meta.yaml").write_text(f"run_id: {run}\nstart_time: {began}\nstatus: {status}\n")
+    for name, content in files.items():
+        path = (experiment / run).joinpath(*name.split("__"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+@pytest.fixture
+def mlruns(tmp_path: Path) -> Path:
+    """As MLflow 3.17 writes it: a metric's file has a line `time value step` for each time that it was logged."""
+    theirs, gone = tmp_path / "mlruns" / "77", tmp_path / "mlruns" / ".trash" / "78"
+    logged(theirs, "c" * 32, 30, metrics__sharpe="31 9.0 5\n32 0.25 6\n33 8.0 1\n", metrics__a__b="1 7.0 0\n")
+    logged(theirs, "b" * 32, 20, status=4)
+    logged(theirs, "a" * 32, 40, **{"tags__run_id": "ours", "tags__mlflow.parentRunId": "d" * 32})
+    logged(theirs, "d" * 32, 10, metrics__sharpe="1 99 0\n")  # the parent of `a`
+    logged(gone, "e" * 32, 1, metrics__sharpe="1 nan 0\n")
+    (theirs / "meta.yaml").write_text("experiment_id: '77'\nname: 'it''s: theirs'\n")
+    (gone / "meta.yaml").write_text('experiment_id: "78"\nname: "g\\u00f6ne"\n')
+    return tmp_path / "mlruns"
+
+
+def test_mlflows_folder_is_read_as_its_database_is(mlruns: Path) -> None:
+    batch = stores.read(mlruns, name="it's: theirs")
+    assert (batch.kind, batch.origin) == ("mlflow", "it's: theirs")
+    assert [(trial.key[0], trial.failed, trial.ratio, trial.run_id) for trial in batch.trials] == [
+        ("b", True, None, ""), ("c", False, 0.25, ""), ("a", False, None, "ours"),
+    ]  # fmt: skip
+    assert stores.read(mlruns, name="it's: theirs", metric="a/b").trials[1].ratio == 7.0
+    assert [trial.ratio for trial in stores.read(mlruns, name="göne").trials] == [None]  # deleted: made all the same
+
+
+def test_mlflows_folder_is_left_by_no_link_and_no_name_of_a_metric(mlruns: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("1 3.5 0\n")
+    run = mlruns / "77" / ("c" * 32)
+    (run / "metrics" / "linked").symlink_to(tmp_path / "outside")
+    os.mkfifo(run / "metrics" / "pipe")
+    (mlruns / "79").symlink_to(mlruns / "77")
+    (run / "metrics" / "inside").write_text("1 3.5 0\n")  # a control
+    for metric, ratio in (("inside", 3.5), ("linked", None), ("pipe", None), ("../../../../outside", None), ("", None)):
+        batch = stores.read(mlruns, name="it's: theirs", metric=metric)
+        assert (len(batch.trials), batch.trials[1].ratio) == (3, ratio)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "\0" * 99, "1", "a b c\n", "1 2.5 0 9\n1", "9" * 5000, "start_time: " + "9" * 5000]
+)
+def test_mlflows_folder_of_odd_files_is_read_as_far_as_it_goes(content: str, mlruns: Path) -> None:
+    run = mlruns / "77" / ("c" * 32)
+    (run / "metrics" / "sharpe").write_text(content)
+    assert stores.read(mlruns, name="it's: theirs").trials[1].ratio in (None, 2.5)
+    (run / "meta.yaml").write_text(f"run_id: {'c' * 32}\n{content}")
+    assert len(stores.read(mlruns, name="it's: theirs").trials) == 3
+
+
+@pytest.mark.needs("experiments")
+def test_mlflow_itself_writes_such_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient(f"file://{tmp_path}/mlruns")
+        experiment = client.create_experiment("theirs: #1")
+        runs = [client.create_run(experiment, start_time=at).info.run_id for at in (1, 2, 3)]
+        for step, ratio in enumerate((9.0, 0.5)):
+            client.log_metric(runs[1], "sharpe", ratio, step=step)
+        client.set_terminated(runs[2], "KILLED")
+        client.delete_run(runs[0])
+    found = [(trial.key, trial.failed, trial.ratio) for trial in stores.read(tmp_path / "mlruns").trials]
+    assert found == [(runs[0], False, None), (runs[1], False, 0.5), (runs[2], True, None)]
 
 
 # --- what is no store, or a stranger's ----------------------------------------------------------------------------

@@ -186,6 +186,14 @@ def test_the_costs_that_a_run_survives_are_those_that_eat_what_it_earned(sealed_
     assert luck_of(sealed_once, "bare", thorough=False).reasons["cost_multiple"] == "the run paid no costs"
 
 
+def test_a_run_that_earns_nothing_without_costs_is_not_said_to_survive_none(sealed_once: Any) -> None:
+    luck = luck_of(sealed_once, "own", thorough=False)
+    luck.figures["cost_multiple"] = 0.4
+    assert "at 0.4 times the recorded costs nothing is left" in words.sentences(luck)
+    luck.figures["cost_multiple"] = 0.0
+    assert "it would have earned nothing without costs either" in words.sentences(luck)
+
+
 def test_a_run_that_failed_is_not_assessed(sealed_once: Any) -> None:
     assert luck_of(sealed_once, "failed").verdict == "NOT_ASSESSED"
 

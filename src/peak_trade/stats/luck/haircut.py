@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from peak_trade.stats.luck.track import normal_quantile
-from peak_trade.stats.values import Floats
+from peak_trade.stats.values import Floats, NoValueError
 
 __all__ = ["haircut", "holm", "sidak"]
 
@@ -46,15 +46,18 @@ def holm(p: Sequence[float] | Floats, trials: int | None = None) -> Floats:
     return adjusted
 
 
-def haircut(adjusted: float, count: int) -> float:
-    """Return the Sharpe ratio per bar that would have a p-value by itself, of `count` returns; 0 from one half on.
+def haircut(adjusted: float, error: float) -> float:
+    """Return the Sharpe ratio that would have a p-value by itself, at its standard error; 0 from one half on.
 
-    Formula: Z(1 - p) / sqrt(T - 1).
+    Formula: Z(1 - p) times the standard error, which is some 1 / sqrt(T - 1) per bar. So the ratio of one trial alone
+    is left as it is. Raises NoValueError for a p-value that is too small to be a number.
     Source: C. Harvey, Y. Liu, "Backtesting", Journal of Portfolio Management 42(1), 2015.
 
-    >>> haircut(0.5, 250), round(haircut(0.05, 251), 4)
+    >>> haircut(0.5, 0.1), round(haircut(0.05, 1 / 250**0.5), 4)
     (0.0, 0.104)
     """
     if adjusted >= 0.5:
         return 0.0
-    return -normal_quantile(max(adjusted, 1e-300)) / math.sqrt(max(count - 1, 1))
+    if adjusted <= 0.0:
+        raise NoValueError("not a finite number")
+    return -normal_quantile(adjusted) * error

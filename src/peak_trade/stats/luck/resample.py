@@ -13,7 +13,9 @@ from peak_trade.stats.values import Floats, NoValueError
 __all__ = ["Band", "bands", "block_length", "times_of"]
 
 TIMES = 1_000
-_FEWEST = 100
+FEWEST = 8
+"""Returns that there have to be."""
+_LEAST = 100
 _WORK = 20_000_000  # returns drawn in all: some two seconds
 _AT_ONCE = 2_000_000
 Band = tuple[float, float, float]
@@ -29,7 +31,7 @@ def block_length(returns: Floats) -> float:
     23(1), 2004, as corrected by A. Patton, D. Politis, H. White, in the same journal 28(4), 2009.
     """
     count = len(returns)
-    if count < 8:
+    if count < FEWEST:
         return 1.0
     centred = Sample(returns).centred
     row = max(5, math.ceil(math.log10(count)))
@@ -56,7 +58,7 @@ def block_length(returns: Floats) -> float:
 
 def times_of(count: int) -> int:
     """Return how often so many returns are drawn again: a thousand times, or fewer of many, and 100 at least."""
-    return max(min(TIMES, _WORK // max(count, 1)), _FEWEST)
+    return max(min(TIMES, _WORK // max(count, 1)), _LEAST)
 
 
 def bands(
@@ -71,8 +73,8 @@ def bands(
     Source: D. Politis, J. Romano, "The Stationary Bootstrap", Journal of the American Statistical Association 89, 1994.
     """
     count = len(returns)
-    if count < 8:
-        raise NoValueError("fewer than two returns")
+    if count < FEWEST:
+        raise NoValueError("too few returns to draw from")
     times = times_of(count)
     fresh = 1.0 / (block_length(returns) if length is None else length)
     random = np.random.default_rng(seed)

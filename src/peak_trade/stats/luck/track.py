@@ -19,11 +19,13 @@ __all__ = [
     "above",
     "annual_factor",
     "autocorrelation",
+    "chance",
     "minimum_length",
     "normal_cdf",
     "normal_quantile",
     "probabilistic",
     "probabilistic_2025",
+    "standard_error",
     "track_of",
 ]
 
@@ -73,9 +75,23 @@ def _variance(track: Track) -> float:
     return variance
 
 
+def standard_error(track: Track) -> float:
+    """Return the standard error of a record's Sharpe ratio per bar, as `probabilistic` has it."""
+    return math.sqrt(_variance(track)) / math.sqrt(track.count - 1)
+
+
 def above(track: Track, against: float = 0.0) -> float:
     """Return by how many standard errors a record is above the ratio `against`, as `probabilistic` has them."""
     return (track.ratio - against) * math.sqrt(track.count - 1) / math.sqrt(_variance(track))
+
+
+def chance(track: Track, against: float = 0.0) -> float:
+    """Return the p-value of a record: 1 - `probabilistic`, whose small values keep their digits.
+
+    >>> chance(Track(0.5, 1001)) < 1e-45 and 1.0 - normal_cdf(above(Track(0.5, 1001))) == 0.0
+    True
+    """
+    return normal_cdf(-above(track, against))
 
 
 @or_undefined

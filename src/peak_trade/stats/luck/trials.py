@@ -36,7 +36,7 @@ def expected_maximum(trials: float) -> float:
     """
     if trials <= 1.0:
         return 0.0
-    high, higher = normal_quantile(1.0 - 1.0 / trials), normal_quantile(1.0 - 1.0 / (trials * math.e))
+    high, higher = -normal_quantile(1.0 / trials), -normal_quantile(1.0 / (trials * math.e))  # 1 - p loses digits
     return max((1.0 - EULER) * high + EULER * higher, 0.0)
 
 
@@ -120,7 +120,7 @@ def effective_number(returns: Floats) -> Effective:
     if trials < 2:
         raise NoValueError("fewer than two trials with returns")
     if count < 3:
-        raise NoValueError("fewer than two returns")
+        raise NoValueError("too few returns to draw from")
     pairs = trials * (trials - 1)
     matrix = scaled.T @ scaled
     np.fill_diagonal(matrix, 0.0)

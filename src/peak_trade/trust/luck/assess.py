@@ -204,20 +204,22 @@ def _sharpe(work: _Work, luck: Luck) -> float:
 
 
 def _holm(work: _Work, luck: Luck) -> float:
-    own = 1.0 - _figure(luck, "probabilistic_sharpe_2012")
+    own = _figure(luck, "p_value")
     mine, others = luck.figures["sharpe"], list(work.known.ratios)
     if mine is not None and mine in others:
         others.remove(mine)
     count = work.record.count
     records = [track.Track(ratio / math.sqrt(work.yearly), count) for ratio in others]
-    given = [own, *(1.0 - track.normal_cdf(track.above(record)) for record in records)]
+    given = [own, *map(track.chance, records)]
     return float(haircut.holm(given, work.known.trials)[0])
 
 
 def _superior(work: _Work, luck: Luck) -> float:
     side_by_side = work.side_by_side
-    if side_by_side.shape[1] < 1 or len(side_by_side) < _FEWEST:
-        raise NoValueError("fewer than two trials with returns")
+    if not side_by_side.shape[1]:
+        raise NoValueError("no trial with returns")
+    if len(side_by_side) < _FEWEST:
+        raise NoValueError("too few returns to draw from")
     return superior_ability(side_by_side, resample.block_length(work.returns))
 
 
@@ -287,11 +289,11 @@ _HOW: dict[str, Callable[[_Work, Luck], float]] = {
     "minimum_track_record": lambda work, luck: need(track.minimum_length(work.record)) / work.yearly,
     "minimum_backtest": lambda work, luck: trials.shortest_backtest(work.known.trials),
     "trials_allowed": lambda work, luck: trials.most_trials(_years(luck)),
-    "p_value": lambda work, luck: 1.0 - _figure(luck, "probabilistic_sharpe_2012"),
+    "p_value": lambda work, luck: track.chance(work.record),
     "p_value_sidak": lambda work, luck: haircut.sidak(_figure(luck, "p_value"), work.known.trials),
     "p_value_holm": _holm,
     "sharpe_after_haircut": lambda work, luck: (
-        haircut.haircut(_figure(luck, "p_value_sidak"), work.record.count) * math.sqrt(work.yearly)
+        haircut.haircut(_figure(luck, "p_value_sidak"), track.standard_error(work.record)) * math.sqrt(work.yearly)
     ),
     "overfitting": lambda work, luck: overfit.backtest_overfitting(work.side_by_side).probability,
     "superior_ability": _superior,

@@ -59,7 +59,7 @@ _ALL = (
     Figure("p_value_holm", "… by Holm", "probability",
            "stepwise among the p-values of all N trials, normal ones of the others; those without a ratio have 1"),
     Figure("sharpe_after_haircut", "Sharpe ratio after the haircut", "ratio",
-           "a year: the one that has p_value_sidak by itself (Harvey, Liu 2015)"),
+           "a year: the one that has p_value_sidak by itself, at the standard error of this run's (Harvey, Liu 2015)"),
     Figure("overfitting", "Probability of overfitting", "probability",
            "share of splits in which the best of the trials on one half of the bars is not above the median on the "
            "other (CSCV, 16 blocks), of the different results whose returns are there"),

@@ -1,6 +1,7 @@
-"""Trials as other programs keep them: freqtrade's `.fthypt`, Optuna's storages, MLflow's database.
+"""Trials as other programs keep them: freqtrade's `.fthypt`, Optuna's storages, MLflow's database or folder.
 
-Nothing is unpickled, imported or executed: lines of JSON, and SQLite that is opened to be read and given so much time.
+Nothing is unpickled, imported or executed: lines of JSON, words in files, and SQLite that is opened to be read
+and given so much time.
 What a store may hold is a stranger's, so a figure that is none is none, and what is no trial is left out.
 """
 
@@ -21,6 +22,7 @@ from msgspec import Struct
 
 from peak_trade.errors import InputError, did_you_mean
 from peak_trade.text import escaped
+from peak_trade.trust.luck import mlruns
 
 __all__ = ["KINDS", "Batch", "Trial", "read"]
 
@@ -68,9 +70,9 @@ def read(path: Path, *, name: str = "", metric: str = "sharpe") -> Batch:
     """
     try:
         about = os.stat(path)
-        if not stat.S_ISREG(about.st_mode):
+        if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
             raise InputError(f"{path} is no file", hint=_KNOWN)
-        kind = _kind_of(path)
+        kind = _FILES if stat.S_ISDIR(about.st_mode) else _kind_of(path)
         found = kind.read(path, metric)
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}", hint=_KNOWN) from None
@@ -83,9 +85,7 @@ def read(path: Path, *, name: str = "", metric: str = "sharpe") -> Batch:
         raise InputError(f"{path.name} has no trials", hint=_KNOWN)
     if not name and len(found) > 1:
         shown = ", ".join(escaped(part, 60) for part in list(found)[:8])
-        raise InputError(
-            f"{path.name} has {len(found)} of a {kind.part}: {shown}", hint="--name NAME takes one of them"
-        )
+        raise InputError(f"{path.name} has more than one {kind.part}: {shown}", hint="--name NAME takes one of them")
     part = name or next(iter(found))
     trials = found[part]
     called = "" if kind is _FREQTRADE else part  # a file may get another name
@@ -233,20 +233,32 @@ def _mlflow(path: Path, metric: str) -> dict[str, list[Trial]]:
         parents = {value for (value,) in ask("SELECT value FROM tags WHERE key = 'mlflow.parentRunId'")}
         ours = dict(ask("SELECT run_uuid, value FROM tags WHERE key = 'run_id'"))
         found: dict[str, list[Trial]] = {name: [] for name in names.values()}
-        for run, experiment, status in ask("SELECT run_uuid, experiment_id, status FROM runs ORDER BY start_time"):
+        for run, experiment, status in ask(
+            "SELECT run_uuid, experiment_id, status FROM runs ORDER BY start_time, run_uuid"
+        ):
             if run not in parents and experiment in names:
                 trial = Trial(str(run), status in ("FAILED", "KILLED"), _ratio(ratios.get(run)), str(ours.get(run, "")))
                 found[names[experiment]].append(trial)
     return found
 
 
+def _mlflow_files(path: Path, metric: str) -> dict[str, list[Trial]]:
+    """Read MLflow's file store, as its database is read."""
+    logged = mlruns.read(path, metric)
+    parents = {run.parent for made in logged.values() for run in made}
+    return {
+        name: [Trial(run.run, run.failed, _ratio(run.value), run.ours) for run in made if run.run not in parents]
+        for name, made in logged.items()
+    }
+
+
 _FREQTRADE = _Kind("freqtrade", "file", _freqtrade)
 _JOURNAL, _OPTUNA = _Kind("optuna", "study", _journal), _Kind("optuna", "study", _optuna)
-_MLFLOW = _Kind("mlflow", "experiment", _mlflow)
+_MLFLOW, _FILES = _Kind("mlflow", "experiment", _mlflow), _Kind("mlflow", "experiment", _mlflow_files)
 _LINES = (("op_code", _JOURNAL), ("params_dict", _FREQTRADE), ("results_metrics", _FREQTRADE))
 _DATABASES = (
     ({"studies", "trials", "trial_values", "trial_user_attributes"}, _OPTUNA),
     ({"experiments", "runs", "latest_metrics", "tags"}, _MLFLOW),
 )
-KINDS = ("freqtrade's .fthypt", "Optuna's journal or SQLite storage", "MLflow's SQLite database")
+KINDS = ("freqtrade's .fthypt", "Optuna's journal or SQLite storage", "MLflow's SQLite database or folder mlruns")
 _KNOWN = f"known: {', '.join(KINDS)}"

@@ -90,7 +90,11 @@ def sentences(luck: Luck) -> list[str]:
         )
     multiple = figures.get("cost_multiple")
     if multiple is not None:
-        said.append(f"at {figure(multiple, 1)} times the recorded costs nothing is left")
+        said.append(
+            f"at {figure(multiple, 1)} times the recorded costs nothing is left"
+            if multiple > 0
+            else "it would have earned nothing without costs either"
+        )
     if family.wider > family.trials:
         said.append(
             f"on {family.series.symbol} {family.series.timeframe} there were {family.wider:,} trials, whatever the "
