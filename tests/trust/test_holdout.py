@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from peak_trade.evidence import holdouts, tables
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
 from peak_trade.trust.luck import unsealing
+from peak_trade.trust.luck.family import Series
 from peak_trade.trust.probe import case
 from peak_trade.trust.replay import replay
 
@@ -146,6 +148,23 @@ def test_a_trial_without_a_holdout_that_reaches_into_it_has_seen_it(held: Any) -
     assert known(held).seen == 0
     held.run("sees", HELD.replace('holdout = "12h"', ""))
     assert known(held).seen == 1
+
+
+def test_trials_of_elsewhere_on_bars_that_reach_into_it_have_seen_it_too(held: Any) -> None:
+    held.run("one", HELD)
+    held.run("sees", HELD.replace('holdout = "12h"', ""))
+
+    def brought(name: str, count: int) -> None:
+        data = Ledger(held.results).read().of(held.runs[name]).fields["data"]
+        told = {"kind": "optuna", "origin": "s", "digest": name, "count": count}
+        Ledger(held.results).append("trials", str(uuid.uuid4()), symbol="HELD", timeframe="1h", data=data, **told)
+
+    brought("one", 5)  # on the bars before it
+    on = Series("HELD", "1h")
+    assert unsealing.known_of(Ledger(held.results).read(), on).seen == 1
+    brought("sees", 7)
+    brought("sees", 9)  # the same store, which has grown
+    assert unsealing.known_of(Ledger(held.results).read(), on).seen == 10
 
 
 @pytest.mark.parametrize("text", ["365", "d", "-5d", "0d", "1x", "2024-01-01", "99999999d"])

@@ -23,7 +23,7 @@ class Holdout(Struct):
     """`begins` is the earliest time from which bars were held out, empty where none were, and `runs` had such bars.
 
     `unsealed` is the line that ended it. `seen` counts the trials whose bars reach to that time or beyond it, `unknown`
-    those of which nothing tells how far theirs reach.
+    those of which nothing tells how far theirs reach. `data` are the fingerprints of bars that reach that far.
     """
 
     begins: str = ""
@@ -31,6 +31,7 @@ class Holdout(Struct):
     unsealed: Entry | None = None
     seen: int = 0
     unknown: int = 0
+    data: set[str] = set()
 
 
 def _time(text: Any) -> np.datetime64 | None:
@@ -58,6 +59,8 @@ def of(reading: Reading, symbol: str, timeframe: str) -> Holdout:
             found.unsealed = ends[0]
         if found.begins and history.end:
             reach = _time(history.fields.get("end"))
-            found.seen += bool(reach and reach >= held[begins])
+            if reach and reach >= held[begins]:
+                found.seen += 1
+                found.data.add(str(history.fields.get("data")))
             found.unknown += not reach and not history.fields.get("holdout")
     return found

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from peak_trade.errors import PeakError, RunError
-from peak_trade.evidence import documents, holdouts, manifest, run_dir, tables
+from peak_trade.evidence import documents, manifest, run_dir, tables
 from peak_trade.stats.luck import haircut, overfit, resample, track, trials
 from peak_trade.stats.sample import rate_per_period
 from peak_trade.stats.values import Floats, NoValueError, Times, need
@@ -99,7 +99,7 @@ def assess(handed: Handed, *, thorough: bool = True, banded: bool | None = None,
     family = family_of(reading, series) if reading and series.data else None
     luck = Luck(sealed.run_id, series, family)
     if reading:
-        luck.holdout = unsealing.said(holdouts.of(reading, series.symbol, series.timeframe))
+        luck.holdout = unsealing.said(unsealing.known_of(reading, series))
     if not sealed.predicate.completed:
         luck.said.append("the run has no result")
         return luck

@@ -19,7 +19,7 @@ from peak_trade.errors import RunError
 from peak_trade.evidence.ledger import FAILED, REMOVED, SEALED, Entry, History, Reading
 from peak_trade.evidence.results import Results
 
-__all__ = ["Family", "Imported", "Moments", "Series", "families", "family_of", "read_ledger", "series_of"]
+__all__ = ["Family", "Imported", "Moments", "Series", "brought_in", "families", "family_of", "read_ledger", "series_of"]
 
 EVENT = "trials"
 _LARGEST = 1e6  # of a Sharpe ratio a year: beyond it, it is none, and its square no number
@@ -144,7 +144,7 @@ def series_of(history: History) -> Series:
     return Series(*(str(told.get(key) or "") for key in ("symbol", "timeframe", "data")))
 
 
-def _entries(reading: Reading) -> Iterator[tuple[Series, Imported]]:
+def brought_in(reading: Reading) -> Iterator[tuple[Series, Imported]]:
     """Yield what was brought in from elsewhere: of each origin once, as it was when it had most trials."""
     most: dict[tuple[Series, str, str], Imported] = {}
     for entry in reading.entries:
@@ -192,7 +192,7 @@ def family_of(reading: Reading, series: Series) -> Family:
             result = tuple(told.get(key) for key in ("total_return", "sharpe", "max_drawdown", "trades"))
             results[result] = _ratio(told.get("sharpe"))
             run_ids.append(run_id)
-    elsewhere = [(made, one) for made, one in _entries(reading) if made.symbol == series.symbol]
+    elsewhere = [(made, one) for made, one in brought_in(reading) if made.symbol == series.symbol]
     elsewhere = [(made, one) for made, one in elsewhere if made.timeframe == series.timeframe]
     imported = tuple(one for made, one in elsewhere if made.data == series.data or not series.data)
     return Family(
@@ -205,6 +205,6 @@ def family_of(reading: Reading, series: Series) -> Family:
 
 def families(reading: Reading) -> list[Family]:
     """Return every family that has a fingerprint, most trials first."""
-    known = {series_of(history) for history in reading.runs.values()} | {series for series, _ in _entries(reading)}
+    known = {series_of(history) for history in reading.runs.values()} | {series for series, _ in brought_in(reading)}
     found = [family_of(reading, series) for series in sorted(known) if series.data]
     return sorted(found, key=lambda family: -family.trials)

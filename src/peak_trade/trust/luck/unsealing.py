@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import holdouts
-from peak_trade.evidence.ledger import Entry
+from peak_trade.evidence.ledger import Entry, Reading
 from peak_trade.evidence.results import Results
 from peak_trade.text import counted, escaped
+from peak_trade.trust.luck.family import Series, brought_in
 
-__all__ = ["Unsealed", "said", "unseal"]
+__all__ = ["Unsealed", "known_of", "said", "unseal"]
 
 _REASON = 500  # characters
 
@@ -64,6 +65,15 @@ def _line(results: Results, symbol: str, timeframe: str) -> Entry:
     if found is None:
         raise RunError("the ledger does not have the line that was written", hint="just verify --all")
     return found
+
+
+def known_of(reading: Reading, series: Series) -> holdouts.Holdout:
+    """Return what is held out of a series; trials of elsewhere on bars that reach into it have seen it too."""
+    known = holdouts.of(reading, series.symbol, series.timeframe)
+    for made, one in brought_in(reading):
+        if (made.symbol, made.timeframe) == (series.symbol, series.timeframe) and made.data in known.data:
+            known.seen += one.count
+    return known
 
 
 def said(known: holdouts.Holdout) -> str:
