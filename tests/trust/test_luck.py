@@ -195,7 +195,8 @@ def test_a_run_that_earns_nothing_without_costs_is_not_said_to_survive_none(seal
 
 
 def test_a_run_that_failed_is_not_assessed(sealed_once: Any) -> None:
-    assert luck_of(sealed_once, "failed").verdict == "NOT_ASSESSED"
+    luck = luck_of(sealed_once, "failed")
+    assert (luck.verdict, luck.said) == ("NOT_ASSESSED", ["the run has no result", words.LOWER_BOUND])
 
 
 def test_a_copy_without_its_ledger_is_unknown(evidence: Any, tmp_path: Path) -> None:
@@ -294,6 +295,7 @@ def test_the_returns_of_a_run_that_was_changed_have_no_part(evidence: Any) -> No
     shutil.rmtree(evidence.path("bare"))
     less = luck_of(evidence, "own")
     assert (less.gathered.returns.shape, less.gathered.unfit, less.gathered.missing) == ((BARS - 1, 2), 1, 1)
+    assert less.to_json_object()["gathered"] == {"results": 2, "missing": 1, "unfit": 1, "beyond": 0}
     assert less.family.trials == whole.family.trials == 5
     assert less.figures["deflated_sharpe"] == whole.figures["deflated_sharpe"]  # the ledger has not forgotten
     assert np.isfinite(less.gathered.returns).all()

@@ -22,7 +22,7 @@ from peak_trade.trust.luck.family import Family, Series, family_of, read_ledger
 from peak_trade.trust.luck.figures import FIGURES, LEVEL
 from peak_trade.trust.luck.result import Luck
 from peak_trade.trust.luck.series import Gathered, gather, read_equity, read_manifest, read_sealed, returns_of
-from peak_trade.trust.luck.words import sentences
+from peak_trade.trust.luck.words import closing, sentences
 
 __all__ = ["NOT_ASKED", "assess", "deflated_of", "superior_ability"]
 
@@ -101,14 +101,14 @@ def assess(handed: Handed, *, thorough: bool = True, banded: bool | None = None,
     if reading:
         luck.holdout = unsealing.said(unsealing.known_of(reading, series))
     if not sealed.predicate.completed:
-        luck.said.append("the run has no result")
+        luck.said += ["the run has no result", *closing(luck)]
         return luck
     luck.probed = sealed.predicate.probe or {}
     try:
         work = _work(path, sealed, family)
     except NoValueError as missing:
         luck.verdict = "UNKNOWN"
-        luck.said.append(f"no Sharpe ratio: {missing.reason}")
+        luck.said += [f"no Sharpe ratio: {missing.reason}", *closing(luck)]
         return luck
     if thorough and handed.results and reading and family:
         work.gathered = luck.gathered = gather(handed.results.path, reading, family.run_ids, work.times)

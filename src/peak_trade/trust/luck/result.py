@@ -48,6 +48,7 @@ class Luck(Struct):
             "years": self.years,
             "figures": self.figures,
             "reasons": self.reasons,
+            "gathered": self.gathered.to_json_object() if self.gathered else None,
             "drawn": self.drawn,
             "bands": {
                 name: dict(zip(("low", "median", "high"), band, strict=True)) for name, band in self.bands.items()

@@ -73,6 +73,15 @@ class Gathered(Struct, frozen=True):
     unfit: int = 0
     beyond: int = 0
 
+    def to_json_object(self) -> dict[str, Any]:
+        """Return of how many results the returns are there, as `--json` prints it."""
+        return {
+            "results": self.returns.shape[1],
+            "missing": self.missing,
+            "unfit": self.unfit,
+            "beyond": self.beyond,
+        }
+
 
 def gather(results: Path, reading: Reading, run_ids: Iterable[str], like: Times) -> Gathered:
     """Return the returns of runs that were made on the times `like`, newest first, each result once."""

@@ -8,7 +8,7 @@ from peak_trade.trust.luck.family import Family
 from peak_trade.trust.luck.figures import FIGURES, LEVEL
 from peak_trade.trust.luck.result import Luck
 
-__all__ = ["LOWER_BOUND", "as_table", "as_text", "shown", "sentences", "trials_of"]
+__all__ = ["LOWER_BOUND", "as_table", "as_text", "closing", "shown", "sentences", "trials_of"]
 
 LOWER_BOUND = "N is what this ledger saw, and so a lower bound: trials that were made elsewhere are missing from it"
 _BANDS = {"sharpe": "Sharpe ratio", "cagr": "CAGR", "max_drawdown": "Max drawdown"}
@@ -100,7 +100,12 @@ def sentences(luck: Luck) -> list[str]:
             f"on {family.series.symbol} {family.series.timeframe} there were {family.wider:,} trials, whatever the "
             f"bars: by all of them, deflated {shown('deflated_sharpe_any_bars', figures['deflated_sharpe_any_bars'])}"
         )
-    return [*said, *([luck.holdout] if luck.holdout else []), LOWER_BOUND]
+    return [*said, *closing(luck)]
+
+
+def closing(luck: Luck) -> list[str]:
+    """Return what is said of every run of a ledger: who has seen its holdout, and what N cannot see."""
+    return [*([luck.holdout] if luck.holdout else []), *([LOWER_BOUND] if luck.family else [])]
 
 
 def as_text(luck: Luck) -> str:
