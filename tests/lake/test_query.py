@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -284,14 +285,51 @@ def test_luck_in_sql_is_luck_by_the_ledger(template: Path, tmp_path: Path, look:
         assert hurdle == pytest.approx(luck.figures["hurdle"], rel=1e-8)
 
 
+NO_TRIALS = [
+    {"count": 1e300},
+    {"count": -5},
+    {"count": 2.5},
+    {"count": 5, "failed": 6},
+    {"count": 5, "failed": -1},
+    {"count": 5, "ratios": {"count": 6, "mean": 1.0, "variance": 1.0}},
+    {"count": 5, "ratios": {"count": 2, "mean": 1e300, "variance": 1.0}},
+    {"count": 5, "ratios": {"count": 2, "mean": 1.0, "variance": -1.0}},
+    {"count": 5, "ratios": {"count": 2, "mean": 1.0, "variance": "much"}},
+    {"count": 5, "ratios": [1, 2]},
+    {"count": 5, "kind": None},
+]
+
+
+def test_lines_that_no_trials_could_be_are_none_in_sql_either(template: Path, tmp_path: Path, look: Any) -> None:
+    place = tmp_path / "place"
+    shutil.copytree(template, place)
+    results = Results(place / "results")
+    known = next(iter(results.reading().runs.values())).fields
+    told = {key: known[key] for key in ("symbol", "timeframe", "data")} | {"kind": "optuna", "origin": "s"}
+    for number, odd in enumerate(NO_TRIALS):
+        results.ledger.append("trials", new_run_id(), **(told | {"digest": str(number)} | odd))
+    results.ledger.append("trials", new_run_id(), **told, digest="most", count=1 << 53)  # a control: that they could be
+    results.ledger.append("trials", new_run_id(), **told, digest="few", count=3, ratios={"count": 2, "mean": 1.0})
+    build.build(results, place / "lake", root=place)
+    found = look.rows(place / "lake", "SELECT run_id, trials, deflated_sharpe, hurdle FROM luck")
+    assert len(found) == 3
+    for run_id, count, deflated, hurdle in found:
+        luck = assess.assess(Handed(results.path / run_id, results), thorough=False)
+        assert luck.family is not None
+        assert count == luck.family.trials == 4 + 3 + (1 << 53)
+        assert deflated == pytest.approx(luck.figures["deflated_sharpe"], rel=1e-7, abs=1e-12)
+        assert hurdle == pytest.approx(luck.figures["hurdle"], rel=1e-8)
+
+
 @pytest.mark.parametrize("z", [-8.0, -6.5, -3.1, -1.0, -1e-9, 0.0, 0.5, 1.645, 4.2, 6.9, 9.0])
 def test_the_normal_distribution_in_sql_is_the_one_of_python(z: float, lake: Path, look: Any) -> None:
     p = statistics.NormalDist().cdf(z)
     ((found,),) = look.rows(lake, f"SELECT {chances.cdf(f'({z!r}::DOUBLE)')}")
     assert found == pytest.approx(p, rel=1e-12, abs=1e-11)
-    if 0.5 <= p < 1:
-        ((back,),) = look.rows(lake, f"SELECT {chances.quantile(f'({p!r}::DOUBLE)')}")
-        assert back == pytest.approx(z, rel=2e-9, abs=1e-8 if z < 6 else 1e-3)
+    if z >= 0:
+        q = math.erfc(z / math.sqrt(2.0)) / 2.0
+        ((back,),) = look.rows(lake, f"SELECT {chances.quantile(f'({q!r}::DOUBLE)')}")
+        assert back == pytest.approx(z, rel=2e-9, abs=1e-8)
 
 
 def test_best_runs_are_the_best(lake: Path, look: Any) -> None:

@@ -34,8 +34,8 @@ def cdf(z: str) -> str:
     return f"(CASE WHEN ({z}) > 7 THEN 1.0 WHEN ({z}) < -7 THEN 0.0 WHEN ({z}) > 0 THEN 1 - {tail} ELSE {tail} END)"
 
 
-def quantile(p: str) -> str:
-    """Return the normal quantile of an expression from one half on, to nine digits.
+def quantile(q: str) -> str:
+    """Return what a standard normal is above with the probability of an expression, one half at most; nine digits.
 
     Source: P. Acklam, "An algorithm for computing the inverse normal cumulative distribution function", 2003.
     """
@@ -46,24 +46,47 @@ def quantile(p: str) -> str:
     end = (-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e00, -2.549732539343734e00,
            4.374664141464968e00, 2.938163982698783e00)  # fmt: skip
     beneath = (7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e00, 3.754408661907416e00, 1.0)
-    off, square, far = f"(({p}) - 0.5)", f"((({p}) - 0.5) * (({p}) - 0.5))", f"sqrt(-2 * ln(1 - ({p})))"
+    off, square, far = f"(0.5 - ({q}))", f"((0.5 - ({q})) * (0.5 - ({q})))", f"sqrt(-2 * ln({q}))"
     near = f"{off} * {_polynomial(middle, square)} / {_polynomial(under, square)}"
-    return f"(CASE WHEN ({p}) > 0.97575 THEN -{_polynomial(end, far)} / {_polynomial(beneath, far)} ELSE {near} END)"
+    return f"(CASE WHEN ({q}) < 0.02425 THEN -{_polynomial(end, far)} / {_polynomial(beneath, far)} ELSE {near} END)"
 
 
 _EULER = 0.5772156649015329
-_EXPECTED = f"{1 - _EULER!r} * {quantile('1 - 1.0 / tried')} + {_EULER!r} * {quantile('1 - 1 / (tried * exp(1))')}"
+_EXPECTED = f"{1 - _EULER!r} * {quantile('1.0 / tried')} + {_EULER!r} * {quantile('1 / (tried * exp(1))')}"
 _SERIES = "symbol, timeframe, data_digest"
 
+
+def _number(path: str, low: float, high: float, *, whole: bool = False) -> str:
+    """Return a number in a line's fields, 0 where it is left out, NULL where it is none or out of bounds."""
+    types = "'UBIGINT', 'BIGINT'" + ("" if whole else ", 'DOUBLE'")
+    value = f"TRY_CAST(({path})->>'$' AS {'BIGINT' if whole else 'DOUBLE'})"
+    fits = f"json_type({path}) IN ({types}) AND {value} BETWEEN {low} AND {high}"
+    return f"CASE WHEN ({path}) IS NULL THEN 0 WHEN {fits} THEN {value} END"
+
+
+_RATIOS = "(fields->'ratios')"
+_MOST, _LARGEST = 1 << 53, 1e6  # as `trust.luck.family` has them: what is no trials there is none here
+
 LUCK = f"""
-        WITH imported AS (
+        WITH brought AS (
             SELECT fields->>'symbol' AS symbol, fields->>'timeframe' AS timeframe, fields->>'data' AS data_digest,
-                   max_by({{'trials': (fields->>'count')::BIGINT, 'known': (fields->'ratios'->>'count')::BIGINT,
-                           'mean': (fields->'ratios'->>'mean')::DOUBLE,
-                           'variance': (fields->'ratios'->>'variance')::DOUBLE}},
-                          ((fields->>'count')::BIGINT, line)) AS told
-            FROM ledger WHERE event = 'trials'
-            GROUP BY 1, 2, 3, fields->>'kind', fields->>'digest'),
+                   fields->>'kind' AS kind, fields->>'digest' AS digest, line,
+                   {_number("fields->'count'", 0, _MOST, whole=True)} AS trials,
+                   {_number("fields->'failed'", 0, _MOST, whole=True)} AS failed,
+                   {_number(f"{_RATIOS}->'count'", 0, _MOST, whole=True)} AS known,
+                   {_number(f"{_RATIOS}->'mean'", -_LARGEST, _LARGEST)} AS mean,
+                   {_number(f"{_RATIOS}->'variance'", 0, _LARGEST**2)} AS variance
+            FROM ledger
+            WHERE event = 'trials' AND (fields->'count') IS NOT NULL
+              AND coalesce(json_type({_RATIOS}), 'OBJECT') = 'OBJECT'
+              AND json_type(fields->'kind') = 'VARCHAR' AND json_type(fields->'origin') = 'VARCHAR'
+              AND json_type(fields->'digest') = 'VARCHAR'),
+        imported AS (
+            SELECT {_SERIES},
+                   max_by({{'trials': trials, 'known': known, 'mean': mean, 'variance': variance}},
+                          (trials, line)) AS told
+            FROM brought WHERE failed <= trials AND known <= trials AND mean IS NOT NULL AND variance IS NOT NULL
+            GROUP BY {_SERIES}, kind, digest),
         series AS (SELECT DISTINCT {_SERIES} FROM runs WHERE data_digest IS NOT NULL),
         made AS (
             SELECT s.*, r.run_id FROM series s JOIN runs r USING (symbol, timeframe)
