@@ -24,7 +24,7 @@ _LABELS = {
     "sortino": "Sortino ratio",
     "calmar": "Calmar ratio",
     "omega": "Omega ratio",
-    "probabilistic_sharpe": "Probabilistic Sharpe",
+    "probabilistic_sharpe": "Probabilistic Sharpe, 2012",
     "benchmark_cagr": "Benchmark CAGR",
     "benchmark_sharpe": "Benchmark Sharpe",
     "value_at_risk_95": "Value at risk 95 %",

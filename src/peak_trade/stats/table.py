@@ -285,7 +285,8 @@ STATS = (
     Stat(
         "probabilistic_sharpe",
         "probability",
-        "probability that the true Sharpe ratio is above 0, given the count, skew and kurtosis of the returns",
+        "probability that the true Sharpe ratio is above 0, given the count, skew and kurtosis of the "
+        "returns, by the version of 2012 (Bailey, López de Prado)",
         lambda run: spread.probabilistic_sharpe(run.own.returns, *run.rates_of_bar),
     ),
     Stat(
