@@ -217,6 +217,37 @@ def test_a_ledger_that_is_not_whole_passes_nothing(evidence: Any, monkeypatch: p
     assert luck.said[0].startswith("the ledger is not whole at line 5")
 
 
+def test_a_handful_of_returns_passes_nothing_whatever_the_formula_makes_of_them(evidence: Any) -> None:
+    """Some steady bars have 99.99 % by a formula that is one of large samples."""
+    rows = ["timestamp,open,high,low,close,volume"]
+    for day in range(40):
+        close = 100 * 1.01**day * (1 + 1e-4 * (day % 3))
+        rows.append(f"2024-{1 + day // 28:02}-{1 + day % 28:02}T00:00:00Z,{close},{close},{close},{close},1")
+    (evidence.root / "strategies" / "hold.py").write_text("def hold(bars):\n    return [1.0] * len(bars)\n")
+    for name, count in (("few", 20), ("enough", 21)):
+        (evidence.root / "data" / f"{name}.csv").write_text("\n".join(rows[: count + 1]) + "\n")
+        config = HOLD.format(name=name)
+        evidence.run(name, config)
+    few, enough = luck_of(evidence, "few", thorough=False), luck_of(evidence, "enough", thorough=False)
+    assert few.figures["deflated_sharpe"] > 0.95 and enough.figures["deflated_sharpe"] > 0.95
+    assert (few.verdict, few.returns, enough.verdict, enough.returns) == ("UNKNOWN", 19, "PASS", 20)
+    assert few.said[0].endswith("(95 % would pass), but 19 returns are too few to tell")
+    assert few.said[0].startswith("a Sharpe ratio that is not known a year, where it is the only trial on these bars")
+    assert enough.said[0].endswith("more than luck explains")
+
+
+HOLD = """
+[run]
+probe = "off"
+[data]
+path = "data/{name}.csv"
+symbol = "{name}"
+timeframe = "1d"
+[strategy]
+entrypoint = "strategies/hold.py:hold"
+"""
+
+
 def test_a_run_that_looks_ahead_passes_nothing(evidence: Any) -> None:
     (evidence.root / "strategies" / "ahead.py").write_text(
         "import numpy as np\n\n\ndef ahead(bars):\n"

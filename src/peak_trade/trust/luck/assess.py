@@ -19,14 +19,13 @@ from peak_trade.stats.values import Floats, NoValueError, Times, need
 from peak_trade.trust.handed import Handed
 from peak_trade.trust.luck import unsealing
 from peak_trade.trust.luck.family import Family, Series, family_of, read_ledger
-from peak_trade.trust.luck.figures import FIGURES, LEVEL
+from peak_trade.trust.luck.figures import FEWEST, FIGURES, LEVEL
 from peak_trade.trust.luck.result import Luck
 from peak_trade.trust.luck.series import Gathered, gather, read_equity, read_manifest, read_sealed, returns_of
 from peak_trade.trust.luck.words import closing, sentences
 
 __all__ = ["NOT_ASKED", "assess", "deflated_of", "superior_ability"]
 
-_FEWEST = 20  # returns, for a bootstrap of them
 NOT_ASKED = "not asked for"
 """The reason of a figure that needs the other trials' returns, where they were not read."""
 
@@ -112,7 +111,7 @@ def assess(handed: Handed, *, thorough: bool = True, banded: bool | None = None,
         return luck
     if thorough and handed.results and reading and family:
         work.gathered = luck.gathered = gather(handed.results.path, reading, family.run_ids, work.times)
-    luck.years = _number(work.stats.get("years"))
+    luck.years, luck.returns = _number(work.stats.get("years")), work.record.count
     for key in FIGURES:
         _work_out(luck, key, work)
     if thorough if banded is None else banded:
@@ -218,7 +217,7 @@ def _superior(work: _Work, luck: Luck) -> float:
     side_by_side = work.side_by_side
     if not side_by_side.shape[1]:
         raise NoValueError("no trial with returns")
-    if len(side_by_side) < _FEWEST:
+    if len(side_by_side) < FEWEST:
         raise NoValueError("too few returns to draw from")
     return superior_ability(side_by_side, resample.block_length(work.returns))
 
@@ -314,7 +313,7 @@ def _years(luck: Luck) -> float:
 def _judge(luck: Luck) -> None:
     deflated = luck.figures["deflated_sharpe"]
     luck.verdict = "UNKNOWN" if deflated is None else "PASS" if deflated >= LEVEL else "FAIL"
-    if luck.verdict == "PASS" and luck.family and luck.family.broken:
+    if luck.verdict == "PASS" and ((luck.family and luck.family.broken) or luck.returns < FEWEST):
         luck.verdict = "UNKNOWN"
     if luck.probed.get("verdict") == "FAIL":
         luck.verdict = "FAIL"

@@ -6,10 +6,14 @@ from typing import NamedTuple
 
 from peak_trade.stats.table import Unit
 
-__all__ = ["FIGURES", "LEVEL", "Figure", "as_markdown"]
+__all__ = ["FEWEST", "FIGURES", "LEVEL", "Figure", "as_markdown"]
 
 LEVEL = 0.95
 """The probability from which on a result passes."""
+
+
+FEWEST = 20
+"""Returns that there have to be, for a result to pass and for a bootstrap: the formulas are those of large samples."""
 
 
 class Figure(NamedTuple):

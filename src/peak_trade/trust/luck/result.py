@@ -17,7 +17,7 @@ class Luck(Struct):
     """What is known of a run's luck: figures by the keys of `FIGURES`, or None with the reason; N; bands; a verdict.
 
     `verdict` is PASS where the deflated Sharpe ratio is 95 % or more, FAIL where it is less, UNKNOWN where it can't be
-    told, NOT_ASSESSED of a run without a result.
+    told, NOT_ASSESSED of a run without a result. `returns` is how many there are.
     """
 
     run_id: str
@@ -27,6 +27,7 @@ class Luck(Struct):
     reasons: dict[str, str] = {}
     bands: dict[str, Band] = {}
     years: float | None = None
+    returns: int = 0
     verdict: str = "NOT_ASSESSED"
     said: list[str] = []
     gathered: Gathered | None = None
@@ -46,6 +47,7 @@ class Luck(Struct):
             "holdout": self.holdout,
             "family": self.family.to_json_object() if self.family else None,
             "years": self.years,
+            "returns": self.returns,
             "figures": self.figures,
             "reasons": self.reasons,
             "gathered": self.gathered.to_json_object() if self.gathered else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from peak_trade.shown.listing import aligned
 from peak_trade.text import counted, figure, percentage
 from peak_trade.trust.luck.family import Family
-from peak_trade.trust.luck.figures import FIGURES, LEVEL
+from peak_trade.trust.luck.figures import FEWEST, FIGURES, LEVEL
 from peak_trade.trust.luck.result import Luck
 
 __all__ = ["LOWER_BOUND", "as_table", "as_text", "closing", "shown", "sentences", "trials_of"]
@@ -62,16 +62,19 @@ def sentences(luck: Luck) -> list[str]:
     sharpe, hurdle, deflated = figures["sharpe"], figures["hurdle"], figures["deflated_sharpe"]
     if deflated is None:
         said.append(f"the deflated Sharpe ratio is not known: {luck.reasons.get('deflated_sharpe', '')}")
-    elif sharpe is not None and hurdle is not None:
+    else:
         among = (
             "it is the only trial on these bars"
             if family.trials == 1
-            else (f"the best of {family.trials:,} trials without skill would show {figure(hurdle)}")
+            else f"the best of {family.trials:,} trials without skill would show "
+            + ("something" if hurdle is None else figure(hurdle))
         )
+        shows = "a Sharpe ratio that is not known a year" if sharpe is None else f"a Sharpe ratio of {figure(sharpe)}"
         passes = "more than luck explains" if deflated >= LEVEL else "not to be told from luck"
+        if deflated >= LEVEL and luck.returns < FEWEST:
+            passes = f"but {counted(luck.returns, 'return')} are too few to tell"
         said.append(
-            f"a Sharpe ratio of {figure(sharpe)}, where {among}: deflated {percentage(deflated)} "
-            f"({percentage(LEVEL, 0)} would pass), {passes}"
+            f"{shows}, where {among}: deflated {percentage(deflated)} ({percentage(LEVEL, 0)} would pass), {passes}"
         )
     years, needed = luck.years, figures["minimum_backtest"]
     if years is not None and needed is not None and family.trials > 1:
