@@ -73,6 +73,20 @@ def test_every_trial_on_the_same_bars_counts_whatever_it_is_called_and_however_i
     assert found.variance == pytest.approx(statistics.variance([0.5, 1.0, 1.5, 2.0]), rel=1e-14)
 
 
+def test_a_ledger_is_gone_through_once_however_many_series_it_has(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        books.run(1.0, data=f"{number:064}")
+    books.run(end="failed")
+    looks = []
+    known = family.series_of
+    monkeypatch.setattr(family, "series_of", lambda history: looks.append(history) or known(history))
+    found = family.families(books.ledger.read())
+    assert [(one.trials, one.failed, one.wider) for one in found] == [(2, 1, 31)] * 30
+    assert len(looks) == 31
+
+
 @pytest.mark.parametrize("told", [{"data": OTHER}, {"symbol": "NDX"}, {"timeframe": "1h"}])
 def test_a_trial_on_something_else_counts_for_that(books: Books, told: dict[str, str]) -> None:
     books.run(1.0)

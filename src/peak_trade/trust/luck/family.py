@@ -19,7 +19,18 @@ from peak_trade.errors import RunError
 from peak_trade.evidence.ledger import FAILED, REMOVED, SEALED, Entry, History, Reading
 from peak_trade.evidence.results import Results
 
-__all__ = ["Family", "Imported", "Moments", "Series", "brought_in", "families", "family_of", "read_ledger", "series_of"]
+__all__ = [
+    "Families",
+    "Family",
+    "Imported",
+    "Moments",
+    "Series",
+    "brought_in",
+    "families",
+    "family_of",
+    "read_ledger",
+    "series_of",
+]
 
 EVENT = "trials"
 _LARGEST = 1e6  # of a Sharpe ratio a year: beyond it, it is none, and its square no number
@@ -31,6 +42,11 @@ class Series(Struct, frozen=True, order=True):
     symbol: str
     timeframe: str
     data: str = ""
+
+    @property
+    def any_bars(self) -> Series:
+        """The same symbol and timeframe, whatever the bars."""
+        return Series(self.symbol, self.timeframe)
 
 
 class Moments(Struct, frozen=True):
@@ -171,40 +187,61 @@ def _ratio(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and abs(value) < _LARGEST else None
 
 
+class Families:
+    """All families of a ledger, read once: each is asked for by its series."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._runs: dict[Series, list[tuple[str, History, str]]] = {}  # on the same bars, and whatever the bars
+        self._unknown: dict[Series, list[tuple[str, History, str]]] = {}
+        self._imported: dict[Series, list[Imported]] = {}
+        for run_id, history in reading.runs.items():
+            made = series_of(history)
+            state = "" if history.end is None else SEALED if history.end.event == SEALED else FAILED
+            for series in {made, made.any_bars}:
+                self._runs.setdefault(series, []).append((run_id, history, state))
+            if not made.data and state != SEALED:  # it failed before its bars were known
+                self._unknown.setdefault(made, []).append((run_id, history, state))
+        for made, one in brought_in(reading):
+            for series in {made, made.any_bars}:
+                self._imported.setdefault(series, []).append(one)
+
+    def of(self, series: Series) -> Family:
+        """Return the family of a series. Without its fingerprint, it is that of the symbol and timeframe alone."""
+        members = list(self._runs.get(series, ()))
+        if series.data:
+            members += self._unknown.get(series.any_bars, ())
+        counts = dict.fromkeys((SEALED, FAILED, ""), 0)
+        results: dict[tuple[Any, ...], float | None] = {}
+        removed = 0
+        run_ids: list[str] = []
+        for run_id, history, state in members:
+            counts[state] += 1
+            removed += history.state == REMOVED
+            if state == SEALED:
+                told = history.fields
+                result = tuple(told.get(key) for key in ("total_return", "sharpe", "max_drawdown", "trades"))
+                results[result] = _ratio(told.get("sharpe"))
+                run_ids.append(run_id)
+        reading, everywhere = self._reading, series.any_bars
+        wider = len(self._runs.get(everywhere, ())) + sum(one.count for one in self._imported.get(everywhere, ()))
+        return Family(
+            series, counts[SEALED], counts[FAILED], counts[""], removed, tuple(self._imported.get(series, ())),
+            tuple(ratio for ratio in results.values() if ratio is not None), len(results),
+            wider, len(reading.entries), reading.broken[0][0] if reading.broken else 0, tuple(run_ids),
+        )  # fmt: skip
+
+    def every(self) -> list[Family]:
+        """Return every family that has a fingerprint, most trials first."""
+        known = sorted(series for series in self._runs.keys() | self._imported.keys() if series.data)
+        return sorted((self.of(series) for series in known), key=lambda family: -family.trials)
+
+
 def family_of(reading: Reading, series: Series) -> Family:
-    """Return the family of a series. Without its fingerprint, it is that of the symbol and timeframe alone."""
-    counts = dict.fromkeys((SEALED, FAILED, ""), 0)
-    removed = wider = 0
-    results: dict[tuple[Any, ...], float | None] = {}
-    run_ids: list[str] = []
-    for run_id, history in reading.runs.items():
-        made = series_of(history)
-        if (made.symbol, made.timeframe) != (series.symbol, series.timeframe):
-            continue
-        wider += 1
-        state = "" if history.end is None else SEALED if history.end.event == SEALED else FAILED
-        if made.data != series.data and (made.data or state == SEALED) and series.data:
-            continue
-        counts[state] += 1
-        removed += history.state == REMOVED
-        if state == SEALED:
-            told = history.fields
-            result = tuple(told.get(key) for key in ("total_return", "sharpe", "max_drawdown", "trades"))
-            results[result] = _ratio(told.get("sharpe"))
-            run_ids.append(run_id)
-    elsewhere = [(made, one) for made, one in brought_in(reading) if made.symbol == series.symbol]
-    elsewhere = [(made, one) for made, one in elsewhere if made.timeframe == series.timeframe]
-    imported = tuple(one for made, one in elsewhere if made.data == series.data or not series.data)
-    return Family(
-        series, counts[SEALED], counts[FAILED], counts[""], removed, imported,
-        tuple(ratio for ratio in results.values() if ratio is not None), len(results),
-        wider + sum(one.count for _, one in elsewhere), len(reading.entries),
-        reading.broken[0][0] if reading.broken else 0, tuple(run_ids),
-    )  # fmt: skip
+    """Return the family of one series, as `Families.of` does."""
+    return Families(reading).of(series)
 
 
 def families(reading: Reading) -> list[Family]:
     """Return every family that has a fingerprint, most trials first."""
-    known = {series_of(history) for history in reading.runs.values()} | {series for series, _ in brought_in(reading)}
-    found = [family_of(reading, series) for series in sorted(known) if series.data]
-    return sorted(found, key=lambda family: -family.trials)
+    return Families(reading).every()

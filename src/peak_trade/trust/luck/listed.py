@@ -16,7 +16,7 @@ from peak_trade.evidence.results import Results
 from peak_trade.shown import listing
 from peak_trade.shown.listing import Row
 from peak_trade.trust.luck.assess import deflated_of
-from peak_trade.trust.luck.family import Family, Series, families, family_of, read_ledger, series_of
+from peak_trade.trust.luck.family import Families, Family, Series, families, family_of, read_ledger, series_of
 from peak_trade.trust.luck.series import read_manifest, read_sealed
 from peak_trade.trust.luck.words import as_table
 
@@ -61,15 +61,16 @@ def deflated(results: Results, rows: Iterable[Row]) -> list[Row]:
     Raises RunError where the ledger can't be read.
     """
     reading = read_ledger(results)
-    families: dict[Series, Family] = {}
+    families = Families(reading)
+    known: dict[Series, Family] = {}
     found = []
     for row in rows:
         history = reading.of(row.run_id)
         series = series_of(history)
         if series.data and row.sharpe is not None:
-            if series not in families:
-                families[series] = family_of(reading, series)
-            row = msgspec.structs.replace(row, deflated=_of(results, row, history, families[series]))
+            if series not in known:
+                known[series] = families.of(series)
+            row = msgspec.structs.replace(row, deflated=_of(results, row, history, known[series]))
         found.append(row)
     return found
 
