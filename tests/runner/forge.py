@@ -19,10 +19,11 @@ import select
 import shutil
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class Fault:
     where: str = "command"
     seen: int = 0
     first: int = 0  # the process that was started: the supervisor, once there is a run
+    turn: Any = field(default_factory=threading.Lock)
 
     def install(self) -> None:
         self.first = os.getpid()
@@ -74,11 +76,13 @@ class Fault:
             elsewhere = (self.where == "run") == (os.getpid() == self.first) and self.where != "command"
             if path is None or elsewhere or (self.half and name != "write"):
                 return real(first, *rest, **named)
-            self.seen += 1
-            self.report(f"{name} {path}")
+            with self.turn:  # files are flushed by some threads at a time
+                self.seen += 1
+                number = self.seen
+                self.report(f"{name} {path}")
             if name == "read" and set(rest[0] if rest else named.get("mode", "r")) & set("wax+"):
                 self.report(f"uncounted write to {path}")
-            if self.seen == self.n or (self.lasting and self.seen > self.n > 0):
+            if number == self.n or (self.lasting and number > self.n > 0):
                 if self.half:
                     real(first, rest[0][: len(rest[0]) // 2])
                 if self.code == "KILL":
@@ -88,8 +92,8 @@ class Fault:
                 if self.code in ("SIGINT", "SIGTERM"):
                     os.kill(os.getpid(), getattr(signal, self.code))
                     return real(first, *rest, **named)
-                number = getattr(errno, self.code)
-                raise OSError(number, os.strerror(number))
+                code = getattr(errno, self.code)
+                raise OSError(code, os.strerror(code))
             return real(first, *rest, **named)
 
         return call

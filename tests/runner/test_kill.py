@@ -47,11 +47,12 @@ def killed_everywhere(
         if outcome.code != KILLED:
             assert (outcome.code, len(outcome.calls)) == (code, n - 1), outcome.stderr
             return places, wrong
-        places.append(outcome.calls[-1])
-        if outcome.calls[-1].startswith("read "):
+        place = outcome.calls[n - 1]  # the last but for what another thread still did
+        places.append(place)
+        if place.startswith("read "):
             continue  # nothing has changed since the call before
         problems = after_a_kill(forge, config, results, before, look, **request)
-        wrong += [f"killed at call {n} ({outcome.calls[-1]}): {problem}" for problem in problems]
+        wrong += [f"killed at call {n} ({place}): {problem}" for problem in problems]
     raise AssertionError("the run did not complete")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ from peak_trade.errors import RunError
 __all__ = ["Written", "digest", "disk_errors", "drafted", "encode_json", "flush", "opened", "sync_folder", "write"]
 
 _READ_ONLY = 0o444
+_AT_A_TIME = 4  # flushes that are waited for: more would cost as much in threads as they save
 
 
 class Written(NamedTuple):
@@ -55,16 +58,38 @@ def write_all(handle: int, content: bytes) -> None:
 def flush(handles: Iterable[int]) -> None:
     """Flush files and folders to the disk together, which takes little longer than flushing the largest of them.
 
-    All are on their way before the first is waited for: one flush after the other is one commit of the disk's after the
-    other. Raises OSError where one can't be flushed.
+    All are on their way before the first is waited for, and a few are waited for at a time: a disk answers many at once
+    as soon as one, where one flush after the other is one commit of the disk's after the other. No thread is left when
+    this returns. Raises OSError where one can't be flushed.
     """
     handles = list(handles)
     if hasattr(os, "posix_fadvise"):  # not on macOS; what is not yet written is written, and what is stays
         for handle in handles:
             with suppress(OSError):  # a folder
                 os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-    for handle in handles:
-        os.fsync(handle)
+    left, failed = deque(handles), list[BaseException]()
+
+    def wait() -> None:
+        try:
+            while left and not failed:
+                with suppress(IndexError):  # another thread has taken the last one
+                    os.fsync(left.popleft())
+        except BaseException as error:  # noqa: BLE001 - raised below: what a thread raises is lost
+            failed.append(error)
+
+    threads: list[threading.Thread] = []
+    try:
+        with suppress(RuntimeError):  # a process that may have no more threads flushes by itself
+            for _ in range(min(_AT_A_TIME, len(handles)) - 1):
+                thread = threading.Thread(target=wait, daemon=True)
+                thread.start()
+                threads.append(thread)
+        wait()
+    finally:
+        for thread in threads:
+            thread.join()
+    if failed:
+        raise failed[0]
 
 
 def sync_folder(path: Path) -> None:
