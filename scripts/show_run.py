@@ -21,6 +21,7 @@ def main() -> int:
     from peak_trade.tracking import receipt
     from peak_trade.trust.handed import handed
     from peak_trade.trust.handover import whence
+    from peak_trade.trust.proofs import told
 
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir))
@@ -28,12 +29,17 @@ def main() -> int:
     with handed(args.run, results) as given:
         tracked = receipt.read(given.run)
         if args.json:
-            told = listing.describe(given.run) | {"tracking": tracked.to_json_object() if tracked else None}
-            script.print_json(told)
+            run = listing.describe(given.run) | {"tracking": tracked.to_json_object() if tracked else None}
+            anchor = told.anchored(results, given.run.name) or None
+            script.print_json(run | {"signed": told.signed(given.run), "anchored": anchor})
         else:
             more = [("tracking", tracked.said().removeprefix("tracking "))] if tracked else []
             if said := whence(results.reading().of(given.run.name)):
                 more.append(("received", said))
+            if keys := told.signed(given.run):
+                more.append(("signed", f"by {', '.join(keys)}; just verify checks it"))
+            if by := told.anchored(results, given.run.name):
+                more.append(("anchored", f"by {by}, with the ledger; just verify --all checks it"))
             script.show(listing.summary(given.run, more))
     return 0
 

@@ -43,7 +43,9 @@ def test_what_a_config_leaves_out_has_its_default() -> None:
     assert told(asked(), set_to_default) == ["", ""]
     other = asked(settings={"execution.fee_bps": 3.0})
     assert told(asked(), set_to_default, other) == ["", "", "execution.fee_bps=3"]
-    assert told(asked(), asked(settings={"run.tags.desk": "fx"})) == ["", "run.tags.desk=fx"]
+    tagged = asked(settings={"run.tags.desk": "fx"})
+    assert told(asked(), tagged) == ["", "run.tags.desk=fx"]
+    assert told(asked(), tagged, tagged) == ["run.tags.desk=none", "", ""]
 
 
 def test_a_run_of_which_less_is_known_makes_no_difference() -> None:

@@ -313,6 +313,7 @@ def test_a_run_is_shown_in_a_few_lines(evidence: Evidence) -> None:
         "run       RUN_ID  sealed",
         "strategy  buy_and_hold()",
         "bars      TEST 1h, 48 from 2024-01-01 to 2024-01-02",
+        "probe     no look-ahead was found in 8 places",
         "return    5.03 %",
         "a year    –, volatility 172.74 %",
         "sharpe    6.14, max drawdown -13.88 %",
@@ -432,7 +433,7 @@ def test_the_command_shows_the_last_run(evidence: Evidence) -> None:
 def test_the_command_shows_a_run_as_json(evidence: Evidence) -> None:
     answered = command("show_run", evidence.results, "--json", evidence.runs["own"][:13])
     assert answered.returncode == 0
-    expected = listing.describe(evidence.path("own")) | {"tracking": None}
+    expected = listing.describe(evidence.path("own")) | {"tracking": None, "signed": [], "anchored": None}
     assert json.loads(answered.stdout) == json.loads(json.dumps(expected))
 
 

@@ -18,11 +18,13 @@ import pytest
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence.results import Results
 from peak_trade.ops import removal, retention
+from peak_trade.report import head, origin
+from peak_trade.report.run import RunFiles
 from peak_trade.shown import listing
 from peak_trade.trust import handover, sign, verify
 from peak_trade.trust.given import verdicts as given_verdicts
 from peak_trade.trust.handed import Handed, handed, package
-from peak_trade.trust.proofs import check, dsse, keys
+from peak_trade.trust.proofs import check, dsse, keys, told
 from peak_trade.trust.proofs.check import Trusted
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -217,6 +219,21 @@ def test_keys_of_other_kinds_sign_too(kind: str, path: Path, authority: Any, tmp
 def test_a_failed_run_is_signed_too(evidence: Any, ssh_keys: Any) -> None:
     signed(evidence.path("failed"), ssh_keys.alice)
     assert [proof.trusted for proof in judged(evidence.path("failed"), ssh_keys.alone).proofs] == [True]
+
+
+def test_show_and_report_say_who_signed_and_by_what_the_ledger_is_anchored(
+    evidence: Any, path: Path, ssh_keys: Any
+) -> None:
+    results = Results(path.parent)
+    page = head.head(RunFiles(path), "now")
+    assert "Signed" not in page and told.signed(path) == [] and told.anchored(results, path.name) == ""
+    (made,) = signed(path, ssh_keys.alice)
+    sign.head(results, ssh_keys.alice)
+    assert told.signed(path) == [made.key]
+    assert told.anchored(results, path.name).startswith(f"{made.key} on 2")
+    assert " Signed and its ledger anchored." in head.head(RunFiles(path), "now")
+    listed = origin.provenance(RunFiles(path))
+    assert f"by {made.key}<" in listed and f"by {told.anchored(results, path.name)}, with the ledger" in listed
 
 
 def test_a_signed_run_is_listed_and_removed_as_any_other(evidence: Any, path: Path, ssh_keys: Any) -> None:

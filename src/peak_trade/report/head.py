@@ -129,7 +129,8 @@ def _probed(run: RunFiles) -> str:
     """Return what came of asking the strategy again: red where its figures are not to be had, else a note."""
     if not run.probe or not run.manifest:
         return ""
-    note = f'<span class="note">{text(str(run.probe.get("reason"))[:300])}.</span>'
+    reason = str(run.probe.get("reason"))[:300]
+    note = f'<span class="note">{text(reason[:1].upper() + reason[1:])}.</span>'
     if run.manifest.predicate.lookahead:
         return f'<span class="badge bad">✗ Look-ahead</span> {note}'
     if run.manifest.predicate.repeatable is False:
@@ -139,7 +140,7 @@ def _probed(run: RunFiles) -> str:
 
 
 def _seal(run: RunFiles, checked: str) -> str:
-    left = f" Not checked: {text('; '.join(run.seal.unchecked))}." if run.seal.unchecked else ""
+    left = ' What could not be checked stands under <a href="#provenance">Provenance</a>.' if run.seal.unchecked else ""
     if run.seal.holds:
         words, held = "Seal intact", "the ledger"
         if run.seal.foreign:
@@ -147,9 +148,16 @@ def _seal(run: RunFiles, checked: str) -> str:
         files = len(run.manifest.files) if run.manifest else 0
         return (
             f'<span class="badge good">✓ {words}</span> <span class="note">{files} files, the manifest and '
-            f"{held} agree; checked while this page was made, {text(checked)}.{left}</span>"
+            f"{held} agree; checked while this page was made, {text(checked)}.{_vouched(run)}{left}</span>"
         )
     return f'<span class="badge bad">✗ Seal {run.seal.state}</span> <span class="note">checked {text(checked)}</span>'
+
+
+def _vouched(run: RunFiles) -> str:
+    """Say that somebody vouches for the run, or for the age of the ledger that has it."""
+    found = ["signed"] if run.signed else []
+    found += ["its ledger anchored"] if run.anchored else []
+    return f" {' and '.join(found).capitalize()}." if found else ""
 
 
 def _tiles(run: RunFiles) -> str:

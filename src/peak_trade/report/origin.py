@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from peak_trade.evidence import code
 from peak_trade.report.markup import counted, in_toml, number, table, text
 from peak_trade.report.run import RunFiles, flat
 
@@ -80,13 +81,22 @@ def provenance(run: RunFiles) -> str:
         *_data(run),
         ("Strategy", _source(run.annotations("strategy"))),
         ("Pins", f"constraints.txt, sha256 {run.digest('constraints.txt')}" if run.digest("constraints.txt") else ""),
-        ("Environment", ", ".join(f"{key} {value}" for key, value in inside.environment.items())),
+        ("Code", _code(run)),
+        ("Environment", _environment(inside.environment)),
         ("Seed", inside.seed),
         ("Command", " ".join(details.argv)),
         ("Time", f"{moments.started_on} to {moments.finished_on}" + (f": {took}" if took else "")),
         ("Host", details.host),
         ("Ledger", f"follows {predicate.ledger.get('follows')}"),
         ("Seal", "; ".join(run.seal.notes)),
+        ("Signed", "; ".join(f"by {by}" for by in run.signed)),
+        ("Anchored", f"by {run.anchored}, with the ledger; just verify --all checks it" if run.anchored else ""),
+        (
+            "Not checked",
+            "; ".join(run.seal.unchecked) + f"; just verify {run.run_id[:8]} has the bars, where they are"
+            if run.seal.unchecked
+            else "",
+        ),
         ("Tracking", _tracked(run.tracking)),
     ]
     listed = "".join(f"<div><dt>{text(k)}</dt><dd>{text(v)}</dd></div>" for k, v in facts if v not in ("", None))
@@ -123,10 +133,29 @@ def _data(run: RunFiles) -> Iterable[tuple[str, str]]:
     yield "Checks", ", ".join(notes)
 
 
-def _source(code: Mapping[str, Any]) -> str:
-    if not code:
+def _code(run: RunFiles) -> str:
+    """Say what is sealed below `code/`, and of what is not, why."""
+    count = sum(name.startswith(f"{code.FOLDER}/") for name in run.manifest.files) if run.manifest else 0
+    told = run.annotations(code.FOLDER)
+    found = told.get("leftOut")
+    left = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    words = [f"{counted(count, 'file')}, digest {run.digest(code.FOLDER)}"] if told else []
+    return "; ".join([*words, *(f"left out {one.get('file')}: {one.get('reason')}" for one in left[:10])])
+
+
+def _environment(known: Mapping[str, Any]) -> str:
+    """Say versions and machine, then what was imported of what is installed."""
+    imported = known.get("distributions")
+    words = [f"{key} {value}" for key, value in known.items() if key != "distributions" and value is not None]
+    if isinstance(imported, dict) and imported:
+        words.append("imported " + ", ".join(f"{key} {value}" for key, value in imported.items()))
+    return "; ".join(words)
+
+
+def _source(made: Mapping[str, Any]) -> str:
+    if not made:
         return ""
-    return ", ".join(f"{value}" if key in ("name", "file") else f"{key} {value}" for key, value in code.items())
+    return ", ".join(f"{value}" if key in ("name", "file") else f"{key} {value}" for key, value in made.items())
 
 
 def _tracked(receipt: Mapping[str, Any]) -> str:

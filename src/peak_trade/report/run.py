@@ -20,6 +20,7 @@ from peak_trade.market.trades import Trades
 from peak_trade.shown import listing, telemetry
 from peak_trade.stats.values import Floats
 from peak_trade.trust import verify
+from peak_trade.trust.proofs import told
 
 __all__ = ["BarsPart", "RunFiles", "find"]
 
@@ -99,6 +100,16 @@ class RunFiles:
     def probe(self) -> dict[str, Any]:
         """What came of asking the strategy again without its last bars; empty where that was not done."""
         return self.manifest.predicate.probe or {} if self.manifest else {}
+
+    @property
+    def signed(self) -> list[str]:
+        """Whose signatures of the manifest were found right, by name or key."""
+        return [proof.by for proof in self.seal.proofs if proof.what == "signed by"]
+
+    @cached_property
+    def anchored(self) -> str:
+        """By what the ledger was anchored first after the run had ended, as it says; empty where it was not."""
+        return told.anchored(Results(self.path.parent), self.run_id)
 
     @cached_property
     def config(self) -> dict[str, Any]:

@@ -123,7 +123,8 @@ def _varying(
         if len(counts) < 2:
             continue
         most = counts[0][0] if counts[0][1] > counts[1][1] and not always else None
-        shown = {at: value for at, value in values.items() if value is not _NONE and _identity(value) != most}
+        shown = {at: value for at, value in values.items() if _identity(value) != most}
+        shown = {at: None if value is _NONE else value for at, value in shown.items() if most or value is not _NONE}
         found.append((len(set(map(_identity, values.values()))), key, shown))
     return sorted(found, key=lambda one: -one[0])
 

@@ -15,7 +15,7 @@ from peak_trade.shown.listing import Row
 
 __all__ = ["Choice", "Condition", "condition", "moment"]
 
-_CONDITION = re.compile(r"\s*([^<>=!~\s][^<>=!~]*?)\s*(!=|<=|>=|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
+_CONDITION = re.compile(r"\s*([^<>=!~\s][^<>=!~]*?)\s*(!=|<=|>=|==?|<|>|~)\s*(.*?)\s*", re.DOTALL)
 _AGO = re.compile(r"-?(\d{1,6})\s*(min|[hdwy])")
 _SPANS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1),
           "y": timedelta(days=365)}  # fmt: skip
@@ -89,7 +89,9 @@ def _facts(row: Row) -> dict[str, Any]:
     last = {key.rpartition(".")[2]: value for key, value in known.items()}
     own = {key: value for key, value in row.to_json_object().items() if not isinstance(value, dict)}
     full = {f"strategy.params.{name}": value for name, value in row.params.items()}
-    return {**last, **row.params, **known, **full, **own, "return": row.total_return}
+    named = {"run.name": row.name, "strategy.name": row.strategy, "data.symbol": row.symbol,
+             "data.timeframe": row.timeframe}  # fmt: skip
+    return {**last, **row.params, **known, **full, **named, **own, "return": row.total_return}
 
 
 def condition(text: str) -> Condition:
@@ -105,7 +107,7 @@ def condition(text: str) -> Condition:
         raise InputError(
             f"{text!r} is no condition", hint='write KEY=VALUE, or with one of != < > <= >= ~ (contains): "sharpe>1"'
         )
-    return Condition(match[1], match[2], match[3].strip("\"'"))
+    return Condition(match[1], match[2].replace("==", "="), match[3].strip("\"'"))
 
 
 def _contains(text: str, part: str) -> bool:

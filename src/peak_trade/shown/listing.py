@@ -435,7 +435,7 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
         lines.append(("overrides", ", ".join(f"{key}={value}" for key, value in overrides.items())))
     if run["ruined"]:
         lines.append(("ruined", f"{run['ruined']}: equity at or below zero, closed there, and nothing traded after it"))
-    lines += [("probe", reason) for reason in _doubts(run)]
+    lines += [("probe", reason) for reason in _probed(run)]
     lines += [("data", receipt["reason"]) for receipt in _found(run["receipts"])]
     if run["error"]:
         lines.append(("error", f"{run['error'].get('message')}"))
@@ -458,10 +458,9 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
     return lines
 
 
-def _doubts(run: dict[str, Any]) -> list[str]:
-    """Return what speaks against a run's figures: look-ahead, two answers for the same bars, or neither known."""
-    probe = run["probe"]
-    return [] if not probe or probe.get("verdict") == "PASS" else [f"{probe.get('reason')}"[:_WORD]]
+def _probed(run: dict[str, Any]) -> list[str]:
+    """Return what came of asking the strategy again; nothing of a run of which that is not told."""
+    return [f"{probe.get('reason')}"[:_WORD]] if (probe := run["probe"]) else []
 
 
 def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
