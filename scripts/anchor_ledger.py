@@ -9,7 +9,6 @@ stdout. A line that has an anchor does not get it twice. Exit 1: the authority g
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from peak_trade import script
 
@@ -33,6 +32,8 @@ def main() -> int:
     script.show_warnings()
     results, done = Results(script.results_dir(args.results_dir, there=True)), []
     address, roots = args.tsa or os.environ.get(timestamps.AUTHORITY), timestamps.roots_file(args.tsa_roots)
+    if args.no_tag and not address:
+        parser.error(f"with --no-tag nothing is left to do: --tsa URL or ${timestamps.AUTHORITY} names an authority")
 
     def skip(what: str, error: RunError) -> None:
         if os.environ.get("PEAK_STRICT") == "1":
@@ -41,7 +42,7 @@ def main() -> int:
 
     if not args.no_tag:
         try:
-            done.append(anchor.tag(results, Path(args.repository or results.path)))
+            done.append(anchor.tag(results, tags.repository(args.repository, results.path)))
         except tags.NoGit as error:
             skip("tag", error)
     try:

@@ -8,8 +8,6 @@ Exit 0: all intact, in whatever ledger. 1: something is broken. 2: something can
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from peak_trade import script
 
 
@@ -34,7 +32,7 @@ def main() -> int:
     from peak_trade.evidence import run_dir
     from peak_trade.evidence.results import Results
     from peak_trade.trust import given
-    from peak_trade.trust.proofs import keys, timestamps
+    from peak_trade.trust.proofs import keys, tags, timestamps
     from peak_trade.trust.proofs.check import Trusted
 
     script.show_warnings()
@@ -44,7 +42,7 @@ def main() -> int:
     allowed, roots = keys.allowed_file(args.allowed_signers), timestamps.roots_file(args.tsa_roots)
     if args.signed and allowed is None:
         parser.error("--signed needs to know whose signatures to believe: --allowed-signers FILE")
-    trusted = Trusted(allowed, roots, args.signed, Path(args.repository or results.path))
+    trusted = Trusted(allowed, roots, args.signed, tags.repository(args.repository, results.path))
     verdicts = []
     which = None if args.all else args.runs or ["last"]
     for verdict in given.verdicts(which, results, root=root, trusted=trusted):

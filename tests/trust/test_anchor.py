@@ -416,6 +416,13 @@ def test_the_script_prints_the_tag_and_the_token(results: Results, repository: P
     assert failed.stderr.splitlines()[1].startswith("error: http://127.0.0.1:9/ gives no timestamp: ")
 
 
+def test_what_is_named_must_be_there_and_something_must_be_asked_for(results: Results) -> None:
+    where = ("--results-dir", results.path)
+    nowhere, nothing = call(*where, "--repository", "/nowhere"), call(*where, "--no-tag")
+    assert (nowhere.returncode, nowhere.stderr.splitlines()[0]) == (2, "error: there is no folder /nowhere")
+    assert nothing.returncode == 2 and "with --no-tag nothing is left to do" in nothing.stderr
+
+
 def test_without_git_it_is_skipped_and_said(results: Results) -> None:
     where = ("--results-dir", results.path)
     env = {"GIT_CEILING_DIRECTORIES": str(results.path.parents[1])}

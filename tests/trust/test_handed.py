@@ -89,6 +89,7 @@ def test_a_folder_of_runs_is_all_of_them(evidence: Evidence, tmp_path: Path) -> 
         ("/dev/zero", "/dev/zero is no regular file", "just export makes one; or name a run's directory"),
         ("repository/results", "'repository/results' is a results folder", "--results-dir repository/results"),
         ("zz", "no run 'zz' in none/", "just runs lists them"),
+        ("", "no run '' in none/", "just runs lists them"),
     ],
 )
 def test_what_names_no_run_says_what_it_is(

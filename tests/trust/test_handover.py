@@ -272,6 +272,21 @@ def test_by_hand_and_by_verify_what_was_edited_is_found(
 
 
 @needs_jq
+def test_by_hand_and_by_verify_runs_whose_names_were_swapped_are_found(
+    unpacked: Path, tmp_path: Path, sealed_once: Evidence
+) -> None:
+    one, other = (unpacked / "runs" / sealed_once.runs[name] for name in NAMES[:2])
+    one.rename(tmp_path / "one")
+    other.rename(one)
+    (tmp_path / "one").rename(other)
+    forge_sums(unpacked)
+    assert check_by_hand(unpacked).startswith("broken: runs/")
+    assert sorted(line.partition(":")[0] for line in broken(unpacked, tmp_path / "none")) == sorted(
+        [one.name, other.name]
+    )
+
+
+@needs_jq
 def test_by_hand_and_by_verify_other_bars_are_found(unpacked: Path, tmp_path: Path) -> None:
     (bars,) = (unpacked / "data").iterdir()
     edit(bars, lambda content: content[:-1] + b"\0")

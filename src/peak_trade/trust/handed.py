@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -40,6 +41,13 @@ class Handed(Struct, frozen=True):
     results: Results | None
     source: Path | None = None
     data: Path | None = None
+
+    @property
+    def called(self) -> str:
+        """What names it on a command line."""
+        if self.results is not None:
+            return self.run.name[:8]
+        return shlex.quote(str(self.source / self.run.name[:8] if self.source else self.run))
 
 
 class Package(Struct, frozen=True):
@@ -80,7 +88,7 @@ def package(which: str, results: Results) -> Iterator[Package]:
         else:
             yield Package([_of(results, run)])
             return
-    if os.path.isdir(path):
+    if which.strip() and os.path.isdir(path):  # an empty name is not where somebody stands
         here = path.parent.resolve() / path.name if path.name else path.resolve()
         if here.parent == home and is_run_id(here.name):
             yield Package([_of(results, results.path / here.name)])
@@ -94,7 +102,7 @@ def package(which: str, results: Results) -> Iterator[Package]:
             return
         yield _beside(path, here, home)
         return
-    elif path.exists():
+    elif which.strip() and path.exists():
         with _unpacked(path, "") as found:
             yield found
         return

@@ -193,6 +193,7 @@ for run in runs/*/; do
     jq -r '.subject[] | "\(.digest.sha256)  \(.name)"' manifest.json | sha256sum --check --strict --quiet &&
     test "$(jq -r '.end | fromjson | .manifest' seal.json)  -" = "$(sha256sum < manifest.json)" &&
     test "$(jq -r .predicate.ledger.follows manifest.json)  -" = "$(jq -j .start seal.json | sha256sum)" &&
+    test "$(jq -r '.start | fromjson | .run_id' seal.json)/" = "${run#runs/}" &&
     echo "holds: $run") || { echo "broken: $run"; exit 1; }
 done"""
 _CHECK_BARS = r"""
@@ -222,7 +223,8 @@ def readme(runs: Iterable[Run]) -> bytes:
         "It prints `holds` and a name for each part, and ends at the first that does not hold.",
         "The first check is that the archive is whole.",
         "Then, of each run: every sealed file has the digest that `manifest.json` names; `manifest.json` has the one",
-        "that the run's last line in its ledger names; and the manifest follows the run's first line in that ledger.",
+        "that the run's last line in its ledger names; and the manifest follows the run's first line in that ledger,",
+        "which names the run as its directory is called.",
         "`seal.json` carries both lines, byte for byte; `prev` in each is the sha256 of the line before it.",
         "So nothing was changed without changing all of it.",
         "Whoever has the whole ledger can say that these lines stand in it; a signature says who vouches for them.",

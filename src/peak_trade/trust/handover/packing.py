@@ -91,7 +91,7 @@ def export(
         if not verdict.holds:
             raise RunError(
                 f"{one.run.name} is {verdict.state}, and nothing of it is handed over: {verdict.findings[0]}",
-                hint=f"just verify {one.run.name[:8]}",
+                hint=f"just verify {one.called}",
             )
         sealed = run_dir.read_manifest(one.run)
         if sealed.run_id not in runs:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -101,7 +102,7 @@ def _check_package(which: str, found: Package) -> None:
     if not verdict.holds:
         raise RunError(
             f"{escaped(which, 200)} is {verdict.state}, and nothing of it is taken: {verdict.findings[0]}",
-            hint=f"just verify {which}",
+            hint=f"just verify {shlex.quote(which)}",
         )
 
 
@@ -110,7 +111,8 @@ def _fit(one: Handed) -> _Taken:
     verdict = verify.verify(one.run, Reading(), copy=True, data=one.data)
     if not verdict.holds:
         raise RunError(
-            f"{one.run.name} is {verdict.state}, and nothing is taken: {verdict.findings[0]}", hint="just verify it"
+            f"{one.run.name} is {verdict.state}, and nothing is taken: {verdict.findings[0]}",
+            hint=f"just verify {one.called}",
         )
     with files.disk_errors(one.run.name):
         sealed = run_dir.read_manifest(one.run)
@@ -123,7 +125,7 @@ def _fit(one: Handed) -> _Taken:
                 hint="just export it where it was made",
             ) from None
     if not is_run_id(sealed.run_id):
-        raise RunError(f"{one.run.name} has no run_id", hint="just verify it")
+        raise RunError(f"{one.run.name} has no run_id", hint=f"just verify {one.called}")
     return _Taken(one, sealed, digest, start, end)
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from peak_trade.errors import RunError
+from peak_trade.errors import InputError, RunError
 from peak_trade.text import escaped
 from peak_trade.trust.proofs.anchors import Head
 
-__all__ = ["NoGit", "Tag", "of", "tag"]
+__all__ = ["NoGit", "Tag", "of", "repository", "tag"]
 
 _BELOW = "peak-trade/"
 _TEXT = re.compile(r"line (\d{1,12}) of a ledger\n\nsha256 ([0-9a-f]{64})\nbegins ([0-9a-f]{64})\n", re.ASCII)
@@ -36,6 +36,13 @@ class Tag(Struct, frozen=True):
     line: int
     sha256: str
     begins: str
+
+
+def repository(given: str | None, results: Path) -> Path:
+    """Return where tags are: the folder given, else the one of the results; InputError where that is none."""
+    if given is not None and not os.path.isdir(given):
+        raise InputError(f"there is no folder {given}", hint="--repository DIR names one in a git repository")
+    return results if given is None else Path(given)
 
 
 def tag(repository: Path, head: Head) -> tuple[str, bool]:
