@@ -59,7 +59,7 @@ def test_the_page_has_what_differs_curves_statistics_and_trades(evidence: Eviden
     assert re.findall('<path class="(run[0-9])"', page) == ["run0", "run1", "run0", "run1"]  # equity, drawdown
     cells = Texts(page).cells
     at = cells.index("strategy.params.slow")
-    assert cells[at : at + 4] == ["strategy.params.slow", "8", "12", "likely"]
+    assert cells[at : at + 4] == ["strategy.params.slow", "likely", "8", "12"]
     at = cells.index("Total return")
     returns = [run.figures["total_return"] for run in found.runs]
     assert cells[at + 1 : at + 3] == [f"{100 * value:.2f} %".replace("-", "−") for value in returns]

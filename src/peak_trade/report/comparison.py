@@ -61,24 +61,30 @@ def _head(found: Comparison) -> str:
             [text(letter(at)), *(cell(content) for content in
              (f"<code>{text(run.run_id[:8])}</code>", text(status), text(what), text(known["name"] or "")))]
         )  # fmt: skip
+    within = f", within the tolerance of {found.tolerance:g}"
     said = "".join(
         f"<li>A and {letter(at)}: {text(one.told)}"
-        f"{f', within the tolerance of {found.tolerance:g}' if one.same and one.how != 'none' else ''}</li>"
+        f"{within if one.same and one.how not in ('none', 'failed') else ''}</li>"
         for at, one in enumerate(found.differences, 1)
     )
     badge = "good" if found.same else "bad"
     word = "✓ The same" if found.same else "✗ They differ"
     return (
-        f"<h1>{text(' and '.join(letter(at) for at in range(len(found.runs))))} compared</h1>"
+        f"<h1>{text(_names(found))} compared</h1>"
         f'<p class="badges"><span class="badge {badge}">{word}</span></p>'
-        f"{table(['', 'Run', 'Status', 'Strategy', 'Name'], rows, label='The runs', name='inputs')}<ul>{said}</ul>"
+        f"{table(['', 'Run', 'Status', 'Strategy', 'Name'], rows, label='The runs', name='runs')}<ul>{said}</ul>"
     )
+
+
+def _names(found: Comparison) -> str:
+    count = len(found.runs)
+    return " and ".join(map(letter, range(count))) if count <= 4 else f"A and {count - 1} others"
 
 
 def _inputs(found: Comparison) -> str:
     if not found.inputs:
         return "<p>Nothing of what went in.</p>"
-    head = ["What", *(letter(at) for at in range(len(found.runs))), "Explains it"]
+    head = ["What", "Explains it", *(letter(at) for at in range(len(found.runs)))]
     return table(head, [_input(row) for row in found.inputs], label="What differs", name="inputs")
 
 
@@ -88,8 +94,8 @@ def _input(row: Row) -> list[str]:
     why = f" <small>{text(row.why)}</small>" if row.why else ""
     return [
         f"<code>{text(row.name)}</code>{code}",
-        *(cell(text(_short(value))) for value in row.values),
         cell(text(row.verdict) + why, name=row.verdict),
+        *(cell(text(_short(value))) for value in row.values),
     ]
 
 
@@ -133,8 +139,8 @@ def _curves(runs: Sequence[Sealed]) -> str:
 
 def _figures(found: Comparison) -> str:
     if not found.figures:
-        done = all(run.completed for run in found.runs)
-        return "<p>All statistics are the same.</p>" if done else ""
+        done = [run for run in found.runs if run.completed]
+        return "<p>All statistics are the same.</p>" if len(done) > 1 else ""
     two = len(found.runs) == 2
     head = ["Statistic", *(letter(at) for at in range(len(found.runs))), *(["B − A"] if two else [])]
     rows = []

@@ -23,6 +23,9 @@ __all__ = ["across", "sheet", "write"]
 
 _COLOURS = ("blue", "orange", "green", "purple", "grey")
 _DASHES = ("", "6 3", "2 3", "9 3 2 3")
+_STRIPES = (  # the same in a legend, in em: what is drawn, and what is not
+    (), (0.4, 0.2), (0.15, 0.2), (0.45, 0.15, 0.15, 0.15),
+)  # fmt: skip
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -41,7 +44,11 @@ _PAGE = """<!doctype html>
 </html>
 """
 _CSS = """
-.inputs th, .inputs td { text-align: left; vertical-align: top; white-space: normal; overflow-wrap: anywhere; }
+.inputs th, .inputs td, .runs th, .runs td {
+  text-align: left; vertical-align: top; white-space: normal; overflow-wrap: anywhere; min-width: 4.5rem;
+}
+.inputs th:first-child { min-width: 11rem; }
+.runs th:first-child { min-width: 1.5rem; }
 .inputs td.likely { font-weight: 600; color: var(--override); }
 .inputs pre { margin: .25rem 0; padding: .4rem .6rem; }
 .tiles.three { grid-template-columns: repeat(3, 1fr); }
@@ -91,8 +98,18 @@ def _styles(count: int) -> str:
         colour, dash = f"var(--{_COLOURS[at % len(_COLOURS)]})", _DASHES[at // len(_COLOURS) % len(_DASHES)]
         dashed = f" stroke-dasharray: {dash}; stroke-linecap: butt;" if dash else ""
         rules.append(f"svg.panel .run{at} {{ stroke: {colour}; stroke-width: 1.4;{dashed} }}")
-        rules.append(f".legend .run{at} {{ --mark: {colour}; }}")
+        rules.append(f".legend .run{at} {{ --mark: {_mark(colour, _STRIPES[at // len(_COLOURS) % len(_STRIPES)])}; }}")
     return "\n".join(rules) + "\n"
+
+
+def _mark(colour: str, stripes: Sequence[float]) -> str:
+    """Return a background that looks as a curve does."""
+    stops, at = [], 0.0
+    for place, length in enumerate(stripes):
+        paint = "transparent" if place % 2 else colour
+        stops.append(f"{paint} {at:g}em {at + length:g}em")
+        at = round(at + length, 3)
+    return f"repeating-linear-gradient(90deg, {', '.join(stops)})" if stops else colour
 
 
 def across(times: npt.NDArray[Any], start: Any, end: Any) -> npt.NDArray[np.float64]:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from peak_trade.errors import InputError, RunError
 from peak_trade.market.bars import Bars
 from peak_trade.shown.listing import aligned
-from peak_trade.text import counted, figure, one_line, percentage
+from peak_trade.text import counted, cut, figure, one_line, percentage
 from peak_trade.trust.difference import Difference, Sealed, between
 from peak_trade.trust.difference.figures import Figure, figures
 from peak_trade.trust.difference.trades import Trade
@@ -25,7 +25,11 @@ __all__ = ["HEADLINES", "Comparison", "Row", "apart", "as_text", "compare", "let
 HEADLINES = ("total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "trades", "win_rate",
              "profit_factor", "exposure", "fees_paid", "slippage_paid", "final_equity")  # fmt: skip
 """The statistics that a screen has room for; where none of them differs, the first that do."""
-_ROWS, _DETAILS, _WIDTH, _CELL = 8, 8, 100, 28
+_ROWS, _DETAILS, _WIDTH, _CELL = 8, 8, 80, 28
+_MANY = 4  # runs: beyond it, a screen has no room for a column of each
+_FIGURES = ("total_return", "sharpe", "max_drawdown", "trades", "final_equity", "cagr", "volatility", "win_rate",
+            "fees_paid")  # fmt: skip
+"""Those of many runs, the first of which a screen has room for."""
 
 
 class Row(Struct, frozen=True):
@@ -110,9 +114,13 @@ def compare(
     try:
         differences = [between(runs[0], run, tolerance, bars) for run in runs[1:]]
         completed = [run for run in runs if run.completed]
-        found = figures([run.figures for run in completed], tolerance) if len(completed) == len(runs) else []
+        known = iter(figures([run.figures for run in completed], tolerance) if len(completed) > 1 else [])
     except RunError as error:
         raise InputError(error.message, hint=error.hint) from None
+    found = []
+    for one in known:  # a run that failed has none
+        values = iter(one.values)
+        found.append(Figure(one.key, one.unit, [next(values) if run.completed else None for run in runs]))
     return Comparison(list(runs), differences, _rows(differences), found, tolerance)
 
 
@@ -142,7 +150,7 @@ def _rows(differences: Sequence[Difference]) -> list[Row]:
 
 
 def as_text(found: Comparison, *, every: bool = False) -> str:
-    """Return a comparison as lines: one screen, unless `every` asks for all that differs."""
+    """Return a comparison as lines: one screen of 80 columns, unless `every` asks for all that differs."""
     parts = [_heads(found.runs), "\n".join(_told(found))]
     if found.inputs:
         parts.append(_inputs(found, every))
@@ -153,22 +161,34 @@ def as_text(found: Comparison, *, every: bool = False) -> str:
 
 
 def _heads(runs: Sequence[Sealed]) -> str:
-    lines = []
+    rows = []
     for at, run in enumerate(runs):
         known = about(run)
         words = [known[key] for key in ("strategy", "symbol", "timeframe")]
         name = f"“{known['name']}”" if known["name"] else ""
         what = " ".join([*(str(word) for word in words if word), name]).strip()
-        status = known["status"] + (f": {known['error']}" if known["error"] else "")
-        status += ", looks ahead" if known["lookahead"] else ""
-        lines.append((letter(at), run.name, status[:_WIDTH], what[:_WIDTH]))
-    return aligned(lines)
+        status = known["status"] + (", looks ahead" if known["lookahead"] else "")
+        rows.append((letter(at), run.name, status, what))
+    lines = []
+    for run, line in zip(runs, aligned(rows).splitlines(), strict=True):
+        lines.append(cut(line, _WIDTH))
+        if run.error:
+            lines += _folded(one_line(run.error), "   ", 2)
+    return "\n".join(lines)
+
+
+def _folded(text: str, indent: str, most: int | None = None) -> list[str]:
+    """Return a sentence as lines of the screen's width, each after the first behind `indent`."""
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=indent if most else "", subsequent_indent=indent, max_lines=most,
+        placeholder=" …", break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _told(found: Comparison) -> Iterable[str]:
-    """Yield how each run parts from the first, in a sentence."""
+    """Yield how each run parts from the first, in a sentence; of many runs, those of one sentence together."""
+    sentences: dict[str, list[str]] = {}
     for at, one in enumerate(found.differences, 1):
-        pair = f"A and {letter(at)}: "
         made = ""
         if one.trades and not one.trades.same:
             trades = one.trades
@@ -177,29 +197,55 @@ def _told(found: Comparison) -> Iterable[str]:
         bits = ""
         if one.how == "none" and one.series:
             bits = ", to the last bit" if one.identical else ""
-        yield f"{pair}{one.told}{bits}{made}"
-        if one.same and one.how not in ("none",):
-            yield f"{' ' * len(pair)}within the tolerance of {found.tolerance:g}"
+        within = (
+            f"; within the tolerance of {found.tolerance:g}" if one.same and one.how not in ("none", "failed") else ""
+        )
+        many = len(found.runs) > _MANY
+        sentences.setdefault(one.told + bits + ("" if many else made) + within, []).append(letter(at))
+    for said, letters in sentences.items():
+        pair = f"A and {', '.join(letters)}: "
+        yield from _folded(pair + said, " " * min(len(pair), 12))
 
 
 def _inputs(found: Comparison, every: bool) -> str:
     rows = found.inputs if every else _grouped(found.inputs)
+    many = len(found.runs) > _MANY
     kept = rows if every else rows[:_ROWS]
-    table = [("explains it", "what", *(letter(at) for at in range(len(found.runs))))]
-    table += [(row.verdict, row.name, *(_cell(value) for value in row.values)) for row in kept]
-    lines = aligned(table).splitlines()
+    if many:
+        table: list[tuple[str, ...]] = [("explains it", "what", "A, and what is not as in A")]
+        table += [(row.verdict, row.name, _values(row)) for row in kept]
+    else:
+        room = _WIDTH - 15 - max(len(row.name) for row in kept)
+        cell = _CELL if every else min(_CELL, max(room // len(found.runs) - 2, 9))
+        table = [("explains it", "what", *(letter(at) for at in range(len(found.runs))))]
+        table += [(row.verdict, row.name, *(cut(_cell(value), cell) for value in row.values)) for row in kept]
+    lines = [line if every else cut(line, _WIDTH) for line in aligned(table).splitlines()]
     out = [lines[0]]
     for row, line in zip(kept, lines[1:], strict=True):
         out.append(line)
+        if many and not every:
+            continue
         if row.why and row.verdict == "possible":
-            out += textwrap.wrap(row.why, _WIDTH, initial_indent="    ", subsequent_indent="    ")
+            out += _folded(row.why, "    ", 2)
         if row.verdict != "no":
-            out += [
-                f"    {one_line(detail) if detail[:1] not in '+-' else detail}" for detail in _some(row.details, every)
-            ]
+            for detail in _some(row.details, every):
+                if every or detail[:1] in "+-":
+                    out.append(f"    {detail if every else cut(detail, _WIDTH - 4)}")
+                else:
+                    out += _folded(one_line(detail), "    ", 2)
     if rest := len(rows) - len(kept):
         out.append(f"and {rest} more (--all)")
     return "\n".join(out)
+
+
+def _values(row: Row) -> str:
+    """Return the value of A, and each other one with the runs that have it."""
+    others: dict[str, list[str]] = {}
+    first = _cell(row.values[0])
+    for at, value in enumerate(map(_cell, row.values)):
+        if value != first:
+            others.setdefault(value, []).append(letter(at))
+    return "; ".join([first, *(f"{', '.join(letters)}: {value}" for value, letters in others.items())])
 
 
 def _some(details: list[str], every: bool) -> list[str]:
@@ -222,9 +268,7 @@ def _grouped(rows: Sequence[Row]) -> list[Row]:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    text = one_line(text)
-    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
+    return one_line(value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
 
 def _figures(found: Comparison, every: bool) -> str:
@@ -239,8 +283,25 @@ def _figures(found: Comparison, every: bool) -> str:
         apart = [shown(None if a is None or b is None else b - a, one.unit)] if two else []
         table.append((one.key, *(shown(value, one.unit) for value in one.values), *apart))
     text = aligned(table, right=range(1, len(table[0])))
+    if not every and max(map(len, text.splitlines())) > _WIDTH:  # a line of each run has room for fewer
+        order = [*(key for key in _FIGURES if key in known), *(one.key for one in kept if one.key not in _FIGURES)]
+        bars = [one.bar.time[:16] if one.bar else "" for one in found.differences]
+        text, kept = _transposed([known[key] for key in order], letters, ["", *bars])
     rest = len(found.figures) - len(kept)
     return f"{text}\nand {rest} more (--all)" if rest else text
+
+
+def _transposed(of: Sequence[Figure], letters: Sequence[str], bars: Sequence[str]) -> tuple[str, list[Figure]]:
+    """Return a line of each run with its first bar that differs and what figures there is room for; and those."""
+    text, count = "", 0
+    for count in range(len(of), 0, -1):
+        table = [("", "parts at", *(one.key for one in of[:count]))]
+        for at, name in enumerate(letters):
+            table.append((name, bars[at], *(shown(one.values[at], one.unit) for one in of[:count])))
+        text = aligned(table, right=range(2, count + 2))
+        if max(map(len, text.splitlines())) <= _WIDTH:
+            break
+    return text, list(of[:count])
 
 
 def told(of: Sequence[Figure]) -> list[Figure]:
@@ -267,6 +328,8 @@ def shown(value: float | None, unit: str) -> str:
 def _parting(found: Comparison, every: bool) -> str:
     """Return the first bar and the first trade that differ from those of A, of each run."""
     lines: list[str] = []
+    if len(found.runs) > _MANY and not every:  # it stands with the statistics
+        return ""
     for at, one in enumerate(found.differences, 1):
         which = f" of {letter(at)}" if len(found.differences) > 1 else ""
         if one.bar and one.series:
@@ -276,7 +339,7 @@ def _parting(found: Comparison, every: bool) -> str:
             if held and held.time != bar.time:
                 lines.append(f"first position{which}  {held.time}  {' → '.join(apart(held.a, held.b))}")
         if one.trade:
-            lines.append(f"first trade{which}  {trade_line(one.trade, letter(at))}")
+            lines += _folded(f"first trade{which}  {trade_line(one.trade, letter(at))}", " " * 13)
         if every and one.trades:
             lines += [f"    {trade_line(trade, letter(at))}" for trade in one.trades.listed]
     return "\n".join(lines)

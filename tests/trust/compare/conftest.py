@@ -69,6 +69,8 @@ def made(sealed_once: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Evi
         "later": ['data.start="2024-01-01T12:00:00Z"'],
     }.items():
         evidence.run(name, CONFIG, *overrides)
+    for name, level in (("failed", "'high'"), ("failed too", "[1,2,3]")):
+        evidence.run(name, CONFIG, f"strategy.params.level={level}")
     for name in ("chance", "luck"):
         evidence.run(name, CONFIG, 'strategy.entrypoint="strategies/chance.py:above"', "strategy.params.level=101")
     (evidence.root / "strategies" / "ahead.py").write_text(AHEAD, encoding="utf-8")

@@ -47,10 +47,33 @@ def test_only_what_differs_is_on_the_screen(just_compare: Compare, made: Evidenc
     assert [line.split()[:3] for line in lines[:2]] == [
         ["A", made.runs["base"][:8], "sealed"], ["B", made.runs["fees"][:8], "sealed"],
     ]  # fmt: skip
-    assert "A and B: the same trades at the same prices, at other fees; trades: 3 in both (3 differ)" in lines
+    said = "A and B: the same trades at the same prices, at other fees; trades: 3 in both (3 differ)"
+    assert said in " ".join(done.stdout.split())
     assert re.search(r"^likely +execution\.fee_bps +10\.0 +20\.0$", done.stdout, re.MULTILINE)
     assert "slippage_bps" not in done.stdout and "win_rate" not in done.stdout
-    assert len(lines) <= 24
+    assert len(lines) <= 26 and max(map(len, lines)) <= 80
+
+
+def test_ten_runs_fit_a_screen_too_and_one_that_failed_takes_no_statistics_from_the_others(made: Evidence) -> None:
+    names = ["base", "fees", "parameter", "cash", "slippage", "code", "data", "later", "again", "failed"]
+    found = compared(made, *names)
+    lines = compare.as_text(found).splitlines()
+    assert max(map(len, lines)) <= 80 and len(lines) <= 45
+    assert [line.split()[2] for line in lines[:10]] == ["sealed"] * 9 + ["failed"]
+    (returns,) = [one.values for one in found.figures if one.key == "total_return"]
+    assert returns[-1] is None and None not in returns[:-1] and len(set(returns)) > 4
+    head = next(at for at, line in enumerate(lines) if line.split()[:3] == ["parts", "at", "total_return"])
+    assert [line.split()[0] for line in lines[head + 1 : head + 11]] == list("ABCDEFGHIJ")
+    assert any(re.match(r"likely +execution\.fee_bps +10\.0; B: 20\.0$", line) for line in lines)
+
+
+def test_what_a_failed_run_had_no_time_to_say_explains_nothing(made: Evidence) -> None:
+    found = compared(made, "base", "failed")
+    assert [row.name for row in found.inputs if row.kind in ("parameters", "environment")] == ["strategy.params.level"]
+    assert found.differences[0].told == "one of them failed"
+    assert compared(made, "failed", "failed").differences[0].told == "both failed, for the same reason"
+    other = compared(made, "failed", "failed too")
+    assert other.differences[0].told == "both failed, for other reasons" and not other.same
 
 
 def test_statistics_stand_side_by_side_with_their_difference(just_compare: Compare) -> None:

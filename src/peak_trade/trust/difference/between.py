@@ -65,7 +65,7 @@ def between(
     went_in = inputs(a, b, bars)
     if not (a.completed and b.completed):
         alike = a.completed == b.completed and a.error == b.error
-        how = "none" if alike else "failure"
+        how = "failed" if alike else "failure" if a.completed or b.completed else "failures"
         return Difference(alike, False, how, files, None, None, [], rank(went_in, how, None))
     if "equity.csv" not in files:  # the same bytes: that they are there is looked at, to read them twice is no use
         b.content("equity.csv")

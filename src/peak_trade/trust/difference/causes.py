@@ -32,6 +32,8 @@ SYMPTOMS = {
     "holding": "the same trades, and equity that differs between them",
     "bars": "the bars are others",
     "failure": "one of them failed",
+    "failures": "both failed, for other reasons",
+    "failed": "both failed, for the same reason",
 }
 _DECIDES = (
     "repeatability",
@@ -56,6 +58,8 @@ LIKELY = {
     "holding": ("costs", "data", "rules"),
     "bars": ("data", *_DECIDES),
     "failure": ("strategy", "code", "parameters", "data", "environment", *_DECIDES),
+    "failures": ("strategy", "code", "parameters", "data", "environment", *_DECIDES),
+    "failed": (),
 }
 """Kinds of inputs that can do what a symptom names, most likely first."""
 
@@ -100,7 +104,7 @@ def rank(found: Sequence[Input], how: str, first: str | None) -> list[Cause]:
     for one in found:
         if one.kind == "label":
             verdict, why = "no", "nothing is computed from it"
-        elif how == "none":
+        elif not likely:
             verdict, why = "no", "the outcome is the same"
         elif one.weak:
             verdict, why = "no", one.weak

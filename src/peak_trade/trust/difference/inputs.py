@@ -88,8 +88,15 @@ def _config(a: Sealed, b: Sealed) -> Iterator[Input]:
         old, new = before.get(key, _default(key)), after.get(key, _default(key))
         if old != new:
             kind = _kind(key)
+            if any(_never_told(run, key, flat) for run, flat in ((a, before), (b, after))):
+                continue
             weak = "a registered strategy draws nothing by chance" if kind == "seed" and registered else ""
             yield Input(kind, key, old, new, weak=weak)
+
+
+def _never_told(run: Sealed, key: str, flat: Mapping[str, Any]) -> bool:
+    """Tell whether a run that failed did so before it could say what a key is: defaults of parameters, or all."""
+    return not run.completed and key not in flat and (not flat or key.startswith("strategy.params."))
 
 
 def _flat(tree: Mapping[str, Any], below: str = "") -> dict[str, Any]:
@@ -122,7 +129,8 @@ def _code(a: Sealed, b: Sealed) -> Iterator[Input]:
         old, new = (one.digest.get("sha256") if (one := run.made.of("strategy")) else None for run in (a, b))
         if old != new and old and new:
             keeps = [run.name for run, files in ((a, before), (b, after)) if not files]
-            why = f"what changed can't be told: {' and '.join(keeps)} does not hold its code"
+            verb = "does not hold its code" if len(keeps) == 1 else "do not hold their code"
+            why = f"what changed can't be told: {' and '.join(keeps)} {verb}"
             yield Input("code", "the strategy's file", old[:12], new[:12], [why])
         return
     for name in sorted(before.keys() | after.keys()):
@@ -208,6 +216,8 @@ def _making(a: Sealed, b: Sealed) -> Iterator[Input]:
             if not all(known) or package in before or package in after:  # named once, by its own key
                 continue
         old, new = before.get(key), after.get(key)
+        if any(not run.completed and value is None for run, value in ((a, old), (b, new))):
+            continue  # what a run had not imported when it failed
         if old != new:
             yield Input("environment", key.removeprefix("distributions."), old, new)
     for run in (a, b):
