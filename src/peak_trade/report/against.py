@@ -73,10 +73,8 @@ def _head(found: Against) -> str:
 
 def _profit(found: Against) -> str:
     rows = [["Profit of the run", money(found.profit[0])]]
-    for name, what in PARTS.items():
-        known = found.timed or "timing" not in name
-        if found.parts[name] or not known:
-            rows.append([what.capitalize(), money(found.parts[name]) if known else "in the price"])
+    for name, value in found.explained.items():
+        rows.append([PARTS[name].capitalize(), "in the price" if value is None else money(value)])
     rows.append(["Profit that was made", money(found.profit[1])])
     return table(["", "Quote currency"], rows, label="What explains the difference", name="costs")
 

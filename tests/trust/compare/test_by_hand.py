@@ -40,6 +40,13 @@ FOUR = (
 MARKET = {0: 99, 10: 100, 11: 101, 12: 103, 15: 110, 16: 111, 20: 120, 26: 108}  # opens by the hour
 
 
+class Trades(SimpleNamespace):
+    """Columns of trades, as a sealed run's."""
+
+    def __len__(self) -> int:
+        return len(self.side)
+
+
 def run_of(trips: Any = RUN) -> Any:
     columns: Any = list(zip(*((t.side, t.entry_time, t.exit_time, t.entry_price, t.exit_price, t.quantity,
                                t.entry_fee, t.exit_fee, t.pnl) for t in trips), strict=True))  # fmt: skip
@@ -50,7 +57,7 @@ def run_of(trips: Any = RUN) -> Any:
     times = (DAY + np.arange(48) * HOUR).view("M8[ns]")
     return SimpleNamespace(
         completed=True, name="run", run_id="run", config={"data": {"timeframe": "1h", "symbol": "BTC/USDT"}},
-        equity={"timestamp": times}, trades=SimpleNamespace(**arrays),
+        equity={"timestamp": times}, trades=Trades(**arrays),
     )  # fmt: skip
 
 
@@ -265,3 +272,19 @@ def test_whatever_the_trades_the_parts_are_the_whole(
         share = found.scale if which == "a" else 1.0
         assert math.fsum(units) == pytest.approx(share * math.fsum(trip.quantity for trip in trades), rel=1e-9)
         assert profit == pytest.approx(share * math.fsum(trip.pnl for trip in trades), rel=1e-9, abs=1e-6)
+
+
+def test_a_screen_has_80_columns_and_the_digits_that_a_dear_currency_needs(tmp_path: Path) -> None:
+    def small(trip: Trip) -> Trip:
+        values = [getattr(trip, name) * 1e-6 for name in ("quantity", "entry_fee", "exit_fee", "pnl")]
+        return Trip(trip.side, trip.entry_time, trip.entry_price, trip.exit_time, trip.exit_price, *values)
+
+    made = [
+        Trip(t.side, t.entry_time, t.entry_price + 1, t.exit_time, t.exit_price, t.quantity, t.entry_fee, t.exit_fee,
+             t.pnl - t.side * t.quantity) for t in map(small, RUN)
+    ]  # fmt: skip
+    found = live.against(run_of([small(t) for t in RUN]), Listed("fills", "ETH/BTC", made, ["x" * 70 + " yes " * 9]))
+    text = live.as_text(found)
+    assert found.digits == 7 and "0.0000314" in text and "-0.0000010" in text
+    assert "rounding" not in text and "-0.0000000" not in text
+    assert max(map(len, text.splitlines())) <= 80

@@ -58,6 +58,23 @@ class Against(Struct, frozen=True):
         return self.profit[1] - self.profit[0]
 
     @property
+    def explained(self) -> dict[str, float | None]:
+        """The parts that are more than rounding, by their names; None of what another time did, where it is unknown."""
+        least = 1e-9 * max(*map(abs, self.profit), *(abs(value) for value in self.parts.values()))
+        unknown = {"entry_timing", "exit_timing"} if self.pairs and not self.timed else set[str]()
+        return {
+            name: None if name in unknown else value
+            for name, value in self.parts.items()
+            if abs(value) > least or name in unknown
+        }
+
+    @property
+    def digits(self) -> int:
+        """How many decimals an amount needs to be told: two, and more of a currency that is dear."""
+        largest = max([*map(abs, self.profit), *(abs(one.pnl) for pair in self.pairs for one in (pair.a, pair.b))])
+        return 2 if largest >= 1 or not largest else min(10, 2 - math.floor(math.log10(largest)))
+
+    @property
     def same(self) -> bool:
         """Whether all trades are matched, and none has a gap in price, size or fee beyond the tolerance."""
         return not (self.missing or self.extra) and all(

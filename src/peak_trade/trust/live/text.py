@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from peak_trade.market.lists.fills import Trip
 from peak_trade.market.trades import SIDES
 from peak_trade.shown.listing import aligned
-from peak_trade.text import counted, figure, percentage
+from peak_trade.text import counted, cut, figure, percentage
 from peak_trade.trust.live.against import Against, at_time
 from peak_trade.trust.live.gaps import PARTS, Pair
 
 __all__ = ["as_text", "gap"]
 
-_SHOWN = 5
+_SHOWN, _WIDTH = 5, 80
 _GAPS = {
     "entry_price": "entry price (+: worse)",
     "exit_price": "exit price (+: worse)",
@@ -35,14 +36,32 @@ def as_text(found: Against, *, every: bool = False) -> str:
             ("live", listed.format, listed.symbol, f"{counted(len(listed.trips), 'trade')}, {span}"),
         ]
     )
-    lines = [head, *(f"note: {text}" for text in found.said), "", _counts(found)]
+    notes = (line for text in found.said for line in _folded(f"note: {text}"))
+    lines = [head, *notes, "", *_folded(_counts(found))]
     if gaps := found.gaps():
         table: list[tuple[str, ...]] = [("gap", "median", "mean", "largest")]
-        table += [(gap(name), *(gap(name, gaps[name][key]) for key in ("median", "mean", "worst"))) for name in gaps]
+        table += [
+            (gap(name), *(gap(name, gaps[name][key], found.digits) for key in ("median", "mean", "worst")))
+            for name in gaps
+        ]
         lines += ["", aligned(table, right=(1, 2, 3))]
     lines += ["", _profit(found)]
     lines += _trades(found, every)
     return "\n".join(lines)
+
+
+def _amount(value: float, digits: int) -> str:
+    """Return an amount; one that no digit shows is 0, without a sign.
+
+    >>> _amount(-0.001, 2), _amount(-0.01, 2)
+    ('0.00', '-0.01')
+    """
+    text = figure(value, digits)
+    return text if text.strip("-0.,") else text.lstrip("-")
+
+
+def _folded(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, subsequent_indent="      ", break_on_hyphens=False)
 
 
 def _counts(found: Against) -> str:
@@ -52,7 +71,7 @@ def _counts(found: Against) -> str:
     return said + (f"; beyond the time that both cover: {' and '.join(beyond)}" if beyond else "")
 
 
-def gap(name: str, value: float | None = None) -> str:
+def gap(name: str, value: float | None = None, digits: int = 2) -> str:
     """Return what a gap is called, or a value of it in its unit.
 
     >>> gap("entry_price"), gap("entry_price", 0.00012), gap("size", -0.5)
@@ -64,7 +83,8 @@ def gap(name: str, value: float | None = None) -> str:
         return f"{value * 1e4:+.1f} bps"
     if name.endswith("time"):
         return _span(value)
-    return percentage(value) if name == "size" else figure(value)
+    value = 0.0 if abs(value) < 1e-9 else value
+    return percentage(value) if name == "size" else _amount(value, digits)
 
 
 def _span(seconds: float) -> str:
@@ -82,44 +102,48 @@ def _span(seconds: float) -> str:
 def _profit(found: Against) -> str:
     scaled = f" (at {found.scale:.4g} times its sizes)" if found.scale != 1.0 else ""
     rows = [
-        (f"profit of the run{scaled}", figure(found.profit[0])),
-        ("profit that was made", figure(found.profit[1])),
-        ("difference", figure(found.difference)),
+        (f"profit of the run{scaled}", _amount(found.profit[0], found.digits)),
+        ("profit that was made", _amount(found.profit[1], found.digits)),
+        ("difference", _amount(found.difference, found.digits)),
     ]
-    for name, what in PARTS.items():
-        value = found.parts[name]
-        if value or (name.endswith("timing") and not found.timed and found.pairs):
-            rows.append((f"  {what}", figure(value) if found.timed or "timing" not in name else "?"))
+    for name, value in found.explained.items():
+        rows.append((f"  {PARTS[name]}", "?" if value is None else _amount(value, found.digits)))
     return aligned(rows, right=(1,))
 
 
 def _trades(found: Against, every: bool) -> Iterable[str]:
     pairs = sorted(found.pairs, key=lambda one: -abs(one.difference))
-    for title, lines in (
-        ("differ most", [_pair(one) for one in pairs if one.difference]),
-        ("missing", _alone(found.missing)),
-        ("extra", _alone(found.extra)),
+    least = 1e-9 * max(map(abs, found.profit))
+    for title, rows in (
+        ("differ most", [_pair(one, found.digits) for one in pairs if abs(one.difference) > least]),
+        ("missing", _alone(found.missing, found.digits)),
+        ("extra", _alone(found.extra, found.digits)),
     ):
-        if lines:
+        if rows:
             yield ""
-            shown = lines if every else lines[:_SHOWN]
+            shown = rows if every else rows[:_SHOWN]
             yield f"{title}:"
-            yield from (f"  {line}" for line in shown)
-            if len(lines) > len(shown):
-                yield f"  and {len(lines) - len(shown):,} more (--all)"
+            lines = aligned(
+                [[f"  {row[0]}", *row[1:]] for row in shown], right=(2, 3) if title == "differ most" else ()
+            )
+            yield from (line if every else cut(line, _WIDTH) for line in lines.splitlines())
+            if len(rows) > len(shown):
+                yield f"  and {len(rows) - len(shown):,} more (--all)"
 
 
-def _pair(one: Pair) -> str:
+def _pair(one: Pair, digits: int) -> tuple[str, ...]:
     most = max(one.parts, key=lambda name: abs(one.parts[name]))
     return (
-        f"{SIDES[one.a.side]} from {at_time(one.a.entry_time)}: {figure(one.a.pnl)} → {figure(one.b.pnl)}, "
-        f"most of it: {PARTS[most]} ({figure(one.parts[most])})"
-    )
+        SIDES[one.a.side], at_time(one.a.entry_time)[:16], _amount(one.a.pnl, digits),
+        f"→ {_amount(one.b.pnl, digits)}", f"{PARTS[most]} {_amount(one.parts[most], digits)}",
+    )  # fmt: skip
 
 
-def _alone(trips: Sequence[Trip]) -> list[str]:
+def _alone(trips: Sequence[Trip], digits: int) -> list[tuple[str, ...]]:
     return [
-        f"{SIDES[one.side]} from {at_time(one.entry_time)} to {at_time(one.exit_time)}, {one.quantity:.6g} at "
-        f"{one.entry_price:.10g} → {one.exit_price:.10g}: {figure(one.pnl)}"
+        (
+            SIDES[one.side], f"{at_time(one.entry_time)[:16]} → {at_time(one.exit_time)[:16]}",
+            _amount(one.pnl, digits), f"{one.quantity:.6g} at {one.entry_price:.7g} → {one.exit_price:.7g}",
+        )
         for one in sorted(trips, key=lambda one: -abs(one.pnl))
-    ]
+    ]  # fmt: skip
