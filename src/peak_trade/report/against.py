@@ -36,9 +36,9 @@ def page(found: Against) -> str:
         ("profit", "What explains the difference", _profit(found)),
         ("curve", "Profit over time", _curves(found)),
         ("gaps", "Gaps of matched trades", _gaps(found)),
-        ("matched", "Trades that differ most", _pairs(found.pairs)),
-        ("missing", "Trades of the run that were not made", _alone(found.missing)),
-        ("extra", "Trades that the run has not", _alone(found.extra)),
+        ("matched", "Trades that differ most", _pairs(found.pairs, found.digits)),
+        ("missing", "Trades of the run that were not made", _alone(found.missing, found.digits)),
+        ("extra", "Trades that the run has not", _alone(found.extra, found.digits)),
     ]
     foot = (
         f"Made from the sealed trades of <code>{short}</code> and a list of trades: "
@@ -57,7 +57,7 @@ def _head(found: Against) -> str:
     said = "".join(f"<li>{text(one)}</li>" for one in found.said)
     notes = f'<div class="said" role="note"><strong>Of the list</strong><ul>{said}</ul></div>' if said else ""
     tiles = "".join(
-        f'<div><dt>{name}</dt><dd class="value">{money(value)}</dd></div>'
+        f'<div><dt>{name}</dt><dd class="value">{money(value, found.digits)}</dd></div>'
         for name, value in (
             ("Profit of the run", found.profit[0]), ("Profit that was made", found.profit[1]),
             ("Difference", found.difference),
@@ -72,10 +72,10 @@ def _head(found: Against) -> str:
 
 
 def _profit(found: Against) -> str:
-    rows = [["Profit of the run", money(found.profit[0])]]
+    rows = [["Profit of the run", money(found.profit[0], found.digits)]]
     for name, value in found.explained.items():
-        rows.append([PARTS[name].capitalize(), "in the price" if value is None else money(value)])
-    rows.append(["Profit that was made", money(found.profit[1])])
+        rows.append([PARTS[name].capitalize(), "in the price" if value is None else money(value, found.digits)])
+    rows.append(["Profit that was made", money(found.profit[1], found.digits)])
     return table(["", "Quote currency"], rows, label="What explains the difference", name="costs")
 
 
@@ -99,9 +99,10 @@ def _curves(found: Against) -> str:
     for at, (times, sums) in enumerate(drawn):
         x, y = sheet.across(times, span[0], span[1]), scale.place(sums)
         lines.append(svg.line(np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1], f"run{at}"))  # it stays until the next exit
-    key = [("run0", f"Run, {money(found.profit[0])}"), ("run1", f"Made, {money(found.profit[1])}")]
+    mine, theirs = (money(value, found.digits) for value in found.profit)
+    key = [("run0", f"Run, {mine}"), ("run1", f"Made, {theirs}")]
     return figure(
-        "Profit over time", f"{money(found.profit[0])} in the run, {money(found.profit[1])} made.",
+        "Profit over time", f"{mine} in the run, {theirs} made.",
         [svg.Panel(260, scale.ticks(amount_label), lines, float(scale.place(0.0)))], svg.time_ticks(span[0], span[1]),
         key, "Sum of the trades' net profits at each exit, in quote currency.",
     )  # fmt: skip
@@ -115,27 +116,28 @@ def _gaps(found: Against) -> str:
     return table(["", "Median", "Mean", "Largest"], rows, label="Gaps of matched trades") if rows else ""
 
 
-def _pairs(pairs: Sequence[Pair]) -> str:
+def _pairs(pairs: Sequence[Pair], digits: int) -> str:
     chosen = sorted((one for one in pairs if one.difference), key=lambda one: -abs(one.difference))
     rows = []
     for one in chosen[:_TRADES]:
         most = max(one.parts, key=lambda name: abs(one.parts[name]))
         rows.append(
             [
-                text(at_time(one.a.entry_time)), cell(SIDES[one.a.side]), money(one.a.pnl), money(one.b.pnl),
-                money(one.difference), percent(one.entry_price), percent(one.exit_price), percent(one.size),
-                text(f"{PARTS[most]} ({money(one.parts[most])})"),
+                text(at_time(one.a.entry_time)), cell(SIDES[one.a.side]), money(one.a.pnl, digits),
+                money(one.b.pnl, digits), money(one.difference, digits), percent(one.entry_price), percent(one.exit_price), percent(one.size),
+                text(f"{PARTS[most]} ({money(one.parts[most], digits)})"),
             ]
         )  # fmt: skip
     head = ["Entry", "Side", "Run", "Made", "Difference", "Entry worse", "Exit worse", "Size", "Most of it"]
     return _limited(table(head, rows, label="Trades that differ most", name="made"), len(chosen)) if rows else ""
 
 
-def _alone(trips: Sequence[Trip]) -> str:
+def _alone(trips: Sequence[Trip], digits: int) -> str:
     rows = [
         [
             text(at_time(one.entry_time)), cell(text(at_time(one.exit_time))), cell(SIDES[one.side]),
-            *(cell(f"{value:.8g}") for value in (one.quantity, one.entry_price, one.exit_price)), money(one.pnl),
+            *(cell(f"{value:.8g}") for value in (one.quantity, one.entry_price, one.exit_price)),
+            money(one.pnl, digits),
         ]
         for one in sorted(trips, key=lambda one: -abs(one.pnl))[:_TRADES]
     ]  # fmt: skip

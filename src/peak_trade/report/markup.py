@@ -92,9 +92,9 @@ def percent(value: float | None, digits: int = 2) -> str:
     return _NONE if value is None else _signed(percentage(value, digits))
 
 
-def money(value: float | None) -> str:
+def money(value: float | None, digits: int = 2) -> str:
     """Return an amount of quote currency, without decimals where they would say nothing."""
-    return number(value, 0 if value is not None and abs(value) >= 1e6 else 2)
+    return number(value, 0 if value is not None and abs(value) >= 1e6 else digits)
 
 
 def counted(count: int, what: str) -> str:

@@ -49,9 +49,15 @@ _CSS = """
 }
 .inputs th:first-child { min-width: 11rem; }
 .runs th:first-child { min-width: 1.5rem; }
+.runs code { white-space: nowrap; }
 .inputs td.likely { font-weight: 600; color: var(--override); }
 .inputs pre { margin: .25rem 0; padding: .4rem .6rem; }
 .tiles.three { grid-template-columns: repeat(3, 1fr); }
+@media (max-width: 640px) {
+  .tiles.three { grid-template-columns: 1fr; }
+  .costs th { white-space: normal; }
+  .runs td { min-width: 7rem; }
+}
 .made td:nth-child(2), .made th:nth-child(2), .made td:last-child, .made th:last-child { text-align: left; }
 .differing td:nth-child(-n+3), .differing th:nth-child(-n+3) { text-align: left; }
 .differing td:last-child, .differing th:last-child { text-align: left; white-space: normal; }
