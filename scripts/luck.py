@@ -24,6 +24,8 @@ def main() -> int:
     parser.add_argument("--gate", action="store_true", help="let the exit code be the verdict")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     args = parser.parse_args()
+    if args.seed < 0:
+        parser.error(f"argument --seed: {args.seed} is below 0")
 
     with script.loading():
         from peak_trade.evidence import run_dir

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import statistics
+import subprocess
 import sys
 import uuid
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from peak_trade import script
 from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence.ledger import Ledger
 from peak_trade.evidence.results import Results
@@ -178,6 +180,14 @@ def test_a_run_is_held_against_all_trials_on_its_bars(sealed_once: Any) -> None:
     assert luck.figures["probabilistic_sharpe_2012"] == pytest.approx(stats["probabilistic_sharpe"], rel=1e-9)
     assert luck.verdict == "FAIL"
     assert luck.said[-1] == words.LOWER_BOUND
+
+
+@pytest.mark.parametrize("seed, code", [("-1", 2), ("0", 0), ("9" * 30, 0)])
+def test_a_seed_is_a_whole_number_from_0_on(sealed_once: Any, seed: str, code: int) -> None:
+    command = [sys.executable, str(script.repo_root() / "scripts" / "luck.py"), sealed_once.runs["own"], "--seed", seed]
+    command += ["--results-dir", str(sealed_once.results)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, "internal" in done.stderr) == (code, False), done.stderr
 
 
 def test_every_figure_has_a_value_or_a_reason_and_the_same_again(sealed_once: Any) -> None:
