@@ -180,6 +180,16 @@ def test_a_holdout_that_leaves_nothing_is_refused_before_anything_is_written(hel
     assert len(held.ledger()) == lines
 
 
+def test_bars_that_are_all_held_out_by_runs_before_are_not_said_to_need_a_shorter_holdout(held: Any) -> None:
+    held.run("one", HELD)
+    with pytest.raises(InputError, match=f"held out those from {BEGINS} on") as caught:
+        held.run("late", HELD, "run.holdout='1h'", "data.start='2024-01-02T12:00:00Z'")
+    assert "just unseal-holdout" in caught.value.hint
+    with pytest.raises(InputError) as caught:
+        held.run("all", HELD, "run.holdout='9y'", "data.symbol='OTHER'")  # a control
+    assert caught.value.hint == "make it shorter, or take more data"
+
+
 def test_there_must_be_something_to_unseal(held: Any) -> None:
     with pytest.raises(InputError, match="has held out no bars"):
         unsealing.unseal(Results(held.results), held.path("own"))

@@ -43,13 +43,16 @@ def withhold(source: Source, root: Path, results: Path) -> tuple[Source, tuple[s
     stamps = ohlcv.read_rows(paths, symbol=data.symbol, reading=data).table["timestamp"]
     stamps = stamps[stamps.view(np.int64) != MISSING]
     begins = iso(so_long_before(asked, stamps.max()))
-    if known.begins and np.datetime64(known.begins[:-1], "ns") < np.datetime64(begins[:-1], "ns"):
-        begins = known.begins
+    of_before = bool(known.begins) and np.datetime64(known.begins[:-1], "ns") < np.datetime64(begins[:-1], "ns")
+    begins = known.begins if of_before else begins
     at = np.datetime64(begins.removesuffix("Z"), "ns")
     if not (stamps < at).any():
+        since = f", and runs before have held out those from {begins} on" if of_before else ""
         raise InputError(
-            f"run.holdout = {asked} leaves no bar: the bars run from {iso(stamps.min())} to {iso(stamps.max())}",
-            hint="make it shorter, or take more data",
+            f"run.holdout = {asked} leaves no bar: the bars run from {iso(stamps.min())} to {iso(stamps.max())}{since}",
+            hint="take earlier bars, or let go of them for good: just unseal-holdout RUN"
+            if of_before
+            else "make it shorter, or take more data",
         )
     config = msgspec.structs.replace(source.config, data=msgspec.structs.replace(data, end=begins))
     unseen = int(np.count_nonzero(stamps >= at))
