@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from peak_trade import config, runner
 from peak_trade.errors import InputError
 from peak_trade.evidence.ledger import Reading
 from peak_trade.evidence.results import Results
@@ -116,9 +117,35 @@ def test_what_can_not_be_held_is_not_added(evidence: Evidence, monkeypatch: pyte
     with pytest.raises(InputError, match="its data lies outside of the repository"):
         added(evidence, "absolute")
     change(evidence)
-    with pytest.raises(InputError, match="the code of here makes something else of it"):
+    with pytest.raises(
+        InputError, match="the code of here makes something else of it: the same trades at the same"
+    ) as error:
         added(evidence)
+    assert "\n" not in error.value.message  # a line of a terminal, where a break would be shown as an escape
+    assert f"just replay {evidence.path('own').name[:8]} --code here" in error.value.hint
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("away", ["config", "data", "code"])
+def test_what_another_checkout_has_not_is_not_added(evidence: Evidence, tmp_path: Path, away: str) -> None:
+    folder, results = evidence.root / "golden", Results(evidence.results)
+    text = (evidence.root / "config" / "own.toml").read_text(encoding="utf-8")
+    path = evidence.root / "config" / "own.toml"
+    if away == "config":
+        path = tmp_path / "own.toml"
+    elif away == "data":
+        shutil.copy(evidence.root / "data" / "bars.csv", tmp_path)
+        (evidence.root / "data" / "linked.csv").symlink_to(tmp_path / "bars.csv")
+        text = text.replace("data/bars.csv", "data/linked.csv")
+    else:
+        (tmp_path / "elsewhere.py").write_bytes((evidence.root / "strategies" / "own.py").read_bytes())
+        text = text.replace("strategies/own.py", str(tmp_path / "elsewhere.py"))
+    path.write_text(text, encoding="utf-8")
+    run = runner.run(config.load(path), root=evidence.root, results=evidence.results)
+    with pytest.raises(InputError, match=f"its {away} lies outside of the repository"):
+        golden.add(folder, run, results, evidence.root)
+    assert not folder.exists()
+    added(evidence, "builtin")  # the control
 
 
 def test_a_link_in_place_of_a_golden_run_is_none(evidence: Evidence, tmp_path: Path) -> None:

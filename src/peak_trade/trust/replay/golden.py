@@ -87,8 +87,11 @@ def add(folder: Path, run: Path, results: Results | None, root: Path, name: str 
         raise InputError(
             f"there is a golden run `{name}` already", hint=f"just golden approve {name}, or --name another"
         )
-    if os.path.isabs(found.config.data.path):
-        raise InputError("its data lies outside of the repository", hint="name it by a relative path in the config")
+    if away := _away(found, root):
+        raise InputError(
+            f"its {away} lies outside of the repository",
+            hint="put it into the repository, name it by a relative path, and run it there",
+        )
     size = sum(len(found.sealed.content(file)) for file in found.sealed.manifest.files)
     if size > _MOST:
         raise InputError(
@@ -97,7 +100,8 @@ def add(folder: Path, run: Path, results: Results | None, root: Path, name: str 
     held = replay(run, results, root, here=True)
     if held.verdict == DIVERGED:
         raise InputError(
-            f"the code of here makes something else of it\n{held.as_text()}", hint="run it again, then add it"
+            f"the code of here makes something else of it: {held.error or held.told or held.verdict}",
+            hint=f"just replay {found.name} --code here shows what; run it again, then add that run",
         )
     return name, _put(folder, name, found.sealed)
 
@@ -151,6 +155,19 @@ def figures(run: Sealed) -> str:
 
 def _figure(value: object) -> str:
     return f"{value:.10g}" if isinstance(value, float) else "none" if value is None else str(value)
+
+
+def _away(found: Recorded, root: Path) -> str:
+    """Return what of a run another checkout of the repository has not; empty where it has all."""
+    home = root.resolve()
+    own = [name for name in found.modules.values() if not name.startswith("peak_trade/")]
+    if not (home / found.folder).resolve().is_relative_to(home):
+        return "config"
+    if not all((home / name).is_file() for name in own):
+        return "code"
+    files = data.find(found, root).paths
+    there = all(Path(file).resolve().is_relative_to(home) for file in files)
+    return "" if there and not os.path.isabs(found.config.data.path) else "data"
 
 
 def _named(found: Recorded) -> str:
