@@ -239,3 +239,13 @@ def test_what_is_no_run_is_said(tmp_path: Path) -> None:
     for which in ("empty", "file", "file/3f2a", "missing", "missing/3f2a"):
         with pytest.raises(InputError), handed(str(tmp_path / which), results):
             raise AssertionError(which)
+
+
+def test_the_end_of_a_path_that_leads_elsewhere_is_no_run_of_ours(evidence: Evidence, tmp_path: Path) -> None:
+    results, name = Results(evidence.results), evidence.runs["plain"]
+    for which in (f"nowhere/{name}", str(tmp_path / "nowhere" / name[:8]), f"{name}/{name}"):
+        with pytest.raises(InputError, match="there is no file or folder"), handed(which, results):
+            raise AssertionError(which)
+    for which in (name, name[:8], str(evidence.results / name), str(evidence.results / name[:8])):  # the control
+        with handed(which, results) as found:
+            assert found.run.name == name

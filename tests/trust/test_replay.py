@@ -132,6 +132,19 @@ def test_with_the_code_of_here_a_changed_helper_is_the_cause(evidence: Evidence)
     assert found.causes[0].input.details == ["line 1", "- LEVEL = 100", "+ LEVEL = 104"]
 
 
+@pytest.mark.parametrize(("gone", "said"), [("helped.py", "strategy file"), ("helper.py", "No module named 'helper'")])
+def test_with_the_code_of_here_what_is_not_here_is_no_divergence(evidence: Evidence, gone: str, said: str) -> None:
+    strategy(
+        evidence, "helped", "import helper\n\ndef helped(bars):\n    return (bars.close > helper.LEVEL) * 1.0\n",
+        {"helper.py": "LEVEL = 100\n"},
+    )  # fmt: skip
+    (evidence.root / "strategies" / gone).unlink()
+    with pytest.raises(InputError, match=f"the strategy can't be loaded here: .*{said}") as error:
+        replayed(evidence, "helped", here=True)
+    assert error.value.hint == "without --code here its sealed code is taken"
+    assert replayed(evidence, "helped").verdict == "IDENTICAL"  # as the hint says
+
+
 def test_sealed_packages_relative_imports_and_imports_inside_functions_are_found(evidence: Evidence) -> None:
     strategy(
         evidence, "deep",

@@ -98,8 +98,13 @@ class Results:
         if which == "last":
             return self._last()
         folder, _, text = which.strip().rstrip("/").rpartition("/")  # a path to the directory is as good as its name
-        if folder and os.path.isdir(which) and Path(folder).resolve() != self.path.resolve():
-            raise InputError(f"{which!r} is not in {self.path.name}/", hint=f"--results-dir {folder}")
+        if (
+            folder and Path(folder).resolve() != self.path.resolve()
+        ):  # of a path that leads elsewhere, the end is no run
+            if os.path.isdir(which):
+                raise InputError(f"{which!r} is not in {self.path.name}/", hint=f"--results-dir {folder}")
+            what = "is no run" if os.path.lexists(which) else "does not exist"
+            raise InputError(f"{which!r} {what}", hint="just runs lists the runs that are here")
         text = text.lower()
         matches = [path for path in self.runs() if text and path.name.startswith(text)]
         if len(matches) == 1:

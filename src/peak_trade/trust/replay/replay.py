@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -214,9 +215,12 @@ def _held(found: Recorded, bars: Data, end: End, made: Sealed | None) -> dict[st
         return _failed(found.sealed, end, made)
     if made is None:
         return {"verdict": DIVERGED, "error": end.message or "it left no evidence", "causes": [], "said": []}
-    if not made.completed and (made.manifest.predicate.error or {}).get("type") in _ABSENT:
+    if not made.completed and _absent(error := made.manifest.predicate.error or {}):
+        own = any(repr(name) in str(error.get("message")) for name in found.modules)
+        away = found.code() and (own or error["type"] == "InputError")  # what is sealed lies in the run
         raise InputError(
-            f"the strategy can't be loaded here: {made.error}", hint="--environment recorded has its packages"
+            f"the strategy can't be loaded here: {made.error}",
+            hint="without --code here its sealed code is taken" if away else "--environment recorded has its packages",
         )
     a, b = found.sealed.manifest, made.manifest
     others = sorted(name for name in _OUTCOME if a.files.get(name) != b.files.get(name))
@@ -265,8 +269,17 @@ def _failed(then: Sealed, end: End, made: Sealed | None) -> dict[str, Any]:
     return {"verdict": DIVERGED, "error": now, "causes": causes, "said": [f"it failed then: {then.error}"]}
 
 
-_ABSENT = ("ImportError", "ModuleNotFoundError")
 _OUTCOME = ("stats.json", "equity.csv", "benchmark.csv", "trades.csv", "trades.parquet")
+
+
+def _absent(error: dict[str, Any]) -> bool:
+    """Tell whether a run failed because its code, or a package, is not here."""
+    if error.get("type") in ("ImportError", "ModuleNotFoundError"):
+        return True
+    return error.get("type") == "InputError" and bool(_NOT_THERE.fullmatch(str(error.get("message"))))
+
+
+_NOT_THERE = re.compile(r"strategy (file|module) .* does not exist|unknown strategy .*", re.DOTALL)  # of `strategies`
 
 
 def _same_digests(a: Manifest, b: Manifest) -> bool:
