@@ -30,6 +30,8 @@ def main() -> int:
     args = parser.parse_args()
     if not 0 <= args.tolerance < 1:
         parser.error(f"--tolerance {args.tolerance:g} is not from 0 up to 1")
+    if args.html and Path(args.html).suffix not in (".html", ".htm"):  # `compare --html A B` means no file A
+        parser.error(f"--html {args.html} is no page: a FILE ends with .html, and --html alone comes last")
     keys = script.list_keys(args)
 
     with script.loading():

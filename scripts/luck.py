@@ -20,7 +20,7 @@ def main() -> int:
         "--family", action="store_true", help="the trials on the bars of RUN; alone, a count for each series"
     )
     parser.add_argument("--quick", action="store_true", help="by the ledger alone: no bands, no look at other runs")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default: 0)")
+    parser.add_argument("--seed", type=script.seed, default=0, metavar="N", help="of the bootstrap (default: 0)")
     parser.add_argument("--gate", action="store_true", help="let the exit code be the verdict")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     args = parser.parse_args()

@@ -8,7 +8,7 @@
 set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
 
-run_recipes='show verify compare replay report track trace pin luck sign export unseal-holdout'
+run_recipes='show verify compare replay report track trace pin probe luck sign export unseal-holdout'
 shell=${1-${SHELL-}}
 
 # Names found on disk are compared, never expanded or put on a line as they are: only what has the shape of a run_id is

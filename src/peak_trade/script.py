@@ -75,7 +75,10 @@ class Parser(argparse.ArgumentParser):
         Raises:
             InputError: for any usage error.
         """
-        parsed, unknown = self.parse_known_args(_joined(sys.argv[1:] if args is None else args))
+        words = _joined(sys.argv[1:] if args is None else args)
+        parsed, unknown = self.parse_known_args(words)
+        if unknown and not any(word.startswith("-") for word in unknown):  # as in `compare A --exit-code B`
+            parsed, unknown = self.parse_known_intermixed_args(words)
         if not unknown:
             return parsed
         stray = next((word for word in unknown if word.startswith("-")), None)
@@ -127,6 +130,14 @@ def count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return number
+
+
+def seed(text: str) -> int:
+    """Read an argument that seeds random numbers: a whole number from 0 on."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is below 0")
     return number
 
 

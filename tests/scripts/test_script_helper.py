@@ -99,6 +99,25 @@ def test_an_argument_too_many_is_named(tmp_path: Path) -> None:
     assert caught.value.hint == "`one.py --help` shows the usage"
 
 
+@pytest.mark.parametrize("words", ["a b --quick", "--quick a b", "a --quick b", "a --to x b", "a --to=x --quick b"])
+def test_options_may_stand_between_the_arguments(words: str) -> None:
+    parser = script.parser("Take some.", prog="some.py")
+    parser.add_argument("some", nargs="+")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--to")
+    assert parser.parse_args(words.split()).some == ["a", "b"]
+    with pytest.raises(InputError, match="unknown option `--qick`"):
+        parser.parse_args(["a", "--qick", "b"])
+
+
+def test_a_seed_is_no_negative_number() -> None:
+    parser = script.parser("Take one.", prog="one.py")
+    parser.add_argument("--seed", type=script.seed)
+    assert parser.parse_args(["--seed", "0"]).seed == 0
+    with pytest.raises(InputError, match="-1 is below 0"):
+        parser.parse_args(["--seed", "-1"])
+
+
 @pytest.mark.parametrize(("kind", "code"), [("InputError", 2), ("RunError", 1)])
 def test_an_error_of_the_house_gives_its_own_exit_code(kind: str, code: int, tmp_path: Path) -> None:
     failed = call(tmp_path, f"raise {kind}('no bars', hint='add some')")

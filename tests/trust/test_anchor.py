@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -320,7 +325,18 @@ def test_an_answer_that_was_given_before_is_refused_by_its_nonce(results: Result
 
 
 @stamps
-@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://127.0.0.1/", "nowhere", "http:///x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/",
+        "nowhere",
+        "http:///x",
+        "http://[::1",
+        "http://127.0.0.1/ a",
+        "http://\x1b/",
+    ],
+)
 def test_only_an_address_of_the_web_is_asked(address: str, results: Results) -> None:
     with pytest.raises(InputError, match="is no address of a timestamp authority"):
         anchor.stamp(results, address, None)
@@ -331,6 +347,70 @@ def test_an_authority_that_does_not_answer_is_said_without_its_password(results:
     with pytest.raises(RunError, match="gives no timestamp") as caught:
         anchor.stamp(results, "http://me:geheim123@127.0.0.1:9/", None)
     assert "geheim123" not in caught.value.message
+
+
+@pytest.fixture
+def speaker() -> Iterator[Any]:
+    """Yield what starts a server that sends these bytes, whatever it is asked, and returns its address."""
+    sockets: list[socket.socket] = []
+
+    def start(content: bytes, pause: float = 0.0) -> str:
+        server = socket.create_server(("127.0.0.1", 0))
+        sockets.append(server)
+
+        def serve() -> None:
+            with suppress(OSError), server.accept()[0] as connection:
+                heard.append(connection.recv(65536))
+                for byte in content if pause else [content]:
+                    connection.sendall(bytes([byte]) if isinstance(byte, int) else byte)
+                    time.sleep(pause)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://{{}}127.0.0.1:{server.getsockname()[1]}/"
+
+    heard: list[bytes] = []
+    start.heard = heard  # type: ignore[attr-defined] # what it was asked
+    yield start
+    for one in sockets:
+        one.close()
+
+
+SPOKEN = {
+    "garbage": (b"garbage\r\n\r\n", "garbage"),
+    "nothing": (b"", "closed connection without response"),
+    "chunks that are none": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n", "IncompleteRead"),
+    "headers without end": (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500 + b"\r\n", "more than 100 headers"),
+    "a line without end": (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", "more than 65536 bytes"),
+    "another place": (b"HTTP/1.1 302 no\r\nLocation: file:///etc/passwd\r\n\r\n", "is not allowed"),
+    "signs for a terminal": (b"HTTP/1.1 500 \x1b[31mred\r\n\r\n", r"red$"),
+}
+
+
+@stamps
+@pytest.mark.parametrize("what", SPOKEN)
+def test_a_server_that_speaks_no_http_is_one_sentence(what: str, results: Results, speaker: Any) -> None:
+    content, said = SPOKEN[what]
+    with pytest.raises(RunError, match=f"gives no timestamp: .*{said}") as caught:
+        anchor.stamp(results, speaker(content).format(""), None)
+    assert caught.value.hint == "try again, or another one" and not (results.path / anchors.FOLDER).exists()
+
+
+@stamps
+def test_a_server_that_never_ends_is_left(results: Results, speaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timestamps, "_WAIT_S", 0.5)  # far longer than any of its bytes takes
+    began = time.monotonic()
+    with pytest.raises(RunError, match=r"no answer within 0\.5 s"):
+        anchor.stamp(results, speaker(b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * 1000, 0.02).format(""), None)
+    assert time.monotonic() - began < 5
+
+
+@stamps
+def test_a_name_in_an_address_is_sent_and_not_told(results: Results, speaker: Any) -> None:
+    with pytest.raises(RunError) as caught:
+        anchor.stamp(results, speaker(b"garbage").format("geheim%40123@"), None)
+    assert "geheim" not in caught.value.message
+    (heard,) = speaker.heard
+    assert b"Authorization: Basic " + base64.b64encode(b"geheim@123") + b"\r\n" in heard
 
 
 @stamps

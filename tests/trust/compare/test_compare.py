@@ -112,6 +112,13 @@ def test_a_gate_fails_where_statistics_or_trades_differ_beyond_the_tolerance(jus
     assert just_compare("base", "fees", "--exit-code").returncode == 1
     assert just_compare("base", "fees", "--exit-code", "--tolerance", "1e-6").returncode == 1
     assert just_compare("base", "seed", "again", "--exit-code").returncode == 0
+    assert just_compare("base", "--exit-code", "fees").returncode == 1
+
+
+def test_a_run_is_never_taken_for_the_file_of_a_page(just_compare: Compare, made: Evidence) -> None:
+    done = just_compare("--html", "base", "fees", "again")
+    assert (done.returncode, done.stdout) == (2, "") and not (ROOT / made.runs["base"]).exists()
+    assert done.stderr.startswith(f"error: --html {made.runs['base']} is no page: a FILE ends with .html")
 
 
 def test_json_says_all_of_it_and_is_valid(just_compare: Compare) -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -57,28 +60,63 @@ def ask(content: bytes, address: str, roots: Path | None) -> bytes:
 
     Raises Absent without the extra, InputError for an address that is none, RunError where no good answer comes.
     """
-    import urllib.request  # takes as long to import as all that checks
-    from urllib.parse import urlsplit
-
     client = _client()
-    if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
-        raise InputError(f"{address!r} is no address of a timestamp authority", hint="it begins with https://")
+    url, who = _address(address)
     builder = client.TimestampRequestBuilder().data(content).hash_algorithm(client.HashAlgorithm.SHA256)
     asked = builder.cert_request(cert_request=True).build()
-    request = urllib.request.Request(address, data=asked.as_bytes(), headers=_KIND)
-    try:
-        with urllib.request.urlopen(request, timeout=_WAIT_S) as answer:
-            token: bytes = answer.read(_MOST + 1)
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{address} gives no timestamp: {one_line(error, 200)}", hint="try again, or another one"
-        ) from None
+    token = _within(_WAIT_S, lambda: _answer(url, who, asked.as_bytes()))
+    if not isinstance(token, bytes):
+        reason = getattr(token, "reason", None) or token  # of urllib's own error, what it wraps
+        why = (reason.strerror if isinstance(reason, OSError) else None) or one_line(reason, 200)
+        raise RunError(f"{url} gives no timestamp: {why}", hint="try again, or another one")
     stamp, nonce = _decoded(token, roots)
     if (stamp.sha256, nonce) != (bytes(asked.message_imprint.message).hex(), asked.nonce):
-        raise RunError(f"{address} answers what it was not asked")
+        raise RunError(f"{url} answers what it was not asked")
     if stamp.trusted is False:
-        raise RunError(f"{address} gives no timestamp that the roots vouch for: {stamp.reason}")
+        raise RunError(f"{url} gives no timestamp that the roots vouch for: {stamp.reason}")
     return token
+
+
+def _address(text: str) -> tuple[str, str]:
+    """Return the address of an authority, and the name and password in it; InputError where it is none."""
+    from urllib.parse import unquote, urlsplit
+
+    with suppress(ValueError):
+        split = urlsplit(text)
+        who, _, place = split.netloc.rpartition("@")
+        if split.scheme in ("http", "https") and split.hostname and re.fullmatch("[!-~]+", text):
+            return split._replace(netloc=place).geturl(), unquote(who)
+    raise InputError(f"{text!r} is no address of a timestamp authority", hint="it begins with https://")
+
+
+def _answer(url: str, who: str, question: bytes) -> bytes:
+    """Return what an authority answers; a name and a password are sent as HTTP has it, and to nobody else."""
+    import urllib.request  # takes as long to import as all that checks
+    from base64 import b64encode
+
+    request = urllib.request.Request(url, data=question, headers=_KIND)
+    if who:
+        request.add_unredirected_header("Authorization", f"Basic {b64encode(who.encode()).decode()}")
+    with urllib.request.urlopen(request, timeout=_WAIT_S) as answer:
+        content: bytes = answer.read(_MOST + 1)
+        return content
+
+
+def _within(seconds: float, ask: Callable[[], bytes]) -> bytes | Exception:
+    """Return what comes within a time, or why nothing does: a server that sends a byte now and then never ends."""
+    found: list[bytes | Exception] = []
+
+    def wait() -> None:
+        try:
+            found.append(ask())
+        except Exception as error:  # noqa: BLE001 # http.client has errors of its own, and it is told by whoever asked
+            getattr(error, "close", bool)()  # an answer that says no has a connection yet
+            found.append(error)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return found[0] if found else TimeoutError(f"no answer within {seconds:g} s")
 
 
 def read(token: bytes, roots: Path | None) -> Stamp:
