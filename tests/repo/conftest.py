@@ -30,7 +30,7 @@ def run(root: Path) -> Run:
     def started(*command: str, cwd: Path = root, **settings: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PATH": path, **settings}
         return subprocess.run(
-            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL
         )
 
     return started

@@ -184,3 +184,17 @@ def test_each_repository_has_a_folder_and_a_commit_of_its_own(made: Any, tmp_pat
         "second_of_all": "2/lib/second_of_all.py",
         "third_of_all": "nested/third_of_all.py",
     }
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "dist-packages", "plain"])
+def test_what_another_environment_has_installed_is_named_and_not_copied(made: Any, tmp_path: Path, folder: str) -> None:
+    packages = tmp_path / "other" / folder
+    (packages / "lent-2.5.dist-info").mkdir(parents=True)
+    (packages / "lent-2.5.dist-info" / "RECORD").write_text("lent.py,,\n")
+    (packages / "lent.py").write_text("X = 1\n")
+    (packages / "stray.py").write_text("Y = 1\n")
+    path, told = made(f"import sys\nsys.path.append({str(packages)!r})\nimport lent, stray\n")
+    whole = json.loads((path / "manifest.json").read_bytes())
+    environment = whole["predicate"]["buildDefinition"]["internalParameters"]["environment"]
+    assert environment["distributions"]["lent"] == "2.5"
+    assert ("lent" in told["modules"], "stray" in told["modules"]) == (folder == "plain", True)

@@ -124,7 +124,8 @@ def _pairs(pairs: Sequence[Pair], digits: int) -> str:
         rows.append(
             [
                 text(at_time(one.a.entry_time)), cell(SIDES[one.a.side]), money(one.a.pnl, digits),
-                money(one.b.pnl, digits), money(one.difference, digits), percent(one.entry_price), percent(one.exit_price), percent(one.size),
+                money(one.b.pnl, digits), money(one.difference, digits),
+                percent(one.entry_price), percent(one.exit_price), percent(one.size),
                 text(f"{PARTS[most]} ({money(one.parts[most], digits)})"),
             ]
         )  # fmt: skip

@@ -27,6 +27,7 @@ __all__ = ["Source", "as_run", "is_installed", "module_of", "run_as_module", "so
 _OURS = "peak_trade.strategies."
 _SOURCE = tuple(SOURCE_SUFFIXES)
 _COMPILED = (*BYTECODE_SUFFIXES, *EXTENSION_SUFFIXES)
+_SITE = "-packages"  # how folders end in which installed packages are, also those of another environment
 _LONGEST = 1 << 26  # bytes of a file that are read: its digest is wanted, also of one that is too long to be copied
 
 
@@ -127,13 +128,14 @@ def module_of(function: Callable[..., Any]) -> str | None:
 
 def is_installed(path: str | os.PathLike[str]) -> bool:
     """Tell whether a file is Python's own, of a package that is installed, or of this one."""
-    return os.fspath(path).startswith(_installed())
+    return os.fspath(path).startswith(_installed(tuple(path for path in map(str, sys.path) if path.endswith(_SITE))))
 
 
 @cache
-def _installed() -> tuple[str, ...]:
+def _installed(further: tuple[str, ...]) -> tuple[str, ...]:
+    """Return how the paths of installed files start; `further` are folders of packages of other environments."""
     paths = sysconfig.get_paths()
-    folders = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    folders = {*further, *(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))}
     folders |= {*site.getsitepackages(), site.getusersitepackages(), os.path.dirname(peak_trade.__file__)}
     folders |= {os.path.realpath(folder) for folder in folders}
     return tuple(sorted(f"{folder}{os.sep}" for folder in folders))
