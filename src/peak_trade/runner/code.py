@@ -10,27 +10,23 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
 from peak_trade.evidence import code, distributions, provenance
-from peak_trade.redact import Redactor, is_secret_key, names_secret
+from peak_trade.redact import Redactor
 from peak_trade.runner.attempt import Attempt
+from peak_trade.runner.secrets import secrets
 from peak_trade.strategies.sources import Source, is_installed, sources
 from peak_trade.text import as_utf8
 
-if TYPE_CHECKING:
-    import ast
-
-__all__ = ["Code", "capture", "secrets", "write"]
+__all__ = ["Code", "capture", "write"]
 
 _LONGEST = 1 << 20  # bytes of a file: what is longer was not written by hand
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # which lists of digests have no room for
-_SHORTEST = 6  # characters of a text that can be a secret, as elsewhere
 
 
 class Code(Struct):
@@ -142,48 +138,3 @@ def _hindrance(source: Source, redactor: Redactor) -> str:
     if redactor.holds(text) or any(secrets(text)):
         return "it holds what looks like a secret"
     return ""
-
-
-def secrets(text: str) -> Iterator[str]:
-    """Yield the texts in a module that are given to a name which looks like that of a secret.
-
-    An assignment to such a name is none by itself: `token = next(stream)` is code.
-    """
-    if not names_secret(text):  # as most: parsing takes a hundred times as long
-        return
-    import ast
-
-    tree = None
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        tree = ast.parse(text)
-    for node in ast.walk(tree) if tree else ():
-        pairs: list[tuple[Any, ast.AST | None]] = []
-        if isinstance(node, ast.Assign):
-            pairs = [(target, node.value) for target in node.targets]
-        elif isinstance(node, ast.AnnAssign | ast.NamedExpr):
-            pairs = [(node.target, node.value)]
-        elif isinstance(node, ast.keyword):
-            pairs = [(node.arg, node.value)]
-        elif isinstance(node, ast.Dict):
-            pairs = list(zip(node.keys, node.values, strict=True))
-        elif isinstance(node, ast.arguments):
-            named = [*node.posonlyargs, *node.args][-len(node.defaults) :] if node.defaults else []
-            pairs = [(arg.arg, value) for arg, value in zip(named, node.defaults, strict=True)]
-            pairs += [(arg.arg, value) for arg, value in zip(node.kwonlyargs, node.kw_defaults, strict=True)]
-        for key, value in pairs:
-            if _is_secret(key) and isinstance(value, ast.Constant) and isinstance(value.value, str | bytes):
-                if len(value.value) >= _SHORTEST:
-                    yield str(value.value)
-
-
-def _is_secret(key: Any) -> bool:
-    import ast
-
-    match key:
-        case str():
-            return is_secret_key(key)
-        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Constant(value=str(name)):
-            return is_secret_key(name)
-        case ast.Subscript(slice=inner):
-            return _is_secret(inner)
-    return False

@@ -11,7 +11,7 @@ from typing import Any
 
 from peak_trade.redact import MASK
 from peak_trade.runner.attempt import Attempt
-from peak_trade.runner.code import secrets
+from peak_trade.runner.secrets import secrets
 from peak_trade.strategies.sources import as_run, is_installed
 from peak_trade.text import as_utf8, cut, one_line
 
