@@ -360,6 +360,16 @@ def test_a_signal_reaches_a_strategy_once(started: Any, number: int, to: str) ->
     assert len(stdout) == 37
 
 
+def test_a_signal_that_is_handed_on_late_is_the_same(started: Any) -> None:
+    process = started("counts_interrupts", "--quiet", "--set", "run.probe=off")
+    os.kill(process.pid, signal.SIGSTOP)  # as on a machine that has no time for it
+    os.killpg(process.pid, signal.SIGTERM)
+    time.sleep(0.25)
+    os.kill(process.pid, signal.SIGCONT)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (0, "interrupted\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT])
 def test_other_signals_end_a_run_with_evidence(started: Any, ram: Path, look: Any, number: int) -> None:
     # under `nohup`, or in a script's background, they are ignored from the start

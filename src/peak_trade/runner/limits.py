@@ -17,7 +17,7 @@ from typing import TypeVar
 __all__ = ["TimeOut", "termination_raised", "uninterrupted", "within"]
 
 _T = TypeVar("_T")
-_MOMENT_S = 0.1
+_MOMENT_S = 0.5  # as long as a supervisor may be kept waiting on a machine that is busy
 
 
 class TimeOut(BaseException):
@@ -64,8 +64,9 @@ def termination_raised() -> Iterator[None]:
     last: dict[int, float] = {}
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
-        before, last[signum] = last.get(signum, -math.inf), time.monotonic()
-        if last[signum] - before > _MOMENT_S:
+        now = time.monotonic()
+        if now - last.get(signum, -math.inf) > _MOMENT_S:
+            last[signum] = now
             raise KeyboardInterrupt
 
     numbers = [signal.SIGTERM]
