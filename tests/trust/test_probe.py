@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 STRATEGIES = """
+import os, time
 import numpy as np
 
 STATE = []
@@ -36,6 +37,12 @@ def keeps_the_mean(bars):
     return (bars.close < mean).astype(float)
 DRAWN = np.random.rand()
 def drew_when_loaded(bars): return (bars.close > bars.open * (1 + 0.01 * DRAWN)).astype(float)
+def leaves(bars): raise SystemExit(0)
+def leaves_at_once(bars): os._exit(0)
+class Mute(BaseException):
+    def __str__(self): raise SystemExit(0)
+def has_no_text(bars): raise Mute
+def sleeps(bars): time.sleep(60)
 def never_changes(bars): return np.ones(len(bars))
 """
 
@@ -137,6 +144,19 @@ def test_a_strategy_that_fails_is_a_sentence(home: Path) -> None:
     done, _ = probed(home, "raises")
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == "error: the strategy raised KeyError: 'nothing here'"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("leaves", "the strategy raised SystemExit: 0"), ("leaves_at_once", "the strategy raised SystemExit: 0"),
+        ("has_no_text", "the strategy raised Mute"), ("sleeps", "the strategy ran longer than run.timeout_s = 1 s"),
+    ],
+)  # fmt: skip
+def test_a_strategy_that_ends_the_process_has_not_passed(home: Path, name: str, said: str) -> None:
+    done, _ = probed(home, name, "--set", "run.timeout_s=1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[0] == f"error: {said}"
 
 
 def test_wrong_words_are_usage_errors(home: Path) -> None:

@@ -22,7 +22,7 @@ from peak_trade.market.bars import Bars
 from peak_trade.probe.watch import Watch
 from peak_trade.strategies import as_decisions, check_target
 
-__all__ = ["NO_LOADING", "Answer", "Asking", "quiet"]
+__all__ = ["NO_LOADING", "Answer", "Asking", "kept_alive", "quiet"]
 
 NO_LOADING = "its module can't be loaded a second time"
 
@@ -151,7 +151,7 @@ def quiet() -> Iterator[None]:
             io.TextIOWrapper(_Nothing(number), encoding="utf-8", write_through=True)  # type: ignore[type-var] # it does
             for number in range(3)
         )
-        stack.enter_context(_kept_alive())
+        stack.enter_context(kept_alive())
         stack.enter_context(_signals_heard())
         yield
 
@@ -206,7 +206,7 @@ def _signals_heard() -> Iterator[None]:
 
 
 @contextmanager
-def _kept_alive() -> Iterator[None]:
+def kept_alive() -> Iterator[None]:
     """Let this process not be left within the block: what would end it at once is an exception in place of that."""
     process, leave = os.getpid(), os._exit
 

@@ -17,8 +17,10 @@ from peak_trade.evidence.results import Results
 from peak_trade.market.bars import Bars, Floats
 from peak_trade.market.ohlcv import Loaded
 from peak_trade.probe import Asking
+from peak_trade.probe.asking import kept_alive
 from peak_trade.probe.watch import Watch
 from peak_trade.runner.holdout import withhold
+from peak_trade.runner.limits import TimeOut, within
 from peak_trade.runner.order import seed_generators
 from peak_trade.strategies import entrypoint
 from peak_trade.trust.handed import Handed
@@ -77,16 +79,30 @@ def _case(name: str, asked: Source, loaded: Loaded, root: Path, said: Sequence[s
         with watch.looking(effects=False):
             return strategies.load_entrypoint(strategy.entrypoint or "", asked.bases(root))
 
-    try:
+    def begin() -> tuple[Asking, Floats]:
         function = load() if strategy.name is None else strategies.resolve(strategy.name)
         params = strategies.check_params(function, strategy.params)
         asking = Asking(function, params, watch, load if strategy.name is None else None)
-        target = asking.first(loaded.bars.apart())
-    except PeakError:
+        return asking, asking.first(loaded.bars.apart())
+
+    limit = asked.config.run.timeout_s
+    try:
+        with kept_alive():
+            asking, target = within(limit, begin)
+    except (PeakError, KeyboardInterrupt):
         raise
-    except Exception as error:  # whatever a strategy raises, a person reads a sentence
+    except TimeOut:
+        raise RunError(f"the strategy ran longer than run.timeout_s = {limit:g} s") from None
+    except BaseException as error:  # whatever a strategy raises or ends by, a person reads a sentence, and no pass
         raise RunError(
-            f"the strategy raised {type(error).__name__}: {error}",
-            hint="just run keeps the traceback in the run's log",
+            f"the strategy raised {_named(error)}", hint="just run keeps the traceback in the run's log"
         ) from error
     return Case(name, asked.config, loaded.bars, asking, target, list(said))
+
+
+def _named(error: BaseException) -> str:
+    name = type.__dict__["__name__"].__get__(type(error))
+    try:
+        return f"{name}: {error}".removesuffix(": ")
+    except BaseException:  # noqa: BLE001 - the text of an exception is a user's code too
+        return str(name)
