@@ -66,8 +66,9 @@ def sentences(luck: Luck) -> list[str]:
         among = (
             "it is the only trial on these bars"
             if family.trials == 1
-            else f"the best of {family.trials:,} trials without skill would show "
-            + ("something" if hurdle is None else figure(hurdle))
+            else f"the best of {family.trials:,} trials without skill would show {figure(hurdle)}"
+            if hurdle is not None
+            else f"there were {family.trials:,} trials"
         )
         shows = "a Sharpe ratio that is not known a year" if sharpe is None else f"a Sharpe ratio of {figure(sharpe)}"
         passes = "more than luck explains" if deflated >= LEVEL else "not to be told from luck"
