@@ -1,14 +1,15 @@
 """Measure what a run and all that comes after it cost, beside other engines and plain tools, and print a table.
 
-PART is `run`, `data`, `tracking`, `lake` or `telemetry` (default: all); the lake takes some minutes and 4 GB of memory.
-With --write the table and the machine's class go into docs/dev/benchmarks.md. Quote figures of a quiet machine.
+PART is `run`, `trust`, `data`, `tracking`, `lake` or `telemetry` (default: all); the lake takes some minutes and 4 GB.
+With --write the rows of these parts go into the table of docs/dev/benchmarks.md, those of other parts stay if they are
+of this machine's class. Quote figures of a quiet machine.
 """
 
 from __future__ import annotations
 
 from peak_trade import script
 
-PARTS = ("run", "data", "tracking", "lake", "telemetry")
+PARTS = ("run", "trust", "data", "tracking", "lake", "telemetry")
 
 
 def main() -> int:
@@ -28,10 +29,12 @@ def main() -> int:
     import run
     import telemetry
     import tracking
+    import trust
 
     root, parts = script.repo_root(), args.parts or PARTS
     benches = {
         "run": lambda: run.measure(root, repeat=args.repeat, peers=not args.no_peers),
+        "trust": lambda: trust.measure(root, repeat=args.repeat),
         "data": lambda: reading.measure(repeat=args.repeat),
         "tracking": lambda: tracking.measure(root, repeat=args.repeat),
         "lake": lambda: lake.measure(root, repeat=args.repeat),

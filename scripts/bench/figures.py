@@ -128,13 +128,32 @@ def as_markdown(figures: Sequence[Figure]) -> str:
 
 
 def write(page: Path, figures: Sequence[Figure]) -> None:
-    """Put the figures and this machine's class between the markers of a page."""
+    """Put the figures and this machine's class between the markers of a page; rows of what was not measured stay.
+
+    Raises InputError where those are of another class of machine: figures of two are not to be compared.
+    """
     text = page.read_text(encoding="utf-8")
     head, start, rest = text.partition(_START)
-    _, end, tail = rest.partition(_END)
+    old, end, tail = rest.partition(_END)
     if not (start and end):
         raise InputError(f"{page.name} has no {_START} … {_END}", hint="git checkout the page")
-    page.write_text(f"{head}{start}\n{machine()}\n\n{as_markdown(figures)}\n{end}{tail}", encoding="utf-8")
+    title, *new = as_markdown(figures).splitlines()
+    kept = [row for row in old.splitlines() if row.startswith("| ") and row != title]
+    kept = [row for row in kept if _kind(row) not in {_kind(row) for row in new}]
+    if kept and machine() not in old.splitlines():
+        raise InputError(f"{page.name} has figures of another class of machine", hint="just bench --write")
+    rows = sorted([*kept, *new[1:]], key=lambda row: _KINDS.index(_kind(row)))  # which keeps the order within a kind
+    table = "\n".join([title, new[0], *rows])
+    page.write_text(f"{head}{start}\n{machine()}\n\n{table}\n{end}{tail}", encoding="utf-8")
+
+
+def _kind(row: str) -> str:
+    return row.removeprefix("| ").partition(":")[0]
 
 
 _START, _END = "<!-- measured -->", "<!-- /measured -->"
+_KINDS = (
+    *("process", "in process", "engine", "peer", "trust", "verify", "luck", "runs", "data", "tracking", "lake"),
+    "telemetry",
+)
+"""What rows begin with, in their order; all of a kind are measured together."""

@@ -22,15 +22,29 @@ from figures import Figure, children, config_of, figure, process, prove, random_
 from peak_trade import config, engine, runner, stats, strategies
 from peak_trade.config import Execution, Stops
 from peak_trade.evidence import tables
-from peak_trade.evidence.results import Results
+from peak_trade.evidence.run_dir import read_manifest
 from peak_trade.market.bars import Bars
 from peak_trade.market.ohlcv import load_bars
-from peak_trade.trust import verify
 
 __all__ = ["measure"]
 
 _COSTS = Execution(fee_bps=1.0, slippage_bps=1.0)
 _WATCHED = 'supervisor.stand_by(hand_on=os.environ.get("PEAK_OTEL_ENABLED") == "1")'
+_FORMAT_1 = "3132551bc417"  # the last commit whose evidence is of format 1
+_CAPTURE = """
+import sys, time
+from pathlib import Path
+from peak_trade import config, runner
+from peak_trade.runner import code
+took, capture = [], code.capture
+def timed(*args):
+    start = time.perf_counter(); found = capture(*args); took.append(time.perf_counter() - start)
+    return found
+code.capture = timed
+for _ in range(4):
+    runner.run(config.load(Path(sys.argv[1])), root=Path(sys.argv[2]), results=Path(sys.argv[3]))
+print(*took)
+"""
 _BACKTESTING = """
 import sys, time, numpy as np, pandas as pd
 from backtesting import Backtest, Strategy
@@ -79,7 +93,6 @@ def measure(root: Path, *, repeat: int = 7, peers: bool = True) -> Iterator[Figu
         yield from _processes(root, folder, repeat)
         yield from _evidence(root, folder, repeat)
         yield from _engine(folder, repeat, peers)
-        yield from _verify(root, folder)
 
 
 def _timed(action: Callable[[], object], repeat: int) -> list[float]:
@@ -125,6 +138,43 @@ def _processes(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:
     cost = statistics.median(watched - alone for watched, alone in turns)
     yield figure("process: the run with no supervisor in front", [alone for _, alone in turns],
                  f"in front: {cost * 1e3:+.1f} ms")  # fmt: skip
+    yield from _code(root, folder, python, file, repeat)
+    yield from _before(root, folder, run, repeat)
+
+
+def _code(root: Path, folder: Path, python: str, file: str, repeat: int) -> Iterator[Figure]:
+    """The capture of a run's code: in a process of its own, as a run is, and again in the same one."""
+    words = [python, "-c", _CAPTURE, file, str(root), str(folder / "cold")]
+    rows = []
+    for _ in range(repeat):
+        done = subprocess.run(words, capture_output=True, text=True, env=children(), check=True)
+        rows.append([float(seconds) for seconds in done.stdout.split()])
+    again = statistics.median(seconds for row in rows for seconds in row[1:])
+    yield figure(
+        "process: of it the capture of code", [row[0] for row in rows], f"{again * 1e3:.1f} ms in a second run"
+    )
+
+
+def _before(root: Path, folder: Path, run: list[str], repeat: int) -> Iterator[Figure]:
+    """The same run by the last version whose evidence was of format 1, in turn with this one."""
+    name, there, environment_ = "process: the same run with evidence of format 1", folder / "before", folder / "core-1"
+    python = str(environment_ / "bin" / "python")
+    for words in (
+        ("git", "clone", "-q", "--shared", "--no-checkout", str(root), str(there)),
+        ("git", "-C", str(there), "checkout", "-q", _FORMAT_1),
+        ("uv", "venv", "--python", sys.executable, str(environment_)),
+        ("uv", "pip", "install", "--python", python, "--compile-bytecode", "-c", str(there / "constraints.txt"),
+         "-e", str(there)),
+    ):  # fmt: skip
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode:
+            yield Figure(name, 0.0, 0.0, 0.0, "ms", f"not run: {(done.stderr.splitlines() or ['?'])[-1][:80]}")
+            return
+    older = [python, str(there / "scripts" / "run_strategy_from_config.py"), *run[2:]]
+    older[older.index("--results-dir") + 1] = str(folder / "cold-1")
+    pairs = [(process(run)[0], process(older)[0]) for _ in range(2 * repeat + 1)][1:]
+    ratio = statistics.median(now / before for now, before in pairs)
+    yield figure(name, [before for _, before in pairs], f"this version takes {ratio:.2f} × it")
 
 
 def _prove_run(run: list[str], folder: Path) -> None:
@@ -145,11 +195,18 @@ def _evidence(root: Path, folder: Path, repeat: int) -> Iterator[Figure]:
         bars = load_bars(str(folder / "bars.csv"), symbol="SYNTHETIC", timeframe="1m").bars
         _trade(bars, Stops())
 
-    full = _timed(lambda: runner.run(source, root=root, results=folder / "results"), repeat)
+    made: list[Path] = []
+    full = _timed(lambda: made.append(runner.run(source, root=root, results=folder / "results")), repeat)
     plain = _timed(bare, repeat)
     cost = statistics.median(full) - statistics.median(plain)
     yield figure("in process: bare backtest with statistics, 10,000 bars", plain)
-    yield figure("in process: the same as a sealed run", full, f"evidence {cost * 1e3:.1f} ms")
+    yield figure("in process: the same as a sealed run", full, f"evidence and probe {cost * 1e3:.1f} ms")
+    sealed = [read_manifest(path).predicate for path in made[1:]]
+    for name, seconds in (
+        ("the evidence, by its own receipts", [one.run_details["milliseconds"]["evidence"] / 1e3 for one in sealed]),
+        ("the probe", [one.run_details["milliseconds"]["probe"] / 1e3 for one in sealed]),
+    ):
+        yield figure(f"in process: of it {name}", seconds)
 
 
 def _trade(bars: Bars, stops: Stops, **params: int) -> engine.Result:
@@ -199,15 +256,3 @@ def _peer(
     prove(f"{name}, in its last equity,", result.equity[-1] / costs.initial_cash, end, within=within)
     remark = f"{seconds / ours:.0f} × ours, the same {int(trades):,} trades and equity to {within:g}"
     return figure(f"peer: {name}, 1 M bars, SMA crossover", [seconds], remark)
-
-
-def _verify(root: Path, folder: Path) -> Iterator[Figure]:
-    """Check 1,000 runs of 500 bars each."""
-    source, results = config.load(config_of(folder, random_bars(500))), folder / "thousand"
-    for _ in range(1_000):
-        runner.run(source, root=root, results=results)
-    start = time.perf_counter()
-    states = [verdict.state for verdict in verify.verify_all(Results(results), None, root=root)]
-    seconds = time.perf_counter() - start
-    prove("verify", states, ["intact"] * 1_001)
-    yield figure("verify: 1,000 runs of 500 bars", [seconds], "all intact, and the ledger")
