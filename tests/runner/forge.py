@@ -60,10 +60,15 @@ class Fault:
     where: str = "command"
     seen: int = 0
     first: int = 0  # the process that was started: the supervisor, once there is a run
+    in_turn: bool = True  # files are flushed one after the other, so that the `n`-th call is the same each time
     turn: Any = field(default_factory=threading.Lock)
 
     def install(self) -> None:
         self.first = os.getpid()
+        if self.in_turn:
+            from peak_trade.evidence import files
+
+            files._AT_A_TIME = 1
         for name in CALLS:
             setattr(os, name, self._wrapped(name, getattr(os, name)))
         io.open = builtins.open = self._wrapped("read", io.open)  # type: ignore[assignment]
@@ -76,7 +81,7 @@ class Fault:
             elsewhere = (self.where == "run") == (os.getpid() == self.first) and self.where != "command"
             if path is None or elsewhere or (self.half and name != "write"):
                 return real(first, *rest, **named)
-            with self.turn:  # files are flushed by some threads at a time
+            with self.turn:
                 self.seen += 1
                 number = self.seen
                 self.report(f"{name} {path}")

@@ -47,12 +47,11 @@ def killed_everywhere(
         if outcome.code != KILLED:
             assert (outcome.code, len(outcome.calls)) == (code, n - 1), outcome.stderr
             return places, wrong
-        place = outcome.calls[n - 1]  # the last but for what another thread still did
-        places.append(place)
-        if place.startswith("read "):
+        places.append(outcome.calls[-1])
+        if outcome.calls[-1].startswith("read "):
             continue  # nothing has changed since the call before
         problems = after_a_kill(forge, config, results, before, look, **request)
-        wrong += [f"killed at call {n} ({place}): {problem}" for problem in problems]
+        wrong += [f"killed at call {n} ({outcome.calls[-1]}): {problem}" for problem in problems]
     raise AssertionError("the run did not complete")
 
 
@@ -184,8 +183,9 @@ def test_a_run_whose_directory_was_lost_with_the_power_is_sealed_as_failed(
     assert after_recovery(results, look) == []
 
 
-def test_everything_is_flushed_before_it_is_relied_on(forge: Any, config: Path, ram: Path) -> None:
-    calls = forge.cli(config, ram / "results", fault={"n": 0}).calls
+@pytest.mark.parametrize("in_turn", [True, False], ids=["one by one", "some at a time"])
+def test_everything_is_flushed_before_it_is_relied_on(forge: Any, config: Path, ram: Path, in_turn: bool) -> None:
+    calls = forge.cli(config, ram / "results", fault={"n": 0, "in_turn": in_turn}).calls
     started, sealed = (i for i, call in enumerate(calls) if call == "write ledger.jsonl")
     assert calls[started + 1] == calls[sealed + 1] == "fsync ledger.jsonl"
     assert "fsync ." in calls[:started], "the ledger's name, before its first line"
