@@ -2,7 +2,7 @@
 
 RUN is a run_id, a unique start of one, `last`, or a path to a run's directory or an archive, anywhere.
 It is made from its sealed config and code, on its data, in a folder that is thrown away; the ledger notes it, and it is
-no trial. A stranger's run brings its code along: read code/ before you run it. There are no sweeps yet, so no --trial.
+no trial. A stranger's run brings its code along: read code/ before you run it.
 Exit 0: IDENTICAL, or WITHIN_TOLERANCE (1e-9). 1: DIVERGED. 2: it can't be made again.
 """
 
@@ -21,11 +21,15 @@ def main() -> int:
         "--environment", choices=("this", "recorded"), default="this", help="`recorded`: the versions of then, by uv"
     )
     parser.add_argument("--data", action="append", default=[], metavar="FILE", help="where its bars lie now")
+    parser.add_argument(
+        "--trial", type=int, metavar="N", help="of a sweep: there are none yet, and a run has no trials"
+    )
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
     args = parser.parse_args()
 
     result = script.claim_stdout()  # what a strategy prints goes to stderr
     with script.loading():
+        from peak_trade.errors import InputError
         from peak_trade.evidence import run_dir
         from peak_trade.evidence.results import Results
         from peak_trade.trust import replay
@@ -34,6 +38,11 @@ def main() -> int:
     results = Results(script.results_dir(args.results_dir))
     run_dir.warn_unfinished(results)
     with replay.opened(args.run, results) as one:
+        if args.trial is not None:
+            raise InputError(
+                f"run {one.run.name[:8]} has no trial {args.trial}: it is no sweep, and there are none yet",
+                hint=f"just replay {args.run}",
+            )
         found = replay.replay(
             one.run, one.results, script.repo_root(), here=args.code == "here",
             recorded=args.environment == "recorded", paths=args.data, along=one.data, tell=script.note,

@@ -83,9 +83,12 @@ class Line:
         """Tell that the run has started, what seals it as failed (`runner.testament`), and where it is once sealed."""
         self._tell(_STARTED, os.fsencode(place) + b"\0" + will)
 
-    def strategy(self, limit_s: float | None, *, own: bool) -> None:
-        """Tell that a strategy runs from here on, for so long at most; a user's `own` may start processes."""
-        self._tell(_STRATEGY, f"{limit_s or 0} {own:d}".encode())
+    def strategy(self, limit_s: float | None, *, own: bool, bars: bytes = b"") -> None:
+        """Tell that a strategy runs from here on, for so long at most, and over which bars; `own` may start processes.
+
+        What a user's `own` strategy says later of bars is not heard.
+        """
+        self._tell(_STRATEGY, f"{limit_s or 0} {own:d}\n".encode() + bars)
 
     def free(self, stopped: str = "") -> None:
         """Tell that no user's code runs any more, and by what it was `stopped` (`TimeOut`, `KeyboardInterrupt`)."""
@@ -218,7 +221,7 @@ class _Supervisor:
         import fcntl
 
         self.pid, self.words, self.woken = pid, words, woken
-        self.will = b""
+        self.will = self.bars = b""
         self.limit = 0.0
         self.strategy = False  # a user's code is running
         self.bye: int | None = None  # the run's last word: the exit code that it is about to end with
@@ -301,7 +304,9 @@ class _Supervisor:
             place, _, self.will = content.partition(b"\0")
             self.place = os.fsdecode(place)
         elif word == _STRATEGY:
-            limit, own = content.split()
+            told, _, bars = content.partition(b"\n")
+            limit, own = told.split()
+            self.bars = self.bars or bars
             self.strategy, self.limit = True, float(limit)
             if own == b"1":
                 _adopt()
@@ -345,7 +350,9 @@ class _Supervisor:
             who = "the strategy" if self.strategy else "something"
             kind, text = "Exited", f"{who} ended the run's process, with exit code {code}, before its run was sealed"
         testament = import_module("peak_trade.runner.testament")  # by its name, and now: nothing is imported before
-        error: PeakError | None = testament.execute(self.will, {"stage": stage, "type": kind, "message": text})
+        error: PeakError | None = testament.execute(
+            self.will, {"stage": stage, "type": kind, "message": text}, self.bars
+        )
         if error is not None:
             _fail(error, os.path.dirname(self.place))
 

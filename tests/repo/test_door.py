@@ -118,6 +118,7 @@ ALLOWED = {
     "trust.proofs.timestamps": "what a person names: root certificates",
     "trust.replay.__main__": OWN,
     "trust.replay.apart._make": "the system's /dev/null",
+    "trust.replay.beside": "names of the checkout, or of where a config lay; links to them, in a folder of its own",
     "trust.replay.environment": OWN,
     "trust.replay.golden": REPOSITORY,
     "trust.replay.order.lay_out": OWN,

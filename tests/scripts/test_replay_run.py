@@ -130,7 +130,7 @@ def test_an_archive_is_replayed_where_nothing_else_of_it_is(place: Place, tmp_pa
     assert taken.returncode == 0, taken.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_replay_that_is_interrupted_leaves_nothing(place: Place, tmp_path: Path, number: int) -> None:
     waits = STRATEGY.replace("def noisy(bars):", "def noisy(bars):\n    import os, time")
     slow = f"""    if os.path.exists({str(tmp_path / "slow")!r}):
@@ -169,7 +169,41 @@ def test_an_archive_that_is_damaged_can_not_be_replayed(place: Place, tmp_path: 
 
 def test_there_is_no_trial_to_replay_yet(place: Place) -> None:
     done = place.call("replay_run.py", "last", "--trial", "3")
-    assert done.returncode == 2 and "--trial" in done.stderr
+    assert done.returncode == 2 and not done.stdout
+    error = f"error: run {place.run_id[:8]} has no trial 3: it is no sweep, and there are none yet"
+    assert done.stderr.splitlines() == [error, "hint: just replay last"]
+
+
+def test_what_hangs_on_the_order_of_sets_is_not_repeatable_by_another_process(place: Place, tmp_path: Path) -> None:
+    for name in ("bars.csv", "noisy.toml"):
+        (tmp_path / name).write_bytes((place.folder / name).read_bytes())
+    (tmp_path / "noisy.py").write_text("def noisy(bars):\n    return (bars.close > 104) * (hash('a') % 9973 / 9973)\n")
+    config = str(tmp_path / "noisy.toml")
+    done = called(tmp_path, "run_strategy_from_config.py", "--config", config, "--quiet", PYTHONHASHSEED="1")
+    assert done.returncode == 0, done.stderr
+    assert called(tmp_path, "replay_run.py", "last", PYTHONHASHSEED="1").returncode == 0  # the control
+    found = called(tmp_path, "replay_run.py", "last", "--json", PYTHONHASHSEED="2")
+    assert found.returncode == 1
+    (cause,) = json.loads(found.stdout)["causes"]
+    assert cause["input"]["kind"] == "repeatability"
+    assert cause["input"]["details"][0].startswith("replayed by another process of Python: 2024-01-04T00:00:00Z")
+
+
+@pytest.mark.parametrize("deed", ["os._exit(3)", "os.kill(os.getpid(), 9)"])
+def test_a_run_whose_process_died_is_replayed_on_the_bars_that_it_had(place: Place, tmp_path: Path, deed: str) -> None:
+    for name in ("bars.csv", "noisy.toml"):
+        (tmp_path / name).write_bytes((place.folder / name).read_bytes())
+    (tmp_path / "noisy.py").write_text(f"import os\n\ndef noisy(bars):\n    {deed}\n", encoding="utf-8")
+    assert called(tmp_path, "run_strategy_from_config.py", "--config", str(tmp_path / "noisy.toml")).returncode == 1
+    failed = json.loads((tmp_path / "results" / "ledger.jsonl").read_text().splitlines()[-1])
+    of_place = json.loads((place.folder / "results" / place.run_id / "manifest.json").read_text())["predicate"]
+    bars = of_place["buildDefinition"]["resolvedDependencies"][0]["digest"]["sha256"]
+    assert (failed["event"], failed["data"], failed["end"]) == ("failed", bars, "2024-01-10T00:00:00Z")
+    again = called(tmp_path, "replay_run.py", failed["run_id"])
+    assert again.returncode == 0 and "it fails as it did" in again.stdout, again.stderr
+    (tmp_path / "noisy.py").write_text(STRATEGY, encoding="utf-8")
+    assert called(tmp_path, "replay_run.py", failed["run_id"]).returncode == 1
+    assert called(tmp_path, "verify_runs.py", "--all").returncode == 0
 
 
 FAKE_UV = """#!{python}

@@ -437,7 +437,7 @@ def test_whatever_a_strategy_does_to_its_process_is_a_divergence(
 
 def test_a_strategy_can_not_change_what_is_said_of_it(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = importlib.import_module("peak_trade.trust.replay.replay")
-    for name in ("_held", "DIVERGED"):  # the run itself is made in this process, and does as it likes
+    for name in ("held", "DIVERGED"):  # the run itself is made in this process, and does as it likes
         monkeypatch.setattr(inner, name, getattr(inner, name))
     count = evidence.root / "count"
     strategy(
@@ -449,7 +449,7 @@ def sly(bars):
     first = not os.path.exists({str(count)!r})
     with open({str(count)!r}, "a"):
         pass
-    verdict._held = lambda *_: {{"verdict": "IDENTICAL", "causes": [], "said": []}}
+    verdict.held = lambda *_, **__: {{"verdict": "IDENTICAL", "causes": [], "said": []}}
     verdict.DIVERGED = "IDENTICAL"
     return (bars.close > (101 if first else 104)) * 1.0
 """,

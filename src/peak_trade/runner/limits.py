@@ -53,9 +53,10 @@ def within(seconds: float | None, strategy: Callable[[], _T]) -> _T:
 
 
 @contextmanager
-def termination_raised() -> Iterator[None]:
+def termination_raised(*, hangup: bool = False) -> Iterator[None]:
     """Let SIGTERM end a run as Ctrl-C does, with evidence; two of a kind within a moment are one.
 
+    With `hangup`, a terminal that is closed does too, but for who was started not to mind (`nohup`).
     `timeout` tells a process and then its group, and a supervisor hands on what came by both ways.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -72,6 +73,8 @@ def termination_raised() -> Iterator[None]:
     numbers = [signal.SIGTERM]
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or a notebook's own
         numbers.append(signal.SIGINT)
+    if hangup and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        numbers.append(signal.SIGHUP)
     handlers = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield

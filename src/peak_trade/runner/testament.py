@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -57,8 +58,10 @@ def testament(attempt: Attempt) -> bytes:
     )
 
 
-def execute(content: bytes, told: dict[str, str]) -> PeakError | None:
+def execute(content: bytes, told: dict[str, str], bars: bytes = b"") -> PeakError | None:
     """Seal a run whose process is gone as failed, by what `told` says (`stage`, `type` and `message`).
+
+    `bars` are its bars as the manifest has them, in JSON, where it got as far as that.
 
     Returns the error that its operator reads; None where the run had its end. What cannot be written is left to
     `just doctor`, as the error says.
@@ -84,7 +87,7 @@ def execute(content: bytes, told: dict[str, str]) -> PeakError | None:
         redactor = Redactor(msgspec.to_builtins(source.config), overrides)
         attempt = Attempt(
             source, root, [os.fsdecode(word) for word in left.argv], Stages(left.began), redactor, directory,
-            RunLog(directory, redactor), left.follows, left.receipts,
+            RunLog(directory, redactor), left.follows, left.receipts, bars=_bars(bars),
         )  # fmt: skip
         git = GitQuestion(root)
         try:
@@ -98,3 +101,11 @@ def execute(content: bytes, told: dict[str, str]) -> PeakError | None:
     except OSError as second:
         error.hint = f"its evidence could not be sealed ({second.strerror}): just doctor will, once there is room"
     return error
+
+
+def _bars(content: bytes) -> dict[str, Any] | None:
+    try:
+        found = msgspec.json.decode(content, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # it was sent whole, or by a strategy
+        return None
+    return found if found.keys() == {"name", "digest", "annotations"} and found["name"] == "bars" else None

@@ -85,6 +85,10 @@ def _config(a: Sealed, b: Sealed) -> Iterator[Input]:
     before, after = _flat(a.config), _flat(b.config)
     registered = all(run.get("strategy.entrypoint") is None for run in (before, after))
     for key in dict.fromkeys([*before, *after]):
+        if key.startswith("strategy.params.") and any(
+            key not in known and not run.completed for run, known in ((a, before), (b, after))
+        ):
+            continue  # a run that failed does not tell what its strategy has by default
         old, new = before.get(key, _default(key)), after.get(key, _default(key))
         if old != new:
             kind = _kind(key)

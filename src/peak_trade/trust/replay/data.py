@@ -24,6 +24,7 @@ from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.files import SourceFile
 from peak_trade.market.gaps import Gaps
 from peak_trade.market.ohlcv import Loaded
+from peak_trade.trust.replay import days
 from peak_trade.trust.replay.recorded import Recorded
 
 __all__ = ["Data", "between", "find", "load"]
@@ -37,7 +38,8 @@ _LARGEST = 4 << 30
 class Data(Struct, frozen=True):
     """The bars, the files that they came from, and the first and last time between which they were taken of these.
 
-    `said` is what a reader has to know of them; `changed` are the days or months that have other values now.
+    `said` is what a reader has to know of them; `changed` are the days or months that have other values now, and `days`
+    what is known of which days those are, in lines for people.
     """
 
     loaded: Loaded
@@ -45,6 +47,7 @@ class Data(Struct, frozen=True):
     span: tuple[str, str] | None = None
     said: list[str] = []
     changed: list[str] = []
+    days: list[str] = []
 
 
 def find(recorded: Recorded, root: Path, given: Sequence[str] = (), along: Path | None = None) -> Data:
@@ -75,10 +78,13 @@ def find(recorded: Recorded, root: Path, given: Sequence[str] = (), along: Path 
     found = fingerprint.fingerprint(loaded.bars, by="day" if about.get("by") == "day" else "month")
     if found["digest"] == made.digest.get("sha256"):
         return Data(loaded, paths, span, ["the data has more bars now than the run read: they are left out"])
-    if gone := sorted(parts.keys() - found["parts"].keys()):
+    known = days.known(recorded.sealed)
+    if gone := days.gone(known, loaded.bars) or sorted(parts.keys() - found["parts"].keys()):
         raise InputError(f"the data has no bars of {_named(gone)} any more", hint=_ELSEWHERE)
     changed = fingerprint.compare({"parts": parts}, found)
-    return Data(loaded, paths, span, [f"the data is not what the run read: other bars in {_named(changed)}"], changed)
+    said = [f"the data is not what the run read: other bars in {_named(changed)}"]
+    closer = days.changed(known, loaded.bars) if found["by"] == "month" else []
+    return Data(loaded, paths, span, said, changed, closer)
 
 
 def load(config: Config, paths: Sequence[str], *, whole: bool = False) -> Loaded:

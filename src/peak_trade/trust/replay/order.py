@@ -14,7 +14,7 @@ from peak_trade.errors import InputError
 from peak_trade.evidence import door
 from peak_trade.market.ohlcv import Loaded
 from peak_trade.strategies import entrypoint
-from peak_trade.trust.replay import data
+from peak_trade.trust.replay import beside, data
 from peak_trade.trust.replay.data import Data
 from peak_trade.trust.replay.recorded import Recorded, source
 
@@ -78,11 +78,13 @@ def lay_out(recorded: Recorded, found: Data, place: Path, root: Path, *, here: b
         path = top / _safe(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    beside = top / folder if not folder.is_absolute() and ".." not in folder.parts else top
-    beside.mkdir(parents=True, exist_ok=True)
+    spec = (recorded.config.strategy.entrypoint or "").rpartition(":")[0]
+    beside.link(top, files, recorded.entry, spec, [root / folder, root])
+    home = top / folder if not folder.is_absolute() and ".." not in folder.parts else top
+    home.mkdir(parents=True, exist_ok=True)
     modules = {name: str(top / file) for name, file in recorded.modules.items() if file in files}
     return Order(
-        recorded.content, recorded.resolved, str(beside / "config.toml"), str(top), str(results), found.paths,
+        recorded.content, recorded.resolved, str(home / "config.toml"), str(top), str(results), found.paths,
         found.span, modules, str(top / _safe(recorded.entry)) if recorded.entry else None,
     )  # fmt: skip
 

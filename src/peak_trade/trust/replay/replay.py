@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,27 +16,24 @@ from msgspec import Struct
 
 from peak_trade.engine import RULES
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence.manifest import Manifest
 from peak_trade.evidence.results import Results
 from peak_trade.runner import edition
 from peak_trade.runner.limits import termination_raised
 from peak_trade.trust import difference
-from peak_trade.trust.difference import Cause, Difference, Input, Sealed
-from peak_trade.trust.difference.causes import rank
-from peak_trade.trust.difference.series import moved
+from peak_trade.trust.difference import Cause, Input, Sealed
 from peak_trade.trust.handed import Handed, handed
 from peak_trade.trust.replay import apart, data, environment
 from peak_trade.trust.replay.apart import End
 from peak_trade.trust.replay.data import Data
+from peak_trade.trust.replay.held import DIVERGED, IDENTICAL, TOLERANCE, WITHIN_TOLERANCE, described, held, valued
 from peak_trade.trust.replay.order import lay_out
 from peak_trade.trust.replay.recorded import Recorded
 
 __all__ = ["DIVERGED", "IDENTICAL", "TOLERANCE", "WITHIN_TOLERANCE", "Replay", "again", "note", "opened", "replay"]
 
-IDENTICAL, WITHIN_TOLERANCE, DIVERGED = "IDENTICAL", "WITHIN_TOLERANCE", "DIVERGED"
-TOLERANCE = 1e-9  # relative: what another processor or library may change
 _NAMED = 5  # causes, statistics
 _LONG_S = 2.0
+_AWAY = re.compile(r"/[^'\"\s]*/peak-replay-[^/]+/code/")
 
 
 class Replay(Struct, frozen=True):
@@ -74,7 +72,8 @@ class Replay(Struct, frozen=True):
 
     def as_text(self) -> str:
         """Return the replay as a person reads it: the verdict, and what it rests on."""
-        made = f"{self.code} code, {self.environment} environment, {self.bars:,} bars in {self.seconds:.2f} s"
+        code = "sealed code" if self.code == "sealed" else "code of here"
+        made = f"{code}, {self.environment} environment, {self.bars:,} bars in {self.seconds:.2f} s"
         lines = [f"{self.verdict}  {self.run_id}", f"  {made}", *(f"  {one}" for one in self.said)]
         if self.error:
             lines.append(f"  it failed this time: {self.error}")
@@ -91,7 +90,7 @@ class Replay(Struct, frozen=True):
             lines.append("  what differs, the likeliest cause first:")
         for at, cause in enumerate(self.causes[:_NAMED], 1):
             why = f" ({cause.why})" if cause.why else ""
-            lines.append(f"    {at}. {cause.verdict}: {_input(cause.input)}{why}")
+            lines.append(f"    {at}. {cause.verdict}: {described(cause.input)}{why}")
             lines += [f"         {line}" for line in cause.input.details]
         if len(self.causes) > _NAMED:
             lines.append(f"    … and {len(self.causes) - _NAMED} more")
@@ -113,7 +112,8 @@ def replay(
     of_old, said = _rules(found), list[str]()
     if not here and not found.code():
         here = True
-        said.append("it holds no code, as all runs of its version: that of the checkout is taken")
+        why = "as all runs of its version" if found.sealed.completed else "for it failed before any was seen"
+        said.append(f"it holds no code, {why}: that of the checkout is taken")
     bars = data.find(found, root, paths, along)
     if not here and (results is None or results.reading().of(found.sealed.run_id).received):
         tell(f"running the code that came with run {found.name}: {', '.join(sorted(found.code()))}")
@@ -127,12 +127,13 @@ def replay(
         began = time.perf_counter()
         end, made = stack.enter_context(again(found, bars, root, here=here, python=python))
         seconds = time.perf_counter() - began
-        told = _held(found, bars, end, made)
-        causes = told.pop("causes")
+        told = held(found, bars, end, made)
+        causes, told["error"] = told.pop("causes"), _AWAY.sub("code/", told.get("error", ""))
         if told["verdict"] != IDENTICAL and made is not None and not end.message:
             if seconds > _LONG_S:
                 tell("making it once more, to see whether it repeats itself …")
-            causes = [*_repeated(found, bars, root, made, here=here, python=python), *causes]
+            certain = any(cause.verdict == "likely" for cause in causes)
+            causes = [*_repeated(found, bars, root, made, here=here, python=python, certain=certain), *causes]
     if told["verdict"] != IDENTICAL:
         said += of_old
     if told["verdict"] == DIVERGED and not causes:
@@ -152,8 +153,12 @@ def replay(
 
 @contextmanager
 def opened(which: str, results: Results) -> Iterator[Handed]:
-    """Yield what `which` names, as `trust.handed` does; InputError also where an archive is damaged or hostile."""
+    """Yield what `which` names, as `trust.handed` does; InputError also where an archive is damaged or hostile.
+
+    However the process is told to end within the block, what was unpacked or laid out for it is gone then.
+    """
     with ExitStack() as stack:
+        stack.enter_context(termination_raised(hangup=True))
         try:
             one = stack.enter_context(handed(which, results))
         except RunError as error:
@@ -209,141 +214,31 @@ def _rules(found: Recorded) -> list[str]:
     return [f"made by edition {rules} of the engine's rules (today's is {RULES}): then {was}" for was in said]
 
 
-def _held(found: Recorded, bars: Data, end: End, made: Sealed | None) -> dict[str, Any]:
-    """Return verdict, what differs, and why, as fields of a Replay."""
-    if not found.sealed.completed:
-        return _failed(found.sealed, end, made)
-    if made is None:
-        return {"verdict": DIVERGED, "error": end.message or "it left no evidence", "causes": [], "said": []}
-    if not made.completed and _absent(error := made.manifest.predicate.error or {}):
-        own = any(repr(name) in str(error.get("message")) for name in found.modules)
-        away = found.code() and (own or error["type"] == "InputError")  # what is sealed lies in the run
-        raise InputError(
-            f"the strategy can't be loaded here: {made.error}",
-            hint="without --code here its sealed code is taken" if away else "--environment recorded has its packages",
-        )
-    a, b = found.sealed.manifest, made.manifest
-    others = sorted(name for name in _OUTCOME if a.files.get(name) != b.files.get(name))
-    said = [f"every value is the same; other bytes: {', '.join(others)}"] if others else []
-    if made.completed and not bars.changed and _same_digests(a, b):
-        return {"verdict": IDENTICAL, "causes": [], "said": [*said, *_other_code(found.sealed, made)]}
-    exact = difference.between(found.sealed, made)
-    if not made.completed:
-        return {
-            "verdict": DIVERGED,
-            "error": made.error,
-            "told": exact.told,
-            "causes": _worth(exact.causes),
-            "said": [],
-        }
-    if _same(exact, found.sealed, made, 0.0):
-        said += _other_code(found.sealed, made)
-        return {"verdict": IDENTICAL, "causes": _worth(exact.causes) if bars.changed else [], "said": said}
-    loose = difference.between(found.sealed, made, TOLERANCE)
-    verdict = WITHIN_TOLERANCE if _same(loose, found.sealed, made, TOLERANCE) else DIVERGED
-    shown, causes, how = (exact if verdict == WITHIN_TOLERANCE else loose), exact.causes, exact.told
-    if verdict == DIVERGED and exact.how == "rounding":  # of equity and trades: what is more than that is elsewhere
-        causes = rank([cause.input for cause in causes], "figures", None)
-        how = f"{how}, but for statistics"
-    causes, said = _worth(causes), []
-    if verdict == WITHIN_TOLERANCE:
-        versions = [_input(cause.input) for cause in causes if cause.input.kind == "environment"]
-        said.append(
-            f"no value moved by more than {TOLERANCE:g}; changed since: {'; '.join(versions) or 'nothing named'}"
-        )
-    return {
-        "verdict": verdict, "bar": shown.bar, "trade": shown.trade, "told": how, "causes": causes, "said": said,
-        "figures": _confirmable(shown, found.sealed, made),
-    }  # fmt: skip
-
-
-def _failed(then: Sealed, end: End, made: Sealed | None) -> dict[str, Any]:
-    """Return the same of a run that failed: does it fail again, and as it did?"""
-    error = then.manifest.predicate.error or {}
-    again = (made.manifest.predicate.error if made else None) or {}
-    gone = {"Exited": end.gone, "Killed": end.gone, "TimeOut": end.late}.get(str(error.get("type")), False)
-    if gone or (again and all(error.get(key) == again.get(key) for key in ("type", "message"))):
-        return {"verdict": IDENTICAL, "causes": [], "said": [f"it fails as it did: {then.error}"]}
-    causes = _worth(difference.between(then, made).causes) if made else []
-    now = "" if made and made.completed else again.get("message") or end.message or "it left no evidence"
-    return {"verdict": DIVERGED, "error": now, "causes": causes, "said": [f"it failed then: {then.error}"]}
-
-
-_OUTCOME = ("stats.json", "equity.csv", "benchmark.csv", "trades.csv", "trades.parquet")
-
-
-def _absent(error: dict[str, Any]) -> bool:
-    """Tell whether a run failed because its code, or a package, is not here."""
-    if error.get("type") in ("ImportError", "ModuleNotFoundError"):
-        return True
-    return error.get("type") == "InputError" and bool(_NOT_THERE.fullmatch(str(error.get("message"))))
-
-
-_NOT_THERE = re.compile(r"strategy (file|module) .* does not exist|unknown strategy .*", re.DOTALL)  # of `strategies`
-
-
-def _same_digests(a: Manifest, b: Manifest) -> bool:
-    """Tell whether what came out is the same by the digests of its values, whatever the files are written as."""
-    results = a.predicate.results, b.predicate.results
-    values = [[one.get(key) for key in ("equity_digest", "trades_digest")] for one in results]
-    files = [[one.files.get(name) for name in ("stats.json", "benchmark.csv")] for one in (a, b)]
-    return None not in values[0] and values[0] == values[1] and files[0] == files[1]
-
-
-def _other_code(a: Sealed, b: Sealed) -> list[str]:
-    """Return what to say of code that is not what was sealed, where the same comes of both."""
-    old, new = a.code_files, b.code_files
-    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)) if old and new else []
-    shown = ", ".join(names[:_NAMED]) + (f" … and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-    return [f"other code, which changes no value: {shown}"] if names else []
-
-
-def _same(of: Difference, a: Sealed, b: Sealed, tolerance: float) -> bool:
-    """Tell whether no bar, trade and statistic differs, and no trade went another way (older versions don't tell)."""
-    if not (of.series and of.series.same and of.trades and of.trades.same) or _confirmable(of, a, b):
-        return False
-    ways = [(getattr(a.trades, name), getattr(b.trades, name)) for name in ("mae", "mfe")]
-    return not any(moved(*both, tolerance, 1.0).any() for both in ways if both[0] is not None and both[1] is not None)
-
-
-def _confirmable(of: Difference, a: Sealed, b: Sealed) -> list[difference.Figure]:
-    """Return the statistics that differ, but for those that this version defines otherwise."""
-    editions = [run.manifest.predicate.results.get("statistics", {}) for run in (a, b)]
-    return [one for one in of.figures if editions[0].get(one.key, 1) == editions[1].get(one.key, 1)]
-
-
-def _worth(causes: Sequence[Cause]) -> list[Cause]:
-    """Return the causes that a reader is told: no labels, nor packages that only one of the processes had imported."""
-    told = [cause for cause in causes if cause.input.kind != "label"]
-    return [cause for cause in told if cause.input.kind != "environment" or None not in (cause.input.a, cause.input.b)]
-
-
 def _repeated(
-    found: Recorded, bars: Data, root: Path, made: Sealed, *, here: bool, python: environment.Python | None
-) -> list[Cause]:
-    """Make the run once more: what gives another answer each time needs no other cause."""
-    with again(found, bars, root, here=here, python=python) as (_, once_more):
-        if once_more is None or not (made.completed and once_more.completed):
-            return []
-        between = difference.between(made, once_more)
-        if between.same:
-            return []
-        at = between.bar
-        where = [f"replayed twice: {at.time} {at.column}: {at.a!r}, then {at.b!r}"] if at else []
-        return [Cause(Input("repeatability", "the strategy", "one answer", "another", where), "likely")]
+    found: Recorded, bars: Data, root: Path, made: Sealed, *, here: bool, python: environment.Python | None,
+    certain: bool,
+) -> list[Cause]:  # fmt: skip
+    """Make the run once more: what gives another answer each time needs no other cause.
+
+    Where no cause is `certain`, in a Python of its own too, in which sets have another order and objects another id.
+    """
+    ways = [(python, "replayed twice")]
+    if python is None and not certain:
+        ways.append((environment.Python(Path(sys.executable)), "replayed by another process of Python"))
+    for by, how in ways:
+        with again(found, bars, root, here=here, python=by) as (_, once_more):
+            if once_more is None or not (made.completed and once_more.completed):
+                return []
+            between = difference.between(made, once_more)
+            if not between.same:
+                at = between.bar
+                where = [f"{how}: {at.time} {at.column}: {at.a!r}, then {at.b!r}"] if at else [how]
+                return [Cause(Input("repeatability", "the strategy", "one answer", "another", where), "likely")]
+    return []
 
 
 def _pair(a: Any, b: Any) -> str:
-    return f"{_value(a)} sealed, {_value(b)} now"
-
-
-def _value(value: Any) -> str:
-    return "none" if value is None else repr(value) if isinstance(value, float) else str(value)
-
-
-def _input(one: Input) -> str:
-    values = "" if one.kind in ("code", "data") and one.details else f": {_value(one.a)} → {_value(one.b)}"
-    return f"{one.kind} {one.name}{values}"
+    return f"{valued(a)} sealed, {valued(b)} now"
 
 
 def _trade_lines(trade: difference.Trade) -> Iterator[str]:
@@ -352,7 +247,7 @@ def _trade_lines(trade: difference.Trade) -> Iterator[str]:
     if trade.a is None or trade.b is None:
         values = trade.a or trade.b or {}
         which = "sealed" if trade.a else "now"
-        yield f"{head}, only {which}: {', '.join(f'{name} {_value(value)}' for name, value in values.items())}"
+        yield f"{head}, only {which}: {', '.join(f'{name} {valued(value)}' for name, value in values.items())}"
         return
     yield head
     for name in trade.columns:
