@@ -43,6 +43,8 @@ def main() -> int:
         script.show(name, result)
         return 0
     codes, count = [0], len(args.names) or len(golden.names(folder))
+    if not count:
+        script.warn(f"there are no golden runs in {folder}", hint="just golden add RUN keeps one")
     if args.action == "approve":
         for held, new in golden.approve(folder, root, args.names, renew=args.renew):
             script.show(f"{held.name}: approved, see {folder / held.name}" if new else held.as_text(), result)

@@ -297,6 +297,8 @@ def test_golden_runs_are_added_held_and_approved(place: Place) -> None:
     assert (again.returncode, again.stdout) == (0, "noisy: IDENTICAL\n")
     assert place.call("golden_runs.py", "list", *where).stdout == "noisy\n"
     assert place.call("golden_runs.py", "add", *where).returncode == 2
+    nothing = place.call("golden_runs.py", "check", "--golden-dir", str(place.folder / "nowhere"))
+    assert nothing.returncode == 0 and nothing.stderr.startswith("warn: there are no golden runs in ")
 
 
 def spent(folder: Path, script: str, *words: str) -> float:

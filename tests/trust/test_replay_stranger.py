@@ -51,13 +51,15 @@ class Elsewhere:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
-    def run(self, code: str = FIRST, **files: str) -> Path:
+    def run(self, code: str = FIRST, params: Mapping[str, str] = {}, **files: str) -> Path:
         self.write(
             {"first.py": code} | {name.replace("__", "/").replace("_", "."): text for name, text in files.items()}
         )
         (self.folder / "own.toml").write_text(CONFIG, encoding="utf-8")
         (self.folder / "checkout").mkdir(exist_ok=True)
-        loaded = config.load(self.folder / "own.toml", [])
+        loaded = config.load(
+            self.folder / "own.toml", [f"strategy.params.{key}={value}" for key, value in params.items()]
+        )
         try:
             return runner.run(loaded, root=self.folder / "checkout", results=self.results.path)
         except RunError as error:
@@ -202,6 +204,32 @@ def test_a_replay_that_fails_is_not_told_to_have_other_parameters(elsewhere: Els
     elsewhere.write({"first.py": "def first(bars, *, level=100):\n    raise ValueError(level)\n"})
     found = elsewhere.replay(run, here=True)
     assert (found.verdict, [one.input.kind for one in found.causes]) == ("DIVERGED", ["code"])
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------------
+
+KEY = "API_KEY = 'sk-Zz9-31415926535'\n"
+
+
+def test_code_that_was_left_out_whole_is_that_of_its_digest_and_no_other(elsewhere: Elsewhere) -> None:
+    run = elsewhere.run(KEY + FIRST)
+    assert not (run / "code").exists()
+    said: list[str] = []
+    found = elsewhere.replay(run, tell=said.append)
+    assert (found.verdict, found.code, found.said) == ("IDENTICAL", "sealed", [])
+    elsewhere.write({"first.py": KEY + FIRST.replace("100", "101")})
+    with pytest.raises(InputError, match=r"code/first\.py is not in the run: it holds what looks like a secret"):
+        elsewhere.replay(run)
+    assert elsewhere.replay(run, here=True).verdict == "DIVERGED"  # the control
+
+
+def test_a_secret_of_the_config_that_decides_is_named(elsewhere: Elsewhere) -> None:
+    code = "def first(bars, *, {}=''):\n    return (bars.close > 90 + len({})) * 1.0\n"
+    run = elsewhere.run(code.format("api_key", "api_key"), params={"api_key": "sk-Zz9-314159"})
+    with pytest.raises(InputError, match=r"its config had secrets, which no run keeps: strategy\.params\.api_key"):
+        elsewhere.replay(run)
+    run = elsewhere.run(code.format("api_key", "'ten signs.'"), params={"api_key": "sk-Zz9-314159"})
+    assert elsewhere.replay(run).verdict == "IDENTICAL"  # it decides nothing
 
 
 # --- digests ----------------------------------------------------------------------------------------------------------

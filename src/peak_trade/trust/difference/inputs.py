@@ -18,7 +18,7 @@ from peak_trade.market.bars import Bars
 from peak_trade.trust.difference import code
 from peak_trade.trust.difference.sealed import Dependency, Sealed
 
-__all__ = ["KINDS", "Input", "inputs"]
+__all__ = ["KINDS", "Input", "flat", "inputs"]
 
 KINDS = {
     "parameters": "a parameter of the strategy",
@@ -82,13 +82,9 @@ def inputs(a: Sealed, b: Sealed, bars: Bars_ | None = None) -> list[Input]:
 
 
 def _config(a: Sealed, b: Sealed) -> Iterator[Input]:
-    before, after = _flat(a.config), _flat(b.config)
+    before, after = flat(a.config), flat(b.config)
     registered = all(run.get("strategy.entrypoint") is None for run in (before, after))
     for key in dict.fromkeys([*before, *after]):
-        if key.startswith("strategy.params.") and any(
-            key not in known and not run.completed for run, known in ((a, before), (b, after))
-        ):
-            continue  # a run that failed does not tell what its strategy has by default
         old, new = before.get(key, _default(key)), after.get(key, _default(key))
         if old != new:
             kind = _kind(key)
@@ -98,18 +94,18 @@ def _config(a: Sealed, b: Sealed) -> Iterator[Input]:
             yield Input(kind, key, old, new, weak=weak)
 
 
-def _never_told(run: Sealed, key: str, flat: Mapping[str, Any]) -> bool:
+def _never_told(run: Sealed, key: str, known: Mapping[str, Any]) -> bool:
     """Tell whether a run that failed did so before it could say what a key is: defaults of parameters, or all."""
-    return not run.completed and key not in flat and (not flat or key.startswith("strategy.params."))
+    return not run.completed and key not in known and (not known or key.startswith("strategy.params."))
 
 
-def _flat(tree: Mapping[str, Any], below: str = "") -> dict[str, Any]:
+def flat(tree: Mapping[str, Any], below: str = "") -> dict[str, Any]:
     """Return the leaves of a tree by their dotted names."""
-    flat: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{below}.{key}" if below else key
-        flat |= _flat(value, name) if isinstance(value, dict) else {name: value}
-    return flat
+        leaves |= flat(value, name) if isinstance(value, dict) else {name: value}
+    return leaves
 
 
 def _default(key: str) -> Any:
@@ -212,7 +208,7 @@ def _making(a: Sealed, b: Sealed) -> Iterator[Input]:
     inner = [run.made.internal_parameters for run in (a, b)]
     if inner[0].rules != inner[1].rules:
         yield Input("rules", "the engine's rules", inner[0].rules, inner[1].rules)
-    before, after = (_flat(one.environment) for one in inner)
+    before, after = (flat(one.environment) for one in inner)
     known = "distributions" in inner[0].environment, "distributions" in inner[1].environment
     for key in dict.fromkeys([*before, *after]):
         if key.startswith("distributions."):

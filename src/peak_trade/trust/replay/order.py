@@ -73,13 +73,14 @@ def lay_out(recorded: Recorded, found: Data, place: Path, root: Path, *, here: b
             found.paths, found.span,
         )  # fmt: skip
     top = place / "code"
-    files = recorded.code() | _left_out(recorded, root)
+    spec = (recorded.config.strategy.entrypoint or "").rpartition(":")[0]
+    where = beside.origin(recorded.entry, spec, [root / folder, root])
+    files = recorded.code() | _left_out(recorded, where)
     for name, content in files.items():
         path = top / _safe(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    spec = (recorded.config.strategy.entrypoint or "").rpartition(":")[0]
-    beside.link(top, files, recorded.entry, spec, [root / folder, root])
+    beside.link(top, files, where)
     home = top / folder if not folder.is_absolute() and ".." not in folder.parts else top
     home.mkdir(parents=True, exist_ok=True)
     modules = {name: str(top / file) for name, file in recorded.modules.items() if file in files}
@@ -89,13 +90,17 @@ def lay_out(recorded: Recorded, found: Data, place: Path, root: Path, *, here: b
     )  # fmt: skip
 
 
-def _left_out(recorded: Recorded, root: Path) -> dict[str, bytes]:
-    """Return the files that were not sealed, for a secret in them, say, from the checkout that has them still."""
+def _left_out(recorded: Recorded, where: beside.Origin) -> dict[str, bytes]:
+    """Return the files that were not sealed, for a secret in them, say, from where they came.
+
+    Raises InputError where they are not there any more as they were.
+    """
     found: dict[str, bytes] = {}
     for name, reason in recorded.left_out.items():
         expected = recorded.sealed.code_files.get(name)
+        path = PurePosixPath(_safe(name))
         try:
-            content = door.read(root, _safe(name))
+            content = door.read(where(path.parent), path.name)
         except OSError:
             content = b""
         if hashlib.sha256(content).hexdigest() != expected:

@@ -16,6 +16,7 @@ from peak_trade import config
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import code, documents, door, manifest, seal
 from peak_trade.evidence.results import Results
+from peak_trade.redact import MASK
 from peak_trade.trust import difference
 
 __all__ = ["Recorded", "source"]
@@ -91,6 +92,11 @@ class Recorded:
         found = self._code.get("leftOut")
         told = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
         return {str(one.get("file")): str(one.get("reason")) for one in told}
+
+    @property
+    def masked(self) -> list[str]:
+        """The keys of the config that held a secret, in whose place a run has a mask."""
+        return [key for key, value in difference.flat(self.sealed.config).items() if value == MASK]
 
     @property
     def entry(self) -> str | None:

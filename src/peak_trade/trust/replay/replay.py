@@ -110,13 +110,13 @@ def replay(
     """
     found = Recorded(run, results)
     of_old, said = _rules(found), list[str]()
-    if not here and not found.code():
+    if not here and not found.code() and not found.left_out:
         here = True
         why = "as all runs of its version" if found.sealed.completed else "for it failed before any was seen"
         said.append(f"it holds no code, {why}: that of the checkout is taken")
     bars = data.find(found, root, paths, along)
     if not here and (results is None or results.reading().of(found.sealed.run_id).received):
-        tell(f"running the code that came with run {found.name}: {', '.join(sorted(found.code()))}")
+        tell(f"running the code that came with run {found.name}: {', '.join(sorted({*found.code(), *found.left_out}))}")
     if recorded:
         tell("making an environment of the recorded versions …")
     with ExitStack() as stack:
@@ -128,6 +128,11 @@ def replay(
         end, made = stack.enter_context(again(found, bars, root, here=here, python=python))
         seconds = time.perf_counter() - began
         told = held(found, bars, end, made)
+        if told["verdict"] == DIVERGED and (masked := found.masked):
+            raise InputError(
+                f"it can't be made as it was: its config had secrets, which no run keeps: {', '.join(masked)}",
+                hint=f"run it anew, then just compare {found.name} last",
+            )
         causes, told["error"] = told.pop("causes"), _AWAY.sub("code/", told.get("error", ""))
         if told["verdict"] != IDENTICAL and made is not None and not end.message:
             if seconds > _LONG_S:
