@@ -5,6 +5,7 @@ import os
 import pickle
 import sys
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 import peak_trade
 from peak_trade.errors import InputError
-from peak_trade.strategies import load_entrypoint, resolve, source_digest
+from peak_trade.strategies import entrypoint, load_entrypoint, resolve, source_digest
 
 OWN = "def decide(bars, size=1.0):\n    return [size] * len(bars)\n"
 
@@ -297,3 +298,14 @@ def test_a_function_without_python_source_has_no_digest():
     assert source_digest(len) == {"name": "len", "file": None, "sha256": None}
     exec("def made_up(bars): return bars", scope := {})  # noqa: S102 - a function that no file holds
     assert source_digest(scope["made_up"]) == {"name": "made_up", "file": None, "sha256": None}
+
+
+def test_sealed_code_takes_the_place_of_strategies_and_of_nothing_else_here(tmp_path: Path) -> None:
+    fake = tmp_path / "fake.py"
+    fake.write_text("WHOSE = 'a stranger'\n", encoding="utf-8")
+    ours = ["peak_trade", "peak_trade.engine", "peak_trade.evidence.tables", "peak_trade.strategies.checks"]
+    before = [import_module(name) for name in ours]
+    with entrypoint.sealed(dict.fromkeys([*ours, "peak_trade.strategies.macd"], fake), None):
+        assert [import_module(name) for name in ours] == before
+        assert import_module("peak_trade.strategies.macd").WHOSE == "a stranger"  # the control
+    assert not hasattr(import_module("peak_trade.strategies.macd"), "WHOSE")

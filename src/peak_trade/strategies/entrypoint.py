@@ -114,7 +114,7 @@ def sealed(modules: Mapping[str, Path], entry: Path | None) -> Iterator[None]:
     `entry` is the file that an entrypoint of the form `path/file.py:function` stands for. What this program itself
     works with stays its own. Modules of these names that are loaded already make way meanwhile.
     """
-    names = {name: file for name, file in modules.items() if name not in _MACHINERY and file != entry}
+    names = {name: file for name, file in modules.items() if not _is_machinery(name) and file != entry}
     away = {name: sys.modules.pop(name) for name in [*sys.modules] if name in names}
     finder = _Sealed(names)
     sys.meta_path.insert(0, finder)
@@ -185,6 +185,12 @@ class _Sealed:
         if name in self.packages and PathFinder.find_spec(name, path) is None:
             return ModuleSpec(name, None, is_package=True)
         return None
+
+
+def _is_machinery(name: str) -> bool:
+    """Tell whether a module is of this program, and none of its strategies."""
+    ours = f"{name}.".startswith(f"{__name__.partition('.')[0]}.")
+    return ours and (name in _MACHINERY or not name.startswith(f"{__package__}."))
 
 
 _MACHINERY = frozenset(f"{__package__}{name}" for name in ("", ".checks", ".entrypoint", ".registry", ".sources"))

@@ -88,7 +88,7 @@ def _config(a: Sealed, b: Sealed) -> Iterator[Input]:
         old, new = before.get(key, _default(key)), after.get(key, _default(key))
         if old != new:
             kind = _kind(key)
-            if any(_never_told(run, key, flat) for run, flat in ((a, before), (b, after))):
+            if any(_never_told(run, key, known) for run, known in ((a, before), (b, after))):
                 continue
             weak = "a registered strategy draws nothing by chance" if kind == "seed" and registered else ""
             yield Input(kind, key, old, new, weak=weak)
