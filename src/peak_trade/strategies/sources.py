@@ -67,6 +67,7 @@ def sources(
     found: dict[Path, list[str]] = {path: [] for path in ran}
     if function is None:
         found |= {path: [name] for path, (name, _) in loaded().items()}
+        reached |= {name for name in list(sys.modules) if _file(name) in found}  # also where a run before had them too
     for name in sorted(reached):
         if path := _file(name):
             found.setdefault(path, [])
