@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import py_compile
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -204,6 +205,30 @@ def test_a_replay_that_fails_is_not_told_to_have_other_parameters(elsewhere: Els
     elsewhere.write({"first.py": "def first(bars, *, level=100):\n    raise ValueError(level)\n"})
     found = elsewhere.replay(run, here=True)
     assert (found.verdict, [one.input.kind for one in found.causes]) == ("DIVERGED", ["code"])
+
+
+def test_compiled_code_is_loaded_as_what_it_is(elsewhere: Elsewhere) -> None:
+    elsewhere.write({"kit/__init__.py": "", "kit/fast.py": "LEVEL = 101\n"})
+    kit = elsewhere.folder / "mine" / "kit"
+    py_compile.compile(str(kit / "fast.py"), cfile=str(kit / "fast.pyc"))
+    (kit / "fast.py").unlink()
+    run = elsewhere.run("from kit.fast import LEVEL\n\ndef first(bars):\n    return (bars.close > LEVEL) * 1.0\n")
+    found = elsewhere.replay(run)
+    assert (found.verdict, found.error, found.code) == ("IDENTICAL", "", "sealed")
+
+
+def test_a_file_that_is_run_without_being_a_module_is_the_sealed_one(elsewhere: Elsewhere) -> None:
+    run = elsewhere.run(
+        "from pathlib import Path\nother = Path(__file__).parent / 'more' / 'levels.py'\nnames = {}\n"
+        "exec(compile(other.read_text(), str(other), 'exec'), names)\n\n"
+        "def first(bars):\n    return (bars.close > names['LEVEL']) * 1.0\n",
+        more__levels_py="LEVEL = 101\n",
+    )
+    elsewhere.write({"more/levels.py": "LEVEL = 102\n"})
+    found = elsewhere.replay(run)
+    assert (found.verdict, found.said) == ("IDENTICAL", [])
+    other = elsewhere.replay(run, here=True)
+    assert (other.verdict, other.causes[0].input.details) == ("DIVERGED", ["line 1", "- LEVEL = 101", "+ LEVEL = 102"])
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ class _Sealed:
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if file := self.files.get(name):
             inside = [str(file.parent)] if file.stem == "__init__" else None
-            loader = _FreshLoader(name, str(file))
+            loader = _FreshLoader(name, str(file)) if file.suffix in SOURCE_SUFFIXES else None  # None: by its suffix
             return spec_from_file_location(name, str(file), loader=loader, submodule_search_locations=inside)
         if name in self.packages and PathFinder.find_spec(name, path) is None:
             return ModuleSpec(name, None, is_package=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
@@ -76,7 +77,7 @@ def lay_out(recorded: Recorded, found: Data, place: Path, root: Path, *, here: b
     spec = (recorded.config.strategy.entrypoint or "").rpartition(":")[0]
     where = beside.origin(recorded.entry, spec, [root / folder, root])
     files = recorded.code() | _left_out(recorded, where)
-    for name, content in files.items():
+    for name, content in (files | _run_beside(recorded, files, spec)).items():
         path = top / _safe(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -88,6 +89,19 @@ def lay_out(recorded: Recorded, found: Data, place: Path, root: Path, *, here: b
         recorded.content, recorded.resolved, str(home / "config.toml"), str(top), str(results), found.paths,
         found.span, modules, str(top / _safe(recorded.entry)) if recorded.entry else None,
     )  # fmt: skip
+
+
+def _run_beside(recorded: Recorded, files: dict[str, bytes], spec: str) -> dict[str, bytes]:
+    """Return files that were run without being modules, where the file of an entrypoint from elsewhere looks for them.
+
+    Those lie in a run as they lay beside its config, that file by its name alone.
+    """
+    entry, found = recorded.entry or spec, dict[str, bytes]()
+    for name in files.keys() - set(recorded.modules.values()) if entry != spec else ():
+        place = os.path.normpath(PurePosixPath(entry).parent / os.path.relpath(name, PurePosixPath(spec).parent))
+        if not place.startswith(("..", "/")) and place not in files:
+            found[place] = files[name]
+    return found
 
 
 def _left_out(recorded: Recorded, where: beside.Origin) -> dict[str, bytes]:

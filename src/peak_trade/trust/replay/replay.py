@@ -134,6 +134,8 @@ def replay(
                 hint=f"run it anew, then just compare {found.name} last",
             )
         causes, told["error"] = told.pop("causes"), _AWAY.sub("code/", told.get("error", ""))
+        if not here:  # what was sealed is there: it had no use for it before it failed
+            causes = [cause for cause in causes if cause.input.kind != "code" or cause.input.b is not None]
         if told["verdict"] != IDENTICAL and made is not None and not end.message:
             if seconds > _LONG_S:
                 tell("making it once more, to see whether it repeats itself …")
