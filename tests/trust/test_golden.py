@@ -181,14 +181,3 @@ def test_one_that_can_not_be_made_is_named_and_the_others_are_held(evidence: Evi
     assert "holds 0 runs in place of one" in held["our-own"].as_text()
     ((unknown),) = golden.hold(folder, evidence.root, ["our-onw"])
     assert unknown.error is not None and "our-own" in unknown.error.hint
-
-
-def test_data_outside_of_the_repository_makes_no_golden_run_by_whatever_path(evidence: Evidence) -> None:
-    text = (evidence.root / "config" / "own.toml").read_text(encoding="utf-8")
-    outside = evidence.root.parent / "outside.csv"
-    outside.write_bytes((evidence.root / "data" / "bars.csv").read_bytes())
-    (evidence.root / "data" / "link.csv").symlink_to(outside)
-    for number, path in enumerate(("../outside.csv", "data/link.csv")):
-        evidence.run(f"outside{number}", text.replace("data/bars.csv", path))
-        with pytest.raises(InputError, match="its data lies outside of the repository"):
-            added(evidence, f"outside{number}")
