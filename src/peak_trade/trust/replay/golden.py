@@ -87,7 +87,7 @@ def add(folder: Path, run: Path, results: Results | None, root: Path, name: str 
         raise InputError(
             f"there is a golden run `{name}` already", hint=f"just golden approve {name}, or --name another"
         )
-    if away := _away(found, root):
+    if away := _away(found, root, folder.parent.resolve()):
         raise InputError(
             f"its {away} lies outside of the repository",
             hint="put it into the repository, name it by a relative path, and run it there",
@@ -157,11 +157,10 @@ def _figure(value: object) -> str:
     return f"{value:.10g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
-def _away(found: Recorded, root: Path) -> str:
-    """Return what of a run another checkout of the repository has not; empty where it has all."""
-    home = root.resolve()
+def _away(found: Recorded, root: Path, home: Path) -> str:
+    """Return what of a run another checkout of the repository at `home` has not; empty where it has all."""
     own = [name for name in found.modules.values() if not name.startswith("peak_trade/")]
-    if not (home / found.folder).resolve().is_relative_to(home):
+    if not (root / found.folder).resolve().is_relative_to(home):
         return "config"
     if not all((home / name).is_file() for name in own):
         return "code"
