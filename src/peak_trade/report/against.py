@@ -123,8 +123,8 @@ def _pairs(pairs: Sequence[Pair], digits: int) -> str:
         most = max(one.parts, key=lambda name: abs(one.parts[name]))
         rows.append(
             [
-                text(at_time(one.a.entry_time)), cell(SIDES[one.a.side]), money(one.a.pnl, digits),
-                money(one.b.pnl, digits), money(one.difference, digits),
+                text(at_time(one.a.entry_time)), cell(SIDES[one.a.side]),
+                *(money(value, digits) for value in (one.a.pnl, one.b.pnl, one.difference)),
                 percent(one.entry_price), percent(one.exit_price), percent(one.size),
                 text(f"{PARTS[most]} ({money(one.parts[most], digits)})"),
             ]
