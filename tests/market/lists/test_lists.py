@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -435,3 +436,39 @@ def test_orders_that_were_cancelled_are_left_out(tmp_path: Path) -> None:
     found = read_list(written(tmp_path, f"filled_at,side,filled_avg_price,filled_qty\n{rows}"), "BTCUSDT")
     assert found.trips == [NO_FEES]
     assert "1 row in which nothing was bought or sold: left out" in found.said
+
+
+def test_kraken_s_answer_by_ids_and_thousands_of_a_known_source(tmp_path: Path) -> None:
+    rows = [("T1", 1706706000.5, "buy", "100", "0.2"), ("T2", 1706779800.5, "sell", "110", "0.22")]
+    made = {
+        key: {"ordertxid": key, "pair": "XXBTZUSD", "time": at, "type": side, "price": price, "fee": fee, "vol": "2"}
+        for key, at, side, price, fee in rows
+    }
+    path = written(tmp_path, json.dumps({"error": [], "result": {"trades": made, "count": 2}}))
+    assert read_list(path, "BTCUSD").trips[0].pnl == pytest.approx(19.58)
+    head = "CurrencyPrimary,Symbol,DateTime,Quantity,TradePrice,IBCommission,Buy/Sell\n"
+    flex = 'USD,ABC,20240131;130000,"1,000",100,-1,BUY\nUSD,ABC,20240201;093000,"-1,000",110,-1,SELL\n'
+    assert read_list(written(tmp_path, head + flex), "ABC").trips[0].quantity == 1000.0
+    plain = written(tmp_path, 'time,side,price,qty\n2024-01-31,buy,100,"1,000"\n2024-02-01,sell,110,"1,000"\n')
+    with pytest.raises(InputError, match="can be read in two ways"):
+        read_list(plain, "ABC")
+
+
+def test_words_of_a_flex_query_may_hold_any_mark(tmp_path: Path) -> None:
+    odd = '<Trade description="A > B &amp;lt; C/" currency'
+    text = LISTS["interactive-brokers-xml"][0].replace("<Trade currency", odd)
+    (trip,) = read_list(written(tmp_path, text), "BTCUSDT").trips
+    assert odd in text and trip.quantity == 2.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<table>" + "<" * 10**6, "<html>" + "<!--" * 10**6, "<html>" + "<td>" * 10**6, "<x>" + "<Trade " * 10**6,
+     "<x>" + '<Trade a="' * 10**6, "<html>" + "<td " * 10**6, "Trades,Header,A\n" + "Trades,Data,1\n" * 10**5],
+    ids=["marks", "comments", "cells", "trades", "quotes", "open cells", "rows"],
+)  # fmt: skip
+def test_a_hostile_page_is_refused_in_no_time(tmp_path: Path, text: str) -> None:
+    start = time.process_time()
+    with pytest.raises(InputError):
+        read_list(written(tmp_path, text), "BTCUSDT")
+    assert time.process_time() - start < 10

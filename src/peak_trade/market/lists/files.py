@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from html.parser import HTMLParser
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ Cells = dict[str, list[str]]
 _BYTES, _ROWS, _COLUMNS, _DEEPEST, _MEMBERS = 256 << 20, 1_000_000, 500, 6, 1_000
 _SQLITE, _ZIP = b"SQLite format 3\0", b"PK\x03\x04"
 _PREAMBLE = 12  # lines that may stand above a table's head
-_FLEX = re.compile(r"<Trade\s([^<>]*?)/?>")
-_SET_APART = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
+_FLEX = re.compile(r'<Trade\s((?:[^<>"]|"[^"<]*")*)>')
+_MARKUP = re.compile(r"<(/?)(tr|td|th)\b([^<>]*)>|<[^<>]*>?|([^<]+)", re.IGNORECASE)
+_HIDDEN = re.compile(r"""class\s*=\s*["']?hidden\b""", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r'([A-Za-z]\w*)="([^"]*)"')
 
 Rows = list[dict[str, str]]
@@ -142,7 +143,7 @@ def _statement(text: str, name: str) -> Rows:
             if row[:2] == ["Trades", "Header"]:
                 names = _distinct(row[2:])
             elif row[:2] == ["Trades", "Data"]:
-                found.append(dict(zip(names, map(_thousands, row[2:]), strict=False)))
+                found.append(dict(zip(names, map(str.strip, row[2:]), strict=False)))
     except csv.Error as error:
         raise InputError(f"{name} row {reader.line_num}: {error}", hint=f"mend row {reader.line_num}") from None
     kinds = {row.get("DataDiscriminator", "") for row in found}
@@ -150,52 +151,36 @@ def _statement(text: str, name: str) -> Rows:
     return [row for row in found if kind is None or row.get("DataDiscriminator") == kind]
 
 
-def _thousands(cell: str) -> str:
-    """Return a cell of a statement, which sets thousands apart by commas, without them."""
-    cell = cell.strip()
-    return cell.replace(",", "") if _SET_APART.fullmatch(cell) else cell
+def _cells_of_rows(text: str) -> list[list[str]]:
+    """Return the rows of a page's tables, each a list of what its cells say; cells that are hidden are none."""
+    rows: list[list[str]] = []
+    cell: list[str] | None = None
 
+    def end() -> None:
+        if cell is not None and rows:
+            rows[-1].append(" ".join(unescape("".join(cell)).split()))
 
-class _Tables(HTMLParser):
-    """The rows of a page's tables, each a list of what its cells say; cells that are hidden are none."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.rows: list[list[str]] = []
-        self._cell: list[str] | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a row or a cell."""
-        if tag == "tr":
-            self._end()
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self._end()
-            self._cell = None if "hidden" in (dict(attrs).get("class") or "").split() else []
-
-    def handle_endtag(self, tag: str) -> None:
-        """End a cell."""
-        if tag in ("td", "th", "tr"):
-            self._end()
-
-    def handle_data(self, data: str) -> None:
-        """Take what a cell says."""
-        if self._cell is not None:
-            self._cell.append(data)
-
-    def _end(self) -> None:
-        if self._cell is not None and self.rows:
-            self.rows[-1].append(" ".join("".join(self._cell).split()))
-        self._cell = None
+    for found in _MARKUP.finditer(text):
+        closing_, tag, attributes, said = found.groups()
+        if said is not None:
+            if cell is not None:
+                cell.append(said)
+        elif tag:  # any other is none of ours
+            end()
+            cell = None
+            if not closing_ and tag.lower() == "tr":
+                rows.append([])
+            elif not closing_ and not _HIDDEN.search(attributes):
+                cell = []
+    end()
+    return rows
 
 
 def _page(text: str) -> Rows:
     """Return the table of a page that has a time, a symbol and a price: of a report of MetaTrader, its positions."""
-    parser = _Tables()
-    parser.feed(text)
     names: list[str] = []
     found: Rows = []
-    for row in parser.rows:
+    for row in _cells_of_rows(text):
         lowered = {cell.lower() for cell in row}
         if {"time", "symbol", "price"} <= lowered or {"open time", "price"} <= lowered:
             if found:
@@ -210,7 +195,7 @@ def _page(text: str) -> Rows:
 
 def _flex(text: str, name: str) -> Rows:
     """Return the attributes of each `<Trade …/>` of a Flex query in XML; no entity of it is looked up."""
-    rows = [dict(_ATTRIBUTE.findall(found)) for found in _FLEX.findall(text)]
+    rows = [{key: unescape(one) for key, one in _ATTRIBUTE.findall(found)} for found in _FLEX.findall(text)]
     if not rows:
         raise InputError(f"{name} is XML with no trade in it", hint="a Flex query with the section Trades")
     return rows
@@ -246,7 +231,7 @@ def _lists(tree: Any, depth: int = 0) -> list[list[Any]]:
     named = []
     for value in (tree[key] for key in ("trades", "fills", "data") if key in tree):
         if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
-            named.append(list(value.values()))  # by their ids, as Kraken's API has them
+            named.append([{"txid": key} | row for key, row in value.items()])  # as Kraken's API has them
         elif isinstance(value, list):
             named.append(value)
     return named or [one for value in tree.values() for one in _lists(value, depth + 1)]

@@ -36,7 +36,7 @@ class Map(Struct, frozen=True, kw_only=True):
     empty where the source does not say. `received`: a fee without its currency is in what the fill brought.
     `paid` is the sign of a fee that was paid, 0 where both occur and the larger part tells. `gross`: the profit is
     before fees and financing. `lots`: sizes are in lots of units that the profits tell. `kinds` are the words of `side`
-    that count, where a list has other rows too.
+    that count, where a list has other rows too. `local`: its numbers may be written as in any country.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Map(Struct, frozen=True, kw_only=True):
     gross: bool = False
     lots: bool = False
     kinds: frozenset[str] = frozenset()
+    local: bool = False
 
 
 MAPS = (
@@ -119,6 +120,7 @@ MAPS = (
         name="tradingview",
         title="TradingView: list of trades",
         shape="legs",
+        local=True,
         marks=("Trade #",),
         columns={
             "number": ("Trade #",),
@@ -232,7 +234,7 @@ MAPS = (
         name="kraken",
         title="Kraken: trades.csv",
         shape="fills",
-        marks=("txid", "ordertxid", "vol"),
+        marks=("ordertxid", "vol"),
         zone="UTC",
         columns={
             "time": ("time",),
@@ -382,6 +384,7 @@ MAPS = (
         name="trades",
         title="a list of trades from entry to exit",
         shape="trades",
+        local=True,
         columns={
             "symbol": ("symbol", "pair", "market", "ticker", "instrument"),
             "side": ("side", "direction", "type", "position"),
@@ -402,6 +405,7 @@ MAPS = (
         name="fills",
         title="a list of buys and sells",
         shape="fills",
+        local=True,
         columns={
             "time": (
                 "time",

@@ -59,9 +59,7 @@ def read_list(
     found, where = _map(cells, path.name, form, columns or {})
     said = [f"read as {found.title}"] if not columns else []
     chosen = _of_symbol(cells, where, other or symbol, path.name, said, given=bool(other))
-    table = Table(
-        _once(chosen.cells, found, said), where, found, path.name, _quote(chosen.name) or _quote(symbol), zone, said
-    )
+    table = Table(_once(chosen.cells, said), where, found, path.name, _quote(chosen.name) or _quote(symbol), zone, said)
     pending: list[tuple[int, int]]
     if found.shape == "trades":
         trips, pending = table.trades()
@@ -144,16 +142,17 @@ def _where(one: Map, cells: Cells, given: Mapping[str, str] = {}) -> dict[str, s
 # --- which symbol -------------------------------------------------------------------------------------------------
 
 
-def _once(cells: Cells, found: Map, said: list[str]) -> Cells:
+def _once(cells: Cells, said: list[str]) -> Cells:
     """Return rows without those that come again: two exports that overlap, put together, count once.
 
     Without a column that numbers what was made, two rows that are the same may well be two fills.
     """
-    if not any(_column((name,), cells) for name in IDS):
-        return cells
     rows = list(zip(*cells.values(), strict=True))
     keep = sorted({row: at for at, row in reversed(list(enumerate(rows)))}.values())
-    if again := len(rows) - len(keep):
+    again = len(rows) - len(keep)
+    if again and not any(_column((name,), cells) for name in IDS):
+        said.append(f"{counted(again, 'row')} that came again: counted, as no column numbers them")
+    elif again:
         said.append(f"{counted(again, 'row')} that came again: left out")
         return {name: [column[at] for at in keep] for name, column in cells.items()}
     return cells

@@ -32,6 +32,7 @@ _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})[;, T](\d{2}):?(\d{2}):?(\d{2})")
 _COMMA = re.compile(r"(\d{4}-\d{2}-\d{2}),? +(\d{2}:)")  # 2024-01-31, 13:00:00
 _DOTTED = re.compile(r"(\d{4})\.(\d{2})\.(\d{2})( |$)")
 _PREFIXED = re.compile(r"([-+]?)\s*(?:[$€£¥₿₹₩]|[A-Z][A-Za-zč]{1,2}[$]?)\s*([-+]?[\d.,].*)")
+_SET_APART = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 _UNFILLED = re.compile(r"-*|0(\.0*)?|null|none", re.IGNORECASE)
 _BACKWARDS = re.compile(r"(\d{2}:\d{2}(?::\d{2})?) (\d{4}-\d{2}-\d{2})")
 
@@ -205,6 +206,8 @@ class Table:
         return self._parsed(name, texts, rows)
 
     def _parsed(self, name: str, texts: list[str], rows: Sequence[int]) -> Any:
+        if not self.map.local:  # 1,000 is a thousand
+            texts = [text.replace(",", "") if _SET_APART.fullmatch(text) else text for text in texts]
         try:
             values = numbers.plain_floats(texts)
         except numbers.Styled:

@@ -19,6 +19,7 @@ Lots = tuple[Trip, ...]
 _HALF_HOUR = 1_800_000_000_000  # ns
 _REMAINS = 0.02  # of a trade's size, that may be left later than the trade
 _ALIKE = (0.8, 1.25)  # sizes over others' that are the same, but for rounding
+_SAMPLE = 1_000  # trades by which a clock that is off is found
 _NEAREST = 8  # on each side in time, that are looked at
 
 
@@ -146,16 +147,20 @@ def _between(of: Sequence[tuple[int, int, float]], low: int, high: int) -> Seque
 
 def shift(a: Sequence[Trip], b: Sequence[Trip], within: float) -> tuple[int, int]:
     """Return by how many half hours `b` has to be moved for most trades to match, and how many do; 0: none helps."""
-    best, fits = 0, _fit(a, b, within)
+    some = a[:_SAMPLE], b[:_SAMPLE]  # both in order of time: a clock that is off is so from the first trade on
+    best, fits = 0, _fit(*some, within)
     for halves in sorted(range(-28, 29), key=abs):
-        by = halves * _HALF_HOUR
-        moved = [
-            Trip(one.side, one.entry_time + by, one.entry_price, one.exit_time + by, one.exit_price, one.quantity)
-            for one in b
-        ]
-        if (fit := _fit(a, moved, within)) > fits:
+        if (fit := _fit(some[0], _moved(some[1], halves), within)) > fits:
             best, fits = halves, fit
-    return best, fits[0]
+    return best, fits[0] if len(some[1]) == len(b) else _fit(a, _moved(b, best), within)[0]
+
+
+def _moved(trips: Sequence[Trip], halves: int) -> list[Trip]:
+    by = halves * _HALF_HOUR
+    return [
+        Trip(one.side, one.entry_time + by, one.entry_price, one.exit_time + by, one.exit_price, one.quantity)
+        for one in trips
+    ]
 
 
 def _fit(a: Sequence[Trip], b: Sequence[Trip], within: float) -> tuple[int, int]:
