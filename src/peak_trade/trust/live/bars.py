@@ -19,6 +19,6 @@ def market(bars: Bars | None) -> Callable[[Any], Any] | None:
     times, opens = bars.timestamp.astype("M8[ns]").view(np.int64), bars.open
 
     def at(time: Any) -> Any:
-        return opens[np.clip(np.searchsorted(times, time, side="right") - 1, 0, len(times) - 1)]
+        return opens[max(int(times.searchsorted(time, side="right")) - 1, 0)]  # of many trades, one by one
 
     return at
