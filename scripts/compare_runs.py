@@ -55,11 +55,11 @@ def main() -> int:
                 found = live.against_file(
                     runs[0], args.live, root, bars=data[runs[0]], tolerance=args.tolerance, **keys
                 )
-                text = live.as_text(found, every=args.all)
+                text = "" if args.json else live.as_text(found, every=args.all)
             else:
                 found = compare.compare(runs, args.tolerance, lambda run: difference.bars_of(run, root, data[run]))
-                text = compare.as_text(found, every=args.all)
-            told = found.to_json_object()
+                text = "" if args.json else compare.as_text(found, every=args.all)
+            told = found.to_json_object() if args.json else {}
             if args.html is not None or args.open:
                 from peak_trade.report import against, comparison, render
 

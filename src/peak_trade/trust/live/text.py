@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from peak_trade.market.lists.fills import Trip
 from peak_trade.market.trades import SIDES
@@ -114,21 +115,25 @@ def _profit(found: Against) -> str:
 def _trades(found: Against, every: bool) -> Iterable[str]:
     pairs = sorted(found.pairs, key=lambda one: -abs(one.difference))
     least = 1e-9 * max(map(abs, found.profit))
-    for title, rows in (
-        ("differ most", [_pair(one, found.digits) for one in pairs if abs(one.difference) > least]),
-        ("missing", _alone(found.missing, found.digits)),
-        ("extra", _alone(found.extra, found.digits)),
-    ):
-        if rows:
+    most = None if every else _SHOWN
+    kinds: Sequence[tuple[str, Sequence[Any], Callable[[Any, int], tuple[str, ...]]]] = (
+        ("differ most", [one for one in pairs if abs(one.difference) > least], _pair),
+        ("missing", _dearest(found.missing), _alone),
+        ("extra", _dearest(found.extra), _alone),
+    )
+    for title, of, told in kinds:
+        if of:
             yield ""
-            shown = rows if every else rows[:_SHOWN]
+            rows = [told(one, found.digits) for one in of[:most]]
             yield f"{title}:"
-            lines = aligned(
-                [[f"  {row[0]}", *row[1:]] for row in shown], right=(2, 3) if title == "differ most" else ()
-            )
+            lines = aligned([[f"  {row[0]}", *row[1:]] for row in rows], right=(2, 3) if told is _pair else (2,))
             yield from (line if every else cut(line, _WIDTH) for line in lines.splitlines())
-            if len(rows) > len(shown):
-                yield f"  and {len(rows) - len(shown):,} more (--all)"
+            if len(of) > len(rows):
+                yield f"  and {len(of) - len(rows):,} more (--all)"
+
+
+def _dearest(trips: Sequence[Trip]) -> list[Trip]:
+    return sorted(trips, key=lambda one: -abs(one.pnl))
 
 
 def _pair(one: Pair, digits: int) -> tuple[str, ...]:
@@ -139,11 +144,8 @@ def _pair(one: Pair, digits: int) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _alone(trips: Sequence[Trip], digits: int) -> list[tuple[str, ...]]:
-    return [
-        (
-            SIDES[one.side], f"{at_time(one.entry_time)[:16]} → {at_time(one.exit_time)[:16]}",
-            _amount(one.pnl, digits), f"{one.quantity:.6g} at {one.entry_price:.7g} → {one.exit_price:.7g}",
-        )
-        for one in sorted(trips, key=lambda one: -abs(one.pnl))
-    ]  # fmt: skip
+def _alone(one: Trip, digits: int) -> tuple[str, ...]:
+    return (
+        SIDES[one.side], f"{at_time(one.entry_time)[:16]} → {at_time(one.exit_time)[:16]}",
+        _amount(one.pnl, digits), f"{one.quantity:.6g} at {one.entry_price:.7g} → {one.exit_price:.7g}",
+    )  # fmt: skip
