@@ -36,7 +36,7 @@ def main() -> int:
 
     with script.loading():
         from peak_trade.evidence.results import Results
-        from peak_trade.trust import compare, difference
+        from peak_trade.trust import compare, difference, live
         from peak_trade.trust.handed import package
 
     script.show_warnings()
@@ -50,16 +50,12 @@ def main() -> int:
             root, data = script.repo_root(), {run: one.data for run, one in zip(runs, given, strict=True)}
             found: Any
             if args.live:
-                from peak_trade.trust import live
-
-                found = live.against_file(
-                    runs[0], args.live, root, bars=data[runs[0]], tolerance=args.tolerance, **keys
-                )
-                text = "" if args.json else live.as_text(found, every=args.all)
+                keys |= {"bars": data[runs[0]], "tolerance": args.tolerance}
+                found = live.against_file(runs[0], args.live, root, **keys)
             else:
                 found = compare.compare(runs, args.tolerance, lambda run: difference.bars_of(run, root, data[run]))
-                text = "" if args.json else compare.as_text(found, every=args.all)
             told = found.to_json_object() if args.json else {}
+            text = "" if args.json else (live if args.live else compare).as_text(found, every=args.all)
             if args.html is not None or args.open:
                 from peak_trade.report import against, comparison, render
 
