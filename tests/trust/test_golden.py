@@ -148,6 +148,17 @@ def test_what_another_checkout_has_not_is_not_added(evidence: Evidence, tmp_path
     added(evidence, "builtin")  # the control
 
 
+def test_what_a_process_left_that_died_over_it_is_no_hindrance(evidence: Evidence) -> None:
+    place = evidence.root / "golden" / "our-own"
+    (place / ".new-dead" / evidence.runs["own"]).mkdir(parents=True)
+    folder = added(evidence)
+    assert sorted(path.name for path in place.iterdir()) == sorted([evidence.runs["own"], "figures.txt"])
+    (place / "figures.txt").unlink()  # what is written last
+    added(evidence)
+    (held,) = golden.hold(folder, evidence.root)
+    assert held.exit_code == 0
+
+
 def test_a_link_in_place_of_a_golden_run_is_none(evidence: Evidence, tmp_path: Path) -> None:
     folder = added(evidence)
     (folder / "our-own").rename(tmp_path / "elsewhere")

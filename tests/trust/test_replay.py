@@ -513,6 +513,28 @@ def test_code_that_was_left_out_is_taken_from_the_checkout_that_still_has_it(evi
     assert replayed(evidence, "keyed", here=True).verdict == "IDENTICAL"
 
 
+LEAKS = {
+    "a token": 'X = "ghp_' + "a1B2" * 9 + '"',
+    "a token in a URL": 'X = "https://' + "0a1b2c3d" * 4 + '@host.example/"',
+    "a private key": 'X = """-----BEGIN ' + "PRIVATE KEY-----" + '\nMIIE\n-----END PRIVATE KEY-----"""',
+    "an environment of its own": 'import os\nos.environ.setdefault("API_KEY", "Zz9-31415926535")',
+}
+
+
+@pytest.mark.parametrize("what", LEAKS)
+def test_no_file_of_a_run_holds_a_secret_of_its_code(evidence: Evidence, what: str) -> None:
+    strategy(
+        evidence, "leaking", "import vault\nimport plain\n\ndef leaking(bars):\n    return (bars.close > 101) * 1.0\n",
+        {"vault.py": LEAKS[what] + "\n", "plain.py": 'X = "https://me@host.example/"\n'},
+    )  # fmt: skip
+    folder = evidence.path("leaking") / "code" / "strategies"
+    assert sorted(path.name for path in folder.iterdir()) == ["leaking.py", "plain.py"]
+    made = json.loads((evidence.path("leaking") / "manifest.json").read_text("utf-8"))["predicate"]["buildDefinition"]
+    (told,) = [one["annotations"] for one in made["resolvedDependencies"] if one["name"] == "code"]
+    (left_out,) = told["leftOut"]
+    assert (left_out["file"], left_out["reason"]) == ("strategies/vault.py", "it holds what looks like a secret")
+
+
 def test_a_replay_is_no_trial_and_stands_in_the_ledger(evidence: Evidence) -> None:
     results = Results(evidence.results)
     before = results.reading()

@@ -83,7 +83,8 @@ def add(folder: Path, run: Path, results: Results | None, root: Path, name: str 
         raise InputError(
             f"{name!r} is no name of a golden run", hint="small letters, digits and dashes: --name sp500-sma"
         )
-    if name in names(folder) and _run(folder, name).name != found.sealed.run_id:
+    there = run_ids(folder / name) if name in names(folder) else set()  # none, where a process died over it
+    if there - {found.sealed.run_id}:
         raise InputError(
             f"there is a golden run `{name}` already", hint=f"just golden approve {name}, or --name another"
         )
@@ -200,6 +201,8 @@ def _put(folder: Path, name: str, run: Sealed) -> Path:
     before = run_ids(place)
     if run.run_id not in before:
         place.mkdir(parents=True, exist_ok=True)
+        for left in place.glob(".new-*"):  # by a process that died over it
+            shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=place, prefix=".new-", ignore_cleanup_errors=True) as draft:
             inner = Path(draft) / run.run_id
             inner.mkdir()
