@@ -6,6 +6,7 @@ Each attack has a control: the same copy, untouched, is intact, but not of this 
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,8 @@ from peak_trade.errors import InputError
 from peak_trade.evidence.ledger import Reading
 from peak_trade.evidence.results import Results
 from peak_trade.report import render
-from peak_trade.trust import given, verify
-from peak_trade.trust.handed import handed
+from peak_trade.trust import given, handover, verify
+from peak_trade.trust.handed import handed, package
 from peak_trade.trust.verdict import Verdict
 
 Evidence = Any  # of conftest.py, which cannot be imported
@@ -249,3 +250,21 @@ def test_the_end_of_a_path_that_leads_elsewhere_is_no_run_of_ours(evidence: Evid
     for which in (name, name[:8], str(evidence.results / name), str(evidence.results / name[:8])):  # the control
         with handed(which, results) as found:
             assert found.run.name == name
+
+
+def test_an_archive_that_there_is_no_room_for_is_unreadable_and_not_broken(
+    evidence: Evidence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = Results(evidence.results)
+    with package(evidence.runs["plain"], results) as own:
+        path = handover.export(own.runs, results, tmp_path / "a.zip").archive
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        (full,) = given.verdicts([str(path)], results, root=None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert full.state == "unreadable" and "File too large" in full.as_text()
+    path.write_bytes(path.read_bytes()[:-5])
+    (cut,) = given.verdicts([str(path)], results, root=None)
+    assert cut.state == "broken"  # the control

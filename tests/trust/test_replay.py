@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -599,3 +600,19 @@ def test_whatever_a_strangers_manifest_or_config_holds_it_is_a_verdict_or_a_sent
         except InputError:
             told.add("refused")
     assert {"IDENTICAL", "refused"} <= told
+
+
+@pytest.mark.parametrize("name", ["own", "failed"])
+def test_a_full_disk_is_no_divergence(evidence: Evidence, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    count = len(evidence.ledger())
+    for most in (0, 200, 4000)[: 2 + (name == "own")]:  # bytes of a file: the first that is written, or a later one
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+        try:
+            with pytest.raises(InputError, match="it can't be made again: ") as error:
+                replayed(evidence, name)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert error.value.hint == "check the disk, and $TMPDIR"
+    assert len(evidence.ledger()) == count
+    assert replayed(evidence, name).verdict == "IDENTICAL"  # the control

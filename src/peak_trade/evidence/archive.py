@@ -10,6 +10,7 @@ is none. What is unpacked is bounded by what was declared, that by the size of t
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -26,10 +27,11 @@ from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import door, files
 from peak_trade.text import escaped, printable
 
-__all__ = ["fault", "pack", "reading", "unpack"]
+__all__ = ["NoRoom", "fault", "pack", "reading", "unpack"]
 
 _CHUNK = 1 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first that zip knows: no clock is in an archive
+_HERE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO}
 _NAMES = 50_000  # files and folders
 _LIST = 32 << 20  # bytes of the list of them
 _NAME, _PART, _DEEPEST = 1_000, 255, 40  # bytes of a name, bytes of a part of it, parts
@@ -116,11 +118,15 @@ def unpack(path: str | os.PathLike[str], into: Path) -> list[str]:
                 f"the archive {shown} is damaged: {escaped(str(error), 200)}", hint="ask for another copy"
             ) from None
         except OSError as error:
-            raise RunError(
+            raise (NoRoom if error.errno in _HERE else RunError)(
                 f"the archive {shown} can't be unpacked: {error.strerror or escaped(str(error), 200)}",
                 hint="check the disk, and $TMPDIR",
             ) from None
     return sorted(member.filename for member in members)
+
+
+class NoRoom(RunError):
+    """An archive that can't be unpacked here, which says nothing of the archive."""
 
 
 class _Refused(Exception):
@@ -200,9 +206,10 @@ def _members(packed: zipfile.ZipFile, size: int, into: Path) -> list[zipfile.Zip
     if clash := plain & door.folders_of(seen):
         raise _Refused("a file and a folder under one name", seen[min(clash)])
     total = sum(member.file_size for member in members)
-    most = min(_FREE + _RATIO * size, shutil.disk_usage(into).free - _ROOM)
-    if total > most:
-        raise _Refused(f"{total:,} bytes in {size:,}: more than the {max(most, 0):,} that are unpacked")
+    if total > (most := _FREE + _RATIO * size):
+        raise _Refused(f"{total:,} bytes in {size:,}: more than the {most:,} that are unpacked")
+    if total > (room := shutil.disk_usage(into).free - _ROOM):
+        raise OSError(errno.ENOSPC, f"{total:,} bytes, and {into} has room for {max(room, 0):,}")
     return members
 
 

@@ -19,8 +19,9 @@ from peak_trade.strategies.sources import as_run
 from peak_trade.text import as_utf8
 from peak_trade.traces import formatted, type_name
 
-__all__ = ["TOO_LONG", "fail", "note", "seal_failed"]
+__all__ = ["TOO_LONG", "UNWRITTEN", "fail", "note", "seal_failed"]
 
+UNWRITTEN = "cannot write the evidence"  # and `cannot write to …` of one that has not begun
 TOO_LONG = "raise it or make the strategy faster"
 
 
@@ -106,7 +107,7 @@ def _readable(attempt: Attempt, error: BaseException) -> PeakError:
     if isinstance(error, KeyboardInterrupt):
         return RunError("interrupted")
     if isinstance(error, OSError) and attempt.stages.now == "evidence":
-        return RunError(f"cannot write the evidence: {error.strerror or error}", hint="check the folder and the disk")
+        return RunError(f"{UNWRITTEN}: {error.strerror or error}", hint="check the folder and the disk")
     what = "the strategy" if attempt.stages.now == "strategy" else attempt.stages.now
     try:
         text = str(error)

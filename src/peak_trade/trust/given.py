@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from peak_trade.errors import RunError
+from peak_trade.evidence.archive import NoRoom
 from peak_trade.evidence.ledger import Reading
 from peak_trade.evidence.results import Results
 from peak_trade.trust import handover, verify
@@ -48,7 +49,7 @@ def _of(
 ) -> Iterator[Verdict]:
     """Check what one name means, but for runs of the results folder."""
     if isinstance(found, RunError):
-        verdict = Verdict(Path(name).name)
+        verdict = Verdict(Path(name).name, unreadable=isinstance(found, NoRoom))
         verdict.add(Path(name).name, "a whole archive of runs", found.message)
         yield verdict
         return

@@ -18,6 +18,7 @@ from peak_trade.engine import RULES
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence.results import Results
 from peak_trade.runner import edition
+from peak_trade.runner.failure import UNWRITTEN
 from peak_trade.runner.limits import termination_raised
 from peak_trade.trust import difference
 from peak_trade.trust.difference import Cause, Input, Sealed
@@ -34,6 +35,7 @@ __all__ = ["DIVERGED", "IDENTICAL", "TOLERANCE", "WITHIN_TOLERANCE", "Replay", "
 _NAMED = 5  # causes, statistics
 _LONG_S = 2.0
 _AWAY = re.compile(r"/[^'\"\s]*/peak-replay-[^/]+/code/")
+_ROOM = "check the disk, and $TMPDIR"
 
 
 class Replay(Struct, frozen=True):
@@ -190,7 +192,10 @@ def again(
     """
     folder = tempfile.TemporaryDirectory(prefix="peak-replay-", ignore_cleanup_errors=True)
     with termination_raised(), folder as name:
-        order = lay_out(found, bars, Path(name), root, here=here)
+        try:
+            order = lay_out(found, bars, Path(name), root, here=here)
+        except OSError as error:
+            raise InputError(f"it can't be made again: {error.strerror}", hint=_ROOM) from None
         limit = found.config.run.timeout_s
         if python is None:
             end = apart.forked(lambda: order.make(bars.loaded), limit)
@@ -198,6 +203,8 @@ def again(
             end = python.make(order, Path(name), limit)
         if end.refused:
             raise InputError(end.message, hint=end.hint)
+        if end.message.startswith((UNWRITTEN, f"cannot write to {order.results}")):  # which says nothing of the run
+            raise InputError(f"it can't be made again: {end.message}", hint=_ROOM)
         runs = Results(order.results).runs()
         yield end, difference.read(runs[0], "the replay") if len(runs) == 1 else None
 
