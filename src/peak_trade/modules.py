@@ -9,8 +9,10 @@ __all__ = ["file_of", "names"]
 
 
 def names(module: object) -> dict[str, Any]:
-    """Return the names of a module; none of anything else, which a program may have put among the modules."""
-    found: dict[str, Any] = object.__getattribute__(module, "__dict__") if isinstance(module, ModuleType) else {}
+    """Return the names of a module; none of anything else that is among the modules, and may say that it is one."""
+    if not issubclass(type(module), ModuleType):  # a library of cffi says so, and has no names
+        return {}
+    found: dict[str, Any] = object.__getattribute__(module, "__dict__")
     return found
 
 

@@ -124,6 +124,7 @@ def test_a_module_of_an_archive_is_sealed_as_its_source(made: Any, tmp_path: Pat
     [
         "class Odd(types.ModuleType):\n    def __getattr__(self, name): raise ImportError(name)\nodd = Odd('odd')\n",
         "class Odd:\n    def __getattr__(self, name): raise RuntimeError(name)\nodd = Odd()\n",
+        "class Odd:\n    __slots__ = ()\n    __class__ = types.ModuleType\nodd = Odd()\n",
         "odd = None\n",
         "odd = types.ModuleType('odd')\nodd.__file__ = 3\n",
         "odd = types.ModuleType('odd')\nodd.__file__ = '/dev/zero'\n",
