@@ -606,7 +606,9 @@ def test_whatever_a_strangers_manifest_or_config_holds_it_is_a_verdict_or_a_sent
 def test_a_full_disk_is_no_divergence(evidence: Evidence, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     count = len(evidence.ledger())
-    for most in (0, 200, 4000)[: 2 + (name == "own")]:  # bytes of a file: the first that is written, or a later one
+    for most in (0, 200, 1500, 4000)[
+        : 3 + (name == "own")
+    ]:  # bytes of a file: the first that is written, or a later one
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
         try:
             with pytest.raises(InputError, match="it can't be made again: ") as error:

@@ -90,6 +90,10 @@ def _failed(then: Sealed, end: End, made: Sealed | None) -> dict[str, Any]:
     gone = {"Exited": end.gone, "Killed": end.gone, "TimeOut": end.late}.get(str(error.get("type")), False)
     if gone or _alike(error, again):
         return {"verdict": IDENTICAL, "causes": [], "said": [f"it fails as it did: {then.error}"]}
+    if made is None and not (end.gone or end.late):  # what could not be written says nothing of the run
+        raise InputError(
+            f"it can't be made again: it left no evidence; {end.message}", hint="check the disk, and $TMPDIR"
+        )
     causes = _worth(difference.between(then, made).causes) if made else []
     now = "" if made and made.completed else again.get("message") or end.message or "it left no evidence"
     return {"verdict": DIVERGED, "error": now, "causes": causes, "said": [f"it failed then: {then.error}"]}
