@@ -1,4 +1,4 @@
-"""Secrets in code: given to what has the name of one, in whatever form, or known by their shape; code is none."""
+"""Secrets in code: given to what has the name of one, in whatever form; code is none."""
 
 from __future__ import annotations
 
@@ -26,14 +26,6 @@ GIVEN = [
     "# password: abcdef123456",
     "api_key = 'abcdef123456'\nx = (",
 ]
-# put together, so that no scanner of this file takes them for real ones
-SHAPES = [
-    "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIE\n-----END",
-    "AKIA" + "IOSFODNN7EXAMPLE",
-    "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a",
-    "xoxb" + "-123456789012-abcdef",
-    "eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxIn0.abcdefghijk",
-]
 NONE = [
     "token = next(stream)",
     'api_key = os.environ["API_KEY"]',
@@ -51,11 +43,6 @@ NONE = [
 @pytest.mark.parametrize("text", GIVEN)
 def test_what_is_given_to_the_name_of_a_secret_is_one(text: str) -> None:
     assert "".join(secrets(text)).removeprefix("Bearer ").replace("Bearer ", "").startswith("abcdef123456")
-
-
-@pytest.mark.parametrize("text", SHAPES)
-def test_what_looks_like_one_is_one_whatever_it_is_given_to(text: str) -> None:
-    assert list(secrets(f'x = """{text}"""'))
 
 
 @pytest.mark.parametrize("text", NONE)
