@@ -47,6 +47,7 @@ _CSS = """
 .inputs th, .inputs td, .runs th, .runs td {
   text-align: left; vertical-align: top; white-space: normal; overflow-wrap: anywhere; min-width: 4.5rem;
 }
+.inputs thead th, .runs thead th { white-space: nowrap; }
 .inputs th:first-child { min-width: 11rem; }
 .runs th:first-child { min-width: 1.5rem; }
 .runs code { white-space: nowrap; }
