@@ -364,6 +364,9 @@ def speaker() -> Iterator[Any]:
                 for byte in content if pause else [content]:
                     connection.sendall(bytes([byte]) if isinstance(byte, int) else byte)
                     time.sleep(pause)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):  # what is not read would be a reset at the other end
+                    pass
 
         threading.Thread(target=serve, daemon=True).start()
         return f"http://{{}}127.0.0.1:{server.getsockname()[1]}/"

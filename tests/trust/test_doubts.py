@@ -86,7 +86,7 @@ def test_what_is_not_assessed_is_no_doubt(ran: dict[str, Path]) -> None:
 def test_the_report_has_a_badge_of_its_colour(ran: dict[str, Path], name: str, badge: str, note: str) -> None:
     shown = head(RunFiles(ran[name]), "now")
     assert badge in shown
-    assert note in shown.replace("&#x27;", "&#39;")
+    assert note[:1].upper() + note[1:] in shown.replace("&#x27;", "&#39;")
     assert ("✓ Run completed" in shown) == (name in ("honest", "takes_all"))
 
 

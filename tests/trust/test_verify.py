@@ -1507,7 +1507,8 @@ def test_the_command_takes_a_path(evidence: Evidence) -> None:
 def test_the_command_refuses_a_run_that_is_not_there(evidence: Evidence, asked: str) -> None:
     answered = command(evidence, asked)
     assert (answered.returncode, answered.stdout) == (2, "")
-    assert answered.stderr.startswith(f"error: no run '{asked}' in results/\nhint: ")
+    what = "there is no file or folder '../results'" if "/" in asked else f"no run '{asked}' in results/"
+    assert answered.stderr.startswith(f"error: {what}\nhint: ")
 
 
 # --- reads only ---------------------------------------------------------------------------------------------------
