@@ -245,8 +245,14 @@ def test_a_ledger_of_10_000_entries_is_listed_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["11111111", "1", FIRST, FIRST.upper(), f" {FIRST} ", f"results/{FIRST}", f"results/{FIRST}/"]
 )
-def test_a_unique_start_names_a_run(results: Path, name: str) -> None:
+def test_a_unique_start_names_a_run(results: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(results.parent)
     assert Results(results).find(name) == results / FIRST
+
+
+def test_a_path_that_leads_elsewhere_names_no_run_of_ours(results: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        Results(results).find(f"nowhere/{FIRST}")
 
 
 def test_a_start_that_fits_more_than_one_names_them(results: Path) -> None:

@@ -98,9 +98,7 @@ class Results:
         if which == "last":
             return self._last()
         folder, _, text = which.strip().rstrip("/").rpartition("/")  # a path to the directory is as good as its name
-        if (
-            folder and Path(folder).resolve() != self.path.resolve()
-        ):  # of a path that leads elsewhere, the end is no run
+        if folder and Path(folder).resolve() != self.path.resolve():  # a path's end is a run only where it leads here
             if os.path.isdir(which):
                 raise InputError(f"{which!r} is not in {self.path.name}/", hint=f"--results-dir {folder}")
             what = "is no run" if os.path.lexists(which) else "does not exist"
