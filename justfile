@@ -243,13 +243,13 @@ p0:
 # Set up what the tests need and run them: `just test -k fills`
 [group('check')]
 test *args: _validator
-    (($#)) || echo 'all tests: some five minutes on two cores; just test-fast: under one' >&2
+    (($#)) || echo 'all tests: some twenty minutes on two cores; just test-fast: five' >&2
     {{ tested }} pytest -n auto --dist worksteal --all-extras "$@"
 
 _validator:
     {{ dev }} scripts/utils/setup_validator.sh
 
-# Run the fast tests, in under a minute: `just test-fast -k fills`
+# Run the fast tests, a quarter of the time: `just test-fast -k fills`
 [group('check')]
 test-fast *args:
     {{ tested }} pytest -n auto --dist worksteal -m 'not slow' "$@"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ def decide(bars):
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder of modules; those of the tests before, which have their names, are gone as in a process of its own."""
+    before = set(sys.modules)
     for name, text in {
         "own.py": STRATEGY,
         "helpers.py": "from numbers_of import TWO\ndef half():\n    return 1 / TWO\n",
@@ -36,7 +39,9 @@ def folder(tmp_path: Path) -> Path:
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    return tmp_path
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
 
 
 def names(found: list[Source], folder: Path) -> list[str]:
@@ -59,6 +64,15 @@ def test_what_was_there_before_counts_where_the_strategy_has_it(folder: Path) ->
     function = load_entrypoint("own.py:decide", [folder])
     assert "helpers.py" in names(sources(function, sys.modules), folder)
     assert "toolbox/side.py" in names(sources(function, sys.modules), folder)  # by the names of its package
+
+
+def test_what_is_imported_for_a_number_alone_counts_in_each_run_of_a_process(folder: Path) -> None:
+    (folder / "toolbox" / "side.py").write_text("from .near import FOUR\n")
+    (folder / "toolbox" / "near.py").write_text("FOUR = 4\n")
+    for _ in range(2):
+        found = names(sources(load_entrypoint("own.py:decide", [folder]), sys.modules), folder)
+        assert {"numbers_of.py", "toolbox/near.py"} <= set(found)
+        assert "unused.py" not in found
 
 
 def test_what_a_strategy_imports_while_it_runs_counts_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ this package, the strategy that was asked for and what it takes from its sibling
 from __future__ import annotations
 
 import os
+import re
 import site
 import sys
 import sysconfig
@@ -28,6 +29,7 @@ _OURS = "peak_trade.strategies."
 _SOURCE = tuple(SOURCE_SUFFIXES)
 _COMPILED = (*BYTECODE_SUFFIXES, *EXTENSION_SUFFIXES)
 _SITE = "-packages"  # how folders end in which installed packages are, also those of another environment
+_IMPORT = re.compile(r"^[^\S\n]*(?:from\s+(\.*[\w.]*)\s+import\b|import\s+([\w., \t]+))", re.MULTILINE)
 _LONGEST = 1 << 26  # bytes of a file that are read: its digest is wanted, also of one that is too long to be copied
 
 
@@ -162,15 +164,15 @@ def _read(path: Path) -> bytes | None:
 
 
 def _reached(start: str, strays: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Yield a module, and all that it and those have in their names, as far as these are a person's own."""
-    seen, left = {start}, [start]
+    """Yield a module, and all that it and those have in their names, or import, as far as these are a person's own."""
+    seen, left, ran = {start}, [start], as_run()
     while left:
         name = left.pop()
         if not (_is_own(name, strays) or (name.startswith(_OURS) and _file(name))) or _is_ours(name):
             continue
         yield name
         parents = [name[:at] for at, sign in enumerate(name) if sign == "."]
-        for other in {*parents, *_named(sys.modules[name])} - seen:
+        for other in {*parents, *_named(sys.modules[name]), *_imported(name, ran)} - seen:
             if not name.startswith(_OURS) or other.startswith(_OURS):
                 seen.add(other)
                 left.append(other)
@@ -185,6 +187,20 @@ def _named(module: ModuleType) -> Iterator[str]:
                 name = names(value).get("__name__") if isinstance(value, ModuleType) else value.__module__
         if isinstance(name, str) and name in sys.modules:
             yield name
+
+
+def _imported(name: str, ran: dict[Path, bytes]) -> Iterator[str]:
+    """Yield the modules that the text of a module imports: of `from numbers_of import TWO` no name leads to one."""
+    path = _file(name)
+    content = (ran.get(path) or _read(path) or b"") if path and path.name.endswith(_SOURCE) else b""
+    package = names(sys.modules[name]).get("__package__")
+    for where, what in _IMPORT.findall(content.decode("utf-8", "replace")):
+        for told in [where] if where else [one.split(" as ")[0].strip() for one in what.split(",")]:
+            dots = len(told) - len(told.lstrip("."))
+            above = str(package or "").split(".")[: 1 - dots or None] if dots else []
+            found = ".".join([*filter(None, above), *filter(None, [told[dots:]])])
+            if found in sys.modules:
+                yield found
 
 
 def _file(name: str) -> Path | None:
