@@ -115,8 +115,14 @@ def _version(records: str) -> str:
 
 def _tops(folder: str) -> dict[str, list[str]]:
     """Return, by their names at the top of a folder without what follows a dot, the files of modules loaded from it."""
-    start, found = f"{folder}{os.sep}", dict[str, list[str]]()
-    for module in list(sys.modules.values()):
+    start, found, whole = f"{folder}{os.sep}", dict[str, list[str]](), dict[str, bool]()
+    for name, module in list(sys.modules.items()):
+        package = name.partition(".")[0]
+        if package != name:  # thousands, where much is loaded: what is in a package of one file lies where that does
+            if package not in whole:
+                whole[package] = file_of(sys.modules.get(package)) is not None
+            if whole[package]:
+                continue
         file = file_of(module)
         if file is not None and file.startswith(start):
             inside = file[len(start) :]
