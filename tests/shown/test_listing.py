@@ -325,7 +325,7 @@ def test_a_run_is_shown_in_a_few_lines(evidence: Evidence) -> None:
         "sharpe    6.14, max drawdown -13.88 %",
         "trades    1, won 100.00 %, profit factor –",
         "costs     fees 0.00, slippage 0.00",
-        "evidence  6 files",
+        "evidence  7 files",
     ]
 
 
