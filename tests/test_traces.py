@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import linecache
 import os
+import tokenize
 import traceback
 from pathlib import Path
 
@@ -42,14 +43,14 @@ def test_what_has_no_end_is_not_read(file: str, monkeypatch: pytest.MonkeyPatch)
     def read(name: str) -> object:
         raise AssertionError(f"{name} was opened")
 
-    monkeypatch.setattr(linecache.tokenize, "open", read)  # type: ignore[attr-defined] # by which lines are read
+    monkeypatch.setattr(tokenize, "open", read)  # by which linecache reads
     text = formatted(raised("1 / 0", file))
     assert f'File "{file}", line 1, in <module>' in text and text.endswith("ZeroDivisionError: division by zero\n")
 
 
 def test_control_python_would_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(linecache.tokenize, "open", lambda name: io.StringIO(str(opened.append(name))))  # type: ignore[attr-defined,func-returns-value] # as above
+    monkeypatch.setattr(tokenize, "open", lambda name: io.StringIO(str(opened.append(name))))  # type: ignore[func-returns-value] # as above
     traceback.format_exception(raised("1 / 0", "/dev/zero"))
     assert opened == ["/dev/zero"]
 
