@@ -19,6 +19,10 @@ class Trades(Struct, frozen=True, eq=False):
     `return_` is the net pnl as a fraction of the entry notional; `bars_held` the exit bar's index less the entry bar's;
     `mae` and `mfe` are how far the price went against the holder and for him, as fractions of the entry price
     (`excursions` says which prices count), both None where trades were kept without.
+
+    Another engine's account may hold several symbols: `symbols` are then those of the trades, `currencies` the money of
+    each and `groups` the position of several legs that each belongs to ("" for none). What such an engine does not say
+    is NaN, -1 in `bars_held` and `exit_reason`.
     """
 
     symbol: str
@@ -37,6 +41,9 @@ class Trades(Struct, frozen=True, eq=False):
     exit_reason: npt.NDArray[np.int8]
     mae: npt.NDArray[np.float64] | None = None
     mfe: npt.NDArray[np.float64] | None = None
+    symbols: npt.NDArray[np.str_] | None = None
+    currencies: npt.NDArray[np.str_] | None = None
+    groups: npt.NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.pnl)

@@ -1,0 +1,57 @@
+"""Read what the processes of a recorded command have noted (`peak_trade.observer.spool` says how it lies there).
+
+The files come out of somebody else's processes: what is torn or no frame ends the reading of its file, and is told.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+from peak_trade.observer.spool import HEAD, MAGIC
+
+__all__ = ["Frame", "frames"]
+
+_TYPES = {"f8": "<f8", "i8": "<i8"}
+
+
+class Frame(Struct, frozen=True):
+    """One thing noted: its kind, what belongs to it, and its columns (arrays, or lists of text)."""
+
+    kind: str
+    header: dict[str, Any]
+    columns: dict[str, npt.NDArray[Any] | list[str | None]]
+
+
+def frames(path: Path) -> Iterator[Frame]:
+    """Yield the frames of one process's file; EOFError after the last whole one where the rest of it is none."""
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        while head := file.read(HEAD.size):
+            if len(head) < HEAD.size:
+                raise EOFError(f"{path.name} ends within a frame")
+            magic, header_size, payload_size, crc = HEAD.unpack(head)
+            if magic != MAGIC or header_size + payload_size > size:
+                raise EOFError(f"{path.name} has what is no frame")
+            header, payload = file.read(header_size), file.read(payload_size)
+            if zlib.crc32(payload, zlib.crc32(header)) != crc:
+                raise EOFError(f"{path.name} ends within a frame")
+            yield _decode(header, payload)
+
+
+def _decode(header: bytes, payload: bytes) -> Frame:
+    told = msgspec.json.decode(header)
+    columns: dict[str, npt.NDArray[Any] | list[str | None]] = {}
+    start = 0
+    for name, form, length in told.pop("columns"):
+        part = payload[start : start + length]
+        start += length
+        columns[name] = msgspec.json.decode(part) if form == "text" else np.frombuffer(part, _TYPES[form]).copy()
+    return Frame(told.pop("kind"), told, columns)
