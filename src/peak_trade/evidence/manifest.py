@@ -14,7 +14,23 @@ from msgspec import Struct
 
 from peak_trade.errors import RunError
 
-__all__ = ["COMPLETED", "FORMATS", "LAST", "NAME", "RUINED", "Manifest", "Predicate", "Subject", "decode", "encode"]
+__all__ = [
+    "BUILDS",
+    "BUILD_OF",
+    "COMPLETED",
+    "FORMATS",
+    "IMPORTED",
+    "LAST",
+    "NAME",
+    "RECORDED",
+    "RUINED",
+    "RUN",
+    "Manifest",
+    "Predicate",
+    "Subject",
+    "decode",
+    "encode",
+]
 
 NAME = "manifest.json"
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -24,8 +40,12 @@ PREDICATE = next(reversed(FORMATS))
 LAST = FORMATS[PREDICATE]
 _UNSAID, _SAID = "look-ahead", 300  # characters
 BUILD = "urn:peak-trade:backtest:v1"
+RUN, RECORDED, IMPORTED = "run", "recorded", "imported"
+BUILDS = {BUILD: RUN, "urn:peak-trade:record:v1": RECORDED, "urn:peak-trade:import:v1": IMPORTED}
+"""What a run is, by its build type: made here, watched while others made it, or read from what they have left."""
+BUILD_OF = {kind: build for build, kind in BUILDS.items()}
 RUINED = "ruined"
-COMPLETED = ("sealed", RUINED)
+COMPLETED = ("sealed", RUINED, IMPORTED)
 """The statuses of a run that came to its end, with equity, trades and statistics: whatever became of the account."""
 
 
@@ -39,7 +59,8 @@ class Subject(Struct, frozen=True):
 class Predicate(Struct, frozen=True, rename="camel"):
     """What was asked, what it was made from, what came out, and the circumstances.
 
-    `status` is `sealed`, `ruined` (as sealed, of an account that lost all it had) or `failed`. `results` holds the
+    `status` is `sealed`, `ruined` (as sealed, of an account that lost all it had), `imported` (of what a file says,
+    whatever came of the account) or `failed`. `results` holds the
     digests over typed values, `summary`, the few statistics that lists show, `ruined`, the time of the bar at which
     such an account was closed, and `statistics`, the keys of stats.json with the edition of each one's definition
     (which manifests of version 0.1 have not). `receipts` holds what a reader of the run has to know: every optional
@@ -61,6 +82,19 @@ class Predicate(Struct, frozen=True, rename="camel"):
     def completed(self) -> bool:
         """Whether the run came to its end, with equity, trades and statistics."""
         return self.status in COMPLETED
+
+    @property
+    def kind(self) -> str:
+        """What the run is: `run`, `recorded` or `imported`. RunError where this program does not know it."""
+        build = self.build_definition.get("buildType")
+        if not isinstance(build, str) or build not in BUILDS:
+            raise RunError(f"{NAME} has the buildType {build!r}, which this program does not know")
+        return BUILDS[build]
+
+    @property
+    def gaps(self) -> bool:
+        """Whether trades and equity may leave out what nobody said: those of a run of ours may not."""
+        return self.kind != RUN
 
     @property
     def lookahead(self) -> str:

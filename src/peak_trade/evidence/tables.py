@@ -28,6 +28,7 @@ from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
 __all__ = [
     "EXCURSIONS",
+    "OF_SEVERAL",
     "TRADE_COLUMNS",
     "read_series",
     "read_trades",
@@ -50,8 +51,11 @@ TRADE_COLUMNS = (
     "entry_fee", "exit_fee", "slippage", "pnl", "return", "bars_held", "exit_reason", "mae", "mfe",
 )  # fmt: skip
 EXCURSIONS = ("mae", "mfe")
-"""The columns that trades of versions before 0.3 don't have; all others are always there."""
+"""The columns that trades of versions before 0.3 don't have, nor those of engines whose bars nobody knows."""
+OF_SEVERAL = ("currency", "group")
+"""The columns of trades that are not all of one symbol, or whose money another engine has named."""
 _OLDER = tuple(name for name in TRADE_COLUMNS if name not in EXCURSIONS)
+_LAYOUTS = (TRADE_COLUMNS, _OLDER, (*TRADE_COLUMNS, *OF_SEVERAL), (*_OLDER, *OF_SEVERAL))
 _TRADE_FLOATS = frozenset(
     ("entry_price", "exit_price", "quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return", *EXCURSIONS)
 )
@@ -62,6 +66,7 @@ _PATTERN = b"0000-00-00T00:00:00.000000000"
 _NO_STAMP = "a timestamp is not of the form 2024-01-31T13:00:00Z"
 _NEWLINE, _COMMA, _SPACE, _DIGIT, _Z = b"\n, 0Z"
 _SPECIAL = re.compile('[",\\r\\n]')
+_EMPTY = re.compile(rb"(?<=,)(?=,|$)|(?<= )(?=,)|^(?=,)")
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -100,6 +105,12 @@ def series_csv(columns: Columns) -> Iterator[bytes]:
 
 
 def _numbers(values: npt.NDArray[np.float64]) -> list[bytes]:
+    if np.isnan(values).any():  # what another engine does not say
+        return [b"" if text == b"null" else text for text in _known_numbers(values)]
+    return _known_numbers(values)
+
+
+def _known_numbers(values: npt.NDArray[np.float64]) -> list[bytes]:
     bits = np.ascontiguousarray(values, np.float64).view(np.int64)  # by which -0.0 is not 0.0
     starts = np.flatnonzero(np.concatenate(([True], bits[1:] != bits[:-1])))
     if 2 * len(starts) > len(values):
@@ -117,10 +128,13 @@ def _stamps(timestamps: npt.NDArray[np.datetime64], unit: str) -> list[bytes]:
     return (msgspec.json.encode(texts)[2:-2].replace(b'","', b"Z,") + b"Z").split(b",")
 
 
-def read_series(path: Path, names: Sequence[str], content: bytes | None = None) -> dict[str, npt.NDArray[Any]]:
+def read_series(
+    path: Path, names: Sequence[str], content: bytes | None = None, *, gaps: bool = False
+) -> dict[str, npt.NDArray[Any]]:
     """Read what `series_csv` wrote; RunError where the file is anything else.
 
-    `content` is that of the file, where the caller has read it already.
+    `content` is that of the file, where the caller has read it already. Empty cells, read as NaN, are allowed with
+    `gaps` alone: a run of ours has none.
     """
     content = path.read_bytes() if content is None else content
     start = content.find(b"\n", 0, _HEADER) + 1
@@ -131,14 +145,14 @@ def read_series(path: Path, names: Sequence[str], content: bytes | None = None) 
     try:
         while start < len(content):  # in blocks: numbers are many times as large in Python as in the file
             end = content.find(b"\n", start + _BLOCK_BYTES) + 1 or len(content)
-            blocks.append(_read_block(content[start:end].removesuffix(b"\n") + b"\n", len(names) - 1))
+            blocks.append(_read_block(content[start:end].removesuffix(b"\n") + b"\n", len(names) - 1, gaps))
             start = end
     except (msgspec.DecodeError, ValueError) as error:
         raise RunError(f"{path.name}: {error}") from None
     return {name: np.concatenate(parts) for name, parts in zip(names, zip(*blocks, strict=True), strict=True)}
 
 
-def _read_block(text: bytes, floats: int) -> list[npt.NDArray[Any]]:
+def _read_block(text: bytes, floats: int, gaps: bool) -> list[npt.NDArray[Any]]:
     """Read whole rows of `timestamp,number,…`, all of whose timestamps are equally long.
 
     What stands between the timestamps is made one JSON list of numbers, which is by far the quickest to decode.
@@ -158,7 +172,10 @@ def _read_block(text: bytes, floats: int) -> list[npt.NDArray[Any]]:
     stamps = np.ascontiguousarray(cells[places[:, : width - 1]])
     cells[places] = _SPACE
     cells[ends] = _COMMA
-    numbers = msgspec.json.decode(b"[" + cells[:-1].tobytes() + b"]", type=list[float])
+    listed = cells[:-1].tobytes()
+    if gaps:
+        listed = _EMPTY.sub(b"null", listed)
+    numbers: list[Any] = msgspec.json.decode(b"[" + listed + b"]", type=list[float | None] if gaps else list[float])
     table = np.array(numbers, np.float64).reshape(-1, floats)
     return [_parse_stamps(stamps), *(table[:, column] for column in range(floats))]
 
@@ -182,7 +199,23 @@ def _parse_iso(texts: Sequence[str]) -> npt.NDArray[np.datetime64]:
 
 def _columns_of(trades: Trades) -> tuple[str, ...]:
     """Return the names of the columns that the trades have."""
-    return _OLDER if trades.mae is None or trades.mfe is None else TRADE_COLUMNS
+    plain = trades.symbols is None and trades.currencies is None and trades.groups is None
+    columns = _OLDER if trades.mae is None or trades.mfe is None else TRADE_COLUMNS
+    return columns if plain else (*columns, *OF_SEVERAL)
+
+
+def texts(trades: Trades) -> dict[str, list[str]]:
+    """Return what each trade names: its symbol, the currency of its money, the group that it belongs to.
+
+    Empty where nobody says it.
+    """
+    given = {"symbol": trades.symbols, "currency": trades.currencies, "group": trades.groups}
+    unsaid = [""] * len(trades)
+    return {
+        name: [trades.symbol] * len(trades) if name == "symbol" and column is None
+        else unsaid if column is None else column.tolist()
+        for name, column in given.items()
+    }  # fmt: skip
 
 
 def _values(trades: Trades, name: str) -> npt.NDArray[Any]:
@@ -192,27 +225,39 @@ def _values(trades: Trades, name: str) -> npt.NDArray[Any]:
 
 def trade_columns(trades: Trades) -> dict[str, list[Any]]:
     """Return the trades as plain Python columns, named and typed as in the trades contract."""
-    columns: dict[str, list[Any]] = {
+    reasons = (*EXIT_REASONS, None)  # by -1, where nobody says it
+    columns: dict[str, list[Any]] = texts(trades) | {
         "trade_id": list(range(1, len(trades) + 1)),
-        "symbol": [trades.symbol] * len(trades),
         "side": [SIDES[side] for side in trades.side.tolist()],
-        "entry_time": iso(trades.entry_time) if len(trades) else [],
-        "exit_time": iso(trades.exit_time) if len(trades) else [],
-        "bars_held": trades.bars_held.tolist(),
-        "exit_reason": [EXIT_REASONS[code] for code in trades.exit_reason.tolist()],
+        "entry_time": _times(trades.entry_time),
+        "exit_time": _times(trades.exit_time),
+        "bars_held": [None if count < 0 else count for count in trades.bars_held.tolist()],
+        "exit_reason": [reasons[code] for code in trades.exit_reason.tolist()],
     }
     return {
         name: _values(trades, name).tolist() if name in _TRADE_FLOATS else columns[name] for name in _columns_of(trades)
     }
 
 
+def _times(timestamps: npt.NDArray[np.datetime64]) -> list[str | None]:
+    unknown = np.isnat(timestamps)
+    if not len(timestamps) or not unknown.any():
+        return [*iso(timestamps)] if len(timestamps) else []
+    known = iter(iso(timestamps[~unknown]) if not unknown.all() else [])
+    return [None if one else next(known) for one in unknown.tolist()]
+
+
 def trades_csv(trades: Trades) -> Iterator[bytes]:
-    """Yield the CSV of the trades; only the symbol can need quoting."""
+    """Yield the CSV of the trades: an empty cell where nobody says what is there."""
     columns = trade_columns(trades)
     for name in columns.keys() & _TRADE_FLOATS:
-        columns[name] = msgspec.json.encode(columns[name])[1:-1].decode().split(",")
-    columns |= {name: list(map(str, columns[name])) for name in _INTEGERS}
-    columns["symbol"] = [_quoted(trades.symbol)] * len(trades)
+        cells = msgspec.json.encode(columns[name])[1:-1].decode().split(",")
+        columns[name] = ["" if cell == "null" else cell for cell in cells]
+    columns |= {name: ["" if cell is None else str(cell) for cell in columns[name]] for name in _INTEGERS}
+    columns |= {name: ["" if cell is None else cell for cell in columns[name]] for name in (*_TIMES, "exit_reason")}
+    for name in columns.keys() & {"symbol", *OF_SEVERAL}:
+        quoted = {text: _quoted(text) for text in set(columns[name])}
+        columns[name] = [quoted[text] for text in columns[name]]
     yield ",".join(columns).encode() + b"\n"
     rows = zip(*columns.values(), strict=True) if len(trades) else iter(())
     while block := list(islice(rows, _BLOCK)):
@@ -248,17 +293,27 @@ def trades_parquet(trades: Trades) -> bytes:
     schema, columns = _schema(_columns_of(trades)), trade_columns(trades)
     columns |= {name: getattr(trades, name).astype("M8[ns]").astype(np.int64) for name in _TIMES}
     arrays = []
+    parts: list[Any]
     for field in schema:  # from buffers: pyarrow's conversions of lists and of NumPy's arrays import pandas
+        column = columns[field.name]
         if field.type == pa.string():
-            cells = [text.encode() for text in columns[field.name]]
+            cells = [(text or "").encode() for text in column]
+            unknown = np.array([not text for text in column], np.bool_) & (field.name not in ("symbol", "side"))
             parts = [np.cumsum([0, *map(len, cells)]).astype(np.int32), b"".join(cells)]
+        elif field.type == pa.float64():
+            floats = np.array(column, np.float64)
+            parts, unknown = [floats], np.isnan(floats)
         else:
-            parts = [np.array(columns[field.name], np.float64 if field.type == pa.float64() else np.int64)]
-        buffers = [None, *map(pa.py_buffer, parts)]
+            stamps = getattr(trades, field.name) if field.name in _TIMES else None
+            unknown = np.array([one is None for one in column], np.bool_) if stamps is None else np.isnat(stamps)
+            parts = [np.array([-1 if one is None else one for one in column], np.int64)]
+        known = np.packbits(~unknown, bitorder="little").tobytes() if unknown.any() else None
+        buffers = [known and pa.py_buffer(known), *map(pa.py_buffer, parts)]
         arrays.append(pa.Array.from_buffers(field.type, len(trades), buffers))
     sink = io.BytesIO()
     table = pa.Table.from_arrays(arrays, schema=schema)
-    pq.write_table(table, sink, compression="zstd", use_dictionary=["symbol", "side", "exit_reason"])
+    repeated = [name for name in ("symbol", "side", "exit_reason", *OF_SEVERAL) if name in schema.names]
+    pq.write_table(table, sink, compression="zstd", use_dictionary=repeated)
     return sink.getvalue()
 
 
@@ -272,28 +327,39 @@ def _schema(names: tuple[str, ...], text: Any = None) -> Any:
     return pa.schema([(name, kinds.get(name, text or pa.string())) for name in names])
 
 
-def read_trades(path: Path, content: bytes | None = None) -> Trades:
+def read_trades(path: Path, content: bytes | None = None, *, gaps: bool = False) -> Trades:
     """Read `trades.csv` or `trades.parquet`; RunError where the content is anything else.
 
-    `content` is that of the file, where the caller has read it already. Raises ImportError for Parquet without pyarrow.
+    `content` is that of the file, where the caller has read it already. What is unknown, and several symbols, are
+    allowed with `gaps` alone: a run of ours has neither. Raises ImportError for Parquet without pyarrow.
     """
     content = path.read_bytes() if content is None else content
     try:
         columns = _parquet_columns(content) if path.suffix == ".parquet" else _csv_columns(content)
         sides = {word: code for code, word in SIDES.items()}
         symbols = set(columns["symbol"])
-        if len(symbols) > 1 or list(columns["trade_id"]) != list(range(1, len(columns["trade_id"]) + 1)):
+        several = OF_SEVERAL[0] in columns
+        if (len(symbols) > 1 and not (several and gaps)) or list(columns["trade_id"]) != list(
+            range(1, len(columns["trade_id"]) + 1)
+        ):
             raise ValueError("trade_id is not 1, 2, 3, … or there is more than one symbol")
         floats = {name: np.array(columns[name], np.float64) for name in columns if name in _TRADE_FLOATS}
-        if not all(np.isfinite(column).all() for column in floats.values()):
+        if any((np.isinf(one) | (np.isnan(one) & (not gaps))).any() for one in floats.values()):
             raise ValueError("a price or an amount is not a finite number")
+        if not gaps and (several or any(np.isnat(columns[name]).any() for name in _TIMES)):
+            raise ValueError("its columns are not those of a run's trades")
+        reasons = {word: code for code, word in enumerate(EXIT_REASONS)} | ({"": -1} if gaps else {})
+        named = {name: np.array(columns[name], np.str_) for name in ("symbol", *OF_SEVERAL)} if several else {}
         return Trades(
-            symbol=symbols.pop() if symbols else "",
+            symbol=symbols.pop() if len(symbols) == 1 else "",
             side=np.array([sides[word] for word in columns["side"]], np.int8),
             entry_time=columns["entry_time"],
             exit_time=columns["exit_time"],
             bars_held=np.array(columns["bars_held"], np.int64),
-            exit_reason=np.array([EXIT_REASONS.index(word) for word in columns["exit_reason"]], np.int8),
+            exit_reason=np.array([reasons[word] for word in columns["exit_reason"]], np.int8),
+            symbols=named.get("symbol"),
+            currencies=named.get("currency"),
+            groups=named.get("group"),
             **{("return_" if name == "return" else name): column for name, column in floats.items()},
         )
     except (ValueError, KeyError, OverflowError, csv.Error, msgspec.DecodeError) as error:
@@ -303,7 +369,7 @@ def read_trades(path: Path, content: bytes | None = None) -> Trades:
 def _csv_columns(content: bytes) -> dict[str, Any]:
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""), strict=True)
     header = next(reader, [])
-    if tuple(header) not in (TRADE_COLUMNS, _OLDER):
+    if tuple(header) not in _LAYOUTS:
         raise ValueError(f"its header is not {','.join(TRADE_COLUMNS)}")
     blocks = [_typed(header, [])]
     while rows := list(islice(reader, _BLOCK)):  # in blocks: cells are many times as large in Python as in the file
@@ -320,14 +386,20 @@ def _typed(header: Sequence[str], rows: list[list[str]]) -> dict[str, Any]:
     cells = zip(*rows, strict=True) if rows else [()] * len(header)
     columns: dict[str, Any] = dict(zip(header, cells, strict=True))
     for name in _TIMES:
-        if not all(text.endswith("Z") for text in columns[name]):
+        if not all(text.endswith("Z") or not text for text in columns[name]):
             raise ValueError("a timestamp does not end in Z")
-        columns[name] = _parse_iso([text[:-1] for text in columns[name]])
+        known = np.array([bool(text) for text in columns[name]], np.bool_)
+        times = np.full(len(rows), "NaT", "M8[ns]")
+        times[known] = _parse_iso([text[:-1] for text in columns[name] if text])
+        columns[name] = times
     for name in [name for name in header if name in _TRADE_FLOATS or name in _INTEGERS]:
         kind: Any = int if name in _INTEGERS else float
-        numbers: list[Any] = msgspec.json.decode(f"[{','.join(columns[name])}]", type=list[kind])
+        cells_of = [cell or "null" for cell in columns[name]]
+        numbers: list[Any] = msgspec.json.decode(f"[{','.join(cells_of)}]", type=list[kind | None])
         if len(numbers) != len(rows):
             raise ValueError(f"a cell of {name} is not one number")
+        if name in _INTEGERS:
+            numbers = [-1 if number is None else number for number in numbers]
         columns[name] = np.array(numbers, np.int64 if name in _INTEGERS else np.float64)
     for name in header:  # of texts that repeat, one is kept
         if isinstance(columns[name], tuple):
@@ -339,7 +411,9 @@ def _parquet_columns(content: bytes) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    words = [name for name in TRADE_COLUMNS if name not in _TRADE_FLOATS and name not in _INTEGERS + _TIMES]
+    words = ["symbol", "side", "exit_reason"]
+    if all(name.encode() in content for name in OF_SEVERAL):  # as the footer has them, in plain letters
+        words += OF_SEVERAL
     try:
         with pq.ParquetFile(pa.BufferReader(content), read_dictionary=words) as file:
             if not suits_trades(file.schema_arrow):  # before any of them is unpacked
@@ -349,9 +423,9 @@ def _parquet_columns(content: bytes) -> dict[str, Any]:
         table.validate(full=True)  # that words are text, and each code is that of a word
     except RunError as error:
         raise ValueError(error.message) from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, KeyError) as error:  # a word that is no column
         raise ValueError(str(error).splitlines()[0]) from None
-    if not suits_trades(table.schema) or any(column.null_count for column in table.columns):
+    if not suits_trades(table.schema) or any(table[name].null_count for name in ("trade_id", "symbol", "side")):
         raise ValueError("its columns are not those of a run's trades")
     columns: dict[str, Any] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
@@ -359,9 +433,19 @@ def _parquet_columns(content: bytes) -> dict[str, Any]:
             columns[name] = [word for part in column.chunks for word in _worded(part)]
         else:
             kind = np.float64 if name in _TRADE_FLOATS else "M8[ns]" if name in _TIMES else np.int64
-            parts = [np.frombuffer(part.buffers()[1], kind, len(part), 8 * part.offset) for part in column.chunks]
+            parts = [_plain(part, kind) for part in column.chunks]
             columns[name] = np.concatenate(parts) if parts else np.empty(0, kind)
     return columns
+
+
+def _plain(part: Any, kind: Any) -> npt.NDArray[Any]:
+    """Return numbers or times of an Arrow array: NaN, NaT or -1 where it has null."""
+    values = np.frombuffer(part.buffers()[1], kind, len(part), 8 * part.offset)
+    if not part.null_count:
+        return values
+    bits = np.unpackbits(np.frombuffer(part.buffers()[0], np.uint8), bitorder="little")
+    known = bits[part.offset : part.offset + len(part)].astype(np.bool_)
+    return np.where(known, values, {np.float64: np.nan, np.int64: -1}.get(kind, np.datetime64("NaT", "ns")))
 
 
 def suits_trades(schema: Any) -> bool:
@@ -369,10 +453,10 @@ def suits_trades(schema: Any) -> bool:
     import pyarrow as pa
 
     coded = pa.dictionary(pa.int32(), pa.string())
-    if any(schema.equals(_schema(names, coded)) for names in (TRADE_COLUMNS, _OLDER)):
+    if any(schema.equals(_schema(names, coded)) for names in _LAYOUTS):
         return True  # as they are read: field by field takes ten times as long
     plain = pa.schema([(field.name, pa.string() if field.type == coded else field.type) for field in schema])
-    return any(plain.equals(_schema(names)) for names in (TRADE_COLUMNS, _OLDER))
+    return any(plain.equals(_schema(names)) for names in _LAYOUTS)
 
 
 def _check_promises(about: Any, size: int) -> None:
@@ -392,29 +476,49 @@ def _check_promises(about: Any, size: int) -> None:
 def _worded(part: Any) -> list[str]:
     """Return a column of repeated words as a list that has each of them once."""
     words = part.dictionary.to_pylist()
-    return [words[code] for code in part.indices.to_pylist()]
+    return ["" if code is None else words[code] for code in part.indices.to_pylist()]
 
 
 def series_digest(kind: str, columns: Columns) -> str:
     """Return the sha256 over the typed values of a table: a header, then each column's little-endian bytes."""
     sha256 = hashlib.sha256(f"peak_trade {kind} v1 {len(next(iter(columns.values())))}\n".encode())
     for name, column in columns.items():
-        plain = column.astype("M8[ns]").astype("<i8") if column.dtype.kind == "M" else column.astype("<f8")
-        sha256.update(f"{name} {plain.dtype.str}\n".encode())
-        sha256.update(plain.tobytes())
+        _take(sha256, name, column.astype("M8[ns]").astype("<i8") if column.dtype.kind == "M" else _floats(column))
     return sha256.hexdigest()
+
+
+def _take(sha256: Any, name: str, plain: npt.NDArray[Any]) -> None:
+    sha256.update(f"{name} {plain.dtype.str}\n".encode())
+    sha256.update(plain.tobytes())
+
+
+def _floats(column: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return a column whose NaN all have the same bits."""
+    plain = column.astype("<f8")
+    plain[np.isnan(plain)] = np.nan
+    return plain
 
 
 def trades_digest(trades: Trades) -> str:
     """Return the sha256 over the typed values of the trades, whatever file they came from.
 
-    It names the columns that it is over, so that trades without excursions have the digest that they always had.
+    It names the columns that it is over, so that trades without excursions, and those of one symbol, have the digest
+    that they always had. What is unknown counts as one and the same NaN.
     """
     sha256 = hashlib.sha256(f"peak_trade trades v1 {len(trades)} {trades.symbol if len(trades) else ''}\n".encode())
-    for name in _columns_of(trades)[2:]:
+    named = texts(trades)
+    columns = _columns_of(trades)
+    for name in [*columns[2:], *(["symbol"] if OF_SEVERAL[0] in columns else [])]:
+        if name in named:
+            sha256.update(f"{name} text\n".encode())
+            sha256.update(msgspec.json.encode(named[name]))
+            continue
         column = _values(trades, name)
         kind = {"side": "<i1", "exit_reason": "<i1", "bars_held": "<i8"}.get(name)
-        plain = column.astype("M8[ns]").astype("<i8") if name.endswith("_time") else column.astype(kind or "<f8")
-        sha256.update(f"{name} {plain.dtype.str}\n".encode())
-        sha256.update(plain.tobytes())
+        times = name in _TIMES
+        _take(
+            sha256,
+            name,
+            column.astype("M8[ns]").astype("<i8") if times else column.astype(kind) if kind else _floats(column),
+        )
     return sha256.hexdigest()

@@ -71,10 +71,22 @@ class Inputs(NamedTuple):
     """What the statistics of one run are worked out from; `given` are periods_per_year and risk_free_rate."""
 
     own: Curve
-    position: Floats
-    trades: Trades
+    held: Floats | None
+    closed: Trades | None
     given: tuple[float | None, float]
     market: Curve | None
+
+    @property
+    def position(self) -> Floats:
+        if self.held is None:
+            raise NoValueError("no position given")
+        return self.held
+
+    @property
+    def trades(self) -> Trades:
+        if self.closed is None:
+            raise NoValueError("no trades given")
+        return self.closed
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -99,6 +111,40 @@ class Inputs(NamedTuple):
     def pair(self) -> tuple[spread.Sample, spread.Sample]:
         market = self.benchmark.returns  # first, for having none is what there is to say
         return self.own.returns, market
+
+
+class _Partial:
+    """Trades of which some do not say all that is asked: what needs a column that has gaps has no value."""
+
+    def __init__(self, trades: Trades) -> None:
+        self._trades = trades
+
+    def __len__(self) -> int:
+        return len(self._trades)
+
+    def __getattr__(self, name: str) -> object:
+        column = getattr(self._trades, name)
+        if _lacks(column, name):
+            raise NoValueError("not every trade says it")
+        return column
+
+
+def _lacks(column: object, name: str) -> bool:
+    if not isinstance(column, np.ndarray):
+        return False
+    if column.dtype.kind == "f":
+        return not bool(np.isfinite(column).all())
+    return name in ("bars_held", "exit_reason") and bool((column < 0).any())
+
+
+def _partial(trades: Trades | None) -> Trades | None:
+    """Return the trades so that no statistic passes over what they do not say."""
+    gaps = trades is not None and any(_lacks(getattr(trades, name), name) for name in trades.__struct_fields__)
+    return _Partial(trades) if trades is not None and gaps else trades  # type: ignore[return-value]
+
+
+_ADDED = frozenset(("turnover", "profit_factor", "payoff_ratio"))
+"""The statistics that add amounts of money of trades, beside those in quote currency."""
 
 
 class Stat(NamedTuple):
@@ -459,8 +505,8 @@ class Stats(Mapping[str, "float | int | None"]):
 def compute(
     timestamp: Times,
     equity: Floats,
-    position: Floats,
-    trades: Trades,
+    position: Floats | None,
+    trades: Trades | None,
     *,
     risk_free_rate: float,
     periods_per_year: float | None,
@@ -470,7 +516,8 @@ def compute(
 
     `timestamp` (datetime64, increasing), `equity` (quote currency, at each close), `position` (0 when flat)
     and `benchmark_equity` have shape (N,); `risk_free_rate` is a fraction per year, `periods_per_year` None where
-    nothing tells it: what is annualised by bars is None then.
+    nothing tells it: what is annualised by bars is None then. Of another engine, `position` and `trades` may be None,
+    and trades may have gaps or be of several currencies: what needs what is not there is None.
     Raises `InputError` where the shapes differ, equity is not finite, or a rate is out of its range.
     """
     for name, column in (("equity", equity), ("position", position), ("benchmark equity", benchmark_equity)):
@@ -481,17 +528,29 @@ def compute(
     spread.check_rates(risk_free_rate, 1.0 if periods_per_year is None else periods_per_year)
     run = Inputs(
         own=Curve(equity, timestamp),
-        position=position,
-        trades=trades,
+        held=position,
+        closed=_partial(trades),
         given=(None if periods_per_year is None else float(periods_per_year), float(risk_free_rate)),
         market=None if benchmark_equity is None else Curve(benchmark_equity, timestamp),
     )
+    several = trades is not None and trades.currencies is not None and len(set(trades.currencies.tolist())) > 1
     with quiet():
-        results = {stat.key: _work_out(stat, run) for stat in STATS}
+        results = {stat.key: _mixed(stat) if several and _adds(stat) else _work_out(stat, run) for stat in STATS}
     return Stats(
         {key: None if isinstance(result, Undefined) else result for key, result in results.items()},
         {key: result.reason for key, result in results.items() if isinstance(result, Undefined)},
     )
+
+
+def _adds(stat: Stat) -> bool:
+    """Tell whether a statistic adds amounts of money of trades, which must be of one currency then."""
+    return stat.key in _ADDED or (
+        stat.unit == "quote" and not stat.key.endswith("_equity") and stat.key != "net_profit"
+    )
+
+
+def _mixed(stat: Stat) -> Undefined:
+    return Undefined("trades of several currencies")
 
 
 @or_undefined

@@ -66,6 +66,10 @@ REASONS = {
     "too few bars to cut into blocks": "each of the blocks needs two returns",
     "the standard error is zero": "the returns take two values only, whose skew cancels the error of the Sharpe ratio",
     "not a finite number": "the arithmetic left the range of a 64-bit float",
+    "no trades given": "another engine's equity came without its trades: how many there were is not known",
+    "no position given": "the account holds several symbols, or nobody said what it held",
+    "not every trade says it": "a trade of another engine lacks what this needs",
+    "trades of several currencies": "amounts of different money are not added",
 }
 """Every reason a statistic can be null for, and what it means."""
 
