@@ -50,6 +50,11 @@ p1 config=sp500 *args:
 run config *args:
     {{ env }} {{ traced }} scripts/run_strategy_from_config.py --config "$@"
 
+# Run any command in any engine, sealed: `just record -- python x.py`
+[group('run')]
+record *args:
+    {{ env }} {{ traced }} scripts/record_run.py "$@"
+
 # What a file of bars is, and the [data] section that reads it
 [group('data')]
 data *args:

@@ -2,8 +2,9 @@
 
 May import strategies, engine, stats, evidence and what is below them; nothing that reads runs. In reading order:
 `order` (of a run; nothing else knows it), `edition` (of the rules, where a config lies sealed in an older run),
-`outcome` (of a target), `probing` (whether a strategy looks ahead), `attempt` (a run under way), `limits` (time and
-signals), `log`, `snapshot` (the config as it is kept), `definition` (the manifest's own part).
+`outcome` (of a target), `probing` (whether a strategy looks ahead), `making` (a run under way, whatever makes it),
+`attempt` (that of a config), `limits` (time and signals), `log`, `snapshot` (the config as it is kept), `definition`
+(the manifest's own part).
 """
 
 from peak_trade.runner.order import run

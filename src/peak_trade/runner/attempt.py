@@ -1,68 +1,39 @@
-"""A run under way: what was asked, the directory that it fills, and what has been noted for its manifest."""
+"""A run of a config under way: what was asked, and how far it got."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import field
 
 from peak_trade.config import Config, Source
 from peak_trade.errors import RunError
 from peak_trade.evidence import tables
-from peak_trade.evidence.ledger import now
-from peak_trade.evidence.results import LEFT, Results
-from peak_trade.evidence.run_dir import RunDir, named, new_run_id, warn_unfinished
+from peak_trade.evidence.results import Results
+from peak_trade.evidence.run_dir import RunDir, new_run_id, warn_unfinished
 from peak_trade.market.findings import Finding
 from peak_trade.redact import Redactor
 from peak_trade.runner.log import RunLog
+from peak_trade.runner.making import Making, Stages
 from peak_trade.supervisor import UNWATCHED, Line
 from peak_trade.text import as_utf8
 
-__all__ = ["Attempt", "Stages", "asked", "withheld"]
+__all__ = ["Attempt", "asked", "withheld"]
 
 _LOG = logging.getLogger("peak_trade.run")
 
 
-class Stages(Struct):
-    """The stages of a run: when it began, which one it is in, and the ms that each took."""
-
-    began: str = field(default_factory=now)
-    now: str = "start"
-    milliseconds: dict[str, float] = {}
-
-    @contextmanager
-    def clock(self, stage: str) -> Iterator[None]:
-        """Note the time that a stage takes."""
-        self.now, start = stage, time.perf_counter()
-        try:
-            yield
-        finally:
-            self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + (time.perf_counter() - start) * 1e3
-
-
-class Attempt(Struct):
-    """A run from its START record on. `follows` is the sha256 of that record."""
+class Attempt(Making, kw_only=True):
+    """A run of a config."""
 
     source: Source
-    root: Path
-    argv: list[str]
-    stages: Stages
-    redactor: Redactor
-    directory: RunDir
-    log: RunLog
-    follows: str
-    receipts: list[dict[str, Any]] = []
     line: Line = UNWATCHED
     bars: dict[str, Any] | None = None  # what the manifest has of them, once they are known by their fingerprint
     before: frozenset[str] = field(default_factory=lambda: frozenset(sys.modules))  # the modules, as the run began
-    ran: set[Path] = set()  # the source files that were run as modules since
+    ran: set[Path] = field(default_factory=set)  # the source files that were run as modules since
 
     @classmethod
     def begin(
@@ -86,21 +57,7 @@ class Attempt(Struct):
                 hint="check the folder and the disk; PEAK_RESULTS_DIR names another folder",
             ) from None
         log = RunLog(directory, redactor)
-        return cls(source, root, argv, stages, redactor, directory, log, follows, line=line)
-
-    def skip(self, part: str, reason: str, hint: str = "") -> None:
-        """Warn that an optional part was skipped, and note it; with PEAK_STRICT=1 the run fails instead."""
-        if os.environ.get("PEAK_STRICT") == "1":
-            raise RunError(f"{part} was skipped: {reason}", hint=hint or "PEAK_STRICT=1 makes every skip a failure")
-        reason = self.redactor.text(as_utf8(reason))
-        _LOG.warning("%s skipped: %s%s", part, reason, f"; hint: {hint}" if hint else "")
-        self.receipts.append({"part": part, "outcome": "skipped", "reason": reason})
-
-    def warn(self, part: str, outcome: str, reason: str) -> None:
-        """Warn of something that a reader of the run has to know, and note it."""
-        reason = self.redactor.text(as_utf8(reason))
-        _LOG.warning("%s %s: %s", part, outcome, reason)
-        self.receipts.append({"part": part, "outcome": outcome, "reason": reason})
+        return cls(root, source.path.parent, argv, stages, redactor, directory, log, follows, source=source, line=line)
 
     def say(self, finding: Finding) -> None:
         """Warn of what was found in the bars, note it, and keep the rows that it is about beside the sealed files."""
@@ -113,13 +70,6 @@ class Attempt(Struct):
                 self.directory.write_beside(f"debug/data_{finding.kind}.csv", [rows.encode()])
             except OSError as error:
                 self.skip("debug", f"the rows of `{finding.kind}` can't be written: {error.strerror}")
-
-    def tidy(self) -> None:
-        """Take out of the directory what a strategy left there, and say so."""
-        if left := self.directory.settle():
-            place = f"{self.directory.results.name}/{LEFT}/{self.directory.run_id}/"
-            what = self.redactor.text(named(left))
-            self.warn("directory", "left", f"it held what is not the run's, which was taken to {place}: {what}")
 
     def findings(self) -> dict[str, dict[str, int]]:
         """Return how often what was found in the bars, for the ledger: nothing where there is nothing to be said."""
@@ -137,13 +87,6 @@ class Attempt(Struct):
     def forget(self) -> None:
         """Forget the receipts that speak of what a run that failed discards: what was found in its bars stands."""
         self.receipts[:] = [receipt for receipt in self.receipts if receipt["part"] in ("data", "directory")]
-
-    def skip_what_could_not_start(self) -> None:
-        """Take over what was skipped before this program began, as `part: reason; hint: …` in the environment says."""
-        if text := os.environ.pop("PEAK_SKIPPED", ""):
-            part, _, reason = self.redactor.text(text).partition(": ")
-            reason, _, hint = reason.partition("; hint: ")
-            self.skip(part, reason, hint)
 
 
 def withheld(source: Source) -> dict[str, str]:

@@ -13,6 +13,7 @@ from peak_trade.market import ohlcv
 from peak_trade.probe import Probe
 from peak_trade.runner.attempt import Attempt, asked, withheld
 from peak_trade.runner.code import Code
+from peak_trade.runner.making import Making
 from peak_trade.runner.snapshot import plain
 from peak_trade.text import as_utf8
 
@@ -92,21 +93,25 @@ def _known(**digests: str | None) -> dict[str, str]:
 
 
 def predicate(
-    attempt: Attempt,
+    attempt: Making,
     status: str,
     origin: dict[str, Any],
     results: dict[str, Any],
     error: dict[str, str] | None = None,
     probe: Probe | None = None,
+    builder: str = "runner",
 ) -> manifest.Predicate:
     """Return the whole predicate: `origin` (see `definition`), what came out, and what varies from run to run."""
     attempt.redactor.look()
     origin = attempt.redactor.tree(origin)
     cost = {"part": "evidence", "outcome": "done", "ms": round(attempt.stages.milliseconds.get("evidence", 0.0), 3)}
     details = {
-        "builder": {"id": "urn:peak-trade:runner", "version": {"peak_trade": provenance.environment()["peak_trade"]}},
+        "builder": {
+            "id": f"urn:peak-trade:{builder}",
+            "version": {"peak_trade": provenance.environment()["peak_trade"]},
+        },
         "metadata": {"invocationId": attempt.directory.run_id, "startedOn": attempt.stages.began, "finishedOn": now()},
-        "folder": attempt.redactor.text(_from_root(attempt.source.path.parent, attempt.root)),
+        "folder": attempt.redactor.text(_from_root(attempt.folder, attempt.root)),
         "argv": attempt.redactor.argv(map(as_utf8, attempt.argv)),
         "host": os.uname().nodename,
         "milliseconds": {stage: round(ms, 3) for stage, ms in attempt.stages.milliseconds.items()},

@@ -33,13 +33,14 @@ from peak_trade.probe import Asking
 from peak_trade.probe.watch import Watch
 from peak_trade.redact import Redactor
 from peak_trade.runner import code, outcome
-from peak_trade.runner.attempt import Attempt, Stages, asked, withheld
+from peak_trade.runner.attempt import Attempt, asked, withheld
 from peak_trade.runner.definition import bars_of, definition, predicate
 from peak_trade.runner.edition import check_edition
 from peak_trade.runner.failure import fail
 from peak_trade.runner.holdout import withhold
 from peak_trade.runner.limits import termination_raised, uninterrupted, within
 from peak_trade.runner.log import logging_to
+from peak_trade.runner.making import Stages
 from peak_trade.runner.probing import probed
 from peak_trade.runner.snapshot import kept, parameters, told, write_config
 from peak_trade.runner.testament import testament

@@ -17,9 +17,10 @@ from peak_trade.evidence.provenance import GitQuestion
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir, recover
 from peak_trade.redact import Redactor
-from peak_trade.runner.attempt import Attempt, Stages
+from peak_trade.runner.attempt import Attempt
 from peak_trade.runner.failure import TOO_LONG, note, seal_failed
 from peak_trade.runner.log import RunLog
+from peak_trade.runner.making import Stages
 
 __all__ = ["execute", "testament"]
 
@@ -86,8 +87,8 @@ def execute(content: bytes, told: dict[str, str], bars: bytes = b"") -> PeakErro
         source = config.Source(path, left.content, overrides, config.parse(left.content, overrides))
         redactor = Redactor(msgspec.to_builtins(source.config), overrides)
         attempt = Attempt(
-            source, root, [os.fsdecode(word) for word in left.argv], Stages(left.began), redactor, directory,
-            RunLog(directory, redactor), left.follows, left.receipts, bars=_bars(bars),
+            root, path.parent, [os.fsdecode(word) for word in left.argv], Stages(left.began), redactor, directory,
+            RunLog(directory, redactor), left.follows, left.receipts, source=source, bars=_bars(bars),
         )  # fmt: skip
         git = GitQuestion(root)
         try:

@@ -1,0 +1,140 @@
+"""What a command has left: what it said, the files in its PEAK_RUN_DIR, and those that were asked for by pattern."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from peak_trade.evidence import door, files
+from peak_trade.record.capture import Stream
+from peak_trade.runner.making import Making
+from peak_trade.text import as_utf8
+
+__all__ = ["OUTPUTS", "collected", "given", "inputs", "said"]
+
+OUTPUTS = "outputs"
+_LARGEST = 256 << 20  # bytes of a file that is kept; of a larger one, its digest alone
+_MOST = 10_000  # files
+_DEEPEST = 32
+_PIECE = 1 << 20
+
+
+def said(making: Making, streams: Sequence[Stream]) -> dict[str, Any]:
+    """Keep what the command said, masked and bounded, and return how much of each stream there was."""
+    told: dict[str, Any] = {}
+    making.redactor.look()
+    for stream in streams:
+        content = stream.kept.content(making.redactor)
+        making.directory.write(f"{OUTPUTS}/{stream.name}.txt", [content])
+        told[stream.name] = {"bytes": stream.kept.size}
+        if stream.kept.left_out:
+            making.warn(stream.name, "cut", f"{stream.kept.left_out:,} of its {stream.kept.size:,} bytes are not kept")
+    return told
+
+
+def given(making: Making, folder: str) -> None:
+    """Keep what lies in a folder of the run's directory, byte for byte; what is no file is left out, and named."""
+    directory = making.directory
+    for number, name in enumerate(_files(making, folder)):
+        if number >= _MOST:
+            making.warn(OUTPUTS, "left out", f"more than {_MOST:,} files: the others are not kept")
+            return
+        place = _free(making, f"{OUTPUTS}/{name.removeprefix(f'{folder}/')}")
+        try:
+            with door.reading(directory.place, name, 1 << 62) as stream:
+                _keep(making, place, stream)
+        except OSError as error:
+            making.warn(place, "left out", error.strerror or str(error))
+
+
+def _files(making: Making, folder: str) -> Iterator[str]:
+    folders = [folder]
+    while folders:
+        below = folders.pop(0)
+        try:
+            there = door.entries(making.directory.place, below)
+        except OSError as error:
+            making.warn(OUTPUTS, "left out", f"{as_utf8(below)}: {error.strerror}")
+            continue
+        for entry in there:
+            name = f"{below}/{entry.name}"
+            if entry.is_file and as_utf8(entry.name) == entry.name:
+                yield name
+            elif entry.kind == "a folder" and name.count("/") < _DEEPEST:
+                folders.append(name)
+            else:
+                making.warn(OUTPUTS, "left out", f"{as_utf8(name)}: {entry.kind}")
+
+
+def collected(making: Making, patterns: Sequence[tuple[str, str]], folder: Path, since: float) -> list[tuple[str, str]]:
+    """Keep the files that match; return each with its role, by its name below `outputs/`."""
+    found: list[tuple[str, str]] = []
+    for role, pattern in patterns:
+        names = sorted(
+            name for name in glob.glob(pattern, root_dir=folder, recursive=True) if (folder / name).is_file()
+        )
+        if not names:
+            making.skip(
+                "collect", f"nothing matches {role}={pattern}", "the pattern counts from where you stand; quote it"
+            )
+        for name in names[:_MOST]:
+            path = folder / name
+            inside = os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
+            place = _free(making, f"{OUTPUTS}/{as_utf8(path.name if inside.startswith('..') else inside)}")
+            try:
+                with path.open("rb") as stream:
+                    if os.fstat(stream.fileno()).st_mtime < since:
+                        making.warn("collect", "older", f"{as_utf8(name)} was there before the command began")
+                    if _keep(making, place, stream):
+                        found.append((role, place))
+            except OSError as error:
+                making.warn(place, "left out", error.strerror or str(error))
+    return found
+
+
+def inputs(making: Making, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the files that were named as what the command reads, by digest, for the manifest."""
+    found = []
+    for name in names:
+        digest, size = _digest(Path(name))
+        found.append(
+            {
+                "name": making.redactor.text(as_utf8(name)),
+                "digest": {"sha256": digest},
+                "annotations": {"role": "input", "bytes": size, "declared": True},
+            }
+        )
+    return found
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    return files.digest(path), path.stat().st_size
+
+
+def _keep(making: Making, place: str, stream: BinaryIO) -> bool:
+    """Keep a file's bytes as they are; of one that is too large, say so, with its digest."""
+    size = os.fstat(stream.fileno()).st_size
+    if size <= _LARGEST:
+        making.directory.write(place, _pieces(stream, size))
+        return True
+    sha256 = hashlib.sha256()
+    for piece in _pieces(stream, size):
+        sha256.update(piece)
+    making.warn(place, "left out", f"it has {size:,} bytes, more than {_LARGEST:,}; its sha256 is {sha256.hexdigest()}")
+    return False
+
+
+def _pieces(stream: BinaryIO, left: int) -> Iterator[bytes]:
+    while left > 0 and (piece := stream.read(min(_PIECE, left))):
+        left -= len(piece)
+        yield piece
+
+
+def _free(making: Making, name: str) -> str:
+    return next(
+        new for n in range(1, 1 << 20) if (new := f"{name}.{n}" if n > 1 else name) not in making.directory.sealed
+    )
