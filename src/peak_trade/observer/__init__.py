@@ -4,7 +4,8 @@ So it is the standard library alone, in syntax that Python 3.9 reads, and its mo
 a recorded process loads this folder as `peak_observer`, whether or not peak_trade is installed there. Nothing in it may
 raise into the command, print, or change what the command does; what breaks is noted as a `warning` frame, once.
 
-May import nothing. In reading order: `spool` (where it is noted).
+May import nothing. In reading order: `spool` (where it is noted), `note` (that, guarded), `wrapping` (around a call),
+`hooks` (engines, when they are imported), `start` (of a process; `site` brings it there).
 """
 
 __all__: "list[str]" = []

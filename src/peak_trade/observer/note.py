@@ -1,0 +1,96 @@
+"""Where a process notes what is seen in it. Whatever breaks on the way is one `warning` frame, and never its error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from .spool import Spool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+__all__ = ["Note"]
+
+_OWN = (os.path.dirname(os.path.abspath(__file__)) + os.sep, os.path.dirname(os.__file__) + os.sep, "<frozen ")
+_LONGEST = 300  # characters of a reason
+
+
+class Note:
+    """Notes frames, of all threads of a process. What a thread does while its `busy.now` is set is our own."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.busy = threading.local()
+        self._spool = Spool(folder)
+        self._lock = threading.RLock()
+        self._warned: set[str] = set()
+
+    def forked(self) -> None:
+        """Begin anew in a forked child: another thread may have held the lock."""
+        self._lock = threading.RLock()
+        self.busy = threading.local()
+
+    def write(
+        self, kind: str, header: dict[str, Any] | None = None, columns: dict[str, tuple[str, Any]] | None = None
+    ) -> None:
+        """Append a frame (`spool.Spool.write`). What it raises is for a `guard` around it."""
+        before, self.busy.now = getattr(self.busy, "now", False), True
+        try:
+            with self._lock:
+                self._spool.write(kind, header, columns)
+        finally:
+            self.busy.now = before
+
+    def engine(self, name: str, version: str) -> None:
+        """Note that an engine is there and watched."""
+        self.write("engine", {"engine": name, "version": version})
+
+    def warn(self, part: str, reason: object) -> None:
+        """Note what could not be seen, and why: once for each `part`."""
+        if part in self._warned:
+            return
+        self._warned.add(part)
+        try:
+            text = f"{type(reason).__name__}: {reason}" if isinstance(reason, BaseException) else str(reason)
+            self.write("warning", {"part": part, "reason": text[:_LONGEST]})
+        except Exception:  # noqa: BLE001 -- a full disk, a folder that is gone: there is nowhere left to say so
+            pass
+
+    def guard(self, part: str) -> Guard:
+        """Return what to do the observer's own work in: `with note.guard("files"): …` ends in no error of it."""
+        return Guard(self, part)
+
+
+class Guard:
+    """Turns an error into a warning; not one that a signal's handler of the command has raised in between."""
+
+    def __init__(self, note: Note, part: str) -> None:
+        self.note, self.part = note, part
+
+    def __enter__(self) -> None:
+        self.before = getattr(self.note.busy, "now", False)
+        self.note.busy.now = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.note.busy.now = self.before
+        if not isinstance(error, Exception):
+            return False
+        self.note.warn(self.part, error)
+        return not _interrupted(trace)
+
+
+def _interrupted(trace: TracebackType | None) -> bool:
+    """Tell whether the main script's own code raised: while we work, only a signal's handler can call it."""
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file == main and not file.startswith(_OWN):
+            return True
+        trace = trace.tb_next
+    return False

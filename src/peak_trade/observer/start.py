@@ -1,0 +1,52 @@
+"""The start of a recorded process, before any code of its own: note that it is there, and watch it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from .hooks import install
+from .note import Note
+
+__all__ = ["NOTE", "begin"]
+
+NOTE: Note | None = None
+"""Where this process notes what it sees; None where it is not recorded."""
+
+
+def begin(folder: str, site: str) -> None:
+    """Watch this process and those that it forks. `site` is the folder that brought the observer here."""
+    global NOTE
+    NOTE = note = Note(folder)
+    with note.guard("process"):
+        _process(note, "start")
+    with note.guard("hooks"):
+        install(note, os.environ.get("PEAK_RECORD_ENGINE", "auto"))
+    with note.guard("process"):
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: _forked(note))
+
+
+def _forked(note: Note) -> None:
+    note.forked()
+    with note.guard("process"):
+        _process(note, "fork")
+
+
+def _process(note: Note, how: str) -> None:
+    note.write(
+        "process",
+        {
+            "pid": os.getpid(),
+            "ppid": os.getppid(),
+            "how": how,
+            "python": sys.version.split()[0],
+            "implementation": sys.implementation.name,
+            "executable": sys.executable,
+            "prefix": [sys.prefix, sys.base_prefix],
+            "argv": list(getattr(sys, "orig_argv", None) or getattr(sys, "argv", [])),
+            "cwd": os.getcwd(),
+            "started_ns": time.time_ns(),
+        },
+    )
