@@ -54,3 +54,5 @@ class Result(Struct, eq=False):
     duration_s: float | None = None
     notes: tuple[str, ...] = ()
     """What was assumed or could not be had, a sentence each."""
+    repeated: bool = False
+    """Whether the engine made a trial once more, as an optimiser does its best one: no trial of its own."""
