@@ -18,7 +18,7 @@ from peak_trade.stats.sample import rate_per_period
 from peak_trade.stats.values import Floats, NoValueError, Times, need
 from peak_trade.trust.handed import Handed
 from peak_trade.trust.luck import unsealing
-from peak_trade.trust.luck.family import Family, Series, family_of, read_ledger
+from peak_trade.trust.luck.family import Family, Series, engines_of, family_of_run, read_ledger, series_of
 from peak_trade.trust.luck.figures import FEWEST, FIGURES, LEVEL
 from peak_trade.trust.luck.result import Luck
 from peak_trade.trust.luck.series import Gathered, gather, read_equity, read_manifest, read_sealed, returns_of
@@ -95,7 +95,10 @@ def assess(handed: Handed, *, thorough: bool = True, banded: bool | None = None,
         reading = history = None
     sealed = read_manifest(path, history.manifest) if history else run_dir.read_manifest(path)
     series = _series(sealed)
-    family = family_of(reading, series) if reading and series.data else None
+    engines = bool(history and engines_of(history))
+    if history and engines:
+        series = series_of(history)  # as its trials are counted
+    family = family_of_run(reading, path.name, series) if reading and (series.data or engines) else None
     luck = Luck(sealed.run_id, series, family)
     if reading:
         luck.holdout = unsealing.said(unsealing.known_of(reading, series))
@@ -313,7 +316,8 @@ def _years(luck: Luck) -> float:
 def _judge(luck: Luck) -> None:
     deflated = luck.figures["deflated_sharpe"]
     luck.verdict = "UNKNOWN" if deflated is None else "PASS" if deflated >= LEVEL else "FAIL"
-    if luck.verdict == "PASS" and ((luck.family and luck.family.broken) or luck.returns < FEWEST):
+    unsure = luck.family and (luck.family.broken or luck.family.alone)
+    if luck.verdict == "PASS" and (unsure or luck.returns < FEWEST):
         luck.verdict = "UNKNOWN"
     if luck.probed.get("verdict") == "FAIL":
         luck.verdict = "FAIL"

@@ -4,6 +4,9 @@ A trial counts where symbol, timeframe and the fingerprint of the bars are the s
 under way, and those that other programs made and `just import-trials` brought in. A run that failed before its bars
 were known by their fingerprint has symbol and timeframe, and counts by these. A result that was made twice was looked
 at twice: it is two trials. Their ratios, though, are spread by what differs, so each result stands among them once.
+
+The line of a recorded command says of each series how many trials its engine made on it, and how their ratios spread:
+they count for those series, and the run, which is one of them, no further.
 """
 
 from __future__ import annotations
@@ -20,14 +23,17 @@ from peak_trade.evidence.ledger import FAILED, REMOVED, SEALED, Entry, History, 
 from peak_trade.evidence.results import Results
 
 __all__ = [
+    "Engine",
     "Families",
     "Family",
     "Imported",
     "Moments",
     "Series",
     "brought_in",
+    "engines_of",
     "families",
     "family_of",
+    "family_of_run",
     "read_ledger",
     "series_of",
 ]
@@ -68,12 +74,31 @@ class Imported(Struct, frozen=True):
     ratios: Moments = Moments()
 
 
+class Engine(Struct, frozen=True):
+    """Trials on one series that an engine made in one recorded command, or that one imported file tells of."""
+
+    symbol: str = ""
+    timeframe: str = ""
+    data: str = ""
+    count: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
+    failed: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
+    results: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
+    ratios: Moments = Moments()
+
+    @property
+    def series(self) -> Series:
+        """What they were made on."""
+        return Series(self.symbol, self.timeframe, self.data)
+
+
 class Family(Struct, frozen=True):
     """The trials on one series, as the ledger tells of them up to its `line`.
 
     `removed` are among `sealed` and `failed`; `ratios` are the Sharpe ratios a year of the different results; `wider`
     counts the trials on the same symbol and timeframe, whatever the bars. `broken` is the line at which the ledger is
     not whole, 0 where it is: who has changed it can have taken trials out. `run_ids` are those of the sealed runs.
+    `engines` are the trials of other engines, run by run, `spreads` the ratios of those that differ; `alone` says that
+    only those of one run are here, since nothing tells which others were made on the same.
     """
 
     series: Series
@@ -88,6 +113,14 @@ class Family(Struct, frozen=True):
     line: int = 0
     broken: int = 0
     run_ids: tuple[str, ...] = ()
+    engines: tuple[Engine, ...] = ()
+    spreads: tuple[Moments, ...] = ()
+    alone: bool = False
+
+    @property
+    def recorded(self) -> int:
+        """How many trials other engines have made, in recorded commands and imported results."""
+        return sum(one.count for one in self.engines)
 
     @property
     def elsewhere(self) -> int:
@@ -97,13 +130,13 @@ class Family(Struct, frozen=True):
     @property
     def trials(self) -> int:
         """N: all of them."""
-        return self.sealed + self.failed + self.unfinished + self.elsewhere
+        return self.sealed + self.failed + self.unfinished + self.recorded + self.elsewhere
 
     @property
     def moments(self) -> Moments:
         """Count, mean and variance of all Sharpe ratios a year that are known."""
         own = Moments(len(self.ratios), *_spread(self.ratios))
-        return _together([own, *(one.ratios for one in self.imported)])
+        return _together([own, *self.spreads, *(one.ratios for one in self.imported)])
 
     @property
     def variance(self) -> float | None:
@@ -120,6 +153,8 @@ class Family(Struct, frozen=True):
             "failed": self.failed,
             "unfinished": self.unfinished,
             "removed": self.removed,
+            "engines": {"trials": self.recorded, "failed": sum(one.failed for one in self.engines)},
+            "alone": self.alone,
             "imported": [msgspec.to_builtins(one) for one in self.imported],
             "trials_on_any_bars": self.wider,
             "ledger_line": self.line,
@@ -182,6 +217,31 @@ def _imported(entry: Entry) -> Imported | None:
     return found if fits and all(map(math.isfinite, (known.mean, known.variance))) else None
 
 
+def engines_of(history: History) -> tuple[Engine, ...]:
+    """Return the trials of other engines that a run's end tells of; none of a run that made one of its own.
+
+    Where it names fewer on their series than there were, the rest count for the run's own.
+    """
+    told = history.end.fields if history.end else {}
+    count = told.get("trials")
+    if type(count) is not int or not 0 <= count <= 1 << 53:
+        return ()
+    try:
+        found = msgspec.convert(told.get("trials_on", []), list[Engine])
+    except (msgspec.ValidationError, RecursionError):
+        found = []
+    found = [one for one in found if _is_whole(one)]
+    if (rest := count - sum(one.count for one in found)) > 0:
+        found.append(Engine(**msgspec.structs.asdict(series_of(history)), count=rest))
+    return tuple(found)
+
+
+def _is_whole(one: Engine) -> bool:
+    known = one.ratios
+    finite = all(map(math.isfinite, (known.mean, known.variance)))
+    return finite and one.failed <= one.count and known.count <= one.results <= one.count
+
+
 def _ratio(value: Any) -> float | None:
     """Return a Sharpe ratio that the ledger has; None for what is none."""
     return float(value) if isinstance(value, int | float) and abs(value) < _LARGEST else None
@@ -194,23 +254,50 @@ class Families:
         self._reading = reading
         self._runs: dict[Series, list[tuple[str, History, str]]] = {}  # on the same bars, and whatever the bars
         self._unknown: dict[Series, list[tuple[str, History, str]]] = {}
+        self._engines: dict[Series, list[tuple[str, History, Engine]]] = {}
         self._imported: dict[Series, list[Imported]] = {}
+        self._recorded: dict[str, tuple[Engine, ...]] = {}
         for run_id, history in reading.runs.items():
             made = series_of(history)
             state = "" if history.end is None else SEALED if history.end.event == SEALED else FAILED
+            if engines := engines_of(history):
+                self._recorded[run_id] = engines
+                for one in engines:
+                    for series in {one.series, one.series.any_bars}:
+                        self._engines.setdefault(series, []).append((run_id, history, one))
+                continue
             for series in {made, made.any_bars}:
                 self._runs.setdefault(series, []).append((run_id, history, state))
             if not made.data and state != SEALED:  # it failed before its bars were known
                 self._unknown.setdefault(made, []).append((run_id, history, state))
-        for made, one in brought_in(reading):
+        for made, batch in brought_in(reading):
             for series in {made, made.any_bars}:
-                self._imported.setdefault(series, []).append(one)
+                self._imported.setdefault(series, []).append(batch)
 
     def of(self, series: Series) -> Family:
         """Return the family of a series. Without its fingerprint, it is that of the symbol and timeframe alone."""
         members = list(self._runs.get(series, ()))
         if series.data:
             members += self._unknown.get(series.any_bars, ())
+        engines = list(self._engines.get(series, ()))
+        if series.data:  # nobody saw the bars of the others: they may be these
+            engines += [one for one in self._engines.get(series.any_bars, ()) if not one[2].data]
+        return self._family(series, members, engines)
+
+    def of_run(self, run_id: str, series: Series) -> Family:
+        """Return the family of a run; where nothing tells what it was made on, its own trials alone."""
+        if series.data or series.symbol:
+            return self.of(series)
+        history = self._reading.of(run_id)
+        own = [(run_id, history, one) for one in self._recorded.get(run_id, (Engine(count=1),))]
+        return msgspec.structs.replace(self._family(series, [], own), alone=True)
+
+    def _family(
+        self,
+        series: Series,
+        members: list[tuple[str, History, str]],
+        engines: list[tuple[str, History, Engine]],
+    ) -> Family:
         counts = dict.fromkeys((SEALED, FAILED, ""), 0)
         results: dict[tuple[Any, ...], float | None] = {}
         removed = 0
@@ -223,23 +310,38 @@ class Families:
                 result = tuple(told.get(key) for key in ("total_return", "sharpe", "max_drawdown", "trades"))
                 results[result] = _ratio(told.get("sharpe"))
                 run_ids.append(run_id)
+        for run_id, history, one in engines:
+            removed += one.count if history.state == REMOVED else 0
+            if history.end is not None and history.end.event == SEALED and one.series == series_of(history):
+                run_ids.append(run_id)
+        spreads = {(one.results, one.ratios): one for _, _, one in engines}  # a command that was recorded twice
         reading, everywhere = self._reading, series.any_bars
         wider = len(self._runs.get(everywhere, ())) + sum(one.count for one in self._imported.get(everywhere, ()))
+        wider += sum(one.count for _, _, one in self._engines.get(everywhere, ()))
         return Family(
             series, counts[SEALED], counts[FAILED], counts[""], removed, tuple(self._imported.get(series, ())),
-            tuple(ratio for ratio in results.values() if ratio is not None), len(results),
+            tuple(ratio for ratio in results.values() if ratio is not None),
+            len(results) + sum(one.results for one in spreads.values()),
             wider, len(reading.entries), reading.broken[0][0] if reading.broken else 0, tuple(run_ids),
+            tuple(one for _, _, one in engines), tuple(one.ratios for one in spreads.values()),
         )  # fmt: skip
 
     def every(self) -> list[Family]:
-        """Return every family that has a fingerprint, most trials first."""
-        known = sorted(series for series in self._runs.keys() | self._imported.keys() if series.data)
+        """Return every family that has a fingerprint, or whose bars were not seen in an engine, most trials first."""
+        unseen = {one.series for made in self._recorded.values() for one in made if one.symbol and not one.data}
+        keys = self._runs.keys() | self._imported.keys() | self._engines.keys()
+        known = sorted({series for series in keys if series.data} | unseen)
         return sorted((self.of(series) for series in known), key=lambda family: -family.trials)
 
 
 def family_of(reading: Reading, series: Series) -> Family:
     """Return the family of one series, as `Families.of` does."""
     return Families(reading).of(series)
+
+
+def family_of_run(reading: Reading, run_id: str, series: Series) -> Family:
+    """Return the family of a run that was made on a series, as `Families.of_run` does."""
+    return Families(reading).of_run(run_id, series)
 
 
 def families(reading: Reading) -> list[Family]:

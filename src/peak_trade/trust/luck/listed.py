@@ -16,7 +16,16 @@ from peak_trade.evidence.results import Results
 from peak_trade.shown import listing
 from peak_trade.shown.listing import Row
 from peak_trade.trust.luck.assess import deflated_of
-from peak_trade.trust.luck.family import Families, Family, Series, families, family_of, read_ledger, series_of
+from peak_trade.trust.luck.family import (
+    Families,
+    Family,
+    Series,
+    engines_of,
+    families,
+    family_of_run,
+    read_ledger,
+    series_of,
+)
 from peak_trade.trust.luck.series import read_manifest, read_sealed
 from peak_trade.trust.luck.words import as_table
 
@@ -43,7 +52,7 @@ def every(results: Results) -> list[Kin]:
 def kin(results: Results, run: Path) -> list[Kin]:
     """Return the family of a run with all its runs, as a list of one."""
     reading = read_ledger(results)
-    family = family_of(reading, series_of(reading.of(run.name)))
+    family = family_of_run(reading, run.name, series_of(reading.of(run.name)))
     members = set(family.run_ids)
     rows = deflated(results, [row for row in listing.rows(results) if row.run_id in members])
     return [Kin(family, sorted(rows, key=lambda row: (bool(row.lookahead), -(row.deflated or 0.0), row.run_id)))]
@@ -67,9 +76,9 @@ def deflated(results: Results, rows: Iterable[Row]) -> list[Row]:
     for row in rows:
         history = reading.of(row.run_id)
         series = series_of(history)
-        if series.data and row.sharpe is not None:
-            if series not in known:
-                known[series] = families.of(series)
+        if (series.data or engines_of(history)) and row.sharpe is not None:
+            if series not in known or not (series.data or series.symbol):
+                known[series] = families.of_run(row.run_id, series)
             row = msgspec.structs.replace(row, deflated=_of(results, row, history, known[series]))
         found.append(row)
     return found

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from peak_trade.shown.listing import aligned
 from peak_trade.text import counted, figure, percentage
-from peak_trade.trust.luck.family import Family
+from peak_trade.trust.luck.family import Family, Series
 from peak_trade.trust.luck.figures import FEWEST, FIGURES, LEVEL
 from peak_trade.trust.luck.result import Luck
 
 __all__ = ["LOWER_BOUND", "as_table", "as_text", "closing", "shown", "sentences", "trials_of"]
 
 LOWER_BOUND = "N is what this ledger saw, and so a lower bound: trials that were made elsewhere are missing from it"
+ALONE = (
+    "neither bars nor symbols were seen: which trials of other runs were made on the same nobody can tell, and N is "
+    "what this run made itself"
+)
+UNSEEN = "the engine's bars were not seen: all trials on the symbol and timeframe count, whatever the bars"
 _BANDS = {"sharpe": "Sharpe ratio", "cagr": "CAGR", "max_drawdown": "Max drawdown"}
 
 
@@ -31,15 +36,28 @@ def trials_of(family: Family) -> str:
     >>> trials_of(Family(Series("SPX", "1d", "ab"), sealed=4, failed=1, removed=2, results=3))
     '5 trials (4 sealed, 1 failed; 2 of them removed since), 3 different results'
     """
+    broken = sum(one.failed for one in family.engines)
     parts = [
         (family.sealed, "sealed"),
         (family.failed, "failed"),
         (family.unfinished, "without an end"),
+        (family.recorded - broken, "of other engines"),
+        (broken, "of other engines failed"),
         *((one.count, f"from {one.kind}") for one in family.imported),
     ]
     told = ", ".join(f"{count:,} {words}" for count, words in parts if count)
     gone = f"; {family.removed:,} of them removed since" if family.removed else ""
     return f"{counted(family.trials, 'trial')} ({told}{gone}), {counted(family.results, 'different result')}"
+
+
+def on(series: Series) -> str:
+    """Return what trials were made on.
+
+    >>> on(Series("SPX", "1d", "ab" * 32)), on(Series("ETH", ""))
+    ('SPX 1d, bars abababab', 'ETH, bars not seen')
+    """
+    named = f"{series.symbol} {series.timeframe}".strip() or "a symbol that nobody told"
+    return f"{named}, bars {series.data[:8] or 'not seen'}"
 
 
 def sentences(luck: Luck) -> list[str]:
@@ -55,16 +73,22 @@ def sentences(luck: Luck) -> list[str]:
             *said,
             "the run is not of a ledger here: how many trials there were nobody can tell, and nothing is deflated",
         ]
+    if family.alone:
+        said.append(ALONE)
     if family.broken:
         said.append(
             f"the ledger is not whole at line {family.broken:,}, and N may be less than there were: just verify --all"
         )
+    if not family.series.data and not family.alone:
+        said.append(UNSEEN)
     sharpe, hurdle, deflated = figures["sharpe"], figures["hurdle"], figures["deflated_sharpe"]
     if deflated is None:
         said.append(f"the deflated Sharpe ratio is not known: {luck.reasons.get('deflated_sharpe', '')}")
     else:
         among = (
-            "it is the only trial on these bars"
+            "it is the only trial that is known"
+            if family.trials == 1 and not family.series.data
+            else "it is the only trial on these bars"
             if family.trials == 1
             else f"the best of {family.trials:,} trials without skill would show {figure(hurdle)}"
             if hurdle is not None
@@ -84,6 +108,8 @@ def sentences(luck: Luck) -> list[str]:
             f"with {family.trials:,} trials, {figure(years, 1)} years are {few} for a Sharpe ratio of 1: "
             f"{figure(needed, 1)} are needed"
         )
+    if family.recorded and luck.gathered and luck.gathered.returns.shape[1] < family.results:
+        said.append("of the trials of other engines figures are kept, and no returns but those of the run itself")
     if family.variance is None and family.trials > 1:
         said.append("fewer than two trials have a Sharpe ratio: they are taken to spread as trials without skill do")
     overfitting = figures.get("overfitting")
@@ -119,7 +145,7 @@ def as_text(luck: Luck) -> str:
         series = luck.series
         lines += [
             ("trials", trials_of(luck.family)),
-            ("on", f"{series.symbol} {series.timeframe}, bars {series.data[:8]}"),
+            ("on", on(series)),
         ]
     lines += [("", sentence) for sentence in luck.said]
     text = aligned(lines)
@@ -156,10 +182,10 @@ def as_table(found: list[Family]) -> str:
             (
                 family.series.symbol[:24],
                 family.series.timeframe,
-                family.series.data[:8],
+                family.series.data[:8] or "not seen",
                 f"{family.trials:,}",
                 f"{family.results:,}",
-                f"{family.failed:,}",
+                f"{family.failed + sum(one.failed for one in family.engines):,}",
                 f"{family.removed:,}",
                 f"{family.elsewhere:,}",
                 figure(max(family.ratios)) if family.ratios else "–",
