@@ -18,6 +18,7 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from peak_trade.errors import RunError
+from peak_trade.handlers import handling
 from peak_trade.market.bars import Bars
 from peak_trade.probe.watch import Watch
 from peak_trade.strategies import as_decisions, check_target
@@ -193,16 +194,11 @@ def _signals_heard() -> Iterator[None]:
         _heard.append(signum)
         return before[signum](signum, frame)
 
-    for number, handler in before.items():
-        if callable(handler):
-            signal.signal(number, hear)
     try:
-        yield
+        with handling({number: hear for number, handler in before.items() if callable(handler)}):
+            yield
     finally:
         _heard.clear()
-        for number, handler in before.items():
-            if callable(handler):
-                signal.signal(number, handler)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What may end a run from outside: its time limit, SIGTERM and Ctrl-C, and the moments in which none of them may.
 
 All of it works by signals, which reach the main thread alone; in another thread a run has no limit and holds none back.
+It is all of this process alone: what a strategy forks, as the workers of a pool, is ended as it would be without us.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
+
+from peak_trade.handlers import handling
 
 __all__ = ["TimeOut", "termination_raised", "uninterrupted", "within"]
 
@@ -43,13 +46,12 @@ def within(seconds: float | None, strategy: Callable[[], _T]) -> _T:
             signal.setitimer(signal.ITIMER_REAL, rung % 64 * 1e-6 + 1e-6, 1e-3)
         raise TimeOut
 
-    before = signal.signal(signal.SIGALRM, ring)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-        return strategy()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with handling({signal.SIGALRM: ring}):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+            return strategy()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @contextmanager
@@ -75,12 +77,8 @@ def termination_raised(*, hangup: bool = False) -> Iterator[None]:
         numbers.append(signal.SIGINT)
     if hangup and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         numbers.append(signal.SIGHUP)
-    handlers = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
+    with handling(dict.fromkeys(numbers, interrupt)):
         yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -93,14 +91,9 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     held: list[int] = []
-    before = {
-        number: signal.signal(number, lambda signum, frame: held.append(signum))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
     try:
-        yield
+        with handling(dict.fromkeys((signal.SIGINT, signal.SIGTERM), lambda signum, frame: held.append(signum))):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         for signum in held:
             signal.raise_signal(signum)
