@@ -156,7 +156,9 @@ def backtest(
     with _seeded(None if named else seed):
         function = _function(strategy)
         known = strategies.check_params(function, params or {})
-        target = strategies.check_target(function(given.apart(), **known), len(given))
+        with strategies.reaching():
+            target = function(given.apart(), **known)
+        target = strategies.check_target(target, len(given))
     return Backtest(f"{label} on {given.symbol or 'bars'} {given.timeframe}", given, target, config, assumed)
 
 

@@ -21,7 +21,7 @@ from peak_trade.errors import RunError
 from peak_trade.handlers import handling
 from peak_trade.market.bars import Bars
 from peak_trade.probe.watch import Watch
-from peak_trade.strategies import as_decisions, check_target
+from peak_trade.strategies import as_decisions, check_target, reaching
 
 __all__ = ["NO_LOADING", "Answer", "Asking", "kept_alive", "quiet"]
 
@@ -58,7 +58,7 @@ class Asking:
     def first(self, bars: Bars) -> npt.NDArray[np.float64]:
         """Return the target, as `check_target` does; raises what the strategy raises, and RunError."""
         drawn, self.draws, start = _drawn(), _draws(), time.perf_counter()
-        with self.watch.looking():
+        with reaching(), self.watch.looking():
             target = self.function(bars, **self.params)
         self.took_s = time.perf_counter() - start
         self.drew = _drawn() != drawn
@@ -77,7 +77,7 @@ class Asking:
     def _answer(self, bars: Bars) -> Answer:
         count = len(bars)
         try:
-            with self.watch.looking(effects=False):
+            with reaching(), self.watch.looking(effects=False):
                 function = self._loaded() if self.anew else self.function
                 if function is None:
                     return Answer(None, NO_LOADING)

@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from peak_trade.strategies.reach import STARTS
 from peak_trade.strategies.sources import run_as_module
 from peak_trade.text import as_utf8
 
 __all__ = ["Watch"]
 
 _DOES = {
+    STARTS: "starts a process",
     "subprocess.Popen": "starts a process",
     "os.fork": "starts a process",
     "os.forkpty": "starts a process",
@@ -95,6 +97,8 @@ class Watch:
             if writes and _CACHES not in name and name != os.devnull:
                 self._note(f"writes {as_utf8(os.path.basename(name))}")
         elif self.thread == threading.get_ident() and not any(isinstance(arg, str) and _CACHES in arg for arg in args):
+            if event == STARTS:
+                self.does = ""  # what multiprocessing has done on the way to it
             self._note(_DOES[event])
 
     def _note(self, what: str) -> None:

@@ -11,6 +11,7 @@ In reading order:
 - `signals`: from conditions to a target
 - `sma_crossover` and its siblings: one module a strategy, with its reference
 - `registry`: the strategies by name, imported when asked for
+- `reach`: where a user's modules are found, here and in worker processes
 - `entrypoint`: the user's own function, from a module or a file, and the digest of its source
 - `checks`: the parameters given to a strategy and the target that it returns
 """
@@ -18,7 +19,16 @@ In reading order:
 from __future__ import annotations
 
 from peak_trade.strategies.checks import as_decisions, check_params, check_target
-from peak_trade.strategies.entrypoint import load_entrypoint, source_digest
+from peak_trade.strategies.entrypoint import load_entrypoint, reaching, source_digest
 from peak_trade.strategies.registry import names, resolve
 
-__all__ = ["as_decisions", "check_params", "check_target", "load_entrypoint", "names", "resolve", "source_digest"]
+__all__ = [
+    "as_decisions",
+    "check_params",
+    "check_target",
+    "load_entrypoint",
+    "names",
+    "reaching",
+    "resolve",
+    "source_digest",
+]

@@ -1,9 +1,8 @@
 """The user's own strategy: loaded unmodified and unregistered, from a module or from a file.
 
-While user code is being loaded, and no longer, its folders are searched for the modules that it imports: for a file the
-folder that it lies in, for a module the base folders. They are searched last, so that an installed module always wins
-and nothing in a user's folder can take the place of a library; `sys.path` is never touched. An import inside a function
-comes too late for this: it finds installed modules and those already loaded.
+While user code is being loaded or asked, and no longer, its folders are searched for the modules that it imports: for a
+file the folder that it lies in, for a module the base folders. They are searched last (`reach`), so that an installed
+module always wins and nothing in a user's folder can take the place of a library.
 """
 
 from __future__ import annotations
@@ -15,28 +14,18 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from importlib import import_module
-from importlib.machinery import (
-    EXTENSION_SUFFIXES,
-    SOURCE_SUFFIXES,
-    ExtensionFileLoader,
-    FileFinder,
-    ModuleSpec,
-    PathFinder,
-    SourceFileLoader,
-)
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 from os import fsencode
-from os.path import (
-    isfile,
-    realpath,
-)  # unlike Path.is_file, isfile takes a path that cannot be for one that is not there
+from os.path import isfile  # unlike Path.is_file, it takes a path that cannot be for one that is not there
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from peak_trade.errors import InputError, did_you_mean
+from peak_trade.strategies.reach import FreshLoader, Named, found, named, reach, sources
 
-__all__ = ["load_entrypoint", "loaded", "sealed", "source_digest", "undecorated"]
+__all__ = ["load_entrypoint", "loaded", "reaching", "sealed", "source_digest", "undecorated"]
 
 
 def load_entrypoint(spec: str, base_dirs: Sequence[Path]) -> Callable[..., Any]:
@@ -82,7 +71,7 @@ def source_digest(function: Callable[..., Any], root: Path | None = None) -> dic
     path = Path(code.co_filename) if code else Path()
     loader = getattr(inner, "__globals__", {}).get("__loader__")
     try:
-        content = loader.source if isinstance(loader, _FreshLoader) else path.read_bytes()
+        content = loader.source if isinstance(loader, FreshLoader) else path.read_bytes()
     except OSError:
         return {"name": name, "file": None, "sha256": None}
     path = path.resolve()
@@ -96,7 +85,7 @@ def loaded() -> dict[Path, tuple[str, bytes]]:
 
     That is what was found in the user's folders, also where it raised on the way.
     """
-    return {Path(file): source for file, source in _sources.items()}
+    return {Path(file): source for file, source in sources.items()}
 
 
 def undecorated(function: Any) -> Any:
@@ -114,16 +103,19 @@ def sealed(modules: Mapping[str, Path], entry: Path | None) -> Iterator[None]:
     `entry` is the file that an entrypoint of the form `path/file.py:function` stands for. What this program itself
     works with stays its own. Modules of these names that are loaded already make way meanwhile.
     """
-    names = {name: file for name, file in modules.items() if not _is_machinery(name) and file != entry}
+    names = {name: str(file) for name, file in modules.items() if not _is_machinery(name) and file != entry}
     away = {name: sys.modules.pop(name) for name in [*sys.modules] if name in names}
-    finder = _Sealed(names)
+    finder, others = Named(names), dict(named)
     sys.meta_path.insert(0, finder)
+    named.update(names)
     _entries.append(entry)
     try:
         yield
     finally:
         _entries.pop()
         sys.meta_path.remove(finder)
+        named.clear()
+        named.update(others)
         for name in names:
             sys.modules.pop(name, None)
         for name, module in away.items():
@@ -133,87 +125,40 @@ def sealed(modules: Mapping[str, Path], entry: Path | None) -> Iterator[None]:
                 setattr(sys.modules[above], last, module)
 
 
-class _FreshLoader(SourceFileLoader):
-    """Compiles what the file holds now and keeps those bytes.
-
-    Python's byte-code cache takes a file for unchanged that was edited within a second to the same size: old code would
-    run under the digest of the new.
-    """
-
-    source = b""
-
-    def get_code(self, fullname: str) -> CodeType:
-        self.source = self.get_data(self.path)
-        _sources[realpath(self.path)] = (fullname, self.source)
-        try:
-            code: CodeType = self.source_to_code(self.source, self.path)
-        except SyntaxError as error:
-            error.filename = error.filename or self.path  # of a file that holds a zero byte, Python names none
-            raise
-        return code
-
-
-class _Folders:
-    """A finder for the end of `sys.meta_path`: the top-level modules in `folders`."""
-
-    def __init__(self, folders: Iterable[Path]) -> None:
-        loaders = (ExtensionFileLoader, EXTENSION_SUFFIXES), (_FreshLoader, SOURCE_SUFFIXES)
-        self.finders = [FileFinder(str(folder), *loaders) for folder in folders]
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if path is not None:
-            return None  # a submodule: its package knows where it is
-        specs = [spec for finder in self.finders if (spec := finder.find_spec(name))]
-        if not specs:
-            return None
-        _found.add(name)
-        return next((spec for spec in specs if spec.loader), specs[0])  # a folder without __init__.py comes last
-
-
-class _Sealed:
-    """A finder for the front of `sys.meta_path`: modules by their files, and the folders that packages are of."""
-
-    def __init__(self, files: Mapping[str, Path]) -> None:
-        self.files = files
-        self.packages = {name[:at] for name in files for at, sign in enumerate(name) if sign == "."} - files.keys()
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if file := self.files.get(name):
-            inside = [str(file.parent)] if file.stem == "__init__" else None
-            loader = _FreshLoader(name, str(file)) if file.suffix in SOURCE_SUFFIXES else None  # None: by its suffix
-            return spec_from_file_location(name, str(file), loader=loader, submodule_search_locations=inside)
-        if name in self.packages and PathFinder.find_spec(name, path) is None:
-            return ModuleSpec(name, None, is_package=True)
-        return None
-
-
 def _is_machinery(name: str) -> bool:
     """Tell whether a module is of this program, and none of its strategies."""
     ours = f"{name}.".startswith(f"{__name__.partition('.')[0]}.")
     return ours and (name in _MACHINERY or not name.startswith(f"{__package__}."))
 
 
-_MACHINERY = frozenset(f"{__package__}{name}" for name in ("", ".checks", ".entrypoint", ".registry", ".sources"))
+_MACHINERY = frozenset(
+    f"{__package__}{name}" for name in ("", ".checks", ".entrypoint", ".reach", ".registry", ".sources")
+)
 _entries: list[Path | None] = []
 """The file in place of an entrypoint's, of each `sealed` that is open."""
-_sources: dict[str, tuple[str, bytes]] = {}
-"""By file, the module and the bytes of what the entrypoint loaded last was made from, as far as it came by here."""
-_found: set[str] = set()
-"""Top-level modules that came out of the folders of the entrypoint loaded last."""
+_last: list[Path] = []
+"""The folders of the entrypoint loaded last."""
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Have what lies in the folders of the entrypoint loaded last imported from there, also in processes started here.
+
+    It is for the time that the entrypoint is loaded, or its function called.
+    """
+    with reach(_last):
+        yield
 
 
 @contextmanager
 def _importable(folders: Iterable[Path]) -> Iterator[None]:
-    for name in [name for name in sys.modules if name.partition(".")[0] in _found]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in found]:
         del sys.modules[name]
-    _found.clear()
-    _sources.clear()
-    finder = _Folders(folders)
-    sys.meta_path.append(finder)
-    try:
+    found.clear()
+    sources.clear()
+    _last[:] = folders
+    with reaching():
         yield
-    finally:
-        sys.meta_path.remove(finder)
 
 
 def _load_file(where: str, base_dirs: Sequence[Path]) -> ModuleType:
@@ -224,10 +169,11 @@ def _load_file(where: str, base_dirs: Sequence[Path]) -> ModuleType:
     if path is None:
         raise InputError(f"strategy file {where} does not exist", hint=_looked_in(base_dirs))
     name = f"_peak_trade_entrypoint_{sha256(fsencode(path)).hexdigest()[:16]}"
-    loader = _FreshLoader(name, str(path))
+    loader = FreshLoader(name, str(path))
     spec = ModuleSpec(name, loader, origin=str(path))
     spec.has_location = True
     module = sys.modules[name] = module_from_spec(spec)
+    named[name] = str(path)
     try:
         with _importable([path.parent]):
             loader.exec_module(module)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import peak_trade
 from peak_trade.modules import file_of, names
 from peak_trade.strategies.entrypoint import loaded, undecorated
+from peak_trade.strategies.reach import Folder
 
 __all__ = ["Source", "as_run", "is_installed", "module_of", "run_as_module", "sources"]
 
@@ -131,7 +132,8 @@ def module_of(function: Callable[..., Any]) -> str | None:
 
 def is_installed(path: str | os.PathLike[str]) -> bool:
     """Tell whether a file is Python's own, of a package that is installed, or of this one."""
-    return os.fspath(path).startswith(_installed(tuple(path for path in map(str, sys.path) if path.endswith(_SITE))))
+    others = tuple(str(at) for at in sys.path if str(at).endswith(_SITE) and not isinstance(at, Folder))
+    return os.fspath(path).startswith(_installed(others))
 
 
 @cache
