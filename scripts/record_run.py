@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from peak_trade import script
+from peak_trade import script, supervisor
 
 
 def main() -> int:
@@ -51,7 +51,10 @@ def main() -> int:
     if not args.quiet:
         script.show(listing.summary(path), sys.stderr)
     script.show(path.name, sys.stderr)
-    return ended.code
+    if ended.exit_code < 0:
+        sys.stdout.flush()
+        supervisor.end(ended.exit_code)
+    return ended.exit_code
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from peak_trade.errors import PeakError
 
-__all__ = ["GRACE_S", "UNWATCHED", "Line", "followers", "stand_by", "tie"]
+__all__ = ["GRACE_S", "UNWATCHED", "Line", "end", "followers", "stand_by", "tie"]
 
 GRACE_S = 3.0
 """Beyond the limit, for the run to end by the exception that comes first: it has the traceback, which is worth more."""
@@ -257,10 +257,10 @@ class _Supervisor:
         if late or self.stopped or self.bye is None:
             self._bury()
         if self.bye is not None and (self.bye or not self.will or os.path.isdir(self.place)):
-            _end(self.bye if late else code)
+            end(self.bye if late else code)
         if self.will:
             self._seal(late, code)
-        _end(code)
+        end(code)
 
     def _wait(self) -> tuple[int, bool]:
         """Return the next signal, and whether the kernel sent it, to all of the group; 0 where the time is up."""
@@ -389,7 +389,7 @@ def _children() -> list[int]:
     return found
 
 
-def _end(code: int) -> Never:
+def end(code: int) -> Never:
     """End as the run did: by its exit code, or by its signal."""
     if code < 0:
         import resource

@@ -30,6 +30,7 @@ _HEARD = tuple(
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGWINCH")
     if (one := getattr(signal, name, None)) is not None
 )
+TOO_LATE = 124
 _STOP = 0  # among the signals that a recorder hands on: end all of it, the time is up
 _MOMENT_S = 0.1  # what a terminal, or `timeout`, sends to all of a group comes to each of it within that
 _GRACE_S = 2.0  # between SIGTERM and SIGKILL
@@ -47,11 +48,19 @@ class Ended(Struct, frozen=True):
     error: int = 0
     late: bool = False
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code of who has run it, as `timeout` and shells have it; below zero by that signal."""
+        return TOO_LATE if self.late else self.code
+
 
 class Child:
     """A command that runs. It has the terminal and stdin of its recorder, and writes to `out` and `err`."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], out: int, err: int) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], out: int, err: int, ours: Sequence[int] = ()
+    ) -> None:
+        """Start it; `ours` are the ends at which its recorder reads, which nobody else is to hold open."""
         self._heard: dict[int, float] = {}
         self.late = False
         self.wake, wake = os.pipe()
@@ -73,7 +82,7 @@ class Child:
                     if self._before[number] is not signal.SIG_IGN:
                         signal.signal(number, _nothing)
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-                for handle in (self.wake, wake, self._orders, self.news):
+                for handle in (self.wake, wake, self._orders, self.news, *ours):
                     os.close(handle)
                 _keep(command, environment, (out, err), orders, news, self._before)
             finally:

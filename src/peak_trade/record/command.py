@@ -87,7 +87,8 @@ def record(
         start = time.monotonic()
         deadline = start + order.timeout_s if order.timeout_s else None
         them = streams(out, err)
-        child = Child(order.command, environment(order, directory), them[0].theirs, them[-1].theirs)
+        ours = [stream.ours for stream in them]
+        child = Child(order.command, environment(order, directory), them[0].theirs, them[-1].theirs, ours)
         for stream in them:
             os.close(stream.theirs)
         loading = threading.Thread(target=import_module, args=("peak_trade.record.closing",))
