@@ -57,6 +57,9 @@ def order(command: Sequence[str], options: Mapping[str, Any]) -> Order:
         )
     if not _ENGINE.fullmatch(options["engine"]):
         raise InputError(f"--engine takes auto, off or a name, not `{options['engine']}`", hint="--engine auto")
+    told = options["json"]
+    if told not in (None, "-") and (os.path.isdir(told) or not os.path.isdir(os.path.dirname(os.path.abspath(told)))):
+        raise InputError(f"--json {told}: a folder, or in none that is there", hint="--json run.json")
     limit = options["timeout"]
     if limit is not None and not (0 < limit < math.inf):
         raise InputError(f"--timeout takes seconds above 0, not {limit:g}", hint="--timeout 600")
@@ -80,6 +83,12 @@ def check(order: Order) -> None:
     """Look whether there is what was asked for, before anything is written."""
     if not order.command:
         raise InputError("no command to record", hint="just record -- python my_backtest.py")
+    if order.pick.startswith("best:"):
+        from peak_trade.stats import STATS  # not every command waits for NumPy
+
+        name, known = order.pick.removeprefix("best:"), [stat.key for stat in STATS]
+        if name not in known:
+            raise InputError(f"--pick knows no statistic `{name}`", hint=did_you_mean(name, known))
     for name in order.inputs:
         if not os.path.isfile(name):
             raise InputError(f"--input {name}: no such file; looked in {Path.cwd()}", hint="check the path")

@@ -1,82 +1,161 @@
-"""What becomes of a command that has run: its directory is filled and sealed."""
+"""What becomes of a command that has run: what was seen of it and what it left is brought together, and sealed."""
 
 from __future__ import annotations
 
-import logging
+import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from peak_trade import toml
-from peak_trade.evidence import files, provenance
+from peak_trade.evidence import files, manifest, provenance
 from peak_trade.evidence.run_dir import ERROR
-from peak_trade.record import collect
+from peak_trade.record import collect, picking, sealing, table, trials
 from peak_trade.record.asked import masked
 from peak_trade.record.command import GIVEN, SPOOL, Watched, sentence
+from peak_trade.record.result import Result
 from peak_trade.runner.definition import git_state, predicate
 from peak_trade.runner.log import RunLog, logging_to
 from peak_trade.runner.making import Making, Stages
 from peak_trade.text import as_utf8
+from peak_trade.traces import type_name
 
-__all__ = ["BUILD", "close"]
-
-BUILD = "urn:peak-trade:record:v1"
-_LOG = logging.getLogger("peak_trade.record")
+__all__ = ["close"]
 
 
-def close(watched: Watched) -> Path:
-    """Seal what a command has left, and return the directory under its final name. Raises OSError."""
+class _Recording(Making):
+    """One whose optional parts are skipped by what a command has left: that is known too late to stop it.
+
+    `refused` is what PEAK_STRICT=1 makes a failure, and `problem` why what was seen can't be used.
+    """
+
+    refused: str = ""
+    problem: str = ""
+
+    def skip(self, part: str, reason: str, hint: str = "") -> None:
+        """Warn of it as ever; with PEAK_STRICT=1 the run is one that has failed by it."""
+        if os.environ.get("PEAK_STRICT") == "1":
+            self.refused = self.refused or self.redactor.text(as_utf8(f"{part} was skipped: {reason}"))
+        self.warn(part, "skipped", f"{reason}; hint: {hint}" if hint else reason)
+
+    def again(self) -> None:
+        """Forget what was written so far."""
+        self.directory.discard()
+        self.receipts.clear()
+
+
+class _Filled(NamedTuple):
+    sealed: sealing.Sealed
+    told: table.Told
+    outputs: dict[str, Any]
+    dependencies: list[dict[str, Any]]
+    asked: dict[str, Any]
+    engines: dict[str, str]
+    params: dict[str, Any]
+
+
+def close(watched: Watched) -> tuple[Path, str]:
+    """Seal what a command has left; return the directory under its final name, and by what PEAK_STRICT=1 refuses it.
+
+    Raises OSError where it can't be written.
+    """
     git = provenance.GitQuestion(watched.folder)
     directory = watched.directory
     try:
-        making = Making(
+        making = _Recording(
             watched.folder, watched.folder, watched.argv, Stages(watched.began), watched.redactor, directory,
             RunLog(directory, watched.redactor), watched.follows,
         )  # fmt: skip
         making.stages.milliseconds["command"] = watched.seconds * 1e3
         with logging_to(making.log):
-            return _seal(watched, making, git)
+            kind, failure = sentence(watched.ended, watched.order.timeout_s)
+            error = {"stage": "command", "type": kind, "message": failure} if failure else None
+            directory.replace()
+            with making.stages.clock("evidence"):
+                filled, error = _filled(watched, making, error)
+            return _seal(watched, making, filled, git, error), making.refused
     finally:
         git.close()
 
 
-def _seal(watched: Watched, making: Making, git: provenance.GitQuestion) -> Path:
-    directory, ended = making.directory, watched.ended
-    kind, failure = sentence(ended, watched.order.timeout_s)
-    with making.stages.clock("evidence"):
-        directory.replace()
-        making.skip_what_could_not_start()
-        if ended.left:
-            making.warn("command", "left running", f"{ended.left} process(es) that it has started go on without it")
-        outputs = collect.said(making, watched.streams)
-        collect.given(making, GIVEN)
-        collect.collected(making, watched.order.collect, watched.folder, watched.since)
-        inputs = collect.inputs(making, watched.order.inputs)
-        for name in (GIVEN, SPOOL):
-            shutil.rmtree(directory.path / name, ignore_errors=True)
-        settings = _settings(watched, making)
-        directory.write("config_snapshot.toml", [toml.dumps(settings).encode()])
-        directory.write("config_snapshot.json", [files.encode_json(settings)])
-        error = {"stage": "command", "type": kind, "message": failure} if failure else None
-        if error:
-            directory.write(ERROR, [files.encode_json(error)])
-        making.tidy()
-    status = "failed" if failure else "sealed"
+def _filled(
+    watched: Watched, making: _Recording, error: dict[str, str] | None
+) -> tuple[_Filled, dict[str, str] | None]:
+    """Write all files of the run; those of a failed one again, without its result, where it turns out to be one."""
+    try:
+        filled = _fill(watched, making, error)
+    except OSError:
+        raise
+    except Exception as broken:  # noqa: BLE001 - whatever processes have noted, or files say, evidence is left
+        making.problem = f"what was seen of the engine can't be sealed: {type_name(broken)}: {broken}"[:400]
+        making.again()
+        filled = _fill(watched, making, error)
+    if making.refused and error is None:
+        error = {"stage": "evidence", "type": "Skipped", "message": making.refused}
+        making.again()
+        filled = _fill(watched, making, error)
+    for name in (GIVEN, SPOOL):
+        shutil.rmtree(making.directory.path / name, ignore_errors=True)
+    making.tidy()
+    return filled, error
+
+
+def _fill(watched: Watched, making: _Recording, error: dict[str, str] | None) -> _Filled:
+    directory, order, ended = making.directory, watched.order, watched.ended
+    making.skip_what_could_not_start()
+    if ended.left:
+        making.warn("command", "left running", f"{ended.left} process(es) that it has started go on without it")
+    inputs = collect.inputs(making, order.inputs)
+    outputs = collect.said(making, watched.streams)
+    collect.given(making, GIVEN)
+    collect.collected(making, order.collect, watched.folder, watched.since)
+    noted: list[Result] = []
+    if making.problem:
+        making.skip("engine", making.problem)
+    elif order.engine != "off":
+        noted = trials.results(directory.path / SPOOL, lambda text: making.warn("observer", "unread", text))
+    chosen, index = picking.pick(making, noted, order)
+    if error:  # what it says is no result of a run that came to its end
+        chosen = index = None
+    settings = _settings(watched, making)
+    sealed = sealing.write(directory, chosen, kind=manifest.RECORDED, settings=settings, masked=making.redactor.tree)
+    for receipt in sealed.receipts:
+        making.warn(receipt["part"], receipt["outcome"], receipt["reason"])
+    told = table.write_trials(directory, noted, chosen=index)
+    if told.skipped:
+        making.skip("trials.parquet", told.skipped)
+    if error:
+        directory.write(ERROR, [files.encode_json(error)])
+    asked = {"overrides": {}, "name": settings["run"].get("name"), **settings["record"]}
+    return _Filled(
+        sealed, told, outputs, [*sealed.dependencies, *inputs], asked, _engine(noted), chosen.params if chosen else {}
+    )
+
+
+def _seal(
+    watched: Watched, making: Making, filled: _Filled, git: provenance.GitQuestion, error: dict[str, str] | None
+) -> Path:
+    directory, sealed = making.directory, filled.sealed
     origin = {
-        "buildType": BUILD,
+        "buildType": manifest.BUILD_OF[manifest.RECORDED],
         "externalParameters": {
             "config": directory.sealed["config_snapshot.toml"],
-            "name": watched.order.name,
-            **settings["record"],
+            **filled.asked,
+            "params": filled.params,
         },
         "internalParameters": {"environment": provenance.environment()},
-        "resolvedDependencies": [*inputs, git_state(git)],
+        "resolvedDependencies": [*filled.dependencies, git_state(git)],
     }
-    came_out: dict[str, Any] = {"exitCode": ended.code, "outputs": outputs}
-    statement = predicate(making, status, origin, came_out, error, builder="recorder")
-    facts: dict[str, Any] = {"kind": "recorded", "exit_code": ended.code}
-    path = directory.seal(statement, status, **facts, **(error or {}))
-    return path
+    trials = filled.told.facts.get("trials", 0)
+    came_out = sealed.results | {"exitCode": watched.ended.code, "trials": trials, "outputs": filled.outputs}
+    statement = predicate(making, "failed" if error else sealed.status, origin, came_out, error, builder="recorder")
+    facts = filled.engines | sealed.facts | filled.told.facts | {"exit_code": watched.ended.code}
+    return directory.seal(statement, "failed" if error else "sealed", **facts, **(error or {}))
+
+
+def _engine(noted: list[Result]) -> dict[str, str]:
+    """Return the engines that were seen, as a list shows them: also of a run that came to no result."""
+    names = dict.fromkeys(" ".join(filter(None, (as_utf8(one.engine), as_utf8(one.version)))) for one in noted)
+    return {"engine": ", ".join(list(names)[:3])} if names else {}
 
 
 def _settings(watched: Watched, making: Making) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -52,10 +53,18 @@ class Watched(Struct, kw_only=True):
     since: float
 
 
+class Recorded(NamedTuple):
+    """The sealed directory, by what PEAK_STRICT=1 refuses it (empty: by nothing), and how the command ended."""
+
+    run_dir: Path
+    refused: str
+    ended: Ended
+
+
 def record(
     order: Order, *, results: Path, run_id: str | None = None, argv: Sequence[str] = (), out: int = 1, err: int = 2
-) -> tuple[Path, Ended]:
-    """Run a command and return the sealed directory `results/<run_id>/`, and how the command ended.
+) -> Recorded:
+    """Run a command, and seal what it has left in `results/<run_id>/`.
 
     What it says goes to the descriptors `out` and `err`.
 
@@ -99,8 +108,8 @@ def record(
             order=order, directory=directory, redactor=redactor, follows=follows, folder=folder, argv=list(argv),
             began=began, ended=ended, seconds=time.monotonic() - start, streams=them, shown=shown, since=since,
         )  # fmt: skip
-        path: Path = import_module("peak_trade.record.closing").close(watched)
-        return path, ended
+        run_dir, refused = import_module("peak_trade.record.closing").close(watched)
+        return Recorded(run_dir, refused, ended)
     except OSError as error:
         failed = RunError(
             f"cannot write the evidence: {error.strerror or error}", hint="just doctor seals it, once there is room"
