@@ -1,8 +1,11 @@
 """Evidence of what another engine did: a command that is watched while it runs, or a file that it left.
 
-May import runner, strategies, stats, evidence, observer and what is below them; nothing that reads runs. In reading
-order: `result` (what an engine or a file says: equity, trades, parameters), `spool` (what processes have noted),
-`trials` (the results in it), `figures` (of one of them), `table` (of all of them).
+May import runner, tracking, shown, strategies, stats, evidence, observer and what is below them. In reading order:
+`asked` (of a recorded run), `command` (its order; nothing else knows it), `child` (the process), `capture` (what it
+says), `result` (what an engine or a file says: equity, trades, parameters), `spool` (what processes have noted),
+`trials` (the results in it), `picking` (of the one that is the run), `figures` (of one of them), `table` (of all of
+them), `sealing` (what one leaves in the run's directory), `collect` (what the command left), `closing` (what becomes
+of it all), `telling` (of the sealed run).
 """
 
 __all__: list[str] = []
