@@ -5,7 +5,8 @@ a recorded process loads this folder as `peak_observer`, whether or not peak_tra
 raise into the command, print, or change what the command does; what breaks is noted as a `warning` frame, once.
 
 May import nothing. In reading order: `spool` (where it is noted), `note` (that, guarded), `wrapping` (around a call),
-`hooks` (engines, when they are imported), `start` (of a process; `site` brings it there).
+`hooks` (engines, when they are imported), `events` (files, code, network, programs), `start` (of a process, to which
+`site` brings it).
 """
 
 __all__: "list[str]" = []

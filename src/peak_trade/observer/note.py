@@ -24,7 +24,7 @@ class Note:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.busy = threading.local()
+        self.busy = Busy()
         self._spool = Spool(folder)
         self._lock = threading.RLock()
         self._warned: set[str] = set()
@@ -32,13 +32,12 @@ class Note:
     def forked(self) -> None:
         """Begin anew in a forked child: another thread may have held the lock."""
         self._lock = threading.RLock()
-        self.busy = threading.local()
 
     def write(
         self, kind: str, header: dict[str, Any] | None = None, columns: dict[str, tuple[str, Any]] | None = None
     ) -> None:
         """Append a frame (`spool.Spool.write`). What it raises is for a `guard` around it."""
-        before, self.busy.now = getattr(self.busy, "now", False), True
+        before, self.busy.now = self.busy.now, True
         try:
             with self._lock:
                 self._spool.write(kind, header, columns)
@@ -60,9 +59,21 @@ class Note:
         except Exception:  # noqa: BLE001 -- a full disk, a folder that is gone: there is nowhere left to say so
             pass
 
+    def broken(self, part: str, error: Exception) -> None:
+        """Note an error of our own; raise it again where it is the command's, of a signal's handler."""
+        if _interrupted(error.__traceback__):
+            raise error
+        self.warn(part, error)
+
     def guard(self, part: str) -> Guard:
         """Return what to do the observer's own work in: `with note.guard("files"): …` ends in no error of it."""
         return Guard(self, part)
+
+
+class Busy(threading.local):
+    """Whether a thread does our own work."""
+
+    now = False
 
 
 class Guard:
@@ -72,7 +83,7 @@ class Guard:
         self.note, self.part = note, part
 
     def __enter__(self) -> None:
-        self.before = getattr(self.note.busy, "now", False)
+        self.before = self.note.busy.now
         self.note.busy.now = True
 
     def __exit__(
@@ -81,8 +92,8 @@ class Guard:
         self.note.busy.now = self.before
         if not isinstance(error, Exception):
             return False
-        self.note.warn(self.part, error)
-        return not _interrupted(trace)
+        self.note.broken(self.part, error)
+        return True
 
 
 def _interrupted(trace: TracebackType | None) -> bool:

@@ -28,6 +28,9 @@ NO_TIME = -(1 << 63)
 """In place of a time that there is none of: the exit of an open trade."""
 
 
+_JSON = json.JSONEncoder(default=str).encode
+
+
 class Spool:
     """Notes of this process, in a folder. A forked child begins a file of its own."""
 
@@ -44,9 +47,7 @@ class Spool:
             part = _encode(form, values)
             parts.append(part)
             told.append([name, form, len(part)])
-        head = json.dumps(dict(header or {}, kind=kind, columns=told), default=str, allow_nan=True).encode(
-            "utf-8", "backslashreplace"
-        )
+        head = _JSON(dict(header or {}, kind=kind, columns=told)).encode("utf-8", "backslashreplace")
         payload = b"".join(parts)
         crc = zlib.crc32(payload, zlib.crc32(head))
         frame = memoryview(HEAD.pack(MAGIC, len(head), len(payload), crc) + head + payload)

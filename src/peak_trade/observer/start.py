@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import time
 
-from .hooks import install
+from . import events, hooks
 from .note import Note
 
 __all__ = ["NOTE", "begin"]
@@ -22,10 +23,18 @@ def begin(folder: str, site: str) -> None:
     with note.guard("process"):
         _process(note, "start")
     with note.guard("hooks"):
-        install(note, os.environ.get("PEAK_RECORD_ENGINE", "auto"))
+        hooks.install(note, os.environ.get("PEAK_RECORD_ENGINE", "auto"))
     with note.guard("process"):
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=lambda: _forked(note))
+    with note.guard("files"):
+        ended = events.install(note, site).end
+
+        def end() -> None:  # what is registered first is called last
+            with note.guard("end"):
+                ended()
+
+        atexit.register(end)
 
 
 def _forked(note: Note) -> None:

@@ -22,11 +22,7 @@ def _begin():
 
 try:
     if os.environ.get("PEAK_RECORD_SPOOL") and sys.version_info >= (3, 9):
-        writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-        try:
-            _begin()
-        finally:
-            sys.dont_write_bytecode = writes
+        _begin()
 except Exception:  # noqa: BLE001 -- a command that can't be watched is run all the same: no frame says it was
     pass
 finally:
