@@ -11,14 +11,14 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
 
 from peak_trade.modules import file_of
 
-__all__ = ["imported", "strays"]
+__all__ = ["imported", "of_tops", "strays"]
 
 _INFO = re.compile(r"(?P<name>.+?)(?:-(?P<version>[^-]+?)(?:-py[\d.]+(?:-[^-]+)?)?)?\.(?:dist|egg)-info")
 
@@ -40,6 +40,18 @@ def imported() -> dict[str, str]:
     for _, owners in _owners():
         for owner in owners:
             found.setdefault(owner.name, owner.version)
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def of_tops(tops: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Return name → version of the distributions in each folder that names at the top of it are of, sorted by name."""
+    found: dict[str, str] = {}
+    for folder, names in tops.items():
+        known = _known(folder)
+        for top in sorted({name.partition(".")[0] for name in names}):
+            own = known.get(_plain(top))
+            for owner in [own] if own else _of(folder, top, []):
+                found.setdefault(owner.name, owner.version)
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 

@@ -1,8 +1,9 @@
 """What a process does with files, code, the network and programs, as Python's audit events tell it (PEP 578).
 
-Frames: `file` {path, access "read"|"write", state}, `move` {path, to}, `remove` {path}, `source` {path, state, copy},
+Frames: `file` {path, access "read"|"write", state}, `move` {path, to}, `source` {path, state, copy},
 `package` {folder, top}, `below` {module}, `network` {host, port, local}, `left_out` {what, count}, `end` {left_out},
-`started` {how, program, words, python, blind}. A state is [size, mtime_ns, inode, device] before the call, None where there is no file yet.
+`started` {how, program, words, python, blind}. A state is [size, mtime_ns, inode, device] before the call, None where
+there is no file yet.
 Each path, host and package is noted once a process and way; beyond a limit they are counted.
 Nothing is seen of what libraries do without Python: what they open by themselves, the clock, random numbers.
 """
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BELOW", "LIMITS", "Events", "install"]
 
-LIMITS = {"file": 20_000, "move": 20_000, "remove": 20_000, "source": 2_000, "network": 200, "started": 1_000}
+LIMITS = {"file": 20_000, "move": 20_000, "source": 2_000, "network": 200, "started": 1_000}
 """Frames of a kind that a process notes; what comes after is counted."""
 LONGEST_SOURCE = 1 << 20
 """Bytes of a source that is kept as it was when it was loaded."""
@@ -66,7 +67,7 @@ class Events:
         self.counts: dict[str, int] = {}
         library = os.path.dirname(os.__file__) + os.sep
         prefixes = {os.path.join(one, "lib") + os.sep for one in (sys.prefix, sys.base_prefix)} - {"/lib/"}
-        own = os.path.dirname(os.path.abspath(__file__)) + os.sep
+        own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # this package, or this checkout's
         self.passed = (library, *prefixes, own, os.path.abspath(note.folder) + os.sep, *_SYSTEM)
         self.table: dict[str, Callable[[tuple[Any, ...]], None]] = {
             "open": self.opened,
@@ -74,7 +75,6 @@ class Events:
             "os.rename": self.moved,
             "os.link": self.moved,
             "os.symlink": self.moved,
-            "os.remove": self.removed,
             "os.truncate": self.truncated,
             "exec": self.executed,
             "import": self.imported,
@@ -165,14 +165,6 @@ class Events:
         if to is not None and ("to", path, to) not in self.seen:
             self._remember(("to", path, to))
             self.say("move", {"path": path, "to": to})
-
-    def removed(self, args: tuple[Any, ...]) -> None:
-        if any(isinstance(one, int) and one >= 0 for one in args[1:]):
-            return
-        place = self._place(args[0])
-        if place is not None and ("removed", place) not in self.seen:
-            self._remember(("removed", place))
-            self.say("remove", {"path": place})
 
     # code
 

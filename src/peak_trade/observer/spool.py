@@ -28,6 +28,7 @@ NO_TIME = -(1 << 63)
 """In place of a time that there is none of: the exit of an open trade."""
 
 
+_HIGH = 700
 _JSON = json.JSONEncoder(default=str).encode
 
 
@@ -37,6 +38,7 @@ class Spool:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._handle = self._pid = -1
+        self._file: tuple[int, int] | None = None
 
     def write(
         self, kind: str, header: dict[str, Any] | None = None, columns: dict[str, tuple[str, Any]] | None = None
@@ -56,11 +58,34 @@ class Spool:
             frame = frame[os.write(handle, frame) :]
 
     def _open(self) -> int:
-        if self._pid != os.getpid():
+        if self._pid != os.getpid() or self._file != _file(self._handle):
             name = f"{os.getpid()}-{time.time_ns()}.frames"
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-            self._handle, self._pid = os.open(os.path.join(self.folder, name), flags, 0o600), os.getpid()
+            handle = os.open(os.path.join(self.folder, name), flags, 0o600)
+            self._handle, self._pid = _out_of_the_way(handle), os.getpid()
+            self._file = _file(self._handle)
         return self._handle
+
+
+def _file(handle: int) -> tuple[int, int] | None:
+    """Return which file a descriptor is of: a command may have closed ours, and have another by its number."""
+    try:
+        found = os.fstat(handle)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _out_of_the_way(handle: int) -> int:
+    """Return the descriptor by a high number: those that a command gets are the ones that it gets without us."""
+    try:
+        import fcntl
+
+        high = fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    except (ImportError, OSError, ValueError):
+        return handle
+    os.close(handle)
+    return high
 
 
 def _encode(form: str, values: Any) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,11 @@ class Frame(Struct, frozen=True):
     columns: dict[str, npt.NDArray[Any] | list[str | None]]
 
 
-def frames(path: Path) -> Iterator[Frame]:
-    """Yield the frames of one process's file; EOFError after the last whole one where the rest of it is none."""
+def frames(path: Path, kinds: Collection[str] | None = None) -> Iterator[Frame]:
+    """Yield the frames of one process's file, of all `kinds` or of some.
+
+    EOFError after the last whole one where the rest of the file is none.
+    """
     with path.open("rb") as file:
         size = path.stat().st_size
         while head := file.read(HEAD.size):
@@ -44,11 +47,12 @@ def frames(path: Path) -> Iterator[Frame]:
             header, payload = file.read(header_size), file.read(payload_size)
             if zlib.crc32(payload, zlib.crc32(header)) != crc:
                 raise EOFError(f"{path.name} ends within a frame")
-            yield _decode(header, payload)
+            told = json.loads(header)  # not msgspec's decoder: engines' figures may be NaN
+            if kinds is None or told["kind"] in kinds:
+                yield _decode(told, payload)
 
 
-def _decode(header: bytes, payload: bytes) -> Frame:
-    told = json.loads(header)  # not msgspec's decoder: engines' figures may be NaN
+def _decode(told: dict[str, Any], payload: bytes) -> Frame:
     columns: dict[str, npt.NDArray[Any] | list[str | None]] = {}
     start = 0
     for name, form, length in told.pop("columns"):

@@ -44,6 +44,11 @@ class Code(Struct):
         known |= {one["file"]: one.get("sha256", "") for one in self.left_out}
         return hashlib.sha256("".join(f"{known[name]}  {name}\n" for name in sorted(known)).encode()).hexdigest()
 
+    @property
+    def left_out_names(self) -> set[str]:
+        """The names of what was left out."""
+        return {one["file"] for one in self.left_out}
+
     def dependency(self) -> dict[str, Any]:
         """Return the code as the manifest names it, among what the run was made from."""
         annotations = {
