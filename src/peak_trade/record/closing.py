@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from peak_trade.evidence import files, manifest, provenance
+from peak_trade.evidence import code, files, manifest, provenance
 from peak_trade.evidence.run_dir import ERROR
-from peak_trade.record import collect, picking, sealing, table, trials
+from peak_trade.record import collect, observed, picking, sealing, table, trials
 from peak_trade.record.asked import masked
 from peak_trade.record.command import GIVEN, SPOOL, Watched, sentence
+from peak_trade.record.observed import Observed
 from peak_trade.record.result import Result
 from peak_trade.runner.definition import git_state, predicate
 from peak_trade.runner.log import RunLog, logging_to
@@ -25,11 +26,13 @@ __all__ = ["close"]
 class _Recording(Making):
     """One whose optional parts are skipped by what a command has left: that is known too late to stop it.
 
-    `refused` is what PEAK_STRICT=1 makes a failure, and `problem` why what was seen can't be used.
+    `refused` is what PEAK_STRICT=1 makes a failure, `problem` why what was seen of engines can't be used, and `seen`
+    what the command was made from.
     """
 
     refused: str = ""
     problem: str = ""
+    seen: Observed | None = None
 
     def skip(self, part: str, reason: str, hint: str = "") -> None:
         """Warn of it as ever; with PEAK_STRICT=1 the run is one that has failed by it."""
@@ -44,6 +47,7 @@ class _Recording(Making):
 
 
 class _Filled(NamedTuple):
+    seen: Observed
     sealed: sealing.Sealed
     told: table.Told
     outputs: dict[str, Any]
@@ -106,6 +110,13 @@ def _fill(watched: Watched, making: _Recording, error: dict[str, str] | None) ->
         making.warn("command", "left running", f"{ended.left} process(es) that it has started go on without it")
     inputs = collect.inputs(making, order.inputs)
     outputs = collect.said(making, watched.streams)
+    seen = _seen(watched, making)
+    for part, outcome, reason in seen.receipts:
+        making.warn(part, outcome, reason)
+    for name, content in seen.code.files.items():
+        directory.write(f"{code.FOLDER}/{name}", [content])
+    for one in seen.code.left_out:
+        making.warn(f"{code.FOLDER}/{one['file']}", "left out", one["reason"])
     collect.given(making, GIVEN)
     collect.collected(making, order.collect, watched.folder, watched.since)
     noted: list[Result] = []
@@ -126,9 +137,23 @@ def _fill(watched: Watched, making: _Recording, error: dict[str, str] | None) ->
     if error:
         directory.write(ERROR, [files.encode_json(error)])
     asked = {"overrides": {}, "name": settings["run"].get("name"), **settings["record"]}
-    return _Filled(
-        sealed, told, outputs, [*sealed.dependencies, *inputs], asked, _engine(noted), chosen.params if chosen else {}
-    )
+    made_from = [*sealed.dependencies, *inputs, *seen.dependencies]
+    return _Filled(seen, sealed, told, outputs, made_from, asked, _engine(noted), chosen.params if chosen else {})
+
+
+def _seen(watched: Watched, making: _Recording) -> Observed:
+    """Return what the command was made from, by what its processes have noted; looked at once."""
+    if making.seen is None:
+        try:
+            making.seen = observed.look(
+                making.directory.path / SPOOL, watched.folder, watched.order.command, redactor=making.redactor,
+                since_ns=int(watched.since * 1e9), declared=watched.order.inputs,
+                own=[making.directory.results, making.directory.path],
+            )  # fmt: skip
+        except Exception as broken:  # noqa: BLE001 - whatever processes have noted, evidence is left
+            why = f"what was noted can't be read: {type_name(broken)}: {broken}"[:400]
+            making.seen = Observed(receipts=[("observer", "broke", why)])
+    return making.seen
 
 
 def _seal(
@@ -142,14 +167,23 @@ def _seal(
             **filled.asked,
             "params": filled.params,
         },
-        "internalParameters": {"environment": provenance.environment()},
+        "internalParameters": {"environment": _environment(filled.seen), "effects": filled.seen.effects},
         "resolvedDependencies": [*filled.dependencies, git_state(git)],
     }
     trials = filled.told.facts.get("trials", 0)
     came_out = sealed.results | {"exitCode": watched.ended.code, "trials": trials, "outputs": filled.outputs}
+    if filled.seen.written:
+        came_out["written"] = filled.seen.written
     statement = predicate(making, "failed" if error else sealed.status, origin, came_out, error, builder="recorder")
+    statement.run_details["folder"] = making.redactor.text(as_utf8(str(watched.folder)))
     facts = filled.engines | sealed.facts | filled.told.facts | {"exit_code": watched.ended.code}
     return directory.seal(statement, "failed" if error else "sealed", **facts, **(error or {}))
+
+
+def _environment(seen: Observed) -> dict[str, Any]:
+    """Return the environment of the command: its Python and packages are those that were seen, and not ours."""
+    ours = provenance.environment()
+    return {key: ours[key] for key in ("peak_trade", "system", "cpu")} | seen.environment
 
 
 def _engine(noted: list[Result]) -> dict[str, str]:

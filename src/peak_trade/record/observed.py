@@ -49,6 +49,12 @@ class Observed(Struct):
     effects: dict[str, Any] = {}
     receipts: list[tuple[str, str, str]] = []
 
+    @property
+    def dependencies(self) -> list[dict[str, Any]]:
+        """What the manifest names it by, among what the run was made from."""
+        has_code = self.code.files or self.code.left_out
+        return [*self.materials, *([self.code.dependency()] if has_code else [])]
+
 
 def look(
     spool: Path, folder: Path, command: Sequence[str], *, redactor: Redactor, since_ns: int,
