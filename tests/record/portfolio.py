@@ -13,11 +13,16 @@ The account had 10,000 and ends with 10,230: 75 + 90 + 74 are earned, and 9 went
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from peak_trade.evidence import manifest, provenance
+from peak_trade.evidence.ledger import now
+from peak_trade.evidence.run_dir import RunDir, new_run_id
 from peak_trade.market.trades import Trades
+from peak_trade.record import sealing
 from peak_trade.record.result import Result
 
 NAN = np.nan
@@ -88,3 +93,34 @@ def result(**more: Any) -> Result:
         "initial_cash": 10_000.0,
     }
     return Result(**(told | more))
+
+
+def recorded(results: Path, chosen: Result | None, kind: str = "recorded", **settings: Any) -> Path:
+    """Return the directory of a run that another engine made, sealed as `just record` and `just import` do."""
+    directory = RunDir.create(results, new_run_id(), given=False)
+    began = now()
+    sections = {"run": {"name": "two"}, "record" if kind == "recorded" else "import": {"files": ["a.csv"]}} | settings
+    follows = directory.begin(kind=kind, name=sections["run"]["name"])
+    sealed = sealing.write(directory, chosen, kind=kind, settings=sections)
+    directory.write("outputs/deep/stdout.txt", [b"done\n"])
+    asked = sections.get("record", {}) | {"config": directory.sealed["config_snapshot.toml"], "name": "two"}
+    origin = {
+        "buildType": manifest.BUILD_OF[kind],
+        "externalParameters": asked,
+        "internalParameters": {"environment": provenance.environment()},
+        "resolvedDependencies": sealed.dependencies,
+    }
+    details = {
+        "metadata": {"invocationId": directory.run_id, "startedOn": began, "finishedOn": now()},
+        "folder": ".",
+        "argv": [],
+        "host": "here",
+        "milliseconds": {"evidence": 1.0},
+    }
+    receipts = [*sealed.receipts, {"part": "evidence", "outcome": "done", "ms": 1.0, "bytes": directory.bytes}]
+    came_out = sealed.results | ({"exitCode": 0} if kind == "recorded" else {})
+    facts = sealed.facts | ({"exit_code": 0} if kind == "recorded" else {})
+    said = manifest.Predicate(sealed.status, origin, details, came_out, receipts, {"follows": follows})
+    path = directory.seal(said, "sealed", **facts)
+    directory.release()
+    return path

@@ -13,12 +13,14 @@ FOLDER = "code"
 _DEEPEST = 32  # folders in folders
 
 
-def there(place: Path | int) -> Iterator[str]:
+def there(place: Path | int, folder: str = FOLDER) -> Iterator[str]:
     """Yield the names of all files below `code/`, as `code/pkg/module.py`; OSError where a folder can't be listed.
+
+    Another `folder` may be asked for, such as `outputs`.
 
     What is no file of one name (a link, say) is left out, as what is nested deeper than code is.
     """
-    folders = [FOLDER]
+    folders = [folder]
     while folders:
         folder = folders.pop()
         for entry in door.entries(place, folder):

@@ -33,7 +33,7 @@ from msgspec import Struct
 
 from peak_trade.evidence import door
 from peak_trade.evidence.files import sync_folder, write_all
-from peak_trade.evidence.manifest import RUINED
+from peak_trade.evidence.manifest import IMPORTED, RUINED
 
 __all__ = [
     "ENDED",
@@ -143,7 +143,8 @@ FIELDS = (
     | dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "bars", "bytes", "line"), _NUMBER)
     | {"repeatable": Field("true or false", frozenset((bool, _NONE)))}
     | dict.fromkeys(("kind", "origin", "digest"), _TEXT)
-    | {"count": _NUMBER}
+    | dict.fromkeys(("engine", "command"), _TEXT)
+    | dict.fromkeys(("count", "symbols", "trials", "trials_failed", "exit_code"), _NUMBER)
     | dict.fromkeys(("verdict", "code", "environment"), _TEXT)
     | {"findings": Field("counts", frozenset((_NONE,)), _are_counts)}
     | dict.fromkeys(("params", "settings"), Field("settings", frozenset((_NONE,)), _are_settings))
@@ -215,7 +216,9 @@ class History(Struct):
 
     @property
     def status(self) -> str:
-        """The state as people are told it: what the seal says of a ruined account too."""
+        """The state as people are told it: what the seal says of a ruined account too, and of what was imported."""
+        if self.state == SEALED and self.fields.get("kind") == IMPORTED:
+            return IMPORTED
         return RUINED if self.state == SEALED and self.fields.get(RUINED) else self.state
 
     @property

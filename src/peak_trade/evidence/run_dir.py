@@ -42,6 +42,7 @@ from peak_trade.text import as_utf8
 __all__ = [
     "BESIDE",
     "DIED",
+    "OUTPUTS",
     "RunDir",
     "Unfinished",
     "carry",
@@ -60,7 +61,10 @@ DIED = "the process died before the run was sealed"
 _ALL = 1 << 40  # names: what a strategy leaves is taken out, however much it is
 _NAMED = 5  # of what a strategy left
 _FILES = {"config_snapshot.toml", "config_snapshot.json", "stats.json", "equity.csv", "benchmark.csv", "trades.csv",
-          "trades.parquet", manifest.NAME, ERROR}  # fmt: skip
+          "trades.parquet", "open_trades.csv", "symbols.csv", "trials.csv", "trials.parquet", "trades_extra.csv",
+          manifest.NAME, ERROR}  # fmt: skip
+OUTPUTS = "outputs"
+"""The folder of what a recorded command, or another program, has left: sealed, byte for byte."""
 BESIDE = {
     "run.log": "a file",
     seal.NAME: "a file",
@@ -122,8 +126,9 @@ class RunDir:
         for entry in door.entries(run.place):
             if entry.is_file and entry.name in _FILES:
                 run._begun.add(entry.name)
-        with suppress(OSError):
-            run._begun.update(code.there(run.place))
+        for folder in (code.FOLDER, OUTPUTS):
+            with suppress(OSError):
+                run._begun.update(code.there(run.place, folder))
         with suppress(OSError):
             run.beside = {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
         return run
@@ -570,8 +575,9 @@ def _finish(run: RunDir, reading: Reading) -> str:
             os.unlink(manifest.NAME, dir_fd=run._lock)
         elif entry.is_file and entry.name != "run.log" and entry.size <= door.limit_of(entry.name):
             run.sealed[entry.name] = door.digest(run.place, entry.name)
-    with suppress(OSError):
-        run.sealed |= {name: door.digest(run.place, name) for name in code.there(run.place)}
+    for folder in (code.FOLDER, OUTPUTS):
+        with suppress(OSError):
+            run.sealed |= {name: door.digest(run.place, name) for name in code.there(run.place, folder)}
     with suppress(OSError):
         run.beside |= {f"debug/{entry.name}" for entry in door.entries(run.place, "debug")}
     left = run.settle()
@@ -580,11 +586,13 @@ def _finish(run: RunDir, reading: Reading) -> str:
         run.write(ERROR, [files.encode_json(error)])
     began = history.start.time if history.start else None
     details = {"metadata": {"invocationId": run.run_id, "startedOn": began, "finishedOn": now()}}
-    definition = {"buildType": manifest.BUILD, "externalParameters": {}, "internalParameters": {},
+    kind = str(history.start.fields.get("kind") or manifest.RUN) if history.start else manifest.RUN
+    build = manifest.BUILD_OF.get(kind, manifest.BUILD)
+    definition = {"buildType": build, "externalParameters": {}, "internalParameters": {},
                   "resolvedDependencies": []}  # fmt: skip
     receipts = [{"part": "directory", "outcome": "left", "reason": named(left)}] if left else []
     predicate = manifest.Predicate("failed", definition, details, {}, receipts, {"follows": start}, error)
-    run.seal(predicate, "abandoned")
+    run.seal(predicate, "abandoned", **({} if kind == manifest.RUN else {"kind": kind}))
     return "sealed as failed: its process died"
 
 

@@ -29,7 +29,7 @@ from peak_trade.stats.attribution import attribution, symbols_of
 from peak_trade.stats.values import Undefined
 from peak_trade.text import as_utf8
 
-__all__ = ["OPEN", "Sealed", "equity_of_returns", "write"]
+__all__ = ["OPEN", "Sealed", "data_digest", "equity_of_returns", "rate_of", "tidied", "without_null", "write"]
 
 OPEN = "open_trades.csv"
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
@@ -68,9 +68,10 @@ def write(
     sections = {name: dict(values) for name, values in settings.items()}
     if chosen is None:
         _write_config(directory, masked(_config(sections, None, "", "")))
-        return Sealed("sealed", {}, {"kind": kind}, [], [])
+        return Sealed(manifest.IMPORTED if kind == manifest.IMPORTED else "sealed", {}, {"kind": kind}, [], [])
     receipts = [{"part": "engine", "outcome": "noted", "reason": as_utf8(note)} for note in chosen.notes]
-    result = _tidy(chosen, receipts)
+    result, mended = tidied(chosen)
+    receipts += mended
     data = {series.symbol: _bars(series) for series in result.series}
     named = list(result.symbols) or symbols_of(result.trades, result.open_) or list(data)
     named = sorted({*named, *symbols_of(result.trades, result.open_)} - {""}) or named
@@ -98,7 +99,11 @@ def write(
                 "the symbols' shares do not add up to the account: currencies differ, or not every trade says its pnl"
             )
             receipts.append({"part": symbols.NAME, "outcome": "incomplete", "reason": reason})
-    results |= {"account": {"currency": result.currency, "initial_cash": result.initial_cash}}
+    results |= {
+        "account": {"currency": result.currency, "initial_cash": result.initial_cash},
+        "engine": {"name": result.engine, "version": result.version},
+        "symbols": named,
+    }
     status = "sealed"
     facts = {
         "kind": kind,
@@ -120,8 +125,7 @@ def write(
             status = manifest.RUINED
             reason = f"equity was at or below zero at {when}"
             receipts.append({"part": "account", "outcome": manifest.RUINED, "reason": reason})
-    if data:
-        facts["data"] = _data(data)
+    facts["data"] = data_digest({name: bars["digest"]["sha256"] for name, bars in data.items()})
     facts |= results["summary"]
     told = {name: value for name, value in facts.items() if value not in (None, "")}
     return Sealed(
@@ -158,8 +162,9 @@ def equity_of_returns(
 # --- what is sealed of what an engine says
 
 
-def _tidy(result: Result, receipts: list[dict[str, Any]]) -> Result:
-    """Return a result whose equity is finite and in order, and whose trades are in order, saying what was mended."""
+def tidied(result: Result) -> tuple[Result, list[dict[str, Any]]]:
+    """Return a result whose equity is finite and in order, whose trades are in order, and what was mended."""
+    receipts: list[dict[str, Any]] = []
     say: Callable[[str, str, str], None] = lambda part, outcome, reason: receipts.append(  # noqa: E731
         {"part": part, "outcome": outcome, "reason": reason}
     )
@@ -201,11 +206,12 @@ def _tidy(result: Result, receipts: list[dict[str, Any]]) -> Result:
         say("position", "missing", "it is not known at every mark")
     if trades is None:
         say("trades", "missing", "no trades were given")
-    return structs.replace(
+    mended = structs.replace(
         result, timestamp=timestamp, equity=equity, position=position, trades=trades, open_=left,
         strategy=as_utf8(result.strategy), engine=as_utf8(result.engine), version=as_utf8(result.version),
         currency=as_utf8(result.currency), symbols=tuple(map(as_utf8, result.symbols)),
     )  # fmt: skip
+    return mended, receipts
 
 
 def _realised(result: Result, trades: Trades) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.float64]] | str:
@@ -280,35 +286,36 @@ def _config(sections: dict[str, Any], result: Result | None, symbol: str, timefr
 
 
 def _write_config(directory: RunDir, config: dict[str, Any]) -> None:
-    directory.write("config_snapshot.toml", [toml.dumps(_without_null(config)).encode()])
+    directory.write("config_snapshot.toml", [toml.dumps(without_null(config)).encode()])
     directory.write("config_snapshot.json", [files.encode_json(config | {"overrides": {}})])
 
 
-def _without_null(tree: Any) -> Any:
+def without_null(tree: Any) -> Any:
+    """Return a tree as TOML can hold it, which has no null."""
     if isinstance(tree, dict):
-        return {key: _without_null(value) for key, value in tree.items() if value is not None}
+        return {key: without_null(value) for key, value in tree.items() if value is not None}
     if isinstance(tree, list):
-        return [_without_null(value) for value in tree if value is not None]
+        return [without_null(value) for value in tree if value is not None]
     return tree
 
 
 def _figures(result: Result, config: dict[str, Any]) -> stats.Stats:
-    own, data = config["stats"], config["data"]
     try:
-        per_year = own["periods_per_year"] or per_year_of(result.timestamp, data["timeframe"], data["calendar"])
         return stats.compute(
             result.timestamp, result.equity, result.position, result.trades,
-            risk_free_rate=own["risk_free_rate"], periods_per_year=per_year,
+            risk_free_rate=config["stats"]["risk_free_rate"], periods_per_year=rate_of(config, result.timestamp),
         )  # fmt: skip
     except InputError as error:
         raise RunError(error.message, hint=error.hint) from None
 
 
-def per_year_of(timestamp: npt.NDArray[np.datetime64], timeframe: str, calendar: str | None) -> float | None:
-    """Return how many marks a year has: by the calendar where one was asked for, else as they show it."""
-    if calendar is None or not timeframe:
-        timeframe = timeframe or f"{min(max(round(spacing(timestamp) or DAY), 1), 9_999)}s"
-    return rate.periods_per_year(timestamp, timeframe, calendar)
+def rate_of(config: Mapping[str, Any], timestamp: npt.NDArray[np.datetime64]) -> float | None:
+    """Return how many marks a year has: as a config forces it, by its calendar, else as they show it."""
+    data, forced = config["data"], config["stats"]["periods_per_year"]
+    if forced or not len(timestamp):
+        return float(forced) if forced else None
+    timeframe = data["timeframe"] or f"{min(max(round(spacing(timestamp) or DAY), 1), 9_999)}s"
+    return rate.periods_per_year(timestamp, timeframe, data["calendar"])
 
 
 def _write_equity(directory: RunDir, result: Result) -> dict[str, Any]:
@@ -364,9 +371,11 @@ def _bars(series: Series) -> dict[str, Any]:
     }
 
 
-def _data(data: Mapping[str, dict[str, Any]]) -> str:
-    """Return one digest for all bars: of one symbol its own, of several that of theirs."""
-    digests = sorted(bars["digest"]["sha256"] for bars in data.values())
+def data_digest(data: Mapping[str, str]) -> str:
+    """Return one digest for all bars, by their symbols': of one symbol its own, of several that of theirs."""
+    digests = sorted(set(data.values()))
+    if not digests:
+        return ""
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 

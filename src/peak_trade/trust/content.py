@@ -29,7 +29,7 @@ from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
 from peak_trade.redact import MASK
 from peak_trade.stats.values import Floats, Times
-from peak_trade.trust import excursions, money, statistics
+from peak_trade.trust import excursions, money, other, statistics
 from peak_trade.trust.verdict import Verdict
 
 __all__ = ["TRADES", "check"]
@@ -64,7 +64,9 @@ def check(
     The data is looked for in `data`, a folder of bars by their digests, then below `root`, and never in `results`;
     without them it is left alone. What is below `root` is not that of a run made elsewhere, where it is another.
     """
-    if sealed.predicate.completed:
+    if sealed.predicate.kind != manifest.RUN:
+        other.check(verdict, sealed, contents, history)
+    elif sealed.predicate.completed:
         elsewhere = verdict.foreign or history.received is not None
         kept = Kept(data, results, root, elsewhere=elsewhere)
         _check_sealed(verdict, sealed, contents, history, kept)

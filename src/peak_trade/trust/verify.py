@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import code, door, manifest, seal
-from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, SEALED, STARTED, History, Reading, is_run_id
+from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, STARTED, History, Reading, is_run_id
 from peak_trade.evidence.results import BARS, WORKING, Results, run_ids
-from peak_trade.evidence.run_dir import BESIDE, ERROR, unfinished
+from peak_trade.evidence.run_dir import BESIDE, ERROR, OUTPUTS, unfinished
 from peak_trade.trust import content
 from peak_trade.trust.proofs import check as proofs
 from peak_trade.trust.proofs.check import NOBODY, Trusted
@@ -330,7 +330,7 @@ def _strays(
                 folders.append(name)
         elif sealed and name not in sealed.files and name != manifest.NAME:
             yield name, "nothing of that name", f"{entry.kind} that the seal does not cover"
-        elif not sealed and entry.kind == "a folder" and name == code.FOLDER:
+        elif not sealed and entry.kind == "a folder" and name in (code.FOLDER, OUTPUTS):
             folders.append(name)
         elif not sealed and not entry.is_file and name != manifest.NAME:
             yield name, "a file", entry.kind
@@ -370,7 +370,7 @@ def _check_place(
         verdict.add(where, f"sha256 {follows} of the line that starts the run", f"sha256 {start.sha256}")
     if end:
         state = EVENTS[end.event].state
-        expected = manifest.RUINED if state == SEALED and end.fields.get(manifest.RUINED) else state
+        expected = History(state=state, end=end).status
         verdict.compare(manifest.NAME, expected, sealed.predicate.status, "status ")
     finished = sealed.predicate.run_details.get("metadata", {}).get("finishedOn")
     if end and end.time != finished:
@@ -393,10 +393,12 @@ def _check_files(
 ) -> dict[str, bytes] | None:
     """Check that the sealed files are all there and each has its digest; return their bytes, unless they are many."""
     completed, expected = sealed.predicate.completed, sealed.files
-    for name in _SEALED if completed else (ERROR,):
+    ours = sealed.predicate.kind == manifest.RUN
+    for name in (_SEALED if ours else _SEALED[:2]) if completed else (ERROR,):
         if name not in expected:
             verdict.add(manifest.NAME, f"{name} among the sealed files", "it is not listed")
-    if completed and len(set(content.TRADES) & expected.keys()) != 1:
+    given = len(set(content.TRADES) & expected.keys())
+    if completed and given != 1 and (ours or given):
         verdict.add(manifest.NAME, "one of trades.csv and trades.parquet", "none or both")
     promised = sealed.predicate.promised
     left = _TAKEN if promised is None else min(promised + _SLACK, _TAKEN)
