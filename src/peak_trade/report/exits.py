@@ -22,6 +22,7 @@ def exits(run: RunFiles) -> str:
     if not len(trades):
         return "<p>The run closed no trade.</p>"
     groups = [(reason.replace("_", " "), trades.exit_reason == code) for code, reason in enumerate(EXIT_REASONS)]
+    groups.append(("not said", trades.exit_reason < 0))
     groups.append(("all", np.ones(len(trades), bool)))
     rows = [
         [
@@ -31,7 +32,7 @@ def exits(run: RunFiles) -> str:
             percent(np.count_nonzero(trades.pnl[chosen] > 0.0) / np.count_nonzero(chosen), 1),
             number(float(trades.pnl[chosen].sum())),
             percent(float(trades.return_[chosen].mean())),
-            number(float(trades.bars_held[chosen].mean()), 1),
+            "–" if (trades.bars_held[chosen] < 0).any() else number(float(trades.bars_held[chosen].mean()), 1),
         ]
         for name, chosen in groups
         if chosen.any()

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from peak_trade.errors import RunError
-from peak_trade.evidence.manifest import COMPLETED, RUINED
+from peak_trade.evidence.manifest import COMPLETED, IMPORTED, RECORDED, RUINED
 from peak_trade.market.trades import EXIT_REASONS
 from peak_trade.report.markup import counted, figure_of, in_toml, text
+from peak_trade.report.portfolio import KINDS
 from peak_trade.report.run import RunFiles
 from peak_trade.shown import apart
 from peak_trade.stats import STATS
@@ -56,16 +57,19 @@ GROUPS = (
 def head(run: RunFiles, checked: str) -> str:
     """Return the head of the page: what ran, how it ended, whether the seal holds, and the few figures to remember."""
     seal = run.seal.state
-    facts = []
+    facts: list[str] = []
+    figures: Mapping[str, Any] = {}
     try:
         data, bars = run.config.get("data", {}), run.bars
         given = run.config.get("strategy", {}).get("params", {})
         params = ", ".join(f"{key} = {in_toml(value)}" for key, value in given.items())
         facts.append(text(f"{run.strategy} ({params})" if params else run.strategy))
-        facts.append(text(f"{data.get('symbol')} {data.get('timeframe')}"))
-        if bars:
+        facts.append(text(" ".join(str(data.get(key)) for key in ("symbol", "timeframe") if data.get(key))))
+        facts += _engine(run)
+        if bars and run.kind == "run":
             facts.append(text(f"{counted(bars.rows, 'bar')}, {bars.start[:10]} to {bars.end[:10]}"))
-        if rate := run.stats.get("periods_per_year") if run.status in COMPLETED else None:
+        figures = run.stats if run.status in COMPLETED and run.has("stats.json") else {}
+        if rate := figures.get("periods_per_year"):
             facts.append(text(f"{rate:,.6g} bars a year, {_whence(run.config)}"))
     except Exception as error:  # what a corrupt file holds may be anything; of an intact one it is an error of ours
         if run.seal.holds and not isinstance(error, RunError):
@@ -74,11 +78,30 @@ def head(run: RunFiles, checked: str) -> str:
     return (
         f'<header class="verdict" data-run="{text(run.run_id)}" data-status="{text(run.status)}" data-seal="{seal}">'
         f"{'' if run.seal.holds else _alarm(run)}"
-        f'<h1>{text(run.title)}</h1><p class="facts">{" · ".join(facts)}</p>'
+        f'<h1>{text(run.title)}</h1><p class="facts">{" · ".join(filter(None, facts))}</p>{_kind(run)}'
         f'<p class="facts"><code>{text(run.run_id)}</code></p>{_differs(run)}'
         f'<p class="badges">{_status(run)} {_probed(run)} {_seal(run, checked)}</p>'
-        f"{_findings(run)}{_tiles(run) if run.status in COMPLETED else ''}</header>"
+        f"{_findings(run)}{_tiles(run) if figures else ''}</header>"
     )
+
+
+def _kind(run: RunFiles) -> str:
+    """Say of a run that was not made here what it is."""
+    return f'<p class="facts"><strong>{text(KINDS[run.kind])}</strong></p>' if KINDS[run.kind] else ""
+
+
+def _engine(run: RunFiles) -> list[str]:
+    """Return by which engine, over which time and symbols."""
+    results = run.manifest.predicate.results if run.manifest and run.kind != "run" else {}
+    engine, named = results.get("engine"), results.get("symbols")
+    facts = []
+    if isinstance(engine, dict):
+        facts.append(text(" ".join(str(engine.get(key) or "") for key in ("name", "version")).strip()))
+    if isinstance(named, list) and len(named) > 1:
+        facts.append(counted(len(named), "symbol"))
+    if run.kind != "run" and run.has("equity.csv") and len(stamps := run.equity["timestamp"]):
+        facts.append(text(f"{counted(len(stamps), 'mark')}, {str(stamps[0])[:10]} to {str(stamps[-1])[:10]}"))
+    return facts
 
 
 def _differs(run: RunFiles) -> str:
@@ -119,7 +142,13 @@ def _status(run: RunFiles) -> str:
         "sealed": "✓ Run completed",
         RUINED: f"✗ Account ruined on {text(run.ruined[:10])}",
         "failed": "✗ Run failed",
+        IMPORTED: "Imported, not run",
     }.get(run.status, "? Run unreadable")
+    if run.status == "sealed" and run.kind == RECORDED and not run.has("stats.json"):
+        return '<span class="badge bad">? No engine seen</span>'
+    if run.status == IMPORTED:
+        ruined = f' <span class="badge bad">✗ Account ruined on {text(run.ruined[:10])}</span>' if run.ruined else ""
+        return f'<span class="badge">{mark}</span>{ruined}'
     if run.status == "sealed" and run.manifest and run.manifest.predicate.doubts:
         return ""  # a green badge beside a red one is what a reader remembers
     return f'<span class="badge {"good" if run.status == "sealed" else "bad"}">{mark}</span>'

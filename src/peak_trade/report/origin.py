@@ -199,6 +199,11 @@ def failure(run: RunFiles) -> str:
 
 def ruin(run: RunFiles) -> str:
     """When the account of a run was ruined, and what that means for the figures below."""
+    if run.kind != "run":
+        return (
+            f'<p class="error">At {text(run.ruined)} equity was at or below zero. What compounds has no value from '
+            "there on: the figures below say so.</p>"
+        )
     return (
         f'<p class="error">At the bar of {text(run.ruined)} equity was at or below zero. What was open was closed '
         "there, and nothing was traded after it: equity stays where it is to the end of the data.</p>"

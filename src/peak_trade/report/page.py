@@ -9,6 +9,7 @@ from peak_trade.evidence.ledger import now
 from peak_trade.evidence.results import Results
 from peak_trade.report.head import head
 from peak_trade.report.markup import Markdown, raw, text
+from peak_trade.report.portfolio import lacks
 from peak_trade.report.run import RunFiles, find
 from peak_trade.report.sections import SECTIONS, Section
 
@@ -48,7 +49,8 @@ class Page:
         if not self._has(section):
             return None
         try:
-            body = section.body(self.run)
+            why = lacks(self.run, section.needs)
+            body = f'<p class="note">Not shown: {text(why)}.</p>' if why else section.body(self.run)
         except Exception as error:
             if self.run.seal.holds and not isinstance(error, RunError):
                 raise

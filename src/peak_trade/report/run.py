@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 
 from peak_trade.errors import RunError
-from peak_trade.evidence import benchmark, documents, door, manifest, run_dir, tables
+from peak_trade.evidence import benchmark, documents, door, manifest, run_dir, symbols, tables
 from peak_trade.evidence.results import Results
 from peak_trade.market.trades import Trades
 from peak_trade.shown import listing, telemetry
@@ -92,6 +92,15 @@ class RunFiles:
         return self.manifest.predicate.status if self.manifest else "unreadable"
 
     @property
+    def kind(self) -> str:
+        """`run`, `recorded` or `imported`; `run` where the manifest can't be read."""
+        return self.manifest.predicate.kind if self.manifest else manifest.RUN
+
+    def has(self, *names: str) -> bool:
+        """Whether a file of one of these names is sealed."""
+        return self.manifest is not None and any(name in self.manifest.files for name in names)
+
+    @property
     def ruined(self) -> str:
         """The time of the bar at which the account was closed in ruin; empty where it was not."""
         return str(self.manifest.predicate.results.get("ruined") or "") if self.manifest else ""
@@ -144,7 +153,7 @@ class RunFiles:
     @cached_property
     def equity(self) -> dict[str, Any]:
         """Columns of equity.csv."""
-        return tables.read_series(self.path / "equity.csv", _EQUITY, self._read("equity.csv"))
+        return tables.read_series(self.path / "equity.csv", _EQUITY, self._read("equity.csv"), gaps=self._gaps)
 
     @cached_property
     def benchmark(self) -> dict[str, Any] | None:
@@ -158,9 +167,24 @@ class RunFiles:
         """The closed trades, from whichever file the run has."""
         name = "trades.csv" if self._lacks("trades.parquet") else "trades.parquet"
         try:
-            return tables.read_trades(self.path / name, self._read(name))
+            return tables.read_trades(self.path / name, self._read(name), gaps=self._gaps)
         except ImportError as error:
             raise RunError(f"{name} can't be read: {error}", hint="just setup lake") from None
+
+    @cached_property
+    def open_trades(self) -> Trades | None:
+        """The positions that were open at the end of a run that another engine made; None where it says of none."""
+        name = "open_trades.csv"
+        return tables.read_trades(self.path / name, self._read(name), gaps=True) if self.has(name) else None
+
+    @cached_property
+    def symbols(self) -> list[dict[str, Any]]:
+        """The rows of symbols.csv: what each symbol earned of the account's change, the rest, the account."""
+        return symbols.read(self._read(symbols.NAME))
+
+    @property
+    def _gaps(self) -> bool:
+        return self.kind != manifest.RUN
 
     @cached_property
     def error(self) -> dict[str, Any]:

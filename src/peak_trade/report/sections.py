@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from peak_trade.evidence.manifest import COMPLETED, RUINED
+from peak_trade.evidence import symbols
+from peak_trade.evidence.manifest import COMPLETED
 from peak_trade.report.chance import luck
 from peak_trade.report.exits import excursions, exits
 from peak_trade.report.head import statistics
 from peak_trade.report.origin import configuration, failure, provenance, ruin
 from peak_trade.report.performance import equity, returns, rolling_ratios
+from peak_trade.report.portfolio import by_symbol
 from peak_trade.report.run import RunFiles
 from peak_trade.report.timing import there, timing
 from peak_trade.report.trading import costs, exposure, extremes, price, trade_returns
@@ -19,30 +21,35 @@ __all__ = ["SECTIONS", "Section"]
 
 
 class Section(NamedTuple):
-    """A section: its title, what makes its HTML, and which runs have it: by their status, and where it is `there`."""
+    """A section: its title, what makes its HTML, and which runs have it: by their status, and where it is `there`.
+
+    What it `needs` (`portfolio.lacks`) may not be there in a run that another engine made: a line says why then.
+    """
 
     title: str
     body: Callable[[RunFiles], str]
     of: tuple[str, ...] = COMPLETED
     there: Callable[[RunFiles], bool] = lambda run: True
+    needs: str = ""
 
 
 _ANY = (*COMPLETED, "failed", "unreadable")
 SECTIONS = {
     "failure": Section("What happened", failure, ("failed",)),
-    "ruin": Section("What happened", ruin, (RUINED,)),
-    "statistics": Section("Key statistics", statistics),
-    "equity": Section("Equity and drawdown", equity),
-    "returns": Section("Returns by month and year", returns),
-    "rolling": Section("Rolling Sharpe ratio and volatility", rolling_ratios),
-    "luck": Section("How likely is it luck", luck),
-    "price": Section("Price, entries and exits", price),
-    "trade-returns": Section("Distribution of trade returns", trade_returns),
-    "exits": Section("How trades ended", exits),
-    "excursions": Section("How far trades went", excursions),
-    "extremes": Section("Drawdowns and trades at the extremes", extremes),
-    "exposure": Section("Exposure and turnover", exposure),
-    "costs": Section("Costs", costs),
+    "ruin": Section("What happened", ruin, there=lambda run: bool(run.ruined)),
+    "statistics": Section("Key statistics", statistics, needs="figures"),
+    "equity": Section("Equity and drawdown", equity, needs="equity"),
+    "symbols": Section("By symbol", by_symbol, there=lambda run: run.has(symbols.NAME), needs="equity trades"),
+    "returns": Section("Returns by month and year", returns, needs="equity"),
+    "rolling": Section("Rolling Sharpe ratio and volatility", rolling_ratios, needs="equity"),
+    "luck": Section("How likely is it luck", luck, needs="equity"),
+    "price": Section("Price, entries and exits", price, needs="prices"),
+    "trade-returns": Section("Distribution of trade returns", trade_returns, needs="trades returns"),
+    "exits": Section("How trades ended", exits, needs="trades pnl returns reasons"),
+    "excursions": Section("How far trades went", excursions, needs="trades excursions returns pnl"),
+    "extremes": Section("Drawdowns and trades at the extremes", extremes, needs="equity trades returns"),
+    "exposure": Section("Exposure and turnover", exposure, needs="figures"),
+    "costs": Section("Costs", costs, needs="equity trades pnl"),
     "configuration": Section("Configuration as run", configuration, _ANY),
     "provenance": Section("Provenance", provenance, _ANY),
     "timing": Section("Where the time went", timing, _ANY, there),

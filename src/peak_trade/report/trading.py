@@ -18,8 +18,9 @@ from peak_trade.report.figures import (
     percent_label,
     times_of,
 )
-from peak_trade.report.markup import counted, figure_of, money, number, percent, table
+from peak_trade.report.markup import counted, figure_of, money, number, percent, table, text
 from peak_trade.report.numbers import drawdowns, histogram
+from peak_trade.report.portfolio import exposure_of_trades
 from peak_trade.report.run import RunFiles
 from peak_trade.stats.values import Floats
 
@@ -128,21 +129,35 @@ def extremes(run: RunFiles) -> str:
 
 
 def _trade_table(trades: Trades, chosen: Sequence[int], label: str) -> str:
-    head = ["Trade", "Side", "Return", "Pnl", "Entry", "Exit", "Bars", "Entry price", "Exit price", "Exit reason"]
+    several = trades.symbols is not None
+    head = [
+        "Trade",
+        *(["Symbol"] if several else []),
+        "Side",
+        "Return",
+        "Pnl",
+        "Entry",
+        "Exit",
+        "Bars",
+        "Entry price",
+        "Exit price",
+        "Exit reason",
+    ]
     excursions = [column for column in (trades.mae, trades.mfe) if column is not None]
     head += ["MAE", "MFE"][: len(excursions)]
     rows = [
         [
             str(i + 1),
+            *([text(trades.symbols[i])] if trades.symbols is not None else []),
             SIDES[int(trades.side[i])],
             percent(float(trades.return_[i])),
             number(float(trades.pnl[i])),
             _moment(trades.entry_time[i]),
             _moment(trades.exit_time[i]),
-            f"{int(trades.bars_held[i]):,}",
+            f"{int(trades.bars_held[i]):,}" if trades.bars_held[i] >= 0 else "–",
             _price(float(trades.entry_price[i])),
             _price(float(trades.exit_price[i])),
-            EXIT_REASONS[trades.exit_reason[i]].replace("_", " "),
+            EXIT_REASONS[trades.exit_reason[i]].replace("_", " ") if trades.exit_reason[i] >= 0 else "–",
             *(percent(float(column[i])) for column in excursions),
         ]
         for i in chosen
@@ -156,11 +171,15 @@ def _price(value: float) -> str:
     >>> _price(1234.5), _price(0.00012345)
     ('1,234.50', '0.00012345')
     """
+    if not value > 0:  # of another engine: not said, or a spread's
+        return "–" if math.isnan(value) else number(value)
     return number(value, max(2, 4 - math.floor(math.log10(value))) if value < 1_000 else 2)
 
 
 def _moment(moment: np.datetime64) -> str:
     """Return a moment in UTC to the minute, or as a day where it is midnight."""
+    if np.isnat(moment):
+        return "–"
     day = moment.astype("M8[D]")
     return str(day) if day == moment else str(moment.astype("M8[m]")).replace("T", " ")
 
@@ -170,6 +189,8 @@ def _moment(moment: np.datetime64) -> str:
 
 def exposure(run: RunFiles) -> str:
     """How much of equity was at work, and how often it moved."""
+    if run.kind != "run" and (not run.has("equity.csv") or np.isnan(run.equity["position"]).any()):
+        return exposure_of_trades(run)
     own, market, stats = run.equity, run.benchmark, run.stats
     bars = len(own["position"])
     long, short = (int(np.count_nonzero(own["position"] * sign > 0)) / bars for sign in (1, -1))
@@ -202,6 +223,9 @@ def _facts(facts: Iterable[tuple[str, str]]) -> str:
 def costs(run: RunFiles) -> str:
     """What fees, slippage and borrowing took, in money and beside what was earned."""
     stats, trades = run.stats, run.trades
+    if stats["fees_paid"] is None:
+        why = text(run.reasons.get("fees_paid", "nobody said them"))
+        return f'<p class="note">Not shown: {why}.</p>'
     taken = {name: float(stats[f"{name}_paid"] or 0.0) for name in ("fees", "slippage", "borrow")}
     total = sum(taken.values())
     gross = stats["net_profit"] + total
