@@ -27,6 +27,7 @@ from peak_trade.places import looked
 
 __all__ = [
     "DETECTED",
+    "UNSAID",
     "Config",
     "Data",
     "Execution",
@@ -113,15 +114,32 @@ class Data(Reading, frozen=True, kw_only=True):
 
 
 class Strategy(_Section, frozen=True):
-    """A registered `name`, or the `entrypoint` of a user's own function: exactly one of them."""
+    """A registered `name`, or the `entrypoint` of a user's own function: exactly one of them.
+
+    What follows `params` says how it is asked and what its answer means; the strategies' documentation has all of it.
+    `bars`: what it is handed, with `frame` and `case` (of its column names) for a data frame. `signals`: what it answers, with `take` for
+    which columns of an answer of several, `shifted` where each value stands one bar after its decision, and `ties` for
+    a bar at which it both enters and leaves.
+    """
 
     name: Name | None = None
     entrypoint: Name | None = None
     params: dict[str, Any] = {}
+    # left out of a snapshot where nothing is said
+    bars: Literal["arrays", "dataframe"] | UnsetType = UNSET
+    frame: Literal["pandas", "polars"] | UnsetType = UNSET
+    case: Literal["lower", "title", "upper"] | UnsetType = UNSET
+    signals: Literal["target", "entries_exits", "events", "positions"] | UnsetType = UNSET
+    take: list[Name] | UnsetType = UNSET
+    shifted: bool | UnsetType = UNSET
+    ties: Literal["ignore", "enter", "leave"] | UnsetType = UNSET
 
 
 class Execution(_Section, frozen=True):
-    """Money and costs: rates in basis points of notional, `borrow_rate` as a fraction per year."""
+    """Money and costs: rates in basis points of notional, `borrow_rate` as a fraction per year.
+
+    A decision fills at the open of the bar after it, or by `fill = "close"` at the close that it was made on.
+    """
 
     initial_cash: Annotated[float, Meta(gt=0, le=1e15)] = 10_000.0
     # below 4,000 each, selling leaves something and buying costs less than twice the price: the fills have a solution
@@ -129,6 +147,12 @@ class Execution(_Section, frozen=True):
     slippage_bps: Annotated[float, Meta(ge=0, lt=4_000)] = 0.0
     allow_short: bool = False
     borrow_rate: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    fill: Literal["next_open", "close"] | UnsetType = UNSET  # left out of a snapshot where nothing is said
+
+    @property
+    def at_close(self) -> bool:
+        """Whether a decision fills at the close that it was made on."""
+        return self.fill == "close"
 
 
 class Sizing(_Section, frozen=True):
@@ -185,6 +209,17 @@ class Config(_Section, frozen=True, kw_only=True):
     stats: Stats = Stats()
     tracking: Tracking = Tracking()
     lake: Lake | UnsetType = UNSET  # left out of a snapshot where nothing is said
+
+
+UNSAID: Mapping[str, Any] = {
+    "strategy.bars": "arrays",
+    "strategy.frame": "pandas",
+    "strategy.case": "lower",
+    "strategy.signals": "target",
+    "strategy.shifted": False,
+    "execution.fill": "next_open",
+}
+"""What a key means that a snapshot leaves out where nothing is said."""
 
 
 class Source(Struct, frozen=True):
@@ -463,9 +498,39 @@ def _consistent(config: Config) -> Config:
             "execution.borrow_rate cannot take effect while execution.allow_short is false",
             hint="set execution.allow_short = true, or take borrow_rate out",
         )
+    _declared(strategy)
     if config.run.holdout is not UNSET and not _LENGTH.fullmatch(config.run.holdout):
         raise InputError(
             f"run.holdout is {config.run.holdout[:60]!r}, allowed: a length before the last bar",
             hint='holdout = "365d"; the units are y, M (month), w, d, h and m',
         )
     return config
+
+
+def _declared(strategy: Strategy) -> None:
+    """Refuse a declaration of a strategy's manner that could not take effect."""
+    told = {key: getattr(strategy, key) for key in ("bars", "frame", "case", "signals", "take", "shifted", "ties")}
+    told = {key: value for key, value in told.items() if value is not UNSET}
+    if strategy.name is not None and told:
+        raise InputError(
+            f"strategy.{next(iter(told))} cannot take effect: what is registered as {strategy.name!r} takes arrays and "
+            "returns a target",
+            hint="take it out; it is for an entrypoint of your own",
+        )
+    for key in ("frame", "case"):
+        if key in told and told.get("bars") != "dataframe":
+            raise InputError(
+                f'strategy.{key} cannot take effect without bars = "dataframe"', hint='add bars = "dataframe"'
+            )
+    if "ties" in told and told.get("signals") != "entries_exits":
+        raise InputError(
+            'strategy.ties cannot take effect without signals = "entries_exits"',
+            hint='add signals = "entries_exits", or take ties out: where each bar has one value, none is a tie',
+        )
+    if "take" in told:
+        most = (2, 4) if told.get("signals") == "entries_exits" else (1,)
+        if len(told["take"]) not in most:
+            raise InputError(
+                f"strategy.take has {len(told['take'])} names, allowed: {' or '.join(map(str, most))}",
+                hint='take = ["signal"]; of entries_exits two, or four with those of shorts: entries, exits, and so on',
+            )

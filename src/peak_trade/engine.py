@@ -3,18 +3,19 @@
 The rules in short; docs/dev/engine.md has all of them, to the rounding, with worked examples:
 
 - `target[i]` is the fraction of equity to hold after the close of bar i. When it differs from `target[i-1]` (before
-  the first bar: 0), the change fills at the open of bar i+1. Between changes the units stay constant.
-- A fill's price is its reference price (the open, a stop's level, the last close) moved against the trader by
+  the first bar: 0), the change fills at the open of bar i+1, or with `fill = "close"` at the close of bar i itself.
+  Between changes the units stay constant.
+- A fill's price is its reference price (the open, a stop's level, a close) moved against the trader by
   `slippage_bps`; its fee is `fee_bps` of the notional at that price. This holds for every fill, whatever its reason.
 - After a fill the position, valued at the reference price, is exactly the target fraction of the equity that is left
   after slippage and fee. All-in therefore pays its own fee: cash ends at 0, never below.
-- A change of sign closes the position and opens the other one at the same open.
+- A change of sign closes the position and opens the other one at the same price.
 - Stop loss and take profit are distances from the fill price that opened the position; the trailing stop is a fraction
   below its peak: the highest of that price and the highs of the bars before (above the trough, for a short). All are
-  looked for from the entry bar on, and a price that is the level's own decimal touches it, whatever binary makes of it.
+  looked for from the entry bar on (from the one after, of a fill at the close), and a price that is the level's own decimal touches it, whatever binary makes of it.
   A bar that opens beyond a level fills at its open. Where one bar touches a stop and the target, the stop wins.
   After a stop the position stays flat until the target changes.
-- Equity is marked at each close. What is open at the last bar is closed at its close; its decision fills nowhere.
+- Equity is marked at each close, after what fills there; the first mark is the initial cash. What is open at the last bar is closed at its close; its decision fills nowhere.
 - A change worth less than `min_trade_value`, measured from the position held, is left out: what is held stays as it
   is, until a later change is worth as much. Closing always trades.
 - Shorts pay `borrow_rate` a year (of 365 days) on their value at each close, for the time until the next bar opens.
@@ -38,7 +39,7 @@ from msgspec import Struct
 from peak_trade.config import Execution, Sizing, Stops
 from peak_trade.errors import RunError
 from peak_trade.market.bars import Bars
-from peak_trade.market.excursions import excursions
+from peak_trade.market.excursions import excursions, held_whole
 from peak_trade.market.trades import EXIT_REASONS, Trades
 
 __all__ = ["RULES", "Result", "run"]
@@ -114,8 +115,8 @@ def run(
             hint="set execution.allow_short = true, or keep the target at or above 0",
         )
     borrow = _borrow_per_unit(bars, execution.borrow_rate)
-    changes, after = _changes(exposure)
-    watch = _Watch(bars, stops, execution.slippage_bps)
+    changes, after = _changes(exposure, execution.at_close)
+    watch = _Watch(bars, stops, execution)
     if sizing.min_trade_value:
         orders = _plan_of_large(bars, changes, after, watch, borrow, execution, sizing.min_trade_value)
     else:
@@ -141,26 +142,27 @@ def _borrow_per_unit(bars: Bars, rate: float) -> Floats | None:
 # --- which fills happen ------------------------------------------------------------------------------------------
 
 
-def _changes(exposure: Floats) -> tuple[Ints, Floats]:
-    """Return where the exposure changes: the bar at whose open it fills, and the exposure from then on."""
+def _changes(exposure: Floats, at_close: bool) -> tuple[Ints, Floats]:
+    """Return where the exposure changes: the bar at whose open, or close, it fills, and the exposure from then on."""
     last = len(exposure) - 1
     changed = np.flatnonzero(exposure[1:-1] != exposure[:-2]) + 1 if last > 1 else np.empty(0, np.int64)
     if last > 0 and exposure[0] != 0:
         changed = np.concatenate([[0], changed])
-    return changed + 1, exposure[changed]
+    return changed + (not at_close), exposure[changed]
 
 
 def _plan(bars: Bars, bar: Ints, after: Floats, watch: _Watch) -> _Orders:
     """Return the orders of signals, stops and the end of data, from bars and changes of exposure alone."""
     last = len(bars) - 1
-    reference, reason = bars.open[bar], np.full(len(bar), SIGNAL)
+    reference, reason = watch.prices[bar], np.full(len(bar), SIGNAL)
     rounds = [(hit >= 0, hit, *what) for _, hit, *what in _stopped(bars, bar, after, watch)] if watch.stops else []
     if rounds:
         hits, *columns = zip(*rounds, strict=True)
         stop_bar, stop_price, stop_reason = (
             np.concatenate([part[hit] for part, hit in zip(column, hits, strict=True)]) for column in columns
         )
-        order = np.lexsort((np.repeat([_AT_OPEN, _IN_BAR], [len(bar), len(stop_bar)]), np.concatenate([bar, stop_bar])))
+        moment = np.repeat([_AT_CLOSE if watch.at_close else _AT_OPEN, _IN_BAR], [len(bar), len(stop_bar)])
+        order = np.lexsort((moment, np.concatenate([bar, stop_bar])))
         bar = np.concatenate([bar, stop_bar])[order]
         reference = np.concatenate([reference, stop_price])[order]
         after = np.concatenate([after, np.zeros(len(stop_bar))])[order]
@@ -216,11 +218,10 @@ def _stopped(bars: Bars, bar: Ints, after: Floats, watch: _Watch) -> Iterator[tu
     """
     sign, starts, nexts = _spans(after)
     while len(starts):
-        ends = np.append(bar, len(bars))[nexts]  # the open of that bar closes the position; n: the end of data
-        hit, price, reason = watch.first_touch(bar[starts], ends, sign[starts])
+        hit, price, reason = watch.first_touch(bar[starts], np.append(bar, len(bars))[nexts], sign[starts])
         yield starts, hit, price, reason
         stopped = hit >= 0
-        restart = np.searchsorted(bar, hit[stopped], side="right")
+        restart = np.searchsorted(bar, hit[stopped], side="left" if watch.at_close else "right")
         nexts = nexts[stopped]
         starts, nexts = restart[restart < nexts], nexts[restart < nexts]
 
@@ -228,50 +229,53 @@ def _stopped(bars: Bars, bar: Ints, after: Floats, watch: _Watch) -> Iterator[tu
 class _Watch:
     """The stops of a run, looked for in its bars: of longs, and of shorts in negated prices, which are longs there."""
 
-    def __init__(self, bars: Bars, stops: Stops, slippage_bps: float) -> None:
-        self.bars, self.slippage_bps = bars, slippage_bps
+    def __init__(self, bars: Bars, stops: Stops, execution: Execution) -> None:
+        self.bars, self.slippage_bps, self.at_close = bars, execution.slippage_bps, execution.at_close
+        self.prices = bars.close if execution.at_close else bars.open  # at which signals fill
         self.stops = stops if stops != Stops() else None
         self.sides: dict[int, _Side] = {}
 
     def side(self, side: int) -> _Side:
         """Return what is looked for in positions of one side: 1 or -1."""
         if side not in self.sides:
-            self.sides[side] = _Side(self.bars, self.stops or Stops(), self.slippage_bps, side)
+            self.sides[side] = _Side(self.bars, self.prices, self.stops or Stops(), self.slippage_bps, side)
         return self.sides[side]
 
     def first_touch(self, first: Ints, end: Ints, sign: Ints) -> tuple[Ints, Floats, Ints]:
-        """Return, for positions opened at the open of bar `first`, the bar in [first, end) that stops them.
+        """Return, for positions that signals open in bar `first` and close in bar `end` (N: none), what stops them.
 
-        With it, price and reason. The bar is -1 for those that no stop ends.
+        The bar (-1 for those that no stop ends), price and reason. A position opened at an open is held from that bar
+        on and until the one before `end`; one opened at a close from the next bar on, and through `end`.
         """
         hit, price, reason = np.full(len(first), -1), np.zeros(len(first)), np.zeros(len(first), np.int64)
+        held, until = first + self.at_close, np.minimum(end + self.at_close, len(self.bars))
         for side in (1, -1):
             chosen = np.flatnonzero(sign == side)
             if len(chosen):
                 search = _Search(self.side(side), first[chosen])
-                hit[chosen], levels, reason[chosen] = search.run(first[chosen], end[chosen])
+                hit[chosen], levels, reason[chosen] = search.run(held[chosen], until[chosen])
                 price[chosen] = side * levels
         return hit, price, reason
 
 
 class _Side:
-    """The bars as a position of one side sees them, and its levels as factors of the open at which it began.
+    """The bars as a position of one side sees them, and its levels as factors of the price at which it began.
 
     A short is a long in negated prices: highs become lows, and every comparison stands. Each factor is worked out in
     decimals and rounded once, so that a level is off by no more than `_SAME` allows for.
     """
 
-    def __init__(self, bars: Bars, stops: Stops, slippage_bps: float, side: int) -> None:
+    def __init__(self, bars: Bars, prices: Floats, stops: Stops, slippage_bps: float, side: int) -> None:
         from decimal import Decimal  # a run without stops has no use for it
 
-        self.opens, self.highs, self.lows = bars.open, bars.high, bars.low
+        self.entries, self.opens, self.highs, self.lows = prices, bars.open, bars.high, bars.low
         if side < 0:
-            self.opens, self.highs, self.lows = -bars.open, -bars.low, -bars.high
+            self.entries, self.opens, self.highs, self.lows = -prices, -bars.open, -bars.low, -bars.high
 
         def beyond(distance: float | None, entry: Decimal) -> float | None:
             return float(entry * (1 + side * Decimal(repr(float(distance))))) if distance else None
 
-        entry = 1 + side * Decimal(repr(float(slippage_bps))) / 10_000  # a fill price, as a factor of its open
+        entry = 1 + side * Decimal(repr(float(slippage_bps))) / 10_000  # a fill price, as a factor of its reference
         less = {name: -distance for name in ("stop_loss", "trailing_stop") if (distance := getattr(stops, name))}
         self.loss, self.profit = beyond(less.get("stop_loss"), entry), beyond(stops.take_profit, entry)
         self.trail = beyond(less.get("trailing_stop"), entry)
@@ -285,7 +289,7 @@ class _Search:
 
     def __init__(self, side: _Side, first: Ints) -> None:
         self.side = side
-        entry = side.opens[first]
+        entry = side.entries[first]
         self.floor = np.full(len(first), -np.inf) if side.loss is None else entry * side.loss
         self.goal = np.full(len(first), np.inf) if side.profit is None else entry * side.profit
         self.trail = np.full(len(first), -np.inf) if side.trail is None else entry * side.trail  # before any high
@@ -424,9 +428,9 @@ def _plan_of_large(
         units = units + value / price if fraction else 0.0
         return equity > dust
 
-    columns = (bar.tolist(), bars.open[bar].tolist(), after.tolist())
+    columns = (bar.tolist(), watch.prices[bar].tolist(), after.tolist())
     for index, (at, price, fraction) in enumerate(zip(*columns, strict=True)):
-        if 0 <= stop[0] < at:
+        if 0 <= stop[0] < at + watch.at_close:
             going, stop = trade(stop[0], stop[1], 0.0, stop[2]), _NO_STOP
             if not going:
                 break
@@ -505,6 +509,7 @@ def _mark(
         cash = cash - np.minimum(units, 0) * borrow[fills.bar]
     equity = np.repeat(np.concatenate([[initial_cash], cash]), lengths)
     equity += position * bars.close
+    equity[0] = initial_cash  # an account begins with it: what a fill at the first close cost shows at the second
     if borrow is not None:
         equity += np.minimum(position, 0) * borrow
     if len(units) and units.min() < 0 and equity.min() <= 2 * _DUST * np.abs(cash).max():
@@ -569,8 +574,8 @@ def _trades(bars: Bars, fills: _Fills, units: Floats, borrow: Floats | None, exe
     pnl = quantity * (exit_price - entry_price) * side - entry_fee - exit_fee
     if borrow is not None:
         pnl -= np.where(side < 0, quantity * (borrow[exit_bar] - borrow[entry_bar]), 0.0)
-    at_close = fills.reason[exit_] == END_OF_DATA
-    mae, mfe = excursions(bars.high, bars.low, side, entry_bar, entry_price, exit_bar, exit_price, at_close)
+    held, end = held_whole(entry_bar, exit_bar, fills.reason[exit_], execution.at_close)
+    mae, mfe = excursions(bars.high, bars.low, side, held, entry_price, end, exit_price)
     return Trades(
         symbol=bars.symbol,
         side=side,

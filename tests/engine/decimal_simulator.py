@@ -33,6 +33,7 @@ class Rules:
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
     trailing_stop: Decimal | None = None
+    at_close: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ class Account:
 
     def excursions(self, lot: Lot, bar: int, price: Decimal, reason: str) -> dict[str, Decimal]:
         """Return how far a trade went against its holder, and for him."""
-        whole = self.bars[lot.bar : bar + (reason == "end_of_data")]
+        late = self.rules.at_close
+        whole = self.bars[lot.bar + late : bar + (reason == "end_of_data" or (late and reason == "signal"))]
         seen = [lot.price, price, *(bar.low for bar in whole), *(bar.high for bar in whole)]
         moves = [self.side * (each / lot.price - 1) for each in seen]
         return {"mae": min(moves), "mfe": max(moves)}
@@ -202,7 +204,7 @@ def simulate(bars: Sequence[Bar], target: Sequence[Decimal], rules: Rules) -> Ac
         for index, bar in enumerate(bars):
             if account.ruined is None:
                 _play(account, index, bar, bars, exposure)
-            account.equity.append(account.worth(bar.close))
+            account.equity.append(account.worth(bar.close) if index else rules.cash)
             account.position.append(account.units)
         return account
 
@@ -214,10 +216,13 @@ def _play(account: Account, index: int, bar: Bar, bars: Sequence[Bar], exposure:
             owed = lot.units * before.close * account.rules.borrow * (bar.time - before.time) / YEAR
             lot.borrow += owed
             account.cash -= owed
-    if index and exposure[index - 1] != (exposure[index - 2] if index > 1 else ZERO):
+    late = account.rules.at_close
+    if not late and index and exposure[index - 1] != (exposure[index - 2] if index > 1 else ZERO):
         account.change(index, bar.open, exposure[index - 1])
     if account.side:
         account.look(index, bar)
+    if late and index < len(bars) - 1 and exposure[index] != (exposure[index - 1] if index else ZERO):
+        account.change(index, bar.close, exposure[index])
     if account.side and (index == len(bars) - 1 or _nothing_left(account, bar.close)):
         account.close(index, bar.close, "end_of_data")
 

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from msgspec import UNSET
 
 from peak_trade import engine
 from peak_trade.config import Execution, Sizing, Stops
@@ -59,6 +60,7 @@ class Case:
                 slippage_bps=float(rules.slippage * 10_000),
                 borrow_rate=float(rules.borrow),
                 allow_short=True,
+                fill="close" if rules.at_close else UNSET,
             ),
             "sizing": Sizing(
                 scale=float(rules.scale), max_exposure=float(rules.cap), min_trade_value=float(rules.smallest)
@@ -221,11 +223,30 @@ def block(number: int, count: int) -> Iterator[tuple[int, Case]]:
         yield seed, random_case(seed)
 
 
+def at_close(case: Case) -> Case:
+    """Return the same market, in which decisions fill at the close that they were made on."""
+    return replace(case, rules=replace(case.rules, at_close=True))
+
+
 @pytest.mark.parametrize("number", range(BLOCKS))
 def test_the_engine_agrees_with_the_page(number: int) -> None:
     """Equity and position at every close, every column of every trade, and the bar of ruin."""
     for seed, case in block(number, PER_BLOCK):
         assert compare(case) == [], f"random_case({seed})"
+
+
+@pytest.mark.parametrize("number", range(BLOCKS))
+def test_fills_at_the_close_agree_with_the_page(number: int) -> None:
+    found_out = 0
+    for seed, case in block(number, PER_BLOCK // 2):
+        assert compare(at_close(case)) == [], f"random_case({seed})"
+        found_out += bool(compare(at_close(case), fills_at_opens))
+    assert found_out > PER_BLOCK // 4
+
+
+def fills_at_opens(bars: Bars, target: np.ndarray[Any, Any], **options: Any) -> Result:
+    options["execution"] = msgspec.structs.replace(options["execution"], fill="next_open")
+    return run(bars, target, **options)
 
 
 @pytest.mark.slow

@@ -166,7 +166,7 @@ def test_ranges_that_overlap_in_any_way_are_those_of_a_plain_loop(seed: int) -> 
         exit_ = np.array([random.integers(first, count) for first in entry.tolist()], np.int64)
         at_close, side = random.random(many) < 0.3, random.choice([-1, 1], many).astype(np.int8)
         entry_price, exit_price = random.random(many) + 1.0, random.random(many) + 1.0
-        mae, mfe = excursions(high, low, side, entry, entry_price, exit_, exit_price, at_close)
+        mae, mfe = excursions(high, low, side, entry, entry_price, exit_ + at_close, exit_price)
         for row in range(many):
             held = slice(entry[row], exit_[row] + int(at_close[row]))
             prices = [entry_price[row], exit_price[row], *low[held], *high[held]]

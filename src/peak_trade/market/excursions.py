@@ -3,8 +3,9 @@
 A trade's extremes are looked for among the prices at which it is known to have been held:
 
 - the high and the low of each bar that it was held through whole, from open to close. A fill at an open holds that bar
-  whole, unless the trade ends within it; an exit at a close holds its own bar whole; one at an open, or at a stop's
-  level within a bar, holds none of it, for what came before the exit and what after can't be told apart;
+  whole, unless the trade ends within it, one at a close none of it; an exit at a close holds its own bar whole; one at
+  an open, or at a stop's level within a bar, holds none of it, for what came before the exit and what after can't be
+  told apart;
 - the price of the exit's fill.
 
 So what a bar of exit showed before a stop was hit is not counted, and no price counts that came after the exit.
@@ -12,30 +13,41 @@ So what a bar of exit showed before a stop was hit is not counted, and no price 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from peak_trade.market.bars import Floats
+from peak_trade.market.trades import EXIT_REASONS
 
-__all__ = ["excursions"]
+__all__ = ["excursions", "held_whole"]
 
 Ints = npt.NDArray[np.int64]
+_SIGNAL, _AT_THE_END = (EXIT_REASONS.index(reason) for reason in ("signal", "end_of_data"))
+
+
+def held_whole(entry_bar: Ints, exit_bar: Ints, reason: npt.NDArray[Any], at_close: bool) -> tuple[Ints, Ints]:
+    """Return the first bar that each of K trades was held through whole, and the one past the last.
+
+    All have shape (K,); `reason` are indices of EXIT_REASONS, and `at_close` tells that signals fill at closes.
+    """
+    return entry_bar + at_close, exit_bar + ((reason == _AT_THE_END) | (at_close & (reason == _SIGNAL)))
 
 
 def excursions(
     high: Floats,
     low: Floats,
     side: npt.NDArray[np.int8],
-    entry_bar: Ints,
+    start: Ints,
     entry_price: Floats,
-    exit_bar: Ints,
+    end: Ints,
     exit_price: Floats,
-    at_close: npt.NDArray[np.bool_],
 ) -> tuple[Floats, Floats]:
-    """Return the maximum adverse and the maximum favourable excursion (MAE, MFE) of K trades entered at an open.
+    """Return the maximum adverse and the maximum favourable excursion (MAE, MFE) of K trades.
 
-    `high` and `low` are those of the N bars; all else has shape (K,): `side` is +1 or -1, `entry_bar` and `exit_bar`
-    are indices of bars, the prices are those of the fills, and `at_close` tells which exits were at their bar's close.
+    `high` and `low` are those of the N bars; all else has shape (K,): `side` is +1 or -1, `start` and `end` are the
+    first bar held whole and the one past the last (`held_whole`), the prices are those of the fills.
 
     Formula: side * (price / entry_price - 1), its lowest and its highest value over the prices that count (see the
     module) and the entry itself. Both are fractions of the entry price, before fees: MAE <= 0 <= MFE.
@@ -43,15 +55,14 @@ def excursions(
 
     >>> high, low = np.array([105.0, 120.0, 200.0]), np.array([90.0, 95.0, 50.0])
     >>> trade = np.array([1], np.int8), np.array([0]), np.array([100.0]), np.array([2]), np.array([110.0])
-    >>> mae, mfe = excursions(high, low, *trade, np.array([False]))  # out at the open of the third bar, at 110
+    >>> mae, mfe = excursions(high, low, *trade)  # out at the open of the third bar, at 110
     >>> mae.round(12), mfe.round(12)
     (array([-0.1]), array([0.2]))
     """
     lowest, highest = np.minimum(entry_price, exit_price), np.maximum(entry_price, exit_price)
-    end = exit_bar + at_close  # past the last bar that was held whole
-    held = np.flatnonzero(end > entry_bar)
+    held = np.flatnonzero(end > start)
     if len(held):
-        pieces = _Pieces(len(high), entry_bar[held], end[held])
+        pieces = _Pieces(len(high), start[held], end[held])
         lowest[held] = np.minimum(lowest[held], pieces.over(np.minimum, low))
         highest[held] = np.maximum(highest[held], pieces.over(np.maximum, high))
     down, up = lowest / entry_price - 1.0, highest / entry_price - 1.0

@@ -106,7 +106,8 @@ def _check_sealed(
     figures = _figures(config, rate, equity, market.equity, trades)
     statistics.check(verdict, contents["stats.json"], results, figures, market.lacks)
     money.check(verdict, name, config, equity, trades, closes)
-    excursions.check(verdict, name, trades, equity["timestamp"], bars, closes)
+    at_close = config.execution.at_close
+    excursions.check(verdict, name, trades, equity["timestamp"], bars, closes, at_close=at_close)
 
 
 def _check_ruin(verdict: Verdict, predicate: manifest.Predicate, equity: dict[str, Any]) -> None:

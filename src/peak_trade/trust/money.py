@@ -93,7 +93,7 @@ class _Books:
         self.verdict.agree("equity.csv", "drawdown", need(stats.drawdown(self.equity)), self.drawdown, _CLOSE)
 
     def check_initial_cash(self) -> None:
-        """The account begins with the initial cash: nothing can fill before the first close."""
+        """The account begins with the initial cash: nothing fills before the first close, and nothing costs at it."""
         cash = self.execution.initial_cash
         if not abs(self.equity[0] - cash) <= self.cent:
             self.verdict.add("equity.csv row 2 equity", f"the initial cash, {cash}", self.equity[0])
@@ -174,6 +174,7 @@ class _Books:
         cash[1:] += np.cumsum(np.minimum(self.position[:-1], 0) * np.diff(self._borrow_cost()))
         expected = self.equity.copy()
         expected[closes.at] = cash[closes.at] + self.position[closes.at] * closes.close
+        expected[0] = self.execution.initial_cash  # what a fill at the first close cost shows at the second
         self.verdict.agree("equity.csv", "equity", expected, self.equity, self.cent)
 
     def _sum_by_bar(self, at_entry: Floats, at_exit: Floats) -> Floats:

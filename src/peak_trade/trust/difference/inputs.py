@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from peak_trade.config import Config
+from peak_trade.config import UNSAID, Config
 from peak_trade.evidence import code as codes
 from peak_trade.market import difference
 from peak_trade.market.bars import Bars
@@ -110,6 +110,8 @@ def flat(tree: Mapping[str, Any], below: str = "") -> dict[str, Any]:
 
 def _default(key: str) -> Any:
     """Return what a key has where a config does not name it; None where it has no default, or is none of ours."""
+    if key in UNSAID:
+        return UNSAID[key]
     section, _, name = key.partition(".")
     kind = next((field.type for field in msgspec.structs.fields(Config) if field.name == section), None)
     fields = msgspec.structs.fields(kind) if isinstance(kind, type) and issubclass(kind, Struct) else ()
