@@ -116,10 +116,10 @@ class Data(Reading, frozen=True, kw_only=True):
 class Strategy(_Section, frozen=True):
     """A registered `name`, or the `entrypoint` of a user's own function: exactly one of them.
 
-    What follows `params` says how it is asked and what its answer means; the strategies' documentation has all of it.
-    `bars`: what it is handed, with `frame` and `case` (of its column names) for a data frame. `signals`: what it answers, with `take` for
-    which columns of an answer of several, `shifted` where each value stands one bar after its decision, and `ties` for
-    a bar at which it both enters and leaves.
+    What follows `params` says how it is asked and what its answer means: see docs/dev/strategies.md. `bars` is what it
+    is handed, of a data frame with `frame` for the library and `case` for the names of columns. `signals` is what it
+    answers, with `take` for the columns that count of several, `shifted` where each value stands one bar after its
+    decision, and `ties` for a bar at which it both enters and leaves.
     """
 
     name: Name | None = None
@@ -226,6 +226,7 @@ class Source(Struct, frozen=True):
     """A loaded config with what it was made from: the file's bytes and the overrides in the order given.
 
     `held` is the time from which on its bars are held out, where `run.holdout` has been applied: `data.end` by then.
+    `lenient` is that of a run from before signals were declared: what its strategy returned was taken for a target.
     """
 
     path: Path
@@ -233,6 +234,7 @@ class Source(Struct, frozen=True):
     overrides: dict[str, Any]
     config: Config
     held: str = ""
+    lenient: bool = False
 
     def bases(self, root: Path) -> list[Path]:
         """Return the folders in which a relative path is looked for, in order."""

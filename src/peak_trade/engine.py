@@ -12,10 +12,11 @@ The rules in short; docs/dev/engine.md has all of them, to the rounding, with wo
 - A change of sign closes the position and opens the other one at the same price.
 - Stop loss and take profit are distances from the fill price that opened the position; the trailing stop is a fraction
   below its peak: the highest of that price and the highs of the bars before (above the trough, for a short). All are
-  looked for from the entry bar on (from the one after, of a fill at the close), and a price that is the level's own decimal touches it, whatever binary makes of it.
-  A bar that opens beyond a level fills at its open. Where one bar touches a stop and the target, the stop wins.
-  After a stop the position stays flat until the target changes.
-- Equity is marked at each close, after what fills there; the first mark is the initial cash. What is open at the last bar is closed at its close; its decision fills nowhere.
+  looked for from the entry bar on (of a fill at a close, from the bar after), and a price that is the level's own
+  decimal touches it, whatever binary makes of it. A bar that opens beyond a level fills at its open. Where one bar
+  touches a stop and the target, the stop wins. After a stop the position stays flat until the target changes.
+- Equity is marked at each close, after what fills there; the first mark is the initial cash. What is open at the last
+  bar is closed at its close; its decision fills nowhere.
 - A change worth less than `min_trade_value`, measured from the position held, is left out: what is held stays as it
   is, until a later change is worth as much. Closing always trades.
 - Shorts pay `borrow_rate` a year (of 365 days) on their value at each close, for the time until the next bar opens.
@@ -112,7 +113,7 @@ def run(
         bar = int(np.argmax(exposure < 0))
         raise RunError(
             f"the strategy's target is short ({target[bar]:g} at bar {bar}) but execution.allow_short is false",
-            hint="set execution.allow_short = true, or keep the target at or above 0",
+            hint='strategy.signals = "events" where -1 means to leave, execution.allow_short = true where it is short',
         )
     borrow = _borrow_per_unit(bars, execution.borrow_rate)
     changes, after = _changes(exposure, execution.at_close)

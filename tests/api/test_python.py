@@ -340,7 +340,8 @@ def test_the_defaults_are_those_of_the_config() -> None:
     config = configs.compose({**BUILTIN, "execution": {}}).config
     sections = (config.execution, config.sizing, config.stops, config.stats, config.run, config.data)
     known = {name: getattr(part, name) for part in sections for name in part.__struct_fields__}
-    apart = {"bars", "strategy", "params", "symbol", "timeframe", "columns"}
+    known["fill"] = configs.UNSAID["execution.fill"]
+    apart = {"bars", "strategy", "params", "symbol", "timeframe", "columns", "declared"}
     assert {name: default for name, default in given.items() if name not in apart} == {
         name: known[name] for name in given if name not in apart
     }

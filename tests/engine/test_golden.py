@@ -2003,7 +2003,7 @@ def test_a_short_target_without_allow_short_is_refused() -> None:
     table = {"bar": ["0", "1", "2"], "price": ["100"] * 3}
     with pytest.raises(RunError, match=r"short \(-0.5 at bar 2\) but execution.allow_short is false") as error:
         run(bars_in(table), np.array([0.5, 0.0, -0.5]))
-    assert error.value.hint == "set execution.allow_short = true, or keep the target at or above 0"
+    assert error.value.hint.startswith('strategy.signals = "events" where -1 means to leave')
 
 
 def test_the_tables_are_read_and_compared() -> None:

@@ -100,13 +100,16 @@ def backtest(
     benchmark: Literal["buy_and_hold", "none"] = "buy_and_hold",
     periods_per_year: float | None = None,
     seed: int = 0,
+    fill: Literal["next_open", "close"] = "next_open",
+    declared: Mapping[str, Any] | None = None,
 ) -> Backtest:
     """Backtest a strategy over bars, and write nothing: the numbers that `run` seals for the same config and bars.
 
     `bars` are `Bars`, or a frame or series of pandas or polars (`Bars.from_frame` says which; `symbol`, `timeframe` and
     `columns` are for it). `strategy` is a registered name, an entrypoint (`"path/file.py:function"`), or a function
     `(bars, **params) -> target`, where the target is one number in [-1, 1] for each bar, shape (N,): the fraction of
-    equity to hold after that bar's close. `params` are its parameters.
+    equity to hold after that bar's close. `params` are its parameters. `declared` says where it takes something else
+    than `Bars`, or returns something else than a target, by the keys of `[strategy]`: `{"signals": "events"}`.
 
     All else is as in the config, with the same defaults and ranges: costs in basis points of notional, stops as
     fractions of the entry price (`trailing_stop`: of the peak price), rates as fractions a year. Python's and NumPy's
@@ -129,13 +132,14 @@ def backtest(
         given, assumed = bars_of(bars, symbol=symbol, timeframe=timeframe, columns=columns)
     settings: dict[str, dict[str, Any]] = {
         "data": {"path": "-", "symbol": given.symbol or "-", "timeframe": given.timeframe, "calendar": calendar},
-        "strategy": {"name": label} if named else {"entrypoint": "-"},
+        "strategy": {**(declared or {}), **({"name": label} if named else {"entrypoint": "-"})},
         "execution": {
             "initial_cash": initial_cash,
             "fee_bps": fee_bps,
             "slippage_bps": slippage_bps,
             "allow_short": allow_short,
             "borrow_rate": borrow_rate,
+            "fill": None if fill == "next_open" else fill,
         },
         "sizing": {"scale": scale, "max_exposure": max_exposure, "min_trade_value": min_trade_value},
         "stops": {"stop_loss": stop_loss, "take_profit": take_profit, "trailing_stop": trailing_stop},
@@ -156,9 +160,10 @@ def backtest(
     with _seeded(None if named else seed):
         function = _function(strategy)
         known = strategies.check_params(function, params or {})
+        manner = strategies.Manner.of(config.strategy)
         with strategies.reaching():
-            target = function(given.apart(), **known)
-        target = strategies.check_target(target, len(given))
+            answer = function(manner.handed(given.apart()), **known)
+        target = manner.target(answer, given)
     return Backtest(f"{label} on {given.symbol or 'bars'} {given.timeframe}", given, target, config, assumed)
 
 

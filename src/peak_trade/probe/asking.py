@@ -21,12 +21,13 @@ from peak_trade.errors import RunError
 from peak_trade.handlers import handling
 from peak_trade.market.bars import Bars
 from peak_trade.probe.watch import Watch
-from peak_trade.strategies import as_decisions, check_target, reaching
+from peak_trade.strategies import Manner, reaching
 
 __all__ = ["NO_LOADING", "Answer", "Asking", "kept_alive", "quiet"]
 
 NO_LOADING = "its module can't be loaded a second time"
 
+_USUAL = Manner(signals="target")
 _HIGH = 512  # descriptors that programs close to be on the safe side are below
 
 
@@ -46,9 +47,13 @@ class Asking:
         params: Mapping[str, Any],
         watch: Watch,
         load: Callable[[], Callable[..., Any]] | None = None,
+        manner: Manner = _USUAL,
     ) -> None:
-        """`load` returns the function as it is in a fresh process: what its module has kept is gone."""
-        self.function, self.params, self.watch, self.load = function, params, watch, load
+        """`manner` says how it is asked and what it answers.
+
+        `load` returns the function as it is in a fresh process: what its module has kept is gone.
+        """
+        self.function, self.params, self.watch, self.load, self.manner = function, params, watch, load, manner
         self.anew = False  # load it each time
         self.process = os.getpid()
         self.draws: Callable[[], None] = lambda: None
@@ -56,13 +61,13 @@ class Asking:
         self.took_s = 0.0
 
     def first(self, bars: Bars) -> npt.NDArray[np.float64]:
-        """Return the target, as `check_target` does; raises what the strategy raises, and RunError."""
+        """Return the target, as `Manner.target` does; raises what the strategy raises, and RunError."""
         drawn, self.draws, start = _drawn(), _draws(), time.perf_counter()
         with reaching(), self.watch.looking():
-            target = self.function(bars, **self.params)
+            answer = self.function(self.manner.handed(bars.apart()), **self.params)
         self.took_s = time.perf_counter() - start
         self.drew = _drawn() != drawn
-        return check_target(target, len(bars))
+        return self.manner.target(answer, bars)
 
     def again(self, bars: Bars) -> Answer:
         """Return what the strategy decides of other bars, whatever it does on the way. See `quiet`.
@@ -82,7 +87,8 @@ class Asking:
                 if function is None:
                     return Answer(None, NO_LOADING)
                 self.draws()
-                return Answer(as_decisions(function(bars, **self.params), count))
+                answer = function(self.manner.handed(bars), **self.params)
+                return Answer(self.manner.decisions(answer, count))
         except RunError as error:
             return Answer(None, error.message.partition(";")[0])
         except (Exception, SystemExit, GeneratorExit, KeyboardInterrupt) as error:  # whatever it raises

@@ -61,6 +61,8 @@ class Search:
         steps: list[tuple[float, Callable[[], object]]] = []
         for number, count in enumerate(places):
             how = HOW[number // 3] if number % 3 == 0 and number // 3 < _SOME else ""
+            if self.asking.manner.shifted:  # without the bar after a decision there is no decision to look at
+                how = HOW[number % len(HOW)]
             steps.append((count / len(self.bars), partial(self.cut, count)))
             steps.append((1.0, partial(self._other_or_instead, count, how)))
         steps.append((1.0, self.repeat))  # the last: what it leaves beside its decisions is then of all bars
@@ -225,8 +227,9 @@ class Search:
     def _differ(self, answer: Answer, count: int, *, cut: bool = True) -> Change | None:
         """Return the first of the first `count` decisions that is another one."""
         assert answer.decisions is not None
-        other = answer.decisions[:count]
-        wrong = self.differs(other, 0, count)
+        known = min(count, self.asking.manner.known(len(answer.decisions)))
+        other = answer.decisions[:known]
+        wrong = self.differs(other, 0, known)
         if not wrong.any():
             return None
         bar = int(np.argmax(wrong))

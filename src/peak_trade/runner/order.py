@@ -235,7 +235,8 @@ def _ask(
     params = strategies.check_params(function, config.strategy.params)
     process = os.getpid()
     try:
-        asking = Asking(function, params, watch)
+        manner = strategies.Manner.of(config.strategy, lenient=attempt.source.lenient)
+        asking = Asking(function, params, watch, manner=manner)
         target = asking.first(loaded.bars.apart())
         return asking, strategies.source_digest(function, attempt.root), kept(params), target
     finally:

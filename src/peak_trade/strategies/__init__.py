@@ -14,15 +14,19 @@ In reading order:
 - `reach`: where a user's modules are found, here and in worker processes
 - `entrypoint`: the user's own function, from a module or a file, and the digest of its source
 - `checks`: the parameters given to a strategy and the target that it returns
+- `meaning`: what answers that are no target mean, and which can't be one
+- `manner`: how a strategy is asked and what its answer means, as a config declares it
 """
 
 from __future__ import annotations
 
 from peak_trade.strategies.checks import as_decisions, check_params, check_target
 from peak_trade.strategies.entrypoint import load_entrypoint, reaching, source_digest
+from peak_trade.strategies.manner import Manner
 from peak_trade.strategies.registry import names, resolve
 
 __all__ = [
+    "Manner",
     "as_decisions",
     "check_params",
     "check_target",

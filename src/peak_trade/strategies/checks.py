@@ -15,7 +15,7 @@ import numpy.typing as npt
 from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.market.bars import unmasked
 
-__all__ = ["as_decisions", "check_params", "check_target"]
+__all__ = ["as_array", "as_decisions", "check_params", "check_target", "holds_bools"]
 
 
 def check_params(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,10 +79,19 @@ def check_target(target: object, n: int) -> npt.NDArray[np.float64]:
 
 def as_decisions(target: object, n: int) -> npt.NDArray[np.float64]:
     """Return a strategy's target as `check_target` does, whatever numbers it holds; RunError where it holds none."""
+    values: npt.NDArray[np.float64] = np.add(as_array(target, n), 0.0)  # a copy, in which -0.0 has become 0.0
+    return values
+
+
+def as_array(target: object, n: int) -> npt.NDArray[np.float64]:
+    """Return anything array-like of numbers or bools as float64, shape (n,); RunError where it is nothing of the kind.
+
+    What is missing is NaN.
+    """
     try:
         array = np.asarray(unmasked(np.asanyarray(unmasked(target))))
         if array.dtype == np.object_ and array.ndim:
-            array = array.astype(np.float64)
+            array = _without_none(array).astype(np.float64)
     except (TypeError, ValueError):
         array = np.empty((), dtype=np.object_)
     if array.dtype.kind not in "biuf":
@@ -91,8 +100,25 @@ def as_decisions(target: object, n: int) -> npt.NDArray[np.float64]:
     if array.shape != (n,):
         what = f"{len(array)} values" if array.ndim == 1 else f"an array of shape {array.shape}"
         raise RunError(f"the strategy returned {what}; {_needed(n)}")
-    values: npt.NDArray[np.float64] = np.add(array, 0.0, dtype=np.float64)  # a copy, in which -0.0 has become 0.0
-    return values
+    numbers: npt.NDArray[np.float64] = array.astype(np.float64, copy=False)
+    return numbers
+
+
+def holds_bools(target: object) -> bool:
+    """Tell whether an answer is of true and false, of which a few may be missing."""
+    try:
+        array = np.asanyarray(unmasked(target))
+    except (TypeError, ValueError):
+        return False
+    if array.dtype != np.object_:
+        return bool(array.dtype == np.bool_)
+    kinds = {type(value).__name__ for value in array.ravel().tolist()}
+    return "bool" in kinds and kinds <= {"bool", "float", "NoneType", "NAType"}
+
+
+def _without_none(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return objects in which what is missing is NaN, also pandas' own sign for that."""
+    return np.array([np.nan if type(value).__name__ == "NAType" else value for value in array.tolist()], dtype=object)
 
 
 def _needed(n: int) -> str:

@@ -22,7 +22,8 @@ def check(
 ) -> None:  # fmt: skip
     """Hold the excursions of the trades, from `file`, against the bars, or those closes that alone are known.
 
-    `at_close` tells that signals filled at closes. Trades that were kept without have nothing to check, and of those that do not stand at bars `money` tells.
+    `at_close` tells that signals filled at closes. Trades that were kept without have nothing to check, and of those
+    that do not stand at bars `money` tells.
     """
     if trades.mae is None or trades.mfe is None or not len(trades):
         return

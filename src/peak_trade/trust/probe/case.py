@@ -26,7 +26,7 @@ from peak_trade.strategies import entrypoint
 from peak_trade.trust.handed import Handed
 from peak_trade.trust.replay import data
 from peak_trade.trust.replay.order import lay_out
-from peak_trade.trust.replay.recorded import Recorded, source
+from peak_trade.trust.replay.recorded import Recorded
 
 __all__ = ["Case", "of_config", "of_run"]
 
@@ -64,7 +64,7 @@ def of_run(one: Handed, root: Path, *, here: bool = False) -> Iterator[Case]:
     with TemporaryDirectory(prefix="peak_trade-") as folder:
         place = Path(folder)
         order = lay_out(recorded, found, place, root, here=here)
-        asked = source(order.content, order.resolved, Path(order.config))
+        asked = order.asked
         files = {name: Path(file) for name, file in order.modules.items()}
         with entrypoint.sealed(files, Path(order.entry) if order.entry else None):
             yield _case(recorded.name, asked, found.loaded, Path(order.root), found.said)
@@ -82,7 +82,8 @@ def _case(name: str, asked: Source, loaded: Loaded, root: Path, said: Sequence[s
     def begin() -> tuple[Asking, Floats]:
         function = load() if strategy.name is None else strategies.resolve(strategy.name)
         params = strategies.check_params(function, strategy.params)
-        asking = Asking(function, params, watch, load if strategy.name is None else None)
+        manner = strategies.Manner.of(strategy, lenient=asked.lenient)
+        asking = Asking(function, params, watch, load if strategy.name is None else None, manner)
         return asking, asking.first(loaded.bars.apart())
 
     limit = asked.config.run.timeout_s

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from peak_trade import runner
+from peak_trade.config import Source
 from peak_trade.errors import InputError
 from peak_trade.evidence import door
 from peak_trade.market.ohlcv import Loaded
@@ -38,10 +39,11 @@ class Order(Struct):
     span: tuple[str, str] | None = None
     modules: dict[str, str] = {}
     entry: str | None = None
+    lenient: bool = False  # it is from before signals were declared
 
     def make(self, loaded: Loaded | None = None) -> None:
         """Make the run, in this process; of bars that are `loaded` already, else as the files have them."""
-        asked = source(self.content, self.resolved, Path(self.config))
+        asked = self.asked
         if loaded is None:
             loaded = data.load(asked.config, self.paths, whole=self.span is not None)
             loaded = data.between(loaded, self.span) if self.span else loaded
@@ -49,6 +51,12 @@ class Order(Struct):
         of_sealed = entrypoint.sealed(files, Path(self.entry) if self.entry else None) if files else nullcontext()
         with of_sealed:
             runner.run(asked, root=self.root, results=self.results, bars=loaded)
+
+    @property
+    def asked(self) -> Source:
+        """What the run was asked for."""
+        asked = source(self.content, self.resolved, Path(self.config))
+        return msgspec.structs.replace(asked, lenient=self.lenient)
 
     def encode(self) -> bytes:
         """Return the order in bytes."""
@@ -67,11 +75,12 @@ def lay_out(recorded: Recorded, found: Data, place: Path, root: Path, *, here: b
     """
     results = place / "results"
     results.mkdir()
+    lenient = recorded.sealed.manifest.format == 1
     folder = PurePosixPath(recorded.folder)
     if here:
         return Order(
             recorded.content, recorded.resolved, str(root / folder / "config.toml"), str(root), str(results),
-            found.paths, found.span,
+            found.paths, found.span, lenient=lenient,
         )  # fmt: skip
     top = place / "code"
     spec = (recorded.config.strategy.entrypoint or "").rpartition(":")[0]
@@ -87,7 +96,7 @@ def lay_out(recorded: Recorded, found: Data, place: Path, root: Path, *, here: b
     modules = {name: str(top / file) for name, file in recorded.modules.items() if file in files}
     return Order(
         recorded.content, recorded.resolved, str(home / "config.toml"), str(top), str(results), found.paths,
-        found.span, modules, str(top / _safe(recorded.entry)) if recorded.entry else None,
+        found.span, modules, str(top / _safe(recorded.entry)) if recorded.entry else None, lenient,
     )  # fmt: skip
 
 
