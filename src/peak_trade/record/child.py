@@ -69,9 +69,6 @@ class Child:
         for handle in (wake, self.wake, self.news):
             os.set_blocking(handle, False)
         self._before = {number: signal.getsignal(number) for number in _HEARD}
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):
-                stream.flush()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of threads that telemetry has: they stay here

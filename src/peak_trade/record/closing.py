@@ -170,8 +170,13 @@ def _seal(
         "internalParameters": {"environment": _environment(filled.seen), "effects": filled.seen.effects},
         "resolvedDependencies": [*filled.dependencies, git_state(git)],
     }
-    trials = filled.told.facts.get("trials", 0)
-    came_out = sealed.results | {"exitCode": watched.ended.code, "trials": trials, "outputs": filled.outputs}
+    came_out = sealed.results | {
+        "engine": filled.engines.get("engine"),
+        "symbols": sealed.facts.get("symbols"),
+        "trials": filled.told.facts.get("trials", 0),
+        "exitCode": watched.ended.code,
+        "outputs": filled.outputs,
+    }
     if filled.seen.written:
         came_out["written"] = filled.seen.written
     statement = predicate(making, "failed" if error else sealed.status, origin, came_out, error, builder="recorder")

@@ -83,10 +83,11 @@ def _row(results: Path, row: listing.Row, directories: Container[str], hidden: b
     )
     curve = _curve(sample(results / row.run_id)) if there else ""
     last = " data-last" if row.lookahead else ""
+    made = f"<small>{text(cut(row.origin, _NAME))}</small>" if row.origin else ""
     started = text(row.started[:19].replace("T", " "))
     return (
         f'<tr{" hidden" if hidden else ""}{last}><th scope="row">{short}</th><td>{started}</td>'
-        f"<td>{text(row.strategy[-48:])}</td><td>{text(f'{row.symbol} {row.timeframe}'.strip())}</td>"
+        f"<td>{text(row.title[-48:])}{made}</td><td>{text(f'{row.symbol} {row.timeframe}'.strip())}</td>"
         f"<td>{differs}</td>"
         f'<td class="{text("doubted" if row.standing != row.status else row.status)}">{text(row.standing)}</td>'
         f"{figures}<td>{curve}</td></tr>"

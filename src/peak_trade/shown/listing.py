@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from msgspec import Struct
 from peak_trade.errors import RunError
 from peak_trade.evidence import documents, settings
 from peak_trade.evidence.ledger import ENDED, REMOVED, STARTED
-from peak_trade.evidence.manifest import Manifest
+from peak_trade.evidence.manifest import RECORDED, RUN, Manifest, Predicate
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import DIED, read_manifest, unfinished
 from peak_trade.evidence.settings import Scalar
@@ -40,6 +41,8 @@ class Row(Struct, frozen=True, kw_only=True):
     that is not as in the other runs of its strategy; `reason` is why it failed; `findings` counts what was found in its
     bars, by kind; `lookahead` says by what its strategy looks ahead (empty: nothing was found); `repeatable` is False
     where it gives two answers for the same bars. `deflated` is the deflated Sharpe ratio, where it was asked for.
+    `kind` is `run`, `recorded` or `imported`; of what was not made here, `command` is what was typed, `engine` what
+    made it, `symbols` and `trials` how many there were of each, and `exit_code` that of the command.
     """
 
     run_id: str
@@ -64,6 +67,28 @@ class Row(Struct, frozen=True, kw_only=True):
     lookahead: str = ""
     repeatable: bool | None = None
     deflated: float | None = None
+    kind: str = RUN
+    command: str = ""
+    engine: str = ""
+    symbols: float | None = None
+    trials: float | None = None
+    exit_code: float | None = None
+
+    @property
+    def title(self) -> str:
+        """What the run is of: its strategy, else the command that was recorded."""
+        return self.strategy or cut(self.command, _STRATEGY)
+
+    @property
+    def origin(self) -> str:
+        """How a run that was not made here came about; empty of one that was."""
+        if self.kind == RUN:
+            return ""
+        unseen = "no engine seen" if self.kind == RECORDED and self.exit_code is not None else ""
+        parts = [self.kind, self.engine or unseen]
+        parts += [f"{self.trials:,.0f} trials"] if self.trials is not None and self.trials > 1 else []
+        parts += [f"exit code {self.exit_code:.0f}"] if self.exit_code else []
+        return ", ".join(filter(None, parts))
 
     @property
     def standing(self) -> str:
@@ -142,6 +167,7 @@ def _from_directory(path: Path) -> dict[str, Any]:
             "message": (run["error"] or {}).get("message"),
             "started": run["runDetails"].get("metadata", {}).get("startedOn"),
             "strategy": strategy.get("name") or strategy.get("entrypoint"),
+            **{key: value for key, value in run["origin"].items() if value is not None},
             "status": run["status"],
             **run["doubts"],
             "findings": {receipt["outcome"]: receipt["count"] for receipt in _found(run["receipts"])},
@@ -186,8 +212,8 @@ def _found(receipts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _row(run_id: str, run: dict[str, Any], is_pinned: bool, differs: dict[str, Scalar]) -> Row:
-    words = ("started", "strategy", "symbol", "timeframe", "status", "name", "start", "end")
-    figures = ("total_return", "sharpe", "max_drawdown", "trades")
+    words = ("started", "strategy", "symbol", "timeframe", "status", "name", "start", "end", "command", "engine")
+    figures = ("total_return", "sharpe", "max_drawdown", "trades", "symbols", "trials", "exit_code")
     cells: dict[str, Any] = {word: _word(run.get(word)) for word in words} | {f: _figure(run.get(f)) for f in figures}
     cells |= {key: _scalars(run.get(key)) for key in ("params", "settings")}
     found = run.get("findings")
@@ -196,6 +222,7 @@ def _row(run_id: str, run: dict[str, Any], is_pinned: bool, differs: dict[str, S
         if isinstance(found, dict)
         else {}
     )
+    cells["kind"] = _word(run.get("kind")) or RUN
     cells["lookahead"] = _word(run.get("lookahead"))
     cells["repeatable"] = False if run.get("repeatable") is False else None
     reason = _word(run.get("message"))
@@ -223,7 +250,7 @@ class Column(NamedTuple):
 
 _STARTED = Column("started (UTC)", lambda row: row.started[:19].replace("T", " "))
 _MINUTE = Column("started (UTC)", lambda row: row.started[:16].replace("T", " "))
-_STRATEGY_NAME = Column("strategy", lambda row: row.strategy[-_STRATEGY:])
+_STRATEGY_NAME = Column("strategy", lambda row: row.title[-_STRATEGY:])
 _SERIES = Column("symbol", lambda row: f"{row.symbol[:_SYMBOL]} {row.timeframe[:_SYMBOL]}".strip())
 _RETURN = Column("return", lambda row: percent(row.total_return), number=True)
 _SHARPE = Column("sharpe", lambda row: number(row.sharpe), number=True)
@@ -233,7 +260,8 @@ _NAME = Column("name", lambda row: cut(row.name, _SAID))
 _DIFFERS = Column("differs in", lambda row: cut(apart.said(row.differs), _SAID))
 _BRIEFLY = Column("differs in", lambda row: cut(apart.said(row.differs, briefly=True), _SAID))
 _DEFLATED = Column("deflated", lambda row: "" if row.deflated is None else percent(row.deflated))
-_REST = (_DEFLATED, Column("data", lambda row: counts(row.findings)), Column("reason", lambda row: row.reason))
+_ORIGIN = Column("made by", lambda row: cut(row.origin, _SAID))
+_REST = (_ORIGIN, _DEFLATED, Column("data", lambda row: counts(row.findings)), Column("reason", lambda row: row.reason))
 _LAYOUTS = (
     (_STARTED, _STRATEGY_NAME, _SERIES, _RETURN, _SHARPE, _DRAWDOWN, _STATUS),
     (_MINUTE, _STRATEGY_NAME, _SERIES, _RETURN, _SHARPE, _DRAWDOWN, _STATUS),
@@ -377,7 +405,9 @@ def _described(run_dir: Path, sealed: Manifest) -> dict[str, Any]:
     }
     return {
         "run_id": sealed.run_id,
+        "kind": predicate.kind,
         "status": predicate.status,
+        "origin": _origin(predicate, loaded.get("config_snapshot", {})),
         "pinned": sealed.run_id in Results(run_dir.parent).pinned(),
         "ruined": predicate.results.get("ruined"),
         "error": predicate.error,
@@ -389,6 +419,21 @@ def _described(run_dir: Path, sealed: Manifest) -> dict[str, Any]:
         "runDetails": predicate.run_details,
         "receipts": predicate.receipts,
         "files": sealed.files,
+    }
+
+
+def _origin(predicate: Predicate, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a run that was not made here came about, as its line in the ledger has it; nothing of one that was."""
+    if predicate.kind == RUN:
+        return {}
+    command, came_out = config.get("record", {}).get("command"), predicate.results
+    return {
+        "kind": predicate.kind,
+        "command": shlex.join(map(str, command)) if isinstance(command, list) else None,
+        "engine": came_out.get("engine"),
+        "symbols": came_out.get("symbols"),
+        "trials": came_out.get("trials"),
+        "exit_code": came_out.get("exitCode"),
     }
 
 
@@ -419,11 +464,14 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
     data, strategy = config.get("data", {}), config.get("strategy", {})
     params = ", ".join(f"{key}={value}" for key, value in strategy.get("params", {}).items())
     made = {part["name"]: part for part in run["madeFrom"]}
-    lines = [("run", f"{run['run_id']}  {run['status']}{', pinned' if run['pinned'] else ''}")]
+    kind = "" if run["kind"] in (RUN, run["status"]) else f", {run['kind']}"
+    lines = [("run", f"{run['run_id']}  {run['status']}{kind}{', pinned' if run['pinned'] else ''}")]
     if name := config.get("run", {}).get("name"):
         lines.append(("name", name))
+    lines += _of_origin(run["origin"])
     named = strategy.get("name") or strategy.get("entrypoint")
-    lines.append(("strategy", f"{named}({params})" if named else asked.get("strategy") or "–"))
+    if named or run["kind"] == RUN:
+        lines.append(("strategy", f"{named}({params})" if named else asked.get("strategy") or "–"))
     if bars_asked := " ".join(filter(None, (asked.get("symbol"), asked.get("timeframe")))):
         lines.append(("bars", bars_asked))
     if "bars" in made:
@@ -458,6 +506,20 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
     return lines
 
 
+def _of_origin(origin: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return how a run that was not made here came about."""
+    if not origin:
+        return []
+    trials, symbols = origin["trials"], origin["symbols"]
+    many = [f"{symbols:,} symbols"] if type(symbols) is int and symbols > 1 else []
+    many += [f"{trials:,} trials"] if type(trials) is int and trials > 1 else []
+    engine = origin["engine"] or ("no engine seen" if origin["kind"] == RECORDED else "")
+    lines = [("command", cut(origin["command"], _SAID)) if origin["command"] else None]
+    lines.append(("engine", ", ".join(filter(None, [engine, *many]))) if engine or many else None)
+    lines.append(("exit code", f"{origin['exit_code']}") if origin["exit_code"] else None)
+    return [*filter(None, lines)]
+
+
 def _probed(run: dict[str, Any]) -> list[str]:
     """Return what came of asking the strategy again; nothing of a run of which that is not told."""
     return [f"{probe.get('reason')}"[:_WORD]] if (probe := run["probe"]) else []
@@ -472,6 +534,9 @@ def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("return", f"{percent(figures['total_return'])}{market}"),
         ("a year", f"{percent(figures['cagr'])}, volatility {percent(figures['volatility'])}"),
         ("sharpe", f"{number(figures['sharpe'])}, max drawdown {percent(figures['max_drawdown'])}"),
-        ("trades", f"{figures['trades']}, won {percent(figures['win_rate'])}, profit factor {factor}"),
+        (
+            "trades",
+            f"{'–' if figures['trades'] is None else figures['trades']}, won {percent(figures['win_rate'])}, profit factor {factor}",
+        ),
         ("costs", f"fees {number(figures['fees_paid'])}, slippage {number(figures['slippage_paid'])}{borrow}"),
     ]

@@ -113,6 +113,7 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
         "lookahead": predicate.lookahead,
         "repeatable": "false" if predicate.repeatable is False else "",
         "overrides": ", ".join(f"{key}={_text(value)}" for key, value in config.get("overrides", {}).items()),
+        **_origin(predicate, config),
         "undefined": "; ".join(f"{key}: {reason}" for key, reason in reasons.items()),
         "skipped": "; ".join(f"{r['part']}: {r['reason']}" for r in predicate.receipts if r["outcome"] == "skipped"),
         "parent_run_id": parent if parent and parent != sealed.run_id else "",
@@ -166,6 +167,16 @@ def _subject(config: Mapping[str, Any]) -> dict[str, str]:
     strategy, data = config["strategy"], config["data"]
     name = strategy.get("name") or strategy.get("entrypoint")
     return {"strategy": name, "symbol": data["symbol"], "timeframe": data["timeframe"]}
+
+
+def _origin(predicate: manifest.Predicate, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return how a run that was not made here came about; nothing of one that was."""
+    if predicate.kind == manifest.RUN:
+        return {}
+    told = {"kind": predicate.kind, "command": " ".join(config.get("record", {}).get("command", []))}
+    came_out = {"engine": "engine", "symbols": "symbols", "trials": "trials", "exit_code": "exitCode"}
+    found = {tag: predicate.results.get(key) for tag, key in came_out.items()}
+    return told | {tag: _text(value) for tag, value in found.items() if value is not None}
 
 
 def _git(origin: Mapping[str, Any]) -> dict[str, str]:
