@@ -138,7 +138,7 @@ def _fill(watched: Watched, making: _Recording, error: dict[str, str] | None) ->
         directory.write(ERROR, [files.encode_json(error)])
     asked = {"overrides": {}, "name": settings["run"].get("name"), **settings["record"]}
     made_from = [*sealed.dependencies, *inputs, *seen.dependencies]
-    return _Filled(seen, sealed, told, outputs, made_from, asked, _engine(noted), chosen.params if chosen else {})
+    return _Filled(seen, sealed, told, outputs, made_from, asked, _engines(noted), chosen.params if chosen else {})
 
 
 def _seen(watched: Watched, making: _Recording) -> Observed:
@@ -171,8 +171,7 @@ def _seal(
         "resolvedDependencies": [*filled.dependencies, git_state(git)],
     }
     came_out = sealed.results | {
-        "engine": filled.engines.get("engine"),
-        "symbols": sealed.facts.get("symbols"),
+        **filled.engines,
         "trials": filled.told.facts.get("trials", 0),
         "exitCode": watched.ended.code,
         "outputs": filled.outputs,
@@ -181,7 +180,8 @@ def _seal(
         came_out["written"] = filled.seen.written
     statement = predicate(making, "failed" if error else sealed.status, origin, came_out, error, builder="recorder")
     statement.run_details["folder"] = making.redactor.text(as_utf8(str(watched.folder)))
-    facts = filled.engines | sealed.facts | filled.told.facts | {"exit_code": watched.ended.code}
+    trials = filled.told.facts if filled.told.name else {}
+    facts = filled.engines | sealed.facts | trials | {"exit_code": watched.ended.code}
     return directory.seal(statement, "failed" if error else "sealed", **facts, **(error or {}))
 
 
@@ -191,10 +191,10 @@ def _environment(seen: Observed) -> dict[str, Any]:
     return {key: ours[key] for key in ("peak_trade", "system", "cpu")} | seen.environment
 
 
-def _engine(noted: list[Result]) -> dict[str, str]:
-    """Return the engines that were seen, as a list shows them: also of a run that came to no result."""
+def _engines(noted: list[Result]) -> dict[str, str]:
+    """Return the engines that were seen, as a list shows them: also where none came to a result that is the run."""
     names = dict.fromkeys(" ".join(filter(None, (as_utf8(one.engine), as_utf8(one.version)))) for one in noted)
-    return {"engine": ", ".join(list(names)[:3])} if names else {}
+    return {"seen": ", ".join(list(names)[:3])[:100]} if names else {}
 
 
 def _settings(watched: Watched, making: Making) -> dict[str, Any]:

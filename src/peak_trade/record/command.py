@@ -8,6 +8,7 @@ is imported than that takes.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import threading
 import time
@@ -74,7 +75,7 @@ def record(
     run_id, results, folder = new_run_id(run_id), results.absolute(), Path.cwd()
     check(order)
     redactor = Redactor(order.tags, {"secret": beside_keys(order.command)})
-    shown = cut(as_utf8(" ".join(masked(redactor, order.command))), _SHOWN)
+    shown = cut(as_utf8(shlex.join(masked(redactor, order.command))), _SHOWN)
     began, since = now(), time.time()
     directory = None
     try:

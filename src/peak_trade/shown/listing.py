@@ -223,6 +223,7 @@ def _row(run_id: str, run: dict[str, Any], is_pinned: bool, differs: dict[str, S
         else {}
     )
     cells["kind"] = _word(run.get("kind")) or RUN
+    cells["engine"] = cells["engine"] or _word(run.get("seen"))
     cells["lookahead"] = _word(run.get("lookahead"))
     cells["repeatable"] = False if run.get("repeatable") is False else None
     reason = _word(run.get("message"))
@@ -427,11 +428,12 @@ def _origin(predicate: Predicate, config: Mapping[str, Any]) -> dict[str, Any]:
     if predicate.kind == RUN:
         return {}
     command, came_out = config.get("record", {}).get("command"), predicate.results
+    engine = came_out.get("engine") or {}
     return {
         "kind": predicate.kind,
         "command": shlex.join(map(str, command)) if isinstance(command, list) else None,
-        "engine": came_out.get("engine"),
-        "symbols": came_out.get("symbols"),
+        "engine": " ".join(str(engine[key]) for key in ("name", "version") if engine.get(key)) or came_out.get("seen"),
+        "symbols": len(came_out.get("symbols") or ()) or None,
         "trials": came_out.get("trials"),
         "exit_code": came_out.get("exitCode"),
     }
@@ -536,7 +538,8 @@ def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("sharpe", f"{number(figures['sharpe'])}, max drawdown {percent(figures['max_drawdown'])}"),
         (
             "trades",
-            f"{'–' if figures['trades'] is None else figures['trades']}, won {percent(figures['win_rate'])}, profit factor {factor}",
+            f"{'–' if (count := figures['trades']) is None else count}, won {percent(figures['win_rate'])}, "
+            f"profit factor {factor}",
         ),
         ("costs", f"fees {number(figures['fees_paid'])}, slippage {number(figures['slippage_paid'])}{borrow}"),
     ]

@@ -174,7 +174,7 @@ def _origin(predicate: manifest.Predicate, config: Mapping[str, Any]) -> dict[st
     if predicate.kind == manifest.RUN:
         return {}
     told = {"kind": predicate.kind, "command": " ".join(config.get("record", {}).get("command", []))}
-    came_out = {"engine": "engine", "symbols": "symbols", "trials": "trials", "exit_code": "exitCode"}
+    came_out = {"engine": "engine", "symbols": "symbols", "trials": "trials", "exit_code": "exitCode", "seen": "seen"}
     found = {tag: predicate.results.get(key) for tag, key in came_out.items()}
     return told | {tag: _text(value) for tag, value in found.items() if value is not None}
 
