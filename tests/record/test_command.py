@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -299,3 +301,89 @@ def test_the_results_folder_may_be_moved_meanwhile(record: Recorder) -> None:
     assert done.returncode == 0
     record.results = record.results.with_name("results.new")
     assert Ledger(record.results).read().runs[record.run.name].state == "sealed"
+
+
+def on_a_terminal(words: list[str], folder: Path, typed: bytes = b"", at: bytes = b"") -> tuple[bytes, int]:
+    """Run words on a terminal, type something once it has said `at`, and return what it shows, and how it ended."""
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(folder)
+        os.execv(words[0], words)
+    shown = b""
+    with contextlib.suppress(OSError):  # nobody has it open any more
+        while piece := os.read(terminal, 65536):
+            shown += piece
+            if typed and at in shown:
+                os.write(terminal, typed)
+                typed = b""
+    os.close(terminal)
+    return shown, os.waitpid(pid, 0)[1]
+
+
+ASKS = "import os, sys\nprint([os.isatty(n) for n in range(3)], flush=True)\nprint(input('name? '), '\\033[1mx')"
+WAITS = "import time\ntry:\n  print('up', flush=True); time.sleep(30)\nexcept KeyboardInterrupt: print('\\a'); raise"
+
+
+@pytest.mark.parametrize(
+    ("code", "typed", "at"), [(ASKS, b"joe\n", b"name? "), (WAITS, b"\x03", b"up")], ids=["asks", "waits"]
+)
+def test_a_terminal_shows_what_it_would(record: Recorder, code: str, typed: bytes, at: bytes) -> None:
+    (record.stands / "mine.py").write_text(code)
+    plain = [PYTHON, "mine.py"]
+    options = ["--results-dir", str(record.results), "--quiet"]
+    shown, ended = on_a_terminal(plain, record.stands, typed, at)
+    recorded = on_a_terminal([PYTHON, str(SCRIPT), *options, "--", *plain], record.stands, typed, at)
+    assert at in shown
+    assert recorded[1] == ended
+    assert recorded[0].startswith(shown)
+    assert recorded[0].splitlines()[-1].decode() == record.run.name
+
+
+def test_a_command_sees_the_size_of_the_terminal(record: Recorder) -> None:
+    code = "import os, fcntl, termios, struct; fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('4H', 33, 77, 0, 0)); "
+    code += f"os.execv({PYTHON!r}, [{PYTHON!r}, {str(SCRIPT)!r}, '--results-dir', {str(record.results)!r}, '--', "
+    code += f"{PYTHON!r}, '-c', 'import os; print(os.get_terminal_size(1))'])"
+    shown, _ = on_a_terminal([PYTHON, "-c", code], record.stands)
+    assert b"columns=77, lines=33" in shown
+
+
+def test_the_recipe_runs_what_was_typed_where_it_was_typed(record: Recorder, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    mine = programs / "python"
+    mine.write_text("#!/bin/sh\necho mine; pwd; echo $VIRTUAL_ENV\n")
+    mine.chmod(0o755)
+    own = {key: value for key, value in os.environ.items() if not key.startswith("PEAK_")}
+    own |= {"PATH": f"{programs}:{os.environ['PATH']}", "PEAK_RESULTS_DIR": str(record.results), "VIRTUAL_ENV": "/mine"}
+    words = [
+        str(Path(PYTHON).with_name("just")),
+        "--justfile",
+        str(ROOT / "justfile"),
+        "record",
+        "--quiet",
+        "--",
+        "python",
+        "x.py",
+    ]
+    done = subprocess.run(words, cwd=record.stands, env=own, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"mine\n{record.stands.resolve()}\n/mine\n"), done.stderr
+    assert done.stderr.splitlines()[-1] == record.run.name
+
+
+def test_a_full_disk_costs_the_evidence_and_is_said(record: Recorder) -> None:
+    code = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "
+    code += "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    words = [PYTHON, "-c", code, str(SCRIPT), "--results-dir", str(record.results), "--", "head", "-c", "200000"]
+    own = {key: value for key, value in os.environ.items() if not key.startswith("PEAK_")}
+    done = subprocess.run([*words, "/dev/zero"], cwd=record.stands, env=own, capture_output=True, check=False)
+    assert done.stdout == bytes(200_000)
+    assert b"error: cannot write the evidence: File too large" in done.stderr
+    assert done.returncode == 1
+    told = subprocess.run(
+        [PYTHON, ROOT / "scripts/doctor.py", "--results-dir", record.results],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "sealed as failed" in told.stdout
+    assert record.findings == []
