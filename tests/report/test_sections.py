@@ -27,7 +27,8 @@ from peak_trade.trust.handed import Handed
 from peak_trade.trust.luck import assess
 from peak_trade.trust.luck.words import trials_of
 
-SEALED = [name for name, section in SECTIONS.items() if "sealed" in section.of and name != "timing"]  # no telemetry
+SEALED = [name for name, section in SECTIONS.items() if "sealed" in section.of and name not in ("timing", "symbols")]
+"""Without what has telemetry, or several symbols."""
 
 
 def stats_of(run_dir: Path) -> dict[str, Any]:

@@ -127,7 +127,9 @@ def test_the_rendered_page_has_the_section(traced: Any, builtin: render.Builtin,
     made = render.render(run_dir, builtin)
     by_cells = page(run_dir)
     shown = type(by_cells)(made.html.read_text("utf-8"))
-    assert shown.sections == by_cells.sections == [name for name in SECTIONS if name not in ("failure", "ruin")]
+    assert (
+        shown.sections == by_cells.sections == [name for name in SECTIONS if name not in ("failure", "ruin", "symbols")]
+    )
     table = "Where the time went"
     assert shown.section("timing").rows(table) == by_cells.section("timing").rows(table)
     assert shown.section("timing").words == by_cells.section("timing").words

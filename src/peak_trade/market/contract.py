@@ -171,11 +171,22 @@ def check_ohlcv(bars: Bars) -> Violations:
     return found._finish()
 
 
-def check_trades(trades: Trades) -> Violations:
-    """Check closed trades against the trades contract, each rule over whole columns; NaN is an excursion not there."""
+_OF_ALL = ("side_known", "exit_not_before_entry", "exits_ordered")
+
+
+def check_trades(trades: Trades, *, gaps: bool = False) -> Violations:
+    """Check closed trades against the trades contract, each rule over whole columns; NaN is an excursion not there.
+
+    With `gaps` they are another engine's: what it does not say is NaN or -1, and what it says has its own conventions,
+    as a fee that is a rebate. Side and the order of times are held in any case.
+    """
     found = Violations(np.zeros(len(trades), bool))
 
     def add(name: str, broken: Mask, values: npt.NDArray[Any]) -> None:
+        if gaps and name not in _OF_ALL:
+            return
+        if gaps and values.dtype.kind == "M":
+            broken = broken & ~np.isnat(values)
         found._add(TRADES_RULES, name, broken, values)
 
     exits = trades.exit_time

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from peak_trade.evidence import symbols
-from peak_trade.evidence.manifest import COMPLETED
+from peak_trade.evidence.manifest import COMPLETED, IMPORTED, RUINED
 from peak_trade.report.chance import luck
 from peak_trade.report.exits import excursions, exits
 from peak_trade.report.head import statistics
@@ -36,7 +36,7 @@ class Section(NamedTuple):
 _ANY = (*COMPLETED, "failed", "unreadable")
 SECTIONS = {
     "failure": Section("What happened", failure, ("failed",)),
-    "ruin": Section("What happened", ruin, there=lambda run: bool(run.ruined)),
+    "ruin": Section("What happened", ruin, (RUINED, IMPORTED), there=lambda run: bool(run.ruined)),
     "statistics": Section("Key statistics", statistics, needs="figures"),
     "equity": Section("Equity and drawdown", equity, needs="equity"),
     "symbols": Section("By symbol", by_symbol, there=lambda run: run.has(symbols.NAME), needs="equity trades"),

@@ -39,7 +39,7 @@ from peak_trade.data.lake.writer import GRACE_S, Writer, writing
 from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import bars as came_along
 from peak_trade.evidence.ledger import ENDED, REMOVED, Entry, History, Reading
-from peak_trade.evidence.manifest import COMPLETED
+from peak_trade.evidence.manifest import COMPLETED, RUN
 from peak_trade.evidence.results import BARS, WORKING, Results
 from peak_trade.market import promised
 from peak_trade.market.bars import Bars
@@ -350,7 +350,12 @@ class _Build:
         for run in sorted(found, key=lambda run: str(run.row.get("started_at"))):
             digest, run_id = run.row["data_digest"], run.row["run_id"]
             known = f"{digest} {run.data.get('source', '')}"
-            if run.row["status"] not in COMPLETED or not digest or not self.bars.isdisjoint((digest, known)):
+            if (
+                run.row["status"] not in COMPLETED
+                or run.row["kind"] != RUN
+                or not digest
+                or not self.bars.isdisjoint((digest, known))
+            ):
                 continue
             try:
                 self.built.bars.append(self._bars_of(run, digest))
@@ -417,8 +422,10 @@ def _batches(
     for number, path in enumerate(paths, 1):
         history = histories.get(path.name, History())
         run = read_run(path, history.manifest)  # in threads it is slower: little of it leaves Python's lock
+        run.row["trials"] = history.fields.get("trials")
         if history.start and not (run.data or run.error):  # killed before it had written down its config
-            run.row |= {key: history.start.fields.get(key) for key in ("strategy", "symbol", "timeframe")}
+            told = history.start.fields
+            run.row |= {key: told[key] for key in ("strategy", "symbol", "timeframe") if told.get(key)}
         batch.append(run)
         size += run.held
         if number % 25 == 0 or number == len(paths):

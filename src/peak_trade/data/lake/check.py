@@ -22,7 +22,7 @@ from peak_trade.data.lake import commit, history, names, parts, query, schema
 from peak_trade.data.lake.commit import Commit, Live, Part
 from peak_trade.errors import PeakError
 from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED
-from peak_trade.evidence.manifest import COMPLETED
+from peak_trade.evidence.manifest import COMPLETED, RUN
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.tables import EXCURSIONS
 from peak_trade.market.bars import Bars
@@ -33,7 +33,7 @@ from peak_trade.text import counted
 
 __all__ = ["Checked", "Finding", "check"]
 
-_OF_RUNS = ("params", "stats", "equity", "trades", "receipts")
+_OF_RUNS = ("params", "stats", "equity", "trades", "run_symbols", "receipts")
 
 
 class Finding(Struct, frozen=True):
@@ -215,12 +215,18 @@ class _Check:
             self.add(name, part.path, None, f"and {len(found) - len(found.first):,} more")
 
     def _check_trades(self) -> None:
-        live = self.commit.tables.get("trades")
+        live, runs = self.commit.tables.get("trades"), self.commit.tables.get("runs")
+        others = set()
+        if runs and "kind" in runs.columns:
+            rows = parts.read_rows(self.lake, "runs", runs.parts, ["run_id", "kind"])
+            kinds = zip(rows["run_id"].to_pylist(), rows["kind"].to_pylist(), strict=True)
+            others = {run_id for run_id, kind in kinds if kind not in (RUN, None)}
         for part in live.parts if live else []:
             table = parts.read_part(self.lake, "trades", part)
             trades = _trades(table)
-            for _, start, length in parts.run_slices(table):
-                self._violations("trades", part, start, check_trades(_slice(trades, start, length)))
+            for run_id, start, length in parts.run_slices(table):
+                found = check_trades(_slice(trades, start, length), gaps=run_id in others)
+                self._violations("trades", part, start, found)
 
     def _check_references(self) -> None:
         """Check that every row of a run has its run, and that a sealed run has all its rows."""
@@ -238,7 +244,7 @@ class _Check:
                 wrong = count(
                     f"""SELECT count(*) FROM runs r LEFT JOIN
                         (SELECT run_id, count(*) AS counted FROM {name} GROUP BY run_id) c USING (run_id)
-                        WHERE r.status IN {COMPLETED} AND coalesce(c.counted, 0) IS DISTINCT FROM r.{own}"""
+                        WHERE r.status IN {COMPLETED} AND coalesce(c.counted, 0) <> coalesce(r.{own}, 0)"""
                 )
                 if wrong:
                     self.add(name, "", None, f"{wrong:,} runs have another number of rows than `runs.{own}` says")
@@ -274,13 +280,17 @@ def _bars(table: Any, symbol: str, timeframe: str) -> Bars:
 
 
 def _nanoseconds(column: Any) -> Any:
-    return parts.to_numpy(column, "i8").view("M8[us]").astype("M8[ns]")
+    known = parts.to_numpy(pc.fill_null(column.cast(pa.int64()), np.iinfo(np.int64).min), "i8")
+    return known.view("M8[us]").astype("M8[ns]")
 
 
 def _trades(table: Any) -> Trades:
     """Return the trades of a file as the contract looks at them; a word that is unknown becomes a code that is."""
     floats = ("entry_price", "exit_price", "quantity", "entry_fee", "exit_fee", "slippage", "pnl", "return")
-    columns = {f"{name}_" if name == "return" else name: parts.to_numpy(table[name], "f8") for name in floats}
+    columns = {
+        f"{name}_" if name == "return" else name: parts.to_numpy(pc.fill_null(table[name], np.nan), "f8")
+        for name in floats
+    }
     for name in EXCURSIONS:  # null, or in a lake of an older version not there, for trades that were kept without
         if name in table.column_names:
             columns[name] = parts.to_numpy(pc.fill_null(table[name], np.nan), "f8")
@@ -291,7 +301,7 @@ def _trades(table: Any) -> Trades:
         side=np.array([sides.get(word, 0) for word in table["side"].to_pylist()], np.int8),
         entry_time=_nanoseconds(table["entry_time"]),
         exit_time=_nanoseconds(table["exit_time"]),
-        bars_held=parts.to_numpy(table["bars_held"], "i8"),
+        bars_held=parts.to_numpy(pc.fill_null(table["bars_held"], -1), "i8"),
         exit_reason=np.array([reasons.get(word, -1) for word in table["exit_reason"].to_pylist()], np.int8),
         **columns,
     )

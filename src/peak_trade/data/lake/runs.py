@@ -21,10 +21,11 @@ from msgspec import Struct
 
 from peak_trade.data.lake import parts, schema
 from peak_trade.errors import InputError, PeakError, RunError
-from peak_trade.evidence import door, footer, manifest
+from peak_trade.evidence import door, footer, manifest, symbols
 from peak_trade.evidence.ledger import Entry, History
 from peak_trade.evidence.manifest import COMPLETED
-from peak_trade.evidence.tables import EXCURSIONS, suits_trades
+from peak_trade.evidence.tables import EXCURSIONS, OF_SEVERAL, suits_trades
+from peak_trade.record.sealing import data_digest
 from peak_trade.text import escaped, one_line
 
 __all__ = [
@@ -98,6 +99,7 @@ class RunRows(Struct):
     receipts: list[dict[str, Any]] = []
     equity: bytes = b""
     trades: Any = None
+    symbols: list[dict[str, Any]] = []
     data: dict[str, Any] = {}
     max_revised: float | None = None
     folder: str = ""
@@ -139,7 +141,10 @@ def _read_run(path: Path, seal: str | None) -> RunRows:
     run.folder = predicate.run_details.get("folder") or predicate.build_definition["externalParameters"].get(
         "folder", ""
     )
-    if predicate.completed:
+    ours = predicate.kind == manifest.RUN
+    if not ours:
+        _read_other(run, read, sealed, figures)
+    elif predicate.completed:
         run.equity = read.bytes("equity.csv")
         bars, trades = _count(figures, "bars"), _count(figures, "trades")
         if (there := run.equity.count(b"\n") - 1) != bars:
@@ -151,6 +156,25 @@ def _read_run(path: Path, seal: str | None) -> RunRows:
         run.held = len(run.equity) + run.trades.nbytes
     run.held += _DECODED * read.decoded
     return run
+
+
+def _read_other(run: RunRows, read: _Files, sealed: manifest.Manifest, figures: dict[str, Any]) -> None:
+    """Read what there is of a run that another engine made: it may lack equity or trades, and these some cells."""
+    run.data = {}  # where its bars were is not known
+    if "equity.csv" in sealed.files:
+        run.equity = read.bytes("equity.csv")
+        if (there := run.equity.count(b"\n") - 1) != (bars := _count(figures, "bars")):
+            raise RunError(f"equity.csv has {there:,} marks, and stats.json {bars:,}")
+    name = next((name for name in ("trades.parquet", "trades.csv") if name in sealed.files), None)
+    if name:
+        run.trades = _parse_trades(name, read.bytes(name), _count(figures, "trades"), gaps=True)
+    if symbols.NAME in sealed.files:
+        named = {"first": "first_time", "last": "last_time", "data": "data_digest"}
+        for row in symbols.read(read.bytes(symbols.NAME)):
+            cells = {named.get(key, key): value for key, value in row.items()}
+            times = {key: moment(cells[key]) for key in ("first_time", "last_time")}
+            run.symbols.append({"run_id": run.row["run_id"]} | cells | times)
+    run.held = len(run.equity) + (run.trades.nbytes if run.trades is not None else 0)
 
 
 def _count(figures: dict[str, Any], key: str) -> int:
@@ -197,6 +221,9 @@ def _row(sealed: manifest.Manifest, digest: str, config: dict[str, Any]) -> dict
     environment = internal.get("environment", {})
     error = predicate.error
     git = dependencies.get("git", {}).get("annotations", {})
+    ours = predicate.kind == manifest.RUN
+    all_bars = {str(at): part["digest"]["sha256"] for at, part in enumerate(definition.get("resolvedDependencies", []))
+                if part["name"] == "bars"}  # fmt: skip
     return {
         "run_id": sealed.run_id,
         "status": predicate.status,
@@ -209,7 +236,7 @@ def _row(sealed: manifest.Manifest, digest: str, config: dict[str, Any]) -> dict
         "source": data.get("source"),
         "calendar": data.get("calendar"),
         "config_digest": sealed.files.get("config_snapshot.toml"),
-        "data_digest": dependencies.get("bars", {}).get("digest", {}).get("sha256"),
+        "data_digest": data_digest(all_bars) or None,
         "strategy_digest": dependencies.get("strategy", {}).get("digest", {}).get("sha256"),
         "commit": git.get("commit"),
         "dirty": git.get("dirty"),
@@ -223,7 +250,13 @@ def _row(sealed: manifest.Manifest, digest: str, config: dict[str, Any]) -> dict
         "error": f"{error.get('type')}: {error.get('message')}" if error else None,
         "lookahead": predicate.lookahead or None,
         "repeatable": predicate.repeatable,
+        "kind": predicate.kind,
+        "engine": None if ours else _engine(predicate.results.get("engine", {})),
     }
+
+
+def _engine(told: dict[str, Any]) -> str | None:
+    return " ".join(filter(None, (told.get("name"), told.get("version")))) or None
 
 
 def ended_table(ended: Iterable[tuple[str, str, History]]) -> Any:
@@ -263,6 +296,9 @@ def _ledger_row(run_id: str, status: str, history: History) -> dict[str, Any]:
         "error": f"{known.get('type')}: {known['message']}" if known.get("message") else None,
         "lookahead": known.get("lookahead"),
         "repeatable": known.get("repeatable"),
+        "kind": known.get("kind") or manifest.RUN,
+        "engine": known.get("engine"),
+        "trials": known.get("trials"),
     }
 
 
@@ -307,6 +343,7 @@ def tables_of(found: Sequence[RunRows]) -> dict[str, Any]:
         "receipts": rows_table("receipts", receipts),
         "equity": equity_table(found),
         "trades": trades_table(found),
+        "run_symbols": rows_table("run_symbols", [row for run in found for row in run.symbols]),
     }
 
 
@@ -333,6 +370,8 @@ def equity_table(found: Sequence[RunRows]) -> Any:
         body = run.equity.removeprefix(head)
         if run.equity and (len(body) == len(run.equity) or b"\r" in body or not body.endswith(b"\n")):
             raise InputError(f"equity.csv of {run.row['run_id']} does not hold {','.join(_EQUITY)}")
+        if run.row.get("kind") == manifest.RUN and (b",\n" in body or b",," in body):
+            raise InputError(f"equity.csv of {run.row['run_id']} has an empty cell")
         bodies.append(body)
     kinds = schema.arrow_schema("equity")
     lengths = [body.count(b"\n") for body in bodies]
@@ -344,7 +383,7 @@ def equity_table(found: Sequence[RunRows]) -> Any:
         # a line is a row, whatever is in it: else one run's rows could be counted as another's
         parse_options=pyarrow.csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
         convert_options=pyarrow.csv.ConvertOptions(
-            column_types={field.name: field.type for field in kinds if field.name != "run_id"}, null_values=[]
+            column_types={field.name: field.type for field in kinds if field.name != "run_id"}, null_values=[""]
         ),
     ).combine_chunks()
     return _with_run_ids("equity", found, lengths, table)
@@ -371,21 +410,29 @@ def _with_run_ids(name: str, found: Sequence[RunRows], lengths: Sequence[int], t
     return pa.table([run_ids, *table.columns], names=["run_id", *table.column_names])
 
 
-def _parse_trades(name: str, content: bytes, rows: int) -> Any:
-    """Return the trades of one run, `rows` of them, as they stand in its file; excursions that it hasn't are null."""
+def _parse_trades(name: str, content: bytes, rows: int, *, gaps: bool = False) -> Any:
+    """Return the trades of one run, `rows` of them, as they stand in its file; columns that it need not have are null.
+
+    With `gaps`, so are cells that are empty.
+    """
     kinds = {field.name: field.type for field in schema.arrow_schema("trades") if field.name != "run_id"}
     if name.endswith(".parquet"):
         table = footer.table(content, rows, suits_trades)
     else:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(content),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=kinds, null_values=[], strings_can_be_null=False),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=kinds, null_values=[""] if gaps else [], strings_can_be_null=gaps
+            ),
         )
     if table.num_rows != rows:
         raise RunError(f"{name} has {table.num_rows:,} trades, and stats.json {rows:,}")
-    if table.column_names == [column for column in kinds if column not in EXCURSIONS]:
-        for column in EXCURSIONS:
-            table = table.append_column(column, pa.nulls(table.num_rows, kinds[column]))
-    if table.column_names != list(kinds):
+    for several in (EXCURSIONS, OF_SEVERAL):
+        if not set(several) & set(table.column_names):
+            for column in several:
+                table = table.append_column(column, pa.nulls(table.num_rows, kinds[column]))
+    if sorted(table.column_names) != sorted(kinds):
         raise RunError(f"{name} does not hold {', '.join(kinds)}")
-    return table
+    if not gaps and any(table[column].null_count for column in kinds if column not in (*EXCURSIONS, *OF_SEVERAL)):
+        raise RunError(f"{name} has a cell that is empty")
+    return table.select(list(kinds))
