@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-__all__ = ["EXIT_REASONS", "SIDES", "Trades"]
+__all__ = ["EXIT_REASONS", "SIDES", "Trades", "no_trades"]
 
 EXIT_REASONS = ("signal", "stop_loss", "take_profit", "trailing_stop", "end_of_data")
 SIDES = {1: "long", -1: "short"}
@@ -47,3 +47,14 @@ class Trades(Struct, frozen=True, eq=False):
 
     def __len__(self) -> int:
         return len(self.pnl)
+
+
+def no_trades() -> Trades:
+    """Return trades of which there are none.
+
+    >>> len(no_trades())
+    0
+    """
+    none, times = np.empty(0), np.empty(0, "M8[ns]")
+    word, count = np.empty(0, np.int8), np.empty(0, np.int64)
+    return Trades("", word, times, none, times, none, none, none, none, none, none, none, count, word)

@@ -26,6 +26,7 @@ HEADLINES = ("total_return", "cagr", "volatility", "sharpe", "sortino", "max_dra
              "profit_factor", "exposure", "fees_paid", "slippage_paid", "final_equity")  # fmt: skip
 """The statistics that a screen has room for; where none of them differs, the first that do."""
 _ROWS, _DETAILS, _WIDTH, _CELL = 8, 8, 80, 28
+_EARNED = 5  # symbols that a screen has room for
 _MANY = 4  # runs: beyond it, a screen has no room for a column of each
 _FIGURES = ("total_return", "sharpe", "max_drawdown", "trades", "final_equity", "cagr", "volatility", "win_rate",
             "fees_paid")  # fmt: skip
@@ -340,6 +341,11 @@ def _parting(found: Comparison, every: bool) -> str:
                 lines.append(f"first position{which}  {held.time}  {' → '.join(apart(held.a, held.b))}")
         if one.trade:
             lines += _folded(f"first trade{which}  {trade_line(one.trade, letter(at))}", " " * 13)
+        if one.symbols:
+            kept = one.symbols if every else one.symbols[:_EARNED]
+            said = [f"{earned.symbol} {' → '.join(apart(earned.a, earned.b))}".strip() for earned in kept]
+            said += [f"and {len(one.symbols) - len(kept)} more"] if len(kept) < len(one.symbols) else []
+            lines += _folded(f"earned{which}  {', '.join(said)}", " " * 13)
         if every and one.trades:
             lines += [f"    {trade_line(trade, letter(at))}" for trade in one.trades.listed]
     return "\n".join(lines)
@@ -347,7 +353,7 @@ def _parting(found: Comparison, every: bool) -> str:
 
 def trade_line(trade: Trade, other: str = "B") -> str:
     """Return a trade that differs as a line."""
-    head = f"{trade.side} from {trade.entry_time}"
+    head = f"{f'{trade.symbol} ' if trade.symbol else ''}{trade.side} from {trade.entry_time}"
     if trade.a is None or trade.b is None:
         only, values = ("A", trade.a) if trade.b is None else (other, trade.b)
         said = ", ".join(f"{name} {apart(value, value)[0]}" for name, value in (values or {}).items())

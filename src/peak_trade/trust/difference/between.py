@@ -12,17 +12,19 @@ from peak_trade.trust.difference.figures import Figure, figures
 from peak_trade.trust.difference.inputs import inputs
 from peak_trade.trust.difference.sealed import Sealed
 from peak_trade.trust.difference.series import Bar, Series, series
+from peak_trade.trust.difference.symbols import Earned, earned
 from peak_trade.trust.difference.trades import Trade, TradesFound, trades
 
 __all__ = ["Difference", "between"]
 
 
-class Difference(Struct, frozen=True):
+class Difference(Struct, frozen=True, omit_defaults=True):
     """What differs from A to B.
 
     `same`: no statistic, bar or trade differs beyond the tolerance. `identical`: equity and trades are the same to the
     last bit, by their digests. `files` are the names of sealed files that are not the same bytes. `how` is a word of
-    `causes.SYMPTOMS`. `series` and `trades` are None where one of the runs has none, as one that failed.
+    `causes.SYMPTOMS`. `series` and `trades` are None where one of the runs has none, as one that failed. `symbols`
+    are those of which one run earned other than the other, where there are several.
     """
 
     same: bool
@@ -33,6 +35,7 @@ class Difference(Struct, frozen=True):
     trades: TradesFound | None
     figures: list[Figure]
     causes: list[Cause]
+    symbols: list[Earned] = []
 
     @property
     def bar(self) -> Bar | None:
@@ -67,7 +70,9 @@ def between(
         alike = a.completed == b.completed and a.error == b.error
         how = "failed" if alike else "failure" if a.completed or b.completed else "failures"
         return Difference(alike, False, how, files, None, None, [], rank(went_in, how, None))
-    if "equity.csv" not in files:  # the same bytes: that they are there is looked at, to read them twice is no use
+    if "equity.csv" not in files and b.has(
+        "equity.csv"
+    ):  # the same bytes: that they are there is looked at, to read them twice is no use
         b.content("equity.csv")
         b.equity = a.equity
     found, made = series(a.equity, b.equity, tolerance), trades(a.trades, b.trades, tolerance)
@@ -82,4 +87,5 @@ def between(
     results = [run.manifest.predicate.results for run in (a, b)]
     digests = ([one.get(key) for key in ("equity_digest", "trades_digest")] for one in results)
     identical = exact[0].same and exact[1].same and next(digests) == next(digests)
-    return Difference(same, identical, how, files, found, made, differ, causes)
+    symbols = earned(a.trades, b.trades, tolerance)
+    return Difference(same, identical, how, files, found, made, differ, causes, symbols)

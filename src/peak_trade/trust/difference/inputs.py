@@ -43,6 +43,12 @@ _KEYS = {
     "data.source": "label",
     "data.path": "label",  # the bars themselves are compared
     "data": "data",
+    "record.command": "parameters",
+    "record.engine": "strategy",
+    "record.pick": "strategy",
+    "record.inputs": "label",  # their content is compared
+    "import.files": "label",
+    "import": "strategy",
     "execution.fee_bps": "costs",
     "execution.slippage_bps": "costs",
     "execution.borrow_rate": "costs",
@@ -76,7 +82,7 @@ class Input(Struct, frozen=True):
 
 def inputs(a: Sealed, b: Sealed, bars: Bars_ | None = None) -> list[Input]:
     """Return all that differs, in the order of `KINDS`; for `bars` see `between`."""
-    found = [*_config(a, b), *_code(a, b), *_data(a, b, bars), *_making(a, b)]
+    found = [*_config(a, b), *_code(a, b), *_data(a, b, bars), *_materials(a, b), *_engine(a, b), *_making(a, b)]
     order = list(KINDS)
     return sorted(found, key=lambda one: order.index(one.kind))
 
@@ -152,6 +158,13 @@ def _text(run: Sealed, name: str, files: Mapping[str, str]) -> str | None:
 
 
 def _data(a: Sealed, b: Sealed, bars: Bars_ | None) -> Iterator[Input]:
+    several = [run.made.bars() for run in (a, b)]
+    if any(len(known) > 1 for known in several):
+        for symbol in sorted(several[0].keys() | several[1].keys()):
+            one, other = (known.get(symbol) for known in several)
+            if one is None or other is None or one.digest != other.digest:
+                yield Input("data", f"bars of {symbol}", one and _bars(one), other and _bars(other))
+        return
     before, after = (run.made.of("bars") for run in (a, b))
     if before is None or after is None or before.digest == after.digest:
         return
@@ -164,6 +177,28 @@ def _data(a: Sealed, b: Sealed, bars: Bars_ | None) -> Iterator[Input]:
             found = difference.of_bars(pair[0], pair[1])
     since = _since(found, before, after) if alike else None
     yield Input("data", "bars", _bars(before), _bars(after), _changes(found), since=since)
+
+
+def _materials(a: Sealed, b: Sealed) -> Iterator[Input]:
+    """Yield the files that commands read, or imports were made of, whose content differs."""
+    before, after = (run.made.materials() for run in (a, b))
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if old != new:
+            yield Input("data", name, old and old[:12], new and new[:12])
+
+
+def _engine(a: Sealed, b: Sealed) -> Iterator[Input]:
+    """Yield what made the runs, where that is not the same: this program, or which engine of which version."""
+    kinds = [run.manifest.predicate.kind for run in (a, b)]
+    if kinds[0] != kinds[1]:
+        yield Input("strategy", "what made the run", kinds[0], kinds[1])
+    told = [run.manifest.predicate.results.get("engine") for run in (a, b)]
+    before, after = (one if isinstance(one, dict) else {} for one in told)
+    if before and after:
+        for key, kind in (("name", "strategy"), ("version", "environment")):
+            if before.get(key) != after.get(key):
+                yield Input(kind, f"the engine's {key}", before.get(key), after.get(key))
 
 
 def _changes(found: difference.Difference) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
@@ -16,7 +17,7 @@ from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import code, documents, door, manifest, tables
 from peak_trade.evidence.ledger import is_run_id
 from peak_trade.evidence.run_dir import read_manifest
-from peak_trade.market.trades import Trades
+from peak_trade.market.trades import Trades, no_trades
 from peak_trade.text import escaped
 
 __all__ = ["EQUITY", "Dependency", "Made", "Sealed", "read"]
@@ -54,6 +55,21 @@ class Made(Struct, rename="camel"):
     def of(self, name: str) -> Dependency | None:
         """Return what the run was made from by its name; None where the manifest has none."""
         return next((one for one in self.resolved_dependencies if one.name == name), None)
+
+    def bars(self) -> dict[str, Dependency]:
+        """Return the bars of each symbol."""
+        return {str(one.about.get("symbol")): one for one in self.resolved_dependencies if one.name == "bars"}
+
+    def materials(self) -> dict[str, str]:
+        """Return the digest of each file that went in, beside bars and code, by its name."""
+        found = {}
+        for one in self.resolved_dependencies:
+            if one.name not in _OF_OURS and "sha256" in one.digest:
+                found[str(one.about.get("file") or one.about.get("path") or one.name)] = one.digest["sha256"]
+        return found
+
+
+_OF_OURS = ("bars", "strategy", code.FOLDER, "git", "constraints.txt")
 
 
 class Sealed:
@@ -99,6 +115,8 @@ class Sealed:
     @cached_property
     def figures(self) -> dict[str, Any]:
         """The statistics by key, None where one has no value."""
+        if not self.has("stats.json"):
+            return {}
         tree = documents.decode(self.content("stats.json"), "stats.json")
         return {
             key: value
@@ -106,17 +124,30 @@ class Sealed:
             if value is None or (isinstance(value, int | float) and not isinstance(value, bool))
         }
 
+    def has(self, *names: str) -> bool:
+        """Whether one of these files is sealed: a run that another engine made may lack what every run of ours has."""
+        ours = self.manifest.predicate.kind == manifest.RUN
+        return ours or any(name in self.manifest.files for name in names)
+
     @cached_property
     def equity(self) -> dict[str, npt.NDArray[Any]]:
-        """The columns of equity.csv."""
-        return tables.read_series(Path("equity.csv"), EQUITY, self.content("equity.csv"))
+        """The columns of equity.csv; of length 0 where nobody said it."""
+        if not self.has("equity.csv"):
+            return {name: np.empty(0, "M8[ns]" if name == "timestamp" else np.float64) for name in EQUITY}
+        gaps = self.manifest.predicate.gaps
+        return tables.read_series(Path("equity.csv"), EQUITY, self.content("equity.csv"), gaps=gaps)
 
     @cached_property
     def trades(self) -> Trades:
-        """The closed trades. Raises InputError where they are in Parquet and pyarrow is not installed."""
+        """The closed trades, none where nobody said them.
+
+        Raises InputError where they are in Parquet and pyarrow is not installed.
+        """
+        if not self.has(*_TRADES):
+            return no_trades()
         name = next((name for name in _TRADES if name in self.manifest.files), _TRADES[0])
         try:
-            return tables.read_trades(Path(name), self.content(name))
+            return tables.read_trades(Path(name), self.content(name), gaps=self.manifest.predicate.gaps)
         except ImportError as error:
             raise InputError(f"{name} can't be read: {error}", hint="just setup lake") from None
 

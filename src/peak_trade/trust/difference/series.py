@@ -90,7 +90,7 @@ def moved(a: Any, b: Any, tolerance: float, scale: Any = None) -> npt.NDArray[np
     >>> moved(np.array([1.0, 100.0, 0.0]), np.array([1.0, 100.1, 1e-12]), 0.01).tolist()
     [False, False, True]
     """
-    differs = a != b
+    differs = (a != b) & ~(np.isnan(a) & np.isnan(b))  # what neither says is the same
     if tolerance and differs.any():
         with np.errstate(all="ignore"):
             scale = np.maximum(np.abs(a), np.abs(b)) if scale is None else scale

@@ -23,10 +23,10 @@ _MONEY = ("entry_fee", "exit_fee", "slippage", "pnl")  # a tolerance counts from
 Ints = npt.NDArray[np.int64]
 
 
-class Trade(Struct, frozen=True):
+class Trade(Struct, frozen=True, omit_defaults=True):
     """A trade that differs: `a` and `b` have its pnl and its `columns`; None where a run has no such trade.
 
-    `number_a` and `number_b` are its trade_ids.
+    `number_a` and `number_b` are its trade_ids; `symbol` is said where a run holds several.
     """
 
     side: str
@@ -36,6 +36,7 @@ class Trade(Struct, frozen=True):
     columns: list[str]
     a: dict[str, Any] | None
     b: dict[str, Any] | None
+    symbol: str = ""
 
 
 class TradesFound(Struct, frozen=True):
@@ -73,8 +74,15 @@ class Pairs(Struct, frozen=True):
 
 
 def pairs(a: Trades, b: Trades) -> Pairs:
-    """Pair the trades that have side and time of entry in common; of several, the first with the first, and so on."""
-    keys = [_keys(of) for of in (a, b)]
+    """Pair the trades that have side and time of entry in common; of several, the first with the first, and so on.
+
+    Where a run holds several symbols, they have the symbol in common too.
+    """
+    codes: list[Any] = [0, 0]
+    if a.symbols is not None or b.symbols is not None:
+        named = [np.full(len(of), of.symbol) if of.symbols is None else of.symbols for of in (a, b)]
+        codes = np.split(np.unique(np.concatenate(named), return_inverse=True)[1].ravel(), [len(a)])
+    keys = [_keys(of, code) for of, code in zip((a, b), codes, strict=True)]
     _, in_a, in_b = np.intersect1d(keys[0], keys[1], assume_unique=True, return_indices=True)
     order = np.argsort(a.entry_time[in_a], kind="stable")
     in_a, in_b = in_a[order], in_b[order]
@@ -107,14 +115,15 @@ def trades(a: Trades, b: Trades, tolerance: float = 0.0, most: int = 1_000) -> T
     )
 
 
-def _keys(of: Trades) -> npt.NDArray[Any]:
-    """Return a key for each trade: side, entry, and which of several it is."""
-    keys = np.empty(len(of), [("entry", np.int64), ("side", np.int8), ("nth", np.int64)])
+def _keys(of: Trades, symbol: Any) -> npt.NDArray[Any]:
+    """Return a key for each trade: side, entry, symbol by its code, and which of several it is."""
+    keys = np.empty(len(of), [("entry", np.int64), ("side", np.int8), ("symbol", np.int64), ("nth", np.int64)])
     keys["entry"], keys["side"], keys["nth"] = of.entry_time.astype("M8[ns]").view(np.int64), of.side, 0
-    order = np.argsort(keys, order=("entry", "side"), kind="stable")
+    keys["symbol"] = symbol
+    order = np.argsort(keys, order=("entry", "side", "symbol"), kind="stable")
     ordered = keys[order]
     if len(keys) > 1:
-        again = (ordered["entry"][1:] == ordered["entry"][:-1]) & (ordered["side"][1:] == ordered["side"][:-1])
+        again = np.logical_and.reduce([ordered[key][1:] == ordered[key][:-1] for key in ("entry", "side", "symbol")])
         starts = np.maximum.accumulate(np.where(np.concatenate(([False], again)), 0, np.arange(len(keys))))
         ordered["nth"] = np.arange(len(keys)) - starts
         keys[order] = ordered
@@ -152,6 +161,7 @@ def _trade(a: Trades, b: Trades, i: int | None, j: int | None, columns: list[str
         columns=columns,
         a=None if i is None else {name: _value(a, name, i) for name in shown},
         b=None if j is None else {name: _value(b, name, j) for name in shown},
+        symbol="" if of.symbols is None else str(of.symbols[row]),
     )
 
 
@@ -159,4 +169,6 @@ def _value(of: Trades, name: str, row: int) -> Any:
     value = _column(of, name)[row]
     if name == "exit_time":
         return iso(np.array([value]))[0]
-    return EXIT_REASONS[int(value)] if name == "exit_reason" else float(value)
+    if name == "exit_reason":
+        return EXIT_REASONS[int(value)] if value >= 0 else None
+    return None if np.isnan(value) else float(value)
