@@ -18,6 +18,7 @@ __all__ = ["ENGINES", "install"]
 
 ENGINES = {
     "backtesting.backtesting": ("backtesting", "wrap"),
+    "backtesting.lib": ("backtesting", "wrap_lib"),
     "vectorbt.portfolio.base": ("vectorbt", "wrap"),
     "backtrader.cerebro": ("backtrader", "wrap"),
     "bt.backtest": ("bt", "wrap"),

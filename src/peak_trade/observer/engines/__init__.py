@@ -1,6 +1,7 @@
-"""One module for each engine that can be watched: `wrap(module, note)` stands around its calls (`wrapping.watch`).
+"""One module for each engine that can be watched: `wrap(module, note)` looks into its calls, and writes a trial at each.
 
-May import nothing but what is beside `engines`, and the engine itself where its own call is under way.
+May import nothing but what is beside `engines`, and the engine's own packages where its own call is under way. In
+reading order: `tap` (how a call is seen), `frames` (what is written of it), then an adapter an engine.
 """
 
 __all__: "list[str]" = []
