@@ -5,7 +5,9 @@ May import runner, tracking, shown, strategies, stats, evidence, observer and wh
 says), `result` (what an engine or a file says: equity, trades, parameters), `spool` (what processes have noted),
 `trials` (the results in it), `picking` (of the one that is the run), `figures` (of one of them), `table` (of all of
 them), `sealing` (what one leaves in the run's directory), `collect` (what the command left), `closing` (what becomes
-of it all), `telling` (of the sealed run).
+of it all), `telling` (of the sealed run), `said` (what a script says of itself).
 """
 
-__all__: list[str] = []
+from peak_trade.record.said import equity, param, returns, trades
+
+__all__ = ["equity", "param", "returns", "trades"]

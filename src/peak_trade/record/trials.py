@@ -49,7 +49,8 @@ class _Noted(Struct, frozen=True):
 def results(spool: Path, warn: Callable[[str], None] | None = None) -> list[Result]:
     """Return the trials that processes have noted in the folder `spool`, in order of start.
 
-    `warn` is called with a sentence for whatever could not be read.
+    A trial that has an `id` is said again when more is known of it: the last counts. `warn` is called with a sentence
+    for whatever could not be read.
     """
     tell = warn or (lambda sentence: None)
     noted: list[_Noted] = []
@@ -68,6 +69,8 @@ def results(spool: Path, warn: Callable[[str], None] | None = None) -> list[Resu
                     noted.append(_Noted(started if type(started) is int else 0, path.name, number, frame))
         except _BROKEN as error:
             tell(f"{path.name}: {_why(error)}: what it says from there on is lost")
+    again = {(one.file, one.frame.header["id"]): one.number for one in noted if "id" in one.frame.header}
+    noted = [one for one in noted if again.get((one.file, one.frame.header.get("id")), one.number) == one.number]
     noted.sort(key=lambda one: (one.started, one.file, one.number))
     return [_result(one, bars, tell) for one in noted]
 

@@ -92,7 +92,7 @@ def _trades(rows: Any, left: list[Any], timestamp: Any, unit: float) -> dict[str
         "pnl": np.array([*rows["PnL"], *nothing], float),
         "return": np.array([*rows["ReturnPct"], *nothing], float),
         "bars_held": np.array([*(rows["ExitBar"] - rows["EntryBar"]), *[-1] * len(left)], "i8"),
-        "group": [None if tag is None or tag != tag else str(tag) for tag in tags],
+        "group": [None if str(tag) in ("None", "nan") else str(tag) for tag in tags],
     }
 
 

@@ -33,12 +33,12 @@ class Watch:
 
     def __init__(self, book: Book) -> None:
         self.book = book
-        self.marks: dict[int, tuple[Any, Any]] = {}  # times and values; of a strategy that is not the first, None
-        self.fills: dict[int, list[tuple[float, float, float]]] = {}
+        self.marks: dict[int, Any] = {}  # times and values; of a strategy that is not the first, None
+        self.fills: dict[int, list[tuple[Any, ...]]] = {}
 
     def bar(self, strategy: Any) -> None:
         """Mark the account; of several strategies, at the first."""
-        marks = self.marks.get(id(strategy))
+        marks: Any = self.marks.get(id(strategy))
         if marks is None:
             first = strategy is strategy.env.runningstrats[0]
             marks = self.marks[id(strategy)] = ([], []) if first else (None, None)

@@ -41,8 +41,8 @@ DAY = 86_400 * 10**9
 class Book:
     """The trials of one engine in this process. It says that the engine is watched, and as which version."""
 
-    def __init__(self, note: Any, engine: str) -> None:
-        self.note, self.engine, self.version = note, engine, version(engine)
+    def __init__(self, note: Any, engine: str, which: str = "") -> None:
+        self.note, self.engine, self.version = note, engine, which or version(engine)
         self._known: set[str] = set()
         note.engine(engine, self.version)
 
