@@ -14,9 +14,9 @@ from peak_trade.record.asked import masked
 from peak_trade.record.command import GIVEN, SPOOL, Watched, sentence
 from peak_trade.record.observed import Observed
 from peak_trade.record.result import Result
-from peak_trade.runner.definition import git_state, predicate
 from peak_trade.runner.log import RunLog, logging_to
 from peak_trade.runner.making import Making, Stages
+from peak_trade.runner.statement import git_state, predicate
 from peak_trade.text import as_utf8
 from peak_trade.traces import type_name
 

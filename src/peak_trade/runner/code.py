@@ -12,16 +12,18 @@ import os
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from peak_trade.evidence import code, distributions, provenance
 from peak_trade.redact import Redactor
-from peak_trade.runner.attempt import Attempt
 from peak_trade.runner.secrets import secrets
 from peak_trade.strategies.sources import Source, is_installed, sources
 from peak_trade.text import as_utf8
+
+if TYPE_CHECKING:
+    from peak_trade.runner.attempt import Attempt
 
 __all__ = ["Code", "capture", "write"]
 

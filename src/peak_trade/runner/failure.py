@@ -11,10 +11,11 @@ from peak_trade.evidence import files, manifest, provenance
 from peak_trade.evidence.run_dir import ERROR
 from peak_trade.runner import code
 from peak_trade.runner.attempt import Attempt, asked, withheld
-from peak_trade.runner.definition import environment, git_state, predicate
+from peak_trade.runner.definition import environment
 from peak_trade.runner.limits import TimeOut, uninterrupted
 from peak_trade.runner.place import masked, place
 from peak_trade.runner.snapshot import plain, write_config
+from peak_trade.runner.statement import git_state, predicate
 from peak_trade.strategies.sources import as_run
 from peak_trade.text import as_utf8
 from peak_trade.traces import formatted, type_name

@@ -34,7 +34,7 @@ from peak_trade.probe.watch import Watch
 from peak_trade.redact import Redactor
 from peak_trade.runner import code, outcome
 from peak_trade.runner.attempt import Attempt, asked, withheld
-from peak_trade.runner.definition import bars_of, definition, predicate
+from peak_trade.runner.definition import bars_of, definition
 from peak_trade.runner.edition import check_edition
 from peak_trade.runner.failure import fail
 from peak_trade.runner.holdout import withhold
@@ -43,6 +43,7 @@ from peak_trade.runner.log import logging_to
 from peak_trade.runner.making import Stages
 from peak_trade.runner.probing import probed
 from peak_trade.runner.snapshot import kept, parameters, told, write_config
+from peak_trade.runner.statement import predicate
 from peak_trade.runner.testament import testament
 from peak_trade.stats.values import need
 from peak_trade.supervisor import UNWATCHED, Line
