@@ -22,7 +22,7 @@ case ${LC_ALL-} in C | POSIX) export LC_ALL=C.UTF-8 ;; esac
 # shellcheck disable=SC1091 # it is checked by itself
 (source scripts/utils/setup_env.sh --if-needed "${extras[@]+"${extras[@]}"}") >&2
 # What a recorded command is looked for by is what it was typed in.
-[[ " $* " != *" scripts/record_run.py "* ]] || export PEAK_PATH=$PATH PEAK_VIRTUAL_ENV=${VIRTUAL_ENV-}
+[[ " $* " != *" scripts/re"[cp]*"_run.py "* ]] || export PEAK_PATH=$PATH PEAK_VIRTUAL_ENV=${VIRTUAL_ENV-}
 export VIRTUAL_ENV=$PWD/.venv PATH=$PWD/.venv/bin:$PATH
 
 # Up to the script itself, files are ours, named from the root; what follows is the person's.

@@ -14,9 +14,22 @@ from peak_trade.trust.difference.bars import bars_of
 from peak_trade.trust.difference.between import Difference, between
 from peak_trade.trust.difference.causes import Cause
 from peak_trade.trust.difference.figures import Figure
-from peak_trade.trust.difference.inputs import Input, flat
+from peak_trade.trust.difference.inputs import Input, flat, inputs
 from peak_trade.trust.difference.sealed import Sealed, read
 from peak_trade.trust.difference.series import Bar
 from peak_trade.trust.difference.trades import Trade
 
-__all__ = ["Bar", "Cause", "Difference", "Figure", "Input", "Sealed", "Trade", "bars_of", "between", "flat", "read"]
+__all__ = [
+    "Bar",
+    "Cause",
+    "Difference",
+    "Figure",
+    "Input",
+    "Sealed",
+    "Trade",
+    "bars_of",
+    "between",
+    "flat",
+    "inputs",
+    "read",
+]

@@ -19,25 +19,22 @@ from peak_trade.evidence.results import Results
 from peak_trade.redact import MASK
 from peak_trade.trust import difference
 
-__all__ = ["Recorded", "source"]
+__all__ = ["Recorded", "Whole", "source"]
 
 _CONFIG, _RESOLVED = "config_snapshot.toml", "config_snapshot.json"
 
 
-class Recorded:
-    """A run that is what was sealed, also one that failed.
+class Whole:
+    """A run that is what was sealed, whatever it is of, also one that failed.
 
-    Raises InputError where it can't be made again: a file of it is not what was sealed, or it left no config.
+    Raises InputError where a file of it is not what was sealed.
     """
 
     def __init__(self, run: Path, results: Results | None) -> None:
         self.run = run
-        self.home = run if results is None else results.path  # what came with a run is no source of its bars
         try:
             self.sealed = difference.read(run)
             self._check(results)
-            self.content, self.resolved = self.sealed.content(_CONFIG), self.sealed.content(_RESOLVED)
-            self.config = source(self.content, self.resolved, run / _CONFIG).config
         except RunError as error:
             raise InputError(error.message, hint=error.hint) from None
 
@@ -69,11 +66,6 @@ class Recorded:
         return RunError(f"{self.run.name}/{name} {why}", hint=f"just verify {self._shown.removeprefix('just show ')}")
 
     @property
-    def folder(self) -> str:
-        """The folder that the config lay in: relative to the repository, or of the machine where it lay outside."""
-        return str(self.sealed.manifest.predicate.run_details.get("folder") or ".")
-
-    @property
     def seconds(self) -> float:
         """How long the run took, by its own clock, without the start of its process."""
         took = self.sealed.manifest.predicate.run_details.get("milliseconds")
@@ -93,6 +85,38 @@ class Recorded:
         told = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
         return {str(one.get("file")): str(one.get("reason")) for one in told}
 
+    def code(self) -> dict[str, bytes]:
+        """Return the code that was sealed: name below code/ → content."""
+        prefix = f"{code.FOLDER}/"
+        return {name.removeprefix(prefix): self.sealed.content(name) for name in self._files if name.startswith(prefix)}
+
+    @property
+    def _files(self) -> Mapping[str, str]:
+        return self.sealed.manifest.files
+
+    @property
+    def _code(self) -> dict[str, Any]:
+        made = self.sealed.made.of(code.FOLDER)
+        return made.about if made else {}
+
+
+class Recorded(Whole):
+    """A run of a config. Raises InputError where it can't be made again, also where it left no config."""
+
+    def __init__(self, run: Path, results: Results | None) -> None:
+        super().__init__(run, results)
+        self.home = run if results is None else results.path  # what came with a run is no source of its bars
+        try:
+            self.content, self.resolved = self.sealed.content(_CONFIG), self.sealed.content(_RESOLVED)
+            self.config = source(self.content, self.resolved, run / _CONFIG).config
+        except RunError as error:
+            raise InputError(error.message, hint=error.hint) from None
+
+    @property
+    def folder(self) -> str:
+        """The folder that the config lay in: relative to the repository, or of the machine where it lay outside."""
+        return str(self.sealed.manifest.predicate.run_details.get("folder") or ".")
+
     @property
     def masked(self) -> list[str]:
         """The keys of the config that held a secret, in whose place a run has a mask."""
@@ -110,20 +134,6 @@ class Recorded:
         same = [name for name, sha256 in self.sealed.code_files.items() if sha256 == made.digest.get("sha256")]
         named = PurePosixPath(str(made.about.get("file"))).as_posix()
         return named if named in same else next(iter(sorted(same)), None)
-
-    def code(self) -> dict[str, bytes]:
-        """Return the code that was sealed: name below code/ → content."""
-        prefix = f"{code.FOLDER}/"
-        return {name.removeprefix(prefix): self.sealed.content(name) for name in self._files if name.startswith(prefix)}
-
-    @property
-    def _files(self) -> Mapping[str, str]:
-        return self.sealed.manifest.files
-
-    @property
-    def _code(self) -> dict[str, Any]:
-        made = self.sealed.made.of(code.FOLDER)
-        return made.about if made else {}
 
 
 def source(content: bytes, resolved: bytes, path: Path) -> config.Source:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from peak_trade.engine import RULES
 from peak_trade.errors import InputError, RunError
+from peak_trade.evidence import manifest
 from peak_trade.evidence.results import Results
 from peak_trade.runner import edition
 from peak_trade.runner.failure import UNWRITTEN
@@ -23,14 +24,26 @@ from peak_trade.runner.limits import termination_raised
 from peak_trade.trust import difference
 from peak_trade.trust.difference import Cause, Input, Sealed
 from peak_trade.trust.handed import Handed, handed
-from peak_trade.trust.replay import apart, data, environment
+from peak_trade.trust.replay import apart, commanded, data, environment
 from peak_trade.trust.replay.apart import End
+from peak_trade.trust.replay.commanded import UNKNOWN
 from peak_trade.trust.replay.data import Data
 from peak_trade.trust.replay.held import DIVERGED, IDENTICAL, TOLERANCE, WITHIN_TOLERANCE, described, held, valued
 from peak_trade.trust.replay.order import lay_out
-from peak_trade.trust.replay.recorded import Recorded
+from peak_trade.trust.replay.recorded import Recorded, Whole
 
-__all__ = ["DIVERGED", "IDENTICAL", "TOLERANCE", "WITHIN_TOLERANCE", "Replay", "again", "note", "opened", "replay"]
+__all__ = [
+    "DIVERGED",
+    "IDENTICAL",
+    "TOLERANCE",
+    "UNKNOWN",
+    "WITHIN_TOLERANCE",
+    "Replay",
+    "again",
+    "note",
+    "opened",
+    "replay",
+]
 
 _NAMED = 5  # causes, statistics
 _LONG_S = 2.0
@@ -44,7 +57,8 @@ class Replay(Struct, frozen=True):
     `code` is `sealed`, or `here` for that of the checkout; `environment` is `this`, or `recorded` for that of the
     recorded versions. `seconds` is what making it took, `took` what it took then, by its own clock. `bar` and `trade`
     are the first that differ, `figures` the statistics, `causes` what differs of what it was made from, the likeliest
-    first. `said` are sentences that a reader has to know, `error` is why it failed this time.
+    first. `said` are sentences that a reader has to know, `error` is why it failed this time. `what` is what was made
+    again, where that was no run of a config: it has no bars.
     """
 
     run_id: str
@@ -61,11 +75,12 @@ class Replay(Struct, frozen=True):
     trade: difference.Trade | None = None
     figures: list[difference.Figure] = []
     causes: list[Cause] = []
+    what: str = ""
 
     @property
     def exit_code(self) -> int:
-        """1 where it diverged, else 0."""
-        return int(self.verdict == DIVERGED)
+        """1 where it diverged, or where nobody can tell whether it did; else 0."""
+        return int(self.verdict in (DIVERGED, UNKNOWN))
 
     def to_json_object(self) -> dict[str, Any]:
         """Return the replay as `--json` prints it."""
@@ -75,7 +90,8 @@ class Replay(Struct, frozen=True):
     def as_text(self) -> str:
         """Return the replay as a person reads it: the verdict, and what it rests on."""
         code = "sealed code" if self.code == "sealed" else "code of here"
-        made = f"{code}, {self.environment} environment, {self.bars:,} bars in {self.seconds:.2f} s"
+        what = self.what or f"{self.bars:,} bars"
+        made = f"{code}, {self.environment} environment, {what} in {self.seconds:.2f} s"
         lines = [f"{self.verdict}  {self.run_id}", f"  {made}", *(f"  {one}" for one in self.said)]
         if self.error:
             lines.append(f"  it failed this time: {self.error}")
@@ -110,6 +126,12 @@ def replay(
     what takes long. Strategies run with the rights of this process.
     Raises InputError where it can't be made: it is broken, its bars are gone, or it was made by rules of another day.
     """
+    if (kind := _kind(run)) == manifest.RECORDED:
+        return _command(run, results, here=here, recorded=recorded, paths=paths, tell=tell)
+    if kind != manifest.RUN:
+        raise InputError(
+            "there is nothing to run: it says what a file says, not what was run", hint=f"just verify {run.name}"
+        )
     found = Recorded(run, results)
     of_old, said = _rules(found), list[str]()
     if not here and not found.code() and not found.left_out:
@@ -158,6 +180,35 @@ def replay(
         causes=causes,
         **told,
     )
+
+
+def _kind(run: Path) -> str:
+    try:
+        return difference.read(run).manifest.predicate.kind
+    except RunError as error:
+        raise InputError(error.message, hint=error.hint) from None
+
+
+def _command(
+    run: Path, results: Results | None, *, here: bool, recorded: bool, paths: Sequence[str],
+    tell: Callable[[str], None],
+) -> Replay:  # fmt: skip
+    """Run a recorded command again (`commanded`)."""
+    if recorded:
+        raise InputError(
+            "a recorded command runs in the environment that it is started in",
+            hint="leave --environment out; just show names the versions of then",
+        )
+    found = Whole(run, results)
+    if not here and (results is None or results.reading().of(found.sealed.run_id).received):
+        tell(f"running the code that came with run {found.name}: {', '.join(sorted({*found.code(), *found.left_out}))}")
+    if found.seconds > _LONG_S:
+        tell(f"making run {found.name} again, which took {found.seconds:,.0f} s …")
+    told, made = commanded.again(found, paths, here=here, tell=tell)
+    return Replay(
+        run_id=found.sealed.run_id, code="here" if here else "sealed", environment="this", bars=0,
+        seconds=round(made.seconds, 3), took=round(found.seconds, 3), what="a command", **told,
+    )  # fmt: skip
 
 
 @contextmanager
