@@ -15,7 +15,7 @@ from msgspec import Struct
 from peak_trade import stats
 from peak_trade.evidence import tables
 from peak_trade.market.rate import observed_rate
-from peak_trade.market.trades import Trades
+from peak_trade.market.trades import no_trades
 from peak_trade.record.result import Result
 
 __all__ = ["Figures", "columns_of", "work_out"]
@@ -55,7 +55,7 @@ def work_out(result: Result, *, risk_free_rate: float = 0.0, periods_per_year: f
         result.timestamp,
         result.equity,
         np.zeros(len(result.equity)) if position is None else position,
-        result.trades or _no_trades(),
+        result.trades or no_trades(),
         risk_free_rate=risk_free_rate,
         periods_per_year=rate,
     )
@@ -65,12 +65,3 @@ def work_out(result: Result, *, risk_free_rate: float = 0.0, periods_per_year: f
         tables.series_digest("equity", columns_of(result)),
         "" if result.trades is None else tables.trades_digest(result.trades),
     )
-
-
-def _no_trades() -> Trades:
-    none, times = np.empty(0), np.empty(0, "M8[ns]")
-    whole = np.empty(0, np.int64)
-    return Trades(
-        "", whole.astype(np.int8), times, none, times, none, none, none, none, none, none, none, whole,
-        whole.astype(np.int8),
-    )  # fmt: skip
