@@ -294,3 +294,56 @@ def test_a_test_run_and_coverage_are_commands_like_others(folder: Folder) -> Non
     assert names(found.materials) == ["data.csv"]
     assert "test_own.py" in found.code.files
     assert "pytest" in found.environment["distributions"]
+
+
+def test_a_program_that_is_a_script_of_python_is_seen_through_and_no_other_program(folder: Folder) -> None:
+    program = Path(sys.executable).with_name("opentelemetry-instrument")
+    if not program.exists():
+        pytest.skip("opentelemetry-distro is not installed")
+    folder.put("script.py", "import sys\nprint('opentelemetry' in sys.modules)\nopen('data.csv').read()\n")
+    off = dict.fromkeys(("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"), "none")
+    assert "True" in folder.run(str(program), sys.executable, "script.py", **off)  # its own sitecustomize ran too
+    found = folder.seen()
+    assert names(found.materials) == ["data.csv"]
+    assert list(found.code.files) == ["script.py"]
+    assert not found.effects
+
+
+def test_a_notebook_is_code_and_what_its_kernel_reads_is_data(folder: Folder) -> None:
+    program = Path(sys.executable).with_name("jupyter")
+    if not program.exists():
+        pytest.skip("nbconvert is not installed")
+    cell = '{"cell_type": "code", "execution_count": null, "id": "a", "metadata": {}, "outputs": [], "source": [%s]}'
+    kernel = '{"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}'
+    cells = cell % "\"open('data.csv').read()\""
+    folder.put("own.ipynb", f'{{"cells": [{cells}], "metadata": {kernel}, "nbformat": 4, "nbformat_minor": 5}}')
+    folder.since_ns = time.time_ns() + 1
+    words = [str(program), "nbconvert", "--to", "notebook", "--execute", "own.ipynb", "--output", "made.ipynb"]
+    told = folder.run(*words)
+    assert folder.exit_code == 0, told
+    found = folder.seen(*words)
+    assert names(found.materials) == ["data.csv"]
+    assert list(found.code.files) == ["own.ipynb"]
+    assert names(found.written) == ["made.ipynb"]
+    assert "programs" not in found.effects
+
+
+def test_a_file_that_can_t_be_read_is_no_material(folder: Folder) -> None:
+    folder.put("closed.csv", "1")
+    code = "import os\nos.chmod('closed.csv', 0)\ntry:\n    open('closed.csv').read()\nexcept OSError:\n    pass\n"
+    folder.script(code)
+    found = folder.seen()
+    assert [one["name"] for one in found.materials if "digest" not in one] in ([], ["closed.csv"])
+
+
+def test_a_sparse_file_of_gigabytes_is_digested_without_being_held(folder: Folder) -> None:
+    import resource
+
+    with (folder.path / "huge.bin").open("wb") as file:
+        file.truncate(1 << 30)
+    folder.since_ns = time.time_ns() + 1
+    folder.script("open('huge.bin', 'rb').read(10)\n")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = folder.seen()
+    assert found.materials[0]["annotations"]["bytes"] == 1 << 30
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 16  # kB

@@ -65,8 +65,8 @@ class Events:
         self.note, self.site = note, site
         self.seen: set[Any] = set()
         self.counts: dict[str, int] = {}
-        library = os.path.dirname(os.__file__) + os.sep
-        prefixes = {os.path.join(one, "lib") + os.sep for one in (sys.prefix, sys.base_prefix)} - {"/lib/"}
+        library, here = os.path.dirname(os.__file__) + os.sep, os.getcwd() + os.sep
+        prefixes = {one + os.sep for one in (sys.prefix, sys.base_prefix) if not here.startswith(one.rstrip("/") + "/")}
         own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # this package, or this checkout's
         self.passed = (library, *prefixes, own, os.path.abspath(note.folder) + os.sep, *_SYSTEM)
         self.table: dict[str, Callable[[tuple[Any, ...]], None]] = {

@@ -34,6 +34,7 @@ KINDS = frozenset(
 _MOST = 20_000  # files that a manifest names
 _NAMED = 5  # of a kind, in a sentence
 _READ = 64 << 30  # bytes that are digested in all
+_TOOLS = frozenset("uname ldconfig gcc cc ld objdump lscpu".split())  # by which Python's own library looks around
 _SKIPPED = ("/.git/", "/__pycache__/", "/.ipynb_checkpoints/", "/.pytest_cache/", "/.mypy_cache/")
 
 
@@ -69,7 +70,8 @@ def look(
     found.processes = len(processes)
     found.receipts += by.receipts
     files = _Files(folder, since_ns, [os.path.realpath(one) for one in own], by)
-    found.code = sources.capture(spool, folder, by["source"], command, files.notebooks(), redactor)
+    named = [word for word in command if not files.is_written(word)]
+    found.code = sources.capture(spool, folder, by["source"], named, files.notebooks(), redactor)
     taken = {os.path.realpath(folder / name) for name in [*found.code.files, *found.code.left_out_names]}
     given = {os.path.realpath(folder / name) for name in declared}
     found.materials = files.materials(redactor, taken | given, found.receipts)
@@ -149,7 +151,12 @@ class _Files:
 
     def notebooks(self) -> list[str]:
         """Return the notebooks that were read: they are code."""
-        return [path for path in self.reads if path.endswith(".ipynb") and self._inside(path)]
+        read = self.reads.items()
+        return [path for path, state in read if path.endswith(".ipynb") and not self._is_product(path, state)]
+
+    def is_written(self, word: str) -> bool:
+        """Tell whether a word of the command names a file that it made."""
+        return self.writes.get(os.path.join(self.folder, word), []) is None
 
     def _is_product(self, path: str, state: Sequence[int]) -> bool:
         """Tell whether a file that was read is the command's own work."""
@@ -253,12 +260,12 @@ def _environment(by: _By) -> dict[str, Any]:
 
 def _effects(by: _By, code: Mapping[str, bytes], redactor: Redactor) -> dict[str, Any]:
     hosts = sorted({_host(one) for one in by["network"] if not one.get("local")})
-    programs = Counter(
-        os.path.basename(str(one.get("program"))) for one in by["started"] if one.get("program") and not one["python"]
-    )
+    python = {os.path.basename(str(one["argv"][1])) for one in by["process"] if len(one.get("argv") or ()) > 1}
+    programs = {os.path.basename(str(one["program"])) for one in by["started"] if one.get("program")}
+    programs -= {os.path.basename(str(one["program"])) for one in by["started"] if one.get("python")}
     effects: dict[str, Any] = {
         "network": [redactor.text(as_utf8(one)) for one in hosts],
-        "programs": [redactor.text(as_utf8(one)) for one in sorted(programs)],
+        "programs": [redactor.text(as_utf8(one)) for one in sorted(programs - python - _TOOLS)],
         "unseen": sorted(_unseen(by)),
         **unsteady(code),
     }
