@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from peak_trade.evidence import distributions
-from peak_trade.record import sources
+from peak_trade.record import code
 from peak_trade.record.spool import frames
 from peak_trade.record.unsteady import unsteady
 from peak_trade.redact import Redactor
@@ -71,7 +71,7 @@ def look(
     found.receipts += by.receipts
     files = _Files(folder, since_ns, [os.path.realpath(one) for one in own], by)
     named = [word for word in command if not files.is_written(word)]
-    found.code = sources.capture(spool, folder, by["source"], named, files.notebooks(), redactor)
+    found.code = code.capture(spool, folder, by["source"], named, files.notebooks(), redactor)
     taken = {os.path.realpath(folder / name) for name in [*found.code.files, *found.code.left_out_names]}
     given = {os.path.realpath(folder / name) for name in declared}
     found.materials = files.materials(redactor, taken | given, found.receipts)
