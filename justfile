@@ -95,6 +95,11 @@ export *args:
 import-run *args:
     {{ env }} python scripts/import_runs.py "$@"
 
+# Take in a result made elsewhere: `just import trades.csv equity.csv`
+[group('evidence')]
+import *args:
+    {{ env }} python scripts/import_run.py "$@"
+
 # What differs between runs, and what most likely explains it
 [group('evidence')]
 compare *runs:

@@ -38,6 +38,7 @@ COMMANDS = {
     "verify": Command("verify_runs.py", "Check that runs are intact: a run_id, PATH, ARCHIVE or `--all`"),
     "export": Command("export_runs.py", "Pack runs for a stranger to check: `export last --with-data`"),
     "import-run": Command("import_runs.py", "Take the runs of an archive in; their trials count here"),
+    "import": Command("import_run.py", "Take in a result made elsewhere: `import trades.csv equity.csv`"),
     "compare": Command("compare_runs.py", "What differs between runs, and what most likely explains it"),
     "luck": Command("luck.py", "How likely is a run's result luck, given all trials on its bars"),
     "sign": Command("sign_run.py", "Sign runs with your SSH key, or the ledger's last line: RUN… or --head"),

@@ -21,7 +21,7 @@ import msgspec
 from peak_trade.errors import InputError
 from peak_trade.text import escaped
 
-__all__ = ["Cells", "cells_of"]
+__all__ = ["Cells", "cells_of", "distinct", "head_of", "page_rows"]
 
 Cells = dict[str, list[str]]
 """Columns of text by their names."""
@@ -94,18 +94,18 @@ def _table(text: str, name: str) -> Rows:
     lines = text[:16_384].splitlines()[:_PREAMBLE] or [""]
     if any(line.startswith("Trades,Header,") for line in text.splitlines()):
         return _statement(text, name)
-    head, delimiter = _head(lines)
+    head, delimiter = head_of(lines)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
     try:
         for _ in range(head):
             next(reader, None)
-        names = _distinct(next(reader, []))
+        names = distinct(next(reader, []))
         return [dict(zip(names, map(str.strip, row), strict=False)) for row in reader if any(row)]
     except csv.Error as error:
         raise InputError(f"{name} row {reader.line_num}: {error}", hint=f"mend row {reader.line_num}") from None
 
 
-def _head(lines: Sequence[str]) -> tuple[int, str]:
+def head_of(lines: Sequence[str]) -> tuple[int, str]:
     """Return which line names the columns, and what stands between them.
 
     It is the first, unless that has fewer than three columns, as a title has, and one of the next has more.
@@ -116,10 +116,10 @@ def _head(lines: Sequence[str]) -> tuple[int, str]:
     return at, max(",;\t|", key=first.count)
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
+def distinct(names: Sequence[str]) -> list[str]:
     """Return names of columns; one that comes again has a number behind it.
 
-    >>> _distinct(["Time", " Price", "Time"])
+    >>> distinct(["Time", " Price", "Time"])
     ['Time', 'Price', 'Time.1']
     """
     seen: dict[str, int] = {}
@@ -141,7 +141,7 @@ def _statement(text: str, name: str) -> Rows:
     try:
         for row in reader:
             if row[:2] == ["Trades", "Header"]:
-                names = _distinct(row[2:])
+                names = distinct(row[2:])
             elif row[:2] == ["Trades", "Data"]:
                 found.append(dict(zip(names, map(str.strip, row[2:]), strict=False)))
     except csv.Error as error:
@@ -151,7 +151,7 @@ def _statement(text: str, name: str) -> Rows:
     return [row for row in found if kind is None or row.get("DataDiscriminator") == kind]
 
 
-def _cells_of_rows(text: str) -> list[list[str]]:
+def page_rows(text: str) -> list[list[str]]:
     """Return the rows of a page's tables, each a list of what its cells say; cells that are hidden are none."""
     rows: list[list[str]] = []
     cell: list[str] | None = None
@@ -180,12 +180,12 @@ def _page(text: str) -> Rows:
     """Return the table of a page that has a time, a symbol and a price: of a report of MetaTrader, its positions."""
     names: list[str] = []
     found: Rows = []
-    for row in _cells_of_rows(text):
+    for row in page_rows(text):
         lowered = {cell.lower() for cell in row}
         if {"time", "symbol", "price"} <= lowered or {"open time", "price"} <= lowered:
             if found:
                 break  # orders and deals are what the positions were made of
-            names = _distinct(row)
+            names = distinct(row)
         elif names and len(row) == len(names):
             found.append(dict(zip(names, row, strict=True)))
         elif found:

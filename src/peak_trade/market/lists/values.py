@@ -17,16 +17,16 @@ from peak_trade.market.lists.maps import Map, simplified
 from peak_trade.market.timestamps import Ambiguous, TimestampColumn
 from peak_trade.text import counted, escaped
 
-__all__ = ["Table"]
+__all__ = ["LONG", "SHORT", "YES", "Table", "bare", "written"]
 
 _LARGEST = 1e15  # of a price, a size, a fee or a profit
 _DEAREST = 0.05  # of the value of a trade, that both its fees may be
 _MILLISECONDS = 12  # digits of an epoch number that is not in seconds, at least
-_LONG = frozenset("long buy b bought 1 1.0 +1 entry_long bot open_long close_short buy_to_open buy_to_close cover "
+LONG = frozenset("long buy b bought 1 1.0 +1 entry_long bot open_long close_short buy_to_open buy_to_close cover "
                   "buy_to_cover advanced_trade_buy".split())  # fmt: skip
-_SHORT = frozenset("short sell s sold -1 -1.0 entry_short sld sell_short sellshort open_short close_long sell_to_open "
+SHORT = frozenset("short sell s sold -1 -1.0 entry_short sld sell_short sellshort open_short close_long sell_to_open "
                    "sell_to_close advanced_trade_sell".split())  # fmt: skip
-_YES = frozenset("true 1 yes 1.0 t".split())
+YES = frozenset("true 1 yes 1.0 t".split())
 _SUFFIXED = re.compile(r"([-+]?[\d,.\u00a0 ]*\d)\s*([A-Za-z][A-Za-z0-9]{1,15})")
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})[;, T](\d{2}):?(\d{2}):?(\d{2})")
 _COMMA = re.compile(r"(\d{4}-\d{2}-\d{2}),? +(\d{2}:)")  # 2024-01-31, 13:00:00
@@ -165,7 +165,7 @@ class Table:
         keep = range(self.count)
         if "open" in self.where:
             cells = self._texts("open")
-            keep = [at for at in keep if cells[at].lower() not in _YES]  # type: ignore[assignment]
+            keep = [at for at in keep if cells[at].lower() not in YES]  # type: ignore[assignment]
         if "status" in self.where:
             cells = self._texts("status")
             keep = [at for at in keep if cells[at].lower() != "open"]  # type: ignore[assignment]
@@ -180,7 +180,7 @@ class Table:
         if not rows:
             return [np.empty(0, np.int64) for _ in names]
         cells = [self._texts(name)[at].strip() for name in names for at in rows]
-        texts = [_whole_epoch(_written(cell)) for cell in cells]
+        texts = [_whole_epoch(written(cell)) for cell in cells]
         column = TimestampColumn()
         try:
             column.add(texts)
@@ -202,7 +202,7 @@ class Table:
 
     def _numbers(self, name: str, rows: Sequence[int]) -> Any:
         cells = self._texts(name)
-        texts = [_bare(cells[at]) for at in rows]
+        texts = [bare(cells[at]) for at in rows]
         return self._parsed(name, texts, rows)
 
     def _parsed(self, name: str, texts: list[str], rows: Sequence[int]) -> Any:
@@ -224,7 +224,7 @@ class Table:
 
     def _money(self, name: str, notional: Any, rows: Sequence[int]) -> Any:
         """Return amounts of money; a column of percentages is of what was traded."""
-        texts = [_bare(self._texts(name)[at]) for at in rows]
+        texts = [bare(self._texts(name)[at]) for at in rows]
         filled = [text for text in texts if text.lower() not in NULLS]
         if filled and all(text.endswith("%") for text in filled):
             return self._parsed(name, [text.rstrip("% ") for text in texts], rows) / 100 * np.abs(notional)
@@ -249,7 +249,7 @@ class Table:
 
     def _sides(self, rows: Sequence[int], size: Any) -> Any:
         """Return 1 for long or buy, -1 for short or sell."""
-        for name, longs, shorts in (("short", frozenset(), _YES), ("buyer", _YES, frozenset())):
+        for name, longs, shorts in (("short", frozenset(), YES), ("buyer", YES, frozenset())):
             if name in self.where:
                 cells = self._texts(name)
                 flags = np.array([cells[at].lower() in (shorts or longs) for at in rows], bool)
@@ -261,9 +261,9 @@ class Table:
         sides, cells = [], self._texts("side")
         for at in rows:
             word = simplified(cells[at])
-            if word not in _LONG and word not in _SHORT:
+            if word not in LONG and word not in SHORT:
                 raise self._bad(at, "side", "is neither long nor short, buy nor sell")
-            sides.append(1 if word in _LONG else -1)
+            sides.append(1 if word in LONG else -1)
         return np.array(sides, np.int64)
 
     def _fee(self, which: str, notional: Any, rows: Sequence[int]) -> Any:
@@ -320,19 +320,19 @@ class Table:
         return out, spent
 
 
-def _written(cell: str) -> str:
+def written(cell: str) -> str:
     """Return a time as others write it too.
 
-    >>> _written("20240131;130000"), _written("13:00 2024-01-31")
+    >>> written("20240131;130000"), written("13:00 2024-01-31")
     ('2024-01-31T13:00:00', '2024-01-31 13:00')
-    >>> _written("2024-01-31, 13:00:00"), _written("2024.01.31 13:00:00")
+    >>> written("2024-01-31, 13:00:00"), written("2024.01.31 13:00:00")
     ('2024-01-31 13:00:00', '2024-01-31 13:00:00')
     """
     cell = _COMPACT.sub(r"\1-\2-\3T\4:\5:\6", cell)
     return _BACKWARDS.sub(r"\2 \1", _COMMA.sub(r"\1 \2", _DOTTED.sub(r"\1-\2-\3\4", cell)))
 
 
-def _bare(cell: str) -> str:
+def bare(cell: str) -> str:
     """Return a number without its currency: `0.5BTC` is 0.5, `$1,234.50` is 1,234.50."""
     if prefixed := _PREFIXED.fullmatch(cell.strip()):
         cell = prefixed[1] + prefixed[2]

@@ -1,0 +1,100 @@
+"""Which map a table is of, and where its columns are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from peak_trade.errors import InputError, did_you_mean
+from peak_trade.market.lists.maps import simplified
+from peak_trade.record.maps.form import NEEDS, Map
+from peak_trade.record.sheets import Sheet
+from peak_trade.text import escaped
+
+__all__ = ["Found", "detect", "engines"]
+
+
+class Found(Struct, eq=False):
+    """A table with its map: `where` names its columns by ours, `strange` are those that the map does not know."""
+
+    sheet: Sheet
+    map: Map
+    where: dict[str, str]
+    strange: list[str]
+
+
+def engines(maps: Iterable[Map]) -> list[str]:
+    """Return the engines that maps are of, each once."""
+    return list(dict.fromkeys(one.engine for one in maps))
+
+
+def detect(sheet: Sheet, maps: Sequence[Map], engine: str = "") -> Found | None:
+    """Return the table with the first map that it is of, by default whatever the engine; None where it is of none.
+
+    What is of a particular engine comes before what is not. InputError where it is of two engines.
+    """
+    fitting = [found for one in maps if engine in ("", one.engine) and (found := fit(sheet, one))]
+    particular = [found for found in fitting if found.map.marks]
+    most = max((len(found.map.marks) for found in particular), default=0)
+    best = [found for found in particular if len(found.map.marks) == most]
+    if len(names := engines(found.map for found in best)) > 1:
+        raise InputError(f"{sheet.name} may be of {' or of '.join(names)}", hint=f"--engine {names[0]}")
+    return (best or fitting or [None])[0]  # type: ignore[list-item]
+
+
+def fit(sheet: Sheet, one: Map) -> Found | None:
+    """Return the table as one map has it; None where a mark or a needed column is not there."""
+    if any(sheet.find((mark,)) is None for mark in one.marks):
+        return None
+    where = {ours: column for ours, names in one.columns.items() if (column := sheet.find(names)) is not None}
+    if one.shape == "returns" and "returns" not in where and (alone := _alone(sheet, where)):
+        where["returns"] = alone
+    if any(need not in where for need in NEEDS[one.shape]):
+        return None
+    understood = set(where.values())
+    return Found(sheet, one, where, [name for name in sheet.columns if name not in understood and not _known(name, one)])
+
+
+def _alone(sheet: Sheet, where: dict[str, str]) -> str | None:
+    """Return the one column beside the times, whatever its name: a series is saved by the name of its frame."""
+    rest = [name for name in sheet.columns if name != where.get("time")]
+    return rest[0] if len(rest) == 1 and "time" in where else None
+
+
+def _known(name: str, one: Map) -> bool:
+    simple = simplified(name)
+    for known in map(simplified, one.known):
+        if simple == known or (known.endswith("*") and simple.startswith(known[:-1]) and "%" not in simple):
+            return True
+    return simple == ""  # an index without a name
+
+
+def nearest(sheets: Sequence[Sheet], maps: Sequence[Map]) -> tuple[Map, list[str]]:
+    """Return the map that most columns of some table are of, and which of those it needs are not there."""
+
+    def lacks(sheet: Sheet, one: Map) -> list[str]:
+        there = {ours for ours, names in one.columns.items() if sheet.find(names) is not None}
+        lacking = [one.columns.get(need, (need,))[0] for need in NEEDS[one.shape] if need not in there]
+        return list(dict.fromkeys([*lacking, *(mark for mark in one.marks if sheet.find((mark,)) is None)]))
+
+    def share(sheet: Sheet, one: Map) -> float:
+        names = {mark for mark in one.marks} | {need for need in NEEDS[one.shape]}
+        return 1 - len(lacks(sheet, one)) / max(len(names), 1)
+
+    sheet, one = max(((sheet, one) for sheet in sheets for one in maps), key=lambda pair: share(*pair))
+    return one, lacks(sheet, one)
+
+
+def unknown(name: str, sheets: Sequence[Sheet], maps: Sequence[Map], engine: str) -> InputError:
+    """Return the error that a file without a map is: which is nearest, and what it lacks."""
+    known = engines(maps)
+    if engine and engine not in known:
+        return InputError(f"no engine is called {escaped(engine, 40)}", hint=did_you_mean(engine, known))
+    chosen = [one for one in maps if engine in ("", one.engine)]
+    hint = f"--engine, one of {', '.join(known)}"
+    if not sheets:
+        return InputError(f"{name} has no table that is known", hint=hint)
+    one, lacking = nearest(sheets, chosen)
+    shown = ", ".join(f"`{escaped(lack, 40)}`" for lack in lacking[:5])
+    return InputError(f"{name} is nearest to {one.engine}, {one.title}, and lacks {shown}", hint=hint)
