@@ -16,7 +16,9 @@ from peak_trade import script
 
 def main() -> int:
     parser = script.parser(__doc__, results=True)
-    parser.add_argument("files", metavar="FILE", nargs="+", help="what was exported: CSV, Parquet, JSON, zip, HTML, XLSX")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="what was exported: CSV, Parquet, JSON, zip, HTML, XLSX"
+    )
     for name, metavar, text in (
         ("engine", "NAME", "whose files these are (default: told by their columns)"),
         ("strategy", "NAME", "which strategy, where a file has several; else what it is called"),

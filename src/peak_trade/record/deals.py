@@ -163,7 +163,9 @@ def of_deals(found: Found, *, zone: str, said: list[str]) -> Deals:
     known = [at for at in range(sheet.rows) if not np.isnan(balance[at]) and times[at] != MISSING]
     later = [at for at in deposits if known and at != known[0]]
     if later:
-        said.append(f"{counted(len(later), 'deposit or withdrawal')} after the first: in the balance, no trade's profit")
+        said.append(
+            f"{counted(len(later), 'deposit or withdrawal')} after the first: in the balance, no trade's profit"
+        )
     if not known:
         return Deals(book, None, None, None)
     said.append("equity is the balance after each deal: profit that is not realised yet is not in it")

@@ -233,20 +233,15 @@ def _plain(row: Any) -> Any:
     """Return a trade with its side as a word: 0 is long, 1 short."""
     if not isinstance(row, dict):
         return row
-    return {
-        key: {0: "long", 1: "short"}.get(value, value) if str(key).lower() == "direction" and type(value) is int else value
-        for key, value in row.items()
-    }  # fmt: skip
+    words = {0: "long", 1: "short"}
+    return {key: words.get(value, value) if str(key).lower() == "direction" else value for key, value in row.items()}
 
 
 def _lean_equity(name: str, values: Sequence[Any]) -> Part:
     """Return the account's value by the chart of it: points are `{x, y}`, `[x, y]` or `[x, open, high, low, close]`."""
     pairs: list[tuple[float, float]] = []
     for at, one in enumerate(values, 1):
-        x, y = (_of(one, "x"), _of(one, "y")) if isinstance(one, dict) else (one[0], one[-1]) if _is_point(one) else (0, 0)
-        if y is None and isinstance(one, dict):
-            y = _of(one, "close")
-        time, value = _figure(x), _figure(y)
+        time, value = map(_figure, _point(one))
         if not isinstance(time, int | float) or not isinstance(value, int | float) or not 0 < time < 9e9:
             raise InputError(f"{name}: point {at} of the equity is none", hint="export it again")
         pairs.append((float(time), float(value)))
@@ -256,7 +251,7 @@ def _lean_equity(name: str, values: Sequence[Any]) -> Part:
     return part
 
 
-def _is_point(one: Any) -> bool:
-    return isinstance(one, list) and len(one) > 1
-
-
+def _point(one: Any) -> tuple[Any, Any]:
+    if isinstance(one, dict):
+        return _of(one, "x"), _of(one, "close") if _of(one, "y") is None else _of(one, "y")
+    return (one[0], one[-1]) if isinstance(one, list) and len(one) > 1 else (None, None)

@@ -53,7 +53,9 @@ def fit(sheet: Sheet, one: Map) -> Found | None:
     if any(need not in where for need in NEEDS[one.shape]):
         return None
     understood = set(where.values())
-    return Found(sheet, one, where, [name for name in sheet.columns if name not in understood and not _known(name, one)])
+    return Found(
+        sheet, one, where, [name for name in sheet.columns if name not in understood and not _known(name, one)]
+    )
 
 
 def _alone(sheet: Sheet, where: dict[str, str]) -> str | None:
@@ -79,7 +81,7 @@ def nearest(sheets: Sequence[Sheet], maps: Sequence[Map]) -> tuple[Map, list[str
         return list(dict.fromkeys([*lacking, *(mark for mark in one.marks if sheet.find((mark,)) is None)]))
 
     def share(sheet: Sheet, one: Map) -> float:
-        names = {mark for mark in one.marks} | {need for need in NEEDS[one.shape]}
+        names = {*one.marks, *NEEDS[one.shape]}
         return 1 - len(lacks(sheet, one)) / max(len(names), 1)
 
     sheet, one = max(((sheet, one) for sheet in sheets for one in maps), key=lambda pair: share(*pair))

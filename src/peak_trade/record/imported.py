@@ -1,4 +1,4 @@
-"""`just import`: what files say that were made elsewhere, sealed as a run that is `imported`, and never as one that ran.
+"""`just import`: what files say that were made elsewhere, sealed as a run that is `imported`, not as one that ran.
 
     files ─▶ tables and documents ─▶ maps ─▶ results ─▶ START ─▶ files of the run, outputs/ ─▶ manifest ─▶ seal
 
@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import distributions, files, manifest, provenance
+from peak_trade.evidence import distributions, manifest, provenance
 from peak_trade.evidence.ledger import now
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir, new_run_id, warn_unfinished
@@ -99,7 +99,7 @@ def options(*, tags: Sequence[str] = (), risk_free_rate: float = 0.0, initial_ca
         find_zone(zone)
     given = {key: as_utf8(value) for key, value in asked.items() if value}
     return Options(
-        Asked(**given, initial_cash=initial_cash), as_utf8(name or ""),  # type: ignore[arg-type]
+        Asked(**given, initial_cash=initial_cash), as_utf8(name or ""),
         {as_utf8(key): as_utf8(value) for key, _, value in pairs}, timeframe or "", calendar, risk_free_rate,
     )  # fmt: skip
 
@@ -132,7 +132,9 @@ def import_files(
             strategy=as_utf8(chosen.strategy), symbol=", ".join(chosen.symbols[:3]), timeframe=options.timeframe,
             **{key: as_utf8(value) for key, value in told.items() if value},
         )  # fmt: skip
-        path = _seal(directory, read, parts, chosen, trials, extra, options, receipts, began, start, follows, argv, root)
+        path = _seal(
+            directory, read, parts, chosen, trials, extra, options, receipts, began, start, follows, argv, root
+        )
         return Imported(path, chosen.engine, understood, list(chosen.notes), again)
     except OSError as error:
         if directory and not directory.noted:
@@ -151,7 +153,7 @@ def _seal(
     extra: Mapping[str, Sequence[str]], options: Options, receipts: list[dict[str, Any]], began: str, start: float,
     follows: str, argv: Sequence[str], root: Path,
 ) -> Path:  # fmt: skip
-    redactor = Redactor()
+    redactor, here = Redactor(), provenance.environment()
     maps = [{"file": part.file, "engine": part.engine, "edition": part.edition} for part in parts]
     settings = {
         "run": {"name": options.name or None, "tags": dict(options.tags)},
@@ -184,12 +186,12 @@ def _seal(
                 "params": chosen.params, "maps": maps, "options": _given(options.asked),
             },
             "internalParameters": {
-                "environment": provenance.environment() | {"distributions": distributions.imported()}
+                "environment": here | {"distributions": distributions.imported()}
             },
             "resolvedDependencies": [*sealed.dependencies, *_materials(read)],
         }),
         {
-            "builder": {"id": "urn:peak-trade:importer", "version": {"peak_trade": provenance.environment()["peak_trade"]}},
+            "builder": {"id": "urn:peak-trade:importer", "version": {"peak_trade": here["peak_trade"]}},
             "metadata": {"invocationId": directory.run_id, "startedOn": began, "finishedOn": now()},
             "folder": redactor.text(as_utf8(os.getcwd())),
             "argv": redactor.argv(map(as_utf8, argv)),
@@ -248,8 +250,8 @@ def _parts(read: Sequence[Source], asked: Asked) -> tuple[list[Part], list[Resul
     trials: list[Result] = []
     for source in read:
         if source.documents:
-            found, made = of_documents(source, asked)
-            parts += found
+            said, made = of_documents(source, asked)
+            parts += said
             trials += made
             continue
         fitting = [found for sheet in source.sheets if (found := detect(sheet, TABLES, asked.engine))]
@@ -287,5 +289,3 @@ def _again(results: Path, read: Sequence[Source]) -> str:
         if end is not None and end.fields.get("files") == digests and (results / run_id).is_dir():
             found = run_id
     return found
-
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from msgspec import Struct
 
 from peak_trade.errors import InputError
 from peak_trade.market.trades import Trades
@@ -93,5 +92,3 @@ def _symbols(parts: Sequence[Part], trades: Trades | None, asked: Asked) -> tupl
 def _currency(trades: Trades | None) -> str:
     found = set(trades.currencies.tolist()) - {""} if trades is not None and trades.currencies is not None else set()
     return found.pop() if len(found) == 1 else ""
-
-

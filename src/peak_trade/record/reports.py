@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from peak_trade.record.parts import Part
 from peak_trade.record.sheets import LARGEST
@@ -19,7 +20,7 @@ def told(rows: Sequence[Sequence[str]], part: Part) -> None:
     own: dict[str, object] = {}
     for row in rows[:400]:
         cells = [cell for cell in row if cell.strip()]
-        for label, value in zip(cells, cells[1:], strict=False):
+        for label, value in pairwise(cells):
             name = label.strip().removesuffix(":")
             if not label.strip().endswith(":") or value.strip().endswith(":") or len(own) >= _FIGURES:
                 continue

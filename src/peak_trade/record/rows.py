@@ -1,4 +1,4 @@
-"""Rows of a list of trades as trades: closed ones, those still open, and the columns that have no place of their own."""
+"""Rows of a list as trades: closed ones, those still open, and the columns that have no place of their own."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ def book(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
     style = sheet.style(numeric)
 
     def number(name: str) -> Floats:
-        values = (
-            sheet.numbers(where[name], style=style) if name in where else np.full(sheet.rows, np.nan, np.float64)
-        )
+        values = sheet.numbers(where[name], style=style) if name in where else np.full(sheet.rows, np.nan, np.float64)
         return values / 100 if name in one.percent else values
 
     entry_time, exit_time = sheet.times([where["entry_time"], where["exit_time"]], zone or one.zone, said)
@@ -159,7 +157,7 @@ def empty() -> Trades:
 
 def _closed(found: Found, exit_time: npt.NDArray[np.int64], leave: Floats) -> npt.NDArray[np.bool_]:
     where, sheet = found.where, found.sheet
-    closed = (exit_time != MISSING) & ~np.isnan(leave)
+    closed: npt.NDArray[np.bool_] = (exit_time != MISSING) & ~np.isnan(leave)
     if "status" in where:
         closed = np.array([text.strip().lower() != "open" for text in sheet.texts(where["status"])], bool)
     if "open" in where:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from peak_trade.market import numbers
 from peak_trade.market.instants import MISSING, NULLS, Unreadable
 from peak_trade.market.lists.maps import simplified
 from peak_trade.market.lists.values import bare, written
+from peak_trade.market.numbers import Style
 from peak_trade.market.timestamps import Ambiguous, TimestampColumn
 from peak_trade.text import escaped
 
@@ -67,10 +69,9 @@ class Sheet(Struct, eq=False):
         column = self.columns[name]
         if isinstance(column, np.ndarray):
             column = column.tolist()
-        return ["" if cell is None or cell != cell else cell if isinstance(cell, str) else _said(cell)
-                for cell in column]  # fmt: skip
+        return [cell if isinstance(cell, str) else _said(cell) for cell in column]
 
-    def numbers(self, name: str, *, style: numbers.Style | None = None) -> npt.NDArray[np.float64]:
+    def numbers(self, name: str, *, style: Style | None = None) -> npt.NDArray[np.float64]:
         """Return a column as numbers, NaN where a cell has none. InputError for a cell that is no number."""
         column = self.columns[name]
         if isinstance(column, np.ndarray):
@@ -102,7 +103,7 @@ class Sheet(Struct, eq=False):
             raise self.bad(name, int(np.argmax(beyond)), "is no amount")
         return values
 
-    def style(self, names: Sequence[str]) -> numbers.Style | None:
+    def style(self, names: Sequence[str]) -> Style | None:
         """Return how the numbers of some columns are written, which all of them tell together; None where plain."""
         if self.plain:
             return None
@@ -179,6 +180,8 @@ class Sheet(Struct, eq=False):
 
 
 def _said(cell: Any) -> str:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
     return str(cell).lower() if isinstance(cell, bool) else str(cell)
 
 

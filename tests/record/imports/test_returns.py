@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.record.imports.conftest import Run
 
 from peak_trade.errors import InputError
-from tests.record.imports.conftest import Run
 
 Take = Callable[..., Run]
 RETURNS = "Date,Strategy\n2024-01-02,0.5\n2024-01-03,-0.5\n2024-01-04,0.25\n"

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from peak_trade.errors import InputError
 from tests.record.imports import tradingview as made
 from tests.record.imports.conftest import Run
+
+from peak_trade.errors import InputError
 
 Take = Callable[..., Run]
 
