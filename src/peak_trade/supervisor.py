@@ -226,6 +226,7 @@ class _Supervisor:
         self.strategy = False  # a user's code is running
         self.bye: int | None = None  # the run's last word: the exit code that it is about to end with
         self.deadline: float | None = None
+        self.patience = 0.0  # from when on an interrupted strategy has waited long enough for what it has started
         self.place = ""
         self.stopped = ""  # how a strategy was: what it started is to stop too
         self.interrupts: list[float] = []
@@ -245,9 +246,14 @@ class _Supervisor:
             if number in (signal.SIGINT, signal.SIGTERM) and self._insisted():
                 self.stopped = self.stopped or "KeyboardInterrupt"
                 self.deadline = min(self.deadline or math.inf, time.monotonic() + GRACE_S)
+            if number in (signal.SIGINT, signal.SIGTERM):
+                self.patience = self.patience or time.monotonic() + GRACE_S
             if number == signal.SIGCONT and self.deadline is not None:  # it could do nothing while it was stopped
                 self.deadline = max(self.deadline, time.monotonic() + GRACE_S)
             status = self._reaped()
+            if status is None and self.strategy and self.patience and time.monotonic() >= self.patience:
+                self.patience = 0.0
+                self._free()
             if status is None and self.deadline is not None and time.monotonic() >= self.deadline:
                 late = True
                 os.kill(self.pid, signal.SIGKILL)
@@ -264,7 +270,8 @@ class _Supervisor:
 
     def _wait(self) -> tuple[int, bool]:
         """Return the next signal, and whether the kernel sent it, to all of the group; 0 where the time is up."""
-        left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        moments = [moment for moment in (self.deadline, self.strategy and self.patience) if moment]
+        left = max(0.0, min(moments) - time.monotonic()) if moments else None
         if self.woken >= 0:
             import select
 
@@ -317,6 +324,8 @@ class _Supervisor:
         elif word == _BYE:
             self.bye = int(content)
             self.deadline = time.monotonic() + LEAVE_S if self.limit else None
+            if self.stopped:
+                self._free()
 
     def _insisted(self) -> bool:
         """Tell whether a person has interrupted the run time and again: it does not heed that by itself."""
@@ -324,6 +333,19 @@ class _Supervisor:
         if not self.interrupts or now - self.interrupts[-1] > _MOMENT_S:
             self.interrupts = [*self.interrupts[1 - _INSISTING :], now]
         return len(self.interrupts) == _INSISTING and now - self.interrupts[0] < _INSISTING_S
+
+    def _free(self) -> None:
+        """End what the run has started, for it waits for the workers of a pool, which may hang, on its way out.
+
+        By SIGTERM: what keeps account of their semaphores does not heed that, and is to end last.
+        """
+        parents = _parents()
+        below = {self.pid}
+        while more := {child for child, parent in parents.items() if parent in below} - below:
+            below |= more
+        for child in below - {self.pid}:
+            with suppress(OSError):
+                os.kill(child, signal.SIGTERM)
 
     def _bury(self) -> None:
         """Kill what the run has started and not waited for: it may hold the directory, and write to it."""
@@ -378,14 +400,18 @@ def _adopt() -> None:
 
 
 def _children() -> list[int]:
-    me, found = str(os.getpid()), []
+    me = os.getpid()
+    return [child for child, parent in _parents().items() if parent == me]
+
+
+def _parents() -> dict[int, int]:
+    """Return each process with its parent; none where the system has no `/proc`."""
+    found = {}
     with suppress(OSError):
         for name in os.listdir("/proc"):
             if name.isdigit():
                 with suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stream:
-                    _, parent = stream.read().rpartition(") ")[2].split()[:2]
-                    if parent == me:
-                        found.append(int(name))
+                    found[int(name)] = int(stream.read().rpartition(") ")[2].split()[1])
     return found
 
 
