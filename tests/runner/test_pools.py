@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from peak_trade import strategies, supervisor
 from peak_trade.handlers import handling
+from peak_trade.strategies import load_entrypoint
+
+COMMAND = (sys.executable, Path(__file__).resolve().parents[2] / "scripts/run_strategy_from_config.py")
 
 FORK = multiprocessing.get_context("fork")
 
@@ -99,3 +113,188 @@ def test_a_pool_ends_with_no_word_of_its_workers(capfd: pytest.CaptureFixture[st
             with FORK.Pool(2) as pool:
                 assert pool.map(abs, range(4)) == [0, 1, 2, 3]
     assert capfd.readouterr() == ("", "")
+
+
+# --- in a run --------------------------------------------------------------------------------------------------------
+
+HELPERS = """
+def work(i): return float(i > 0)
+def fails(i): raise ValueError(f"no to {i}")
+"""
+STRATEGY = """
+import multiprocessing, time
+from concurrent.futures import ProcessPoolExecutor
+import numpy as np
+import helpers_of_pools as helpers
+def work(i): return float(i > 0)
+def late(i):
+    import late_of_pools
+    return late_of_pools.work(i)
+def inner(how):
+    with ProcessPoolExecutor(1, multiprocessing.get_context(how)) as pool: return max(pool.map(helpers.work, range(2)))
+def put(queue): queue.put(helpers.work(1))
+def hang(i): time.sleep(600)
+def all_kinds(bars, *, how="fork"):
+    context = multiprocessing.get_context(how)
+    with context.Pool(1) as pool:
+        part = pool.map(work, range(4)) + pool.map(helpers.work, range(4)) + pool.map(late, range(4))
+    with context.Pool(1, maxtasksperchild=1) as pool: part += pool.map(work, range(2), chunksize=1)
+    with ProcessPoolExecutor(1, context) as pool: part += pool.map(inner, [how])
+    queue = context.Queue()
+    process = context.Process(target=put, args=(queue,))
+    process.start()
+    part.append(queue.get())
+    process.join()
+    with context.Manager() as manager: part.append(manager.Value("d", 1.0).value)
+    assert part == [0.0, 1.0, 1.0, 1.0] * 3 + [0.0, 1.0, 1.0, 1.0, 1.0], part
+    return np.ones(len(bars))
+def one_pool(bars):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        part = pool.map(work, range(2)) + pool.map(helpers.work, range(2)) + pool.map(late, range(2))
+    return np.full(len(bars), max(part))
+def by_joblib(bars):
+    from joblib import Parallel, delayed
+    part = Parallel(2)(delayed(work)(i) for i in range(3)) + Parallel(2)(delayed(helpers.work)(i) for i in range(3))
+    return np.full(len(bars), max(part))
+def raising(bars):
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(helpers.fails, range(4)))
+def hanging(bars, *, how="fork"):
+    with ProcessPoolExecutor(2, multiprocessing.get_context(how)) as pool: return list(pool.map(hang, range(4)))
+"""
+
+
+@dataclass
+class Ended:
+    """How a run ended, and the command lines of what it left running."""
+
+    code: int
+    stdout: str
+    stderr: str
+    left: list[str]
+
+
+class Pools:
+    """A folder with a strategy that uses processes, and what runs it."""
+
+    def __init__(self, ram: Path) -> None:
+        self.config, self.folder, self.results = ram / "config.toml", ram / "mine", ram / "results"
+        self.folder.mkdir()
+        for name, text in (("pools", STRATEGY), ("helpers_of_pools", HELPERS), ("late_of_pools", HELPERS)):
+            (self.folder / f"{name}.py").write_text(text)
+
+    def start(self, entrypoint: str, *settings: str) -> tuple[subprocess.Popen[str], str]:
+        """Start a run; return it with the mark that all it starts has in its environment."""
+        text = self.config.read_text().partition("[strategy]")[0]
+        self.config.write_text(f'{text}[strategy]\nentrypoint = "{entrypoint}"\n')
+        words = [word for setting in settings for word in ("--set", setting)]
+        mark = f"OF_POOLS={uuid4()}"
+        return subprocess.Popen(
+            [*COMMAND, "--config", self.config, "--results-dir", self.results, "--quiet", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | dict([mark.split("=")]),
+            process_group=0,
+        ), mark
+
+    def end(self, started: tuple[subprocess.Popen[str], str]) -> Ended:
+        """Wait for a run's end."""
+        process, mark = started
+        try:
+            stdout, stderr = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            pytest.fail("the run never ends")
+        return Ended(process.returncode, stdout, stderr, _marked(mark))
+
+    def run(self, entrypoint: str, *settings: str) -> Ended:
+        """Run a strategy to its end."""
+        return self.end(self.start(entrypoint, *settings))
+
+    def sealed(self, ended: Ended) -> dict[str, Any]:
+        """Return the predicate of the last run."""
+        run_id = ended.stdout.strip() or max(self.results.glob("*-*"), key=lambda path: path.stat().st_mtime).name
+        predicate: dict[str, Any] = json.loads((self.results / run_id / "manifest.json").read_bytes())["predicate"]
+        return predicate
+
+
+def _marked(mark: str) -> list[str]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_text())
+    return found
+
+
+@pytest.fixture
+def pools(config: Path, ram: Path) -> Pools:
+    return Pools(ram)
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
+def test_a_strategy_that_uses_every_kind_of_pool_ends_as_in_plain_python(pools: Pools, how: str) -> None:
+    ended = pools.run("mine/pools.py:all_kinds", f"strategy.params.how={how}")
+    assert (ended.code, ended.left) == (0, []), ended.stderr
+    assert ended.stderr.splitlines() == [
+        "warn: look-ahead not assessed: the strategy starts a process, so it was asked once; "
+        'run.probe = "full" asks it again'
+    ]
+    assert {path.name for path in pools.folder.iterdir()} == {
+        "pools.py", "helpers_of_pools.py", "late_of_pools.py"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("entrypoint", ["mine.pools:one_pool", "{folder}/pools.py:one_pool"])
+def test_a_module_and_an_absolute_path_do_too(pools: Pools, entrypoint: str) -> None:
+    if entrypoint.startswith("mine."):  # a package of one's own, whose helpers lie beside the config
+        for name in ("helpers_of_pools", "late_of_pools"):
+            (pools.folder / f"{name}.py").rename(pools.folder.parent / f"{name}.py")
+    ended = pools.run(entrypoint.format(folder=pools.folder))
+    assert (ended.code, ended.left) == (0, []), ended.stderr
+
+
+def test_joblib_does_too(pools: Pools) -> None:
+    pytest.importorskip("joblib")
+    ended = pools.run("mine/pools.py:by_joblib")
+    assert (ended.code, ended.left) == (0, []), ended.stderr
+
+
+def test_what_a_worker_raises_is_named(pools: Pools) -> None:
+    ended = pools.run("mine/pools.py:raising")
+    assert ended.code == 1 and ended.left == []
+    assert ended.stderr.startswith("error: the strategy raised ValueError: no to 0, at mine/pools.py:"), ended.stderr
+    assert pools.sealed(ended)["status"] == "failed"
+
+
+def test_a_limit_ends_a_pool_that_hangs_and_leaves_no_process(pools: Pools) -> None:
+    began = time.monotonic()
+    ended = pools.run("mine/pools.py:hanging", "strategy.params.how=spawn", "run.timeout_s=1")
+    assert time.monotonic() - began < 1 + supervisor.LEAVE_S  # what it had to leave in, when its workers kept it
+    assert (ended.code, ended.left) == (1, [])
+    assert ended.stderr.startswith("error: the strategy ran longer than run.timeout_s = 1 s"), ended.stderr
+    assert pools.sealed(ended)["status"] == "failed"
+
+
+def test_sigterm_ends_a_pool_that_hangs_and_leaves_no_process(pools: Pools) -> None:
+    started = pools.start("mine/pools.py:hanging")
+    for _ in range(500):
+        if len(_marked(started[1])) >= 4:  # two of ours, and the workers
+            break
+        time.sleep(0.02)
+    os.kill(started[0].pid, signal.SIGTERM)
+    ended = pools.end(started)
+    assert (ended.code, ended.left) == (1, [])
+    assert ended.stderr.startswith("error: interrupted\n"), ended.stderr
+    assert pools.sealed(ended)["status"] == "failed"
+
+
+def test_a_process_that_is_started_anew_finds_a_module_only_while_its_strategy_is_asked(pools: Pools) -> None:
+    work = load_entrypoint("mine/pools.py:work", [pools.folder.parent])
+    spawn = multiprocessing.get_context("spawn")
+    with strategies.reaching(), ProcessPoolExecutor(1, spawn) as pool:
+        assert list(pool.map(work, range(2))) == [0.0, 1.0]
+    with ProcessPoolExecutor(1, spawn) as pool, pytest.raises(BrokenProcessPool):  # the control
+        list(pool.map(work, range(2)))
