@@ -152,7 +152,9 @@ def test_a_file_without_any_function_says_so(tmp_path):
     assert _refused("own.py:decide", tmp_path).hint == "there is no function in it"
 
 
-@pytest.mark.parametrize("text, kind", [("decide = 5", "of type int"), ("class decide: pass", "a class")])
+@pytest.mark.parametrize(
+    "text, kind", [("decide = 5", "of type int"), ("class decide: pass", "a class without generate_signals")]
+)
 def test_what_is_no_function_is_refused(tmp_path, text, kind):
     _write(tmp_path / "own.py", text)
     assert _refused("own.py:decide", tmp_path).message == f"`decide` in own.py is {kind}, not a function"

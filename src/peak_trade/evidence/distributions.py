@@ -101,7 +101,19 @@ def _folders() -> dict[str, bool]:
     paths = sysconfig.get_paths()
     searched = list(map(str, sys.path))  # a program may have put a Path there
     sites = [paths["purelib"], paths["platlib"], *(path for path in searched if path.endswith("-packages"))]
-    return dict.fromkeys(searched, False) | dict.fromkeys(sites, True)
+    return dict.fromkeys([*searched, *_left()], False) | dict.fromkeys(sites, True)
+
+
+def _left() -> set[str]:
+    """Return the folders that modules were loaded from, which a program may have taken out of `sys.path` again."""
+    files = [(name, file_of(module)) for name, module in list(sys.modules.items()) if "." not in name]
+    return {_above(file, name) for name, file in files if file is not None}
+
+
+def _above(file: str, name: str) -> str:
+    """Return the folder in which the file of a module at the top, or of a package, was found."""
+    folder = os.path.dirname(file)
+    return os.path.dirname(folder) if os.path.basename(folder) == name else folder
 
 
 @cache

@@ -16,7 +16,7 @@ import msgspec
 
 from peak_trade.config import Config, Data, Strategy
 
-__all__ = ["Scalar", "asked", "defaults", "keys", "named", "of_snapshot", "short"]
+__all__ = ["Scalar", "asked", "defaults", "fills", "keys", "named", "of_snapshot", "short"]
 
 _MOST, _KEY, _TEXT = 32, 60, 80  # how many there are, and their characters, at most
 _LARGEST = 1 << 63
@@ -60,6 +60,13 @@ def of_snapshot(config: Mapping[str, Any]) -> dict[str, Any]:
     usual = defaults()
     given = {f"{section}.{key}" for section, values in config.items() if isinstance(values, Mapping) for key in values}
     return named(config, {key for key in given if key not in usual or usual[key] != _value(config, key)})
+
+
+def fills(config: Mapping[str, Any]) -> str:
+    """Return what a reader has to know of how a run's decisions filled; empty where it is the usual."""
+    execution = config.get("execution")
+    told = execution.get("fill") if isinstance(execution, Mapping) else None
+    return "at the close that each decision was made on" if told == "close" else ""
 
 
 def _value(config: Mapping[str, Any], key: str) -> Any:

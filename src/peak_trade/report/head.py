@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from peak_trade.errors import RunError
+from peak_trade.evidence import settings
 from peak_trade.evidence.manifest import COMPLETED, IMPORTED, RECORDED, RUINED
 from peak_trade.market.trades import EXIT_REASONS
 from peak_trade.report.markup import counted, figure_of, in_toml, text
@@ -68,6 +69,8 @@ def head(run: RunFiles, checked: str) -> str:
         facts += _engine(run)
         if bars and run.kind == "run":
             facts.append(text(f"{counted(bars.rows, 'bar')}, {bars.start[:10]} to {bars.end[:10]}"))
+        if told := settings.fills(run.config):
+            facts.append(f"<strong>fills {text(told)}</strong>")
         figures = run.stats if run.status in COMPLETED and run.has("stats.json") else {}
         if rate := figures.get("periods_per_year"):
             facts.append(text(f"{rate:,.6g} bars a year, {_whence(run.config)}"))

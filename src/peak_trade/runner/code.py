@@ -19,6 +19,7 @@ from msgspec import Struct
 from peak_trade.evidence import code, distributions, provenance
 from peak_trade.redact import Redactor
 from peak_trade.runner.secrets import secrets
+from peak_trade.strategies.entrypoint import PRIVATE
 from peak_trade.strategies.sources import Source, is_installed, sources
 from peak_trade.text import as_utf8
 
@@ -92,7 +93,7 @@ def write(attempt: Attempt, found: Code) -> None:
 
 def _called(source: Source, module: str) -> str:
     """Return the module's name; of a strategy's file, which has a private one, that of the file."""
-    return source.path.stem if module.startswith("_peak_trade_entrypoint_") else module
+    return source.path.stem if module.rpartition(".")[2].startswith(PRIVATE) else module
 
 
 class _Places:

@@ -96,6 +96,7 @@ class Row(Struct, frozen=True, kw_only=True):
         doubts = [
             *(["look-ahead"] if self.lookahead else []),
             *(["not repeatable"] if self.repeatable is False else []),
+            *(["fills at the close"] if self.settings.get("execution.fill") == "close" else []),
         ]
         return ", ".join([self.status, *doubts])
 
@@ -474,6 +475,8 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
     named = strategy.get("name") or strategy.get("entrypoint")
     if named or run["kind"] == RUN:
         lines.append(("strategy", f"{named}({params})" if named else asked.get("strategy") or "–"))
+    if told := settings.fills(config):
+        lines.append(("fills", told))
     if bars_asked := " ".join(filter(None, (asked.get("symbol"), asked.get("timeframe")))):
         lines.append(("bars", bars_asked))
     if "bars" in made:

@@ -12,6 +12,7 @@ In reading order:
 - `sma_crossover` and its siblings: one module a strategy, with its reference
 - `registry`: the strategies by name, imported when asked for
 - `reach`: where a user's modules are found, here and in worker processes
+- `calls`: a class with `generate_signals` as a function
 - `entrypoint`: the user's own function, from a module or a file, and the digest of its source
 - `checks`: the parameters given to a strategy and the target that it returns
 - `meaning`: what answers that are no target mean, and which can't be one

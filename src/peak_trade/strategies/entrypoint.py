@@ -7,6 +7,7 @@ module always wins and nothing in a user's folder can take the place of a librar
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,19 +18,27 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from os import fsencode
-from os.path import isfile  # unlike Path.is_file, it takes a path that cannot be for one that is not there
+from os.path import isfile, realpath  # unlike Path.is_file, it takes a path that cannot be for one that is not there
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from peak_trade.errors import InputError, did_you_mean
+from peak_trade.strategies.calls import METHOD, of_class
 from peak_trade.strategies.reach import FreshLoader, Named, found, named, reach, sources
 
-__all__ = ["load_entrypoint", "loaded", "reaching", "sealed", "source_digest", "undecorated"]
+__all__ = ["PRIVATE", "load_entrypoint", "loaded", "reaching", "sealed", "source_digest", "undecorated"]
+
+
+_INIT = "__init__.py"
+PRIVATE = "_peak_trade_entrypoint_"
+"""How the name begins, after that of its package, by which a file is registered that an entrypoint names."""
 
 
 def load_entrypoint(spec: str, base_dirs: Sequence[Path]) -> Callable[..., Any]:
     """Return the function that `spec` names: `"pkg.module:function"` or `"path/file.py:function"`.
+
+    In its place may be a class with `generate_signals` (see `calls`), or an object of one.
 
     A path is absolute or relative to the first of `base_dirs` that holds it. The file is run anew by each call, as a
     module of a private name that stays registered, so that pickle and dataclasses in it work. A module is one that is
@@ -50,11 +59,14 @@ def load_entrypoint(spec: str, base_dirs: Sequence[Path]) -> Callable[..., Any]:
         own = [key for key, value in vars(module).items() if inspect.isfunction(value) and not key.startswith("_")]
         hint = did_you_mean(name, own) if own else "there is no function in it"
         raise InputError(f"no function `{name}` in {where}", hint=hint)
-    if isinstance(function, type) or not callable(function):
-        kind = "a class" if isinstance(function, type) else f"of type {type(function).__name__}"
+    if isinstance(function, type):
+        return of_class(function, where)
+    made = function if callable(function) else getattr(function, METHOD, None)  # of an object that is made already
+    if not callable(made):
+        kind = f"of type {type(function).__name__}"
         raise InputError(f"`{name}` in {where} is {kind}, not a function", hint="name a function of bars")
-    found: Callable[..., Any] = function
-    return found
+    strategy: Callable[..., Any] = made
+    return strategy
 
 
 def source_digest(function: Callable[..., Any], root: Path | None = None) -> dict[str, str | None]:
@@ -132,7 +144,8 @@ def _is_machinery(name: str) -> bool:
 
 
 _MACHINERY = frozenset(
-    f"{__package__}{name}" for name in ("", ".checks", ".entrypoint", ".reach", ".registry", ".sources")
+    f"{__package__}{name}"
+    for name in ("", ".calls", ".checks", ".entrypoint", ".manner", ".meaning", ".reach", ".registry", ".sources")
 )
 _entries: list[Path | None] = []
 """The file in place of an entrypoint's, of each `sealed` that is open."""
@@ -168,19 +181,63 @@ def _load_file(where: str, base_dirs: Sequence[Path]) -> ModuleType:
     path = next((path.resolve() for path in candidates if isfile(path)), None)
     if path is None:
         raise InputError(f"strategy file {where} does not exist", hint=_looked_in(base_dirs))
-    name = f"_peak_trade_entrypoint_{sha256(fsencode(path)).hexdigest()[:16]}"
+    package, top = _package(path)
+    name = f"{package}.{PRIVATE}".lstrip(".") + sha256(fsencode(path)).hexdigest()[:16]
     loader = FreshLoader(name, str(path))
     spec = ModuleSpec(name, loader, origin=str(path))
     spec.has_location = True
     module = sys.modules[name] = module_from_spec(spec)
     named[name] = str(path)
     try:
-        with _importable([path.parent]):
+        with _importable(dict.fromkeys([path.parent, top])):
+            if package:
+                _import_package(package, path)
             loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
     return module
+
+
+def _package(path: Path) -> tuple[str, Path]:
+    """Return the package that a file is of, as far as it says so, and the folder that this is in.
+
+    It says so by relative imports: the package begins at the highest folder that they lead to, from one file to the
+    next, or above it, as long as there is an `__init__.py`. Empty where it has none.
+    """
+    folders = set(_packages(path, set()))
+    top = min(folders, key=lambda folder: len(folder.parts)) if folders else path
+    for folder in top.parents:
+        if not isfile(folder / _INIT):
+            return ".".join(path.parent.relative_to(folder).parts) if folders else "", folder
+    return "", path.parent
+
+
+def _packages(path: Path, seen: set[Path]) -> Iterator[Path]:
+    """Yield the folders that relative imports lead to, those of the files that are so imported too."""
+    seen.add(path)
+    try:
+        nodes = [*ast.walk(ast.parse(path.read_bytes()))]
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return  # which is told when it is run
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and 0 < node.level < len(path.parents):
+            yield (folder := path.parents[node.level - 1])
+            inside = folder.joinpath(*(node.module or "").split("."))
+            places = [inside, *(inside / alias.name for alias in node.names)]
+            for file in [name for place in places for name in (place.with_name(f"{place.name}.py"), place / _INIT)]:
+                if file not in seen and isfile(file):
+                    yield from _packages(file, seen)
+
+
+def _import_package(package: str, path: Path) -> None:
+    """Import the package that a file is of; InputError where another has its name."""
+    where = [*getattr(import_module(package), "__path__", [])]
+    if str(path.parent) not in map(realpath, where):
+        raise InputError(
+            f"{path.name} imports from its own package `{package}`, and another one has that name",
+            hint=f"rename the folder {path.parents[package.count('.')].name}",
+        )
 
 
 def _load_module(where: str, base_dirs: Sequence[Path]) -> ModuleType:

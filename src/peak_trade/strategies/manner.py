@@ -105,7 +105,7 @@ class Manner(Struct, frozen=True):
         taken = self._taken(answer, count)
         if self.signals in TARGETS or not self.signals:
             values = as_decisions(taken, count)
-            return _from_the_first_on(values) if self.shifted else values
+            return _from_the_first_on(values) if self.shifted or self.signals == "positions" else values
         return held_after([as_array(taken, count)], self.ties, count)
 
     def _taken(self, answer: object, count: int) -> object:
