@@ -91,3 +91,15 @@ def test_what_is_carried_along_in_a_folder_of_ones_own_is_named_too(site: Path) 
 def test_a_module_among_them_that_is_no_distributions_is_a_stray(site: Path) -> None:
     text = shown(site, "stray, of_old").replace("imported", "strays").replace("strays())", "dict.fromkeys(strays()))")
     assert asked(text) == {"stray": None}
+
+
+def test_a_folder_that_a_program_took_out_of_its_path_again_counts(site: Path) -> None:
+    """As a strategy does that brings its own pandas: what it computed with is named, in its version."""
+    code = f"import sys; sys.path.insert(0, {str(site)!r}); import shared.one; del sys.path[0]\n{SHOW}"
+    assert asked(code) == {}  # a namespace has no file: nothing tells where it came from
+    (site / "carried").mkdir()
+    (site / "carried" / "__init__.py").write_text("")
+    (site / "carried-2.3.0.dist-info").mkdir()
+    (site / "carried-2.3.0.dist-info" / "RECORD").write_text("carried/__init__.py,,\n")
+    code = f"import sys; sys.path.insert(0, {str(site)!r}); import carried; del sys.path[0]\n{SHOW}"
+    assert asked(code) == {"carried": "2.3.0"}
