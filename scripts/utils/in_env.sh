@@ -5,6 +5,7 @@
 ## says it, so that the paths on the command line count from there; any other COMMAND runs at the repository's root.
 ## The environment is made if it is missing, and given the extras that COMMAND needs.
 ## All that set-up says goes to stderr: stdout belongs to COMMAND.
+## Where it brought .venv to new pins, COMMAND has what changed in $PEAK_RENEWED, of which a run makes a receipt.
 set -euo pipefail
 [[ ${1-} != --help ]] || exec sed -n 's/^## \{0,1\}//p' "$0"
 
@@ -23,6 +24,10 @@ case ${LC_ALL-} in C | POSIX) export LC_ALL=C.UTF-8 ;; esac
 (source scripts/utils/setup_env.sh --if-needed "${extras[@]+"${extras[@]}"}") >&2
 # What a recorded command is looked for by is what it was typed in.
 [[ " $* " != *" scripts/re"[cp]*"_run.py "* ]] || export PEAK_PATH=$PATH PEAK_VIRTUAL_ENV=${VIRTUAL_ENV-}
+if [[ -f .venv/peak_trade/renewed ]]; then # a run that begins now has this in its evidence
+	PEAK_RENEWED=$(<.venv/peak_trade/renewed) && export PEAK_RENEWED
+	rm -f .venv/peak_trade/renewed
+fi
 export VIRTUAL_ENV=$PWD/.venv PATH=$PWD/.venv/bin:$PATH
 
 # Up to the script itself, files are ours, named from the root; what follows is the person's.

@@ -98,6 +98,7 @@ stop() { # what can't be set up anew is no reason not to use what is there
 	exit 0
 }
 
+was_there=$([[ -n $home && -f $memory/constraints.txt ]] && usable && echo true || echo false)
 folder=.venv
 [[ -e $folder ]] || folder=.
 [[ -w $folder ]] || stop "$PWD/$folder can't be written" 'set it up as whoever owns it, or in a copy of your own'
@@ -115,6 +116,12 @@ if ! "$uv" pip install "${quiet[@]+"${quiet[@]}"}" --python .venv/bin/python --c
 	stop 'the packages could not be installed' 'see the lines above, then repeat'
 fi
 
+pins() { grep -oE '^[A-Za-z0-9._-]+==[^ ;]+' "$1" | sort; }
+
+if $if_needed && $was_there && ! cmp -s "$memory"/{,next/}constraints.txt; then # numbers may be others from here on
+	moved=$(comm -13 <(pins "$memory/constraints.txt") <(pins "$memory/next/constraints.txt") | head -n 20 | xargs)
+	printf '.venv was brought to new pins: %s\n' "${moved:-fewer packages}" | tee "$memory/renewed" >&2
+fi
 mv "$memory/next/"* "$memory/"
 printf '%s\n%s\n' "$PWD" "$installed" >"$memory/state"
 say_ready

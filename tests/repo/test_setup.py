@@ -248,6 +248,18 @@ def test_a_recipe_goes_on_with_the_last_setup_where_an_update_fails(checkout: Ch
     assert "warn: going on with the packages of the last set-up" in ran.stderr
 
 
+def test_a_command_that_brings_the_environment_to_new_pins_says_so_and_tells_the_run(checkout: Checkout) -> None:
+    """Once: the next command finds the environment as it is, and says nothing."""
+    checkout.setup()
+    pins = checkout.path / "constraints.txt"
+    pins.write_text(pins.read_text(encoding="utf-8") + "dreamed-up==2.0 \\\n", encoding="utf-8")
+    told = ["scripts/utils/in_env.sh", "bash", "-c", 'printf "%s" "${PEAK_RENEWED-}"']
+    first, second = checkout(*told), checkout(*told)
+    assert first.stdout == ".venv was brought to new pins: dreamed-up==2.0"
+    assert first.stdout in first.stderr.splitlines()
+    assert (second.stdout, second.stderr) == ("", "")
+
+
 def test_a_recipe_does_not_go_on_without_an_extra_that_it_needs(checkout: Checkout) -> None:
     checkout.setup()
     ran = checkout("scripts/utils/in_env.sh", "--with", "dev", "echo", "ran", FAILING="pip")

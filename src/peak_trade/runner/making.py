@@ -80,7 +80,12 @@ class Making(Struct):
             self.warn("directory", "left", f"it held what is not the run's, which was taken to {place}: {what}")
 
     def skip_what_could_not_start(self) -> None:
-        """Take over what was skipped before this program began, as `part: reason; hint: …` in the environment says."""
+        """Take over what was skipped before this program began, as `part: reason; hint: …` in the environment says.
+
+        And what was set up anew then: the packages that a run before this one had may have been others.
+        """
+        if text := os.environ.pop("PEAK_RENEWED", ""):
+            self.warn("environment", "renewed", text)
         if text := os.environ.pop("PEAK_SKIPPED", ""):
             part, _, reason = self.redactor.text(text).partition(": ")
             reason, _, hint = reason.partition("; hint: ")
