@@ -52,6 +52,35 @@ def test_the_minimum() -> None:
     assert result.position.tolist() == [0, 0, 100, 100, 100, 0] and result.equity[-1] == 13_000
 
 
+def test_at_the_close() -> None:
+    """The bars open elsewhere, which none of it hangs on."""
+    rows = [(90.0, 100.0, 90.0, 100.0), (105.0, 110.0, 95.0, 110.0), (109.0, 121.0, 99.0, 121.0), 100.0]
+    result = played(rows, [1, 1, 0, 0], Execution(fill="close"))
+    assert result.equity.tolist() == [10_000, 11_000, 12_100, 12_100]
+    assert result.position.tolist() == [100, 100, 0, 0]
+    trades = result.trades
+    assert (trades.entry_price.tolist(), trades.exit_price.tolist(), trades.bars_held.tolist()) == ([100], [121], [2])
+    assert trades.mae is not None and trades.mfe is not None
+    assert (trades.mae[0], trades.mfe[0]) == pytest.approx((-0.05, 0.21))  # 95 in bar 1, 121 in bar 2; bar 0 not
+
+
+def test_costs_of_a_fill_at_the_first_close_show_at_the_second() -> None:
+    """1 %: 10,000 / 1.01 at 100 is 9,900.99 of value; a stop at 5 % below is looked for from the next bar on."""
+    rows = [(100.0, 100.0, 10.0, 100.0), 100.0, (100.0, 100.0, 90.0, 98.0), 98.0]
+    costs = Execution(fill="close", fee_bps=100.0)
+    result = played(rows, [1, 1, 1, 1], costs, stop_loss=0.05)
+    assert result.equity[:2] == pytest.approx([10_000, 10_000 / 1.01])
+    assert result.trades.exit_price.tolist() == [95.0] and result.trades.bars_held.tolist() == [2]
+    assert result.equity[-1] == pytest.approx(10_000 / 1.01 * 0.95 * 0.99)
+
+
+def test_after_a_stop_the_change_of_that_bars_own_close_fills_there() -> None:
+    rows = [100.0, (100.0, 100.0, 90.0, 98.0), 98.0, 98.0]
+    result = played(rows, [1, 0.5, 0.5, 0.5], Execution(fill="close"), stop_loss=0.05)
+    assert result.trades.exit_price.tolist() == [95.0, 98.0]
+    assert result.position.tolist() == pytest.approx([100, 0.5 * 9_500 / 98, 0.5 * 9_500 / 98, 0])
+
+
 def test_a_trailing_stop() -> None:
     rows = [100.0, (100.0, 1000.0, 100.0, 1000.0), (1000.0, 1000.0, 985.0, 990.0), (990.0, 995.0, 900.0, 990.0)]
     trades = played(rows, [1, 1, 1, 1], trailing_stop=0.1).trades

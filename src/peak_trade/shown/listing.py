@@ -29,7 +29,7 @@ __all__ = ["Row", "aligned", "as_table", "counts", "describe", "distinct", "read
 _OTHER_TYPES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _BELOW = " " * 10  # before what stands below a line
 _WORD, _CELL = 1_000, 4_000  # characters of a word of a row, and of a cell of text, at most
-_STRATEGY, _SYMBOL, _STANDING = 32, 24, 40  # characters of a column: one run shall not widen all lines
+_STRATEGY, _SYMBOL, _STANDING = 32, 24, 56  # characters of a column: one run shall not widen all lines
 _SAID = 120  # of what a person has written: a name, parameters
 _LARGEST = 1e300  # of a figure: beyond it, sums and squares are no numbers any more
 
