@@ -146,6 +146,17 @@ def test_a_column_that_was_shifted_is_refused_as_a_target() -> None:
     assert "nan at row 0, in all 2" in refused(column(nan, nan, 1, 0, 0, 1, 1, 0))[0]  # an average's own beginning
 
 
+def test_a_column_that_is_called_a_position_is_to_be_declared() -> None:
+    """A shift whose first value was filled with 0 shows in nothing but its name."""
+    pandas = pytest.importorskip("pandas")
+    late = pandas.Series([0, 1, 1, 0, 0, 1, 1, 0], name="Position")
+    message, hint = refused(late)
+    assert message.startswith("the strategy returned a column called 'Position'")
+    assert '"positions" where it was shifted' in hint
+    assert taken(late, signals="positions") == [1, 1, 0, 0, 1, 1, 0, 0]
+    assert taken(late, signals="target") == late.tolist() == taken(late.rename("signal"))
+
+
 @pytest.mark.parametrize("signals", [{}, {"signals": "positions"}])
 def test_weights_that_drift_are_refused(signals: dict[str, str]) -> None:
     prices = np.array([10.0, 11, 12, 11, 13, 12, 14, 15])

@@ -17,6 +17,7 @@ __all__ = ["TARGETS", "held_after", "refuse_what_is_no_target"]
 Flags = npt.NDArray[np.bool_]
 TARGETS = ("target", "positions")
 """The signals that are fractions of equity themselves."""
+_HELD = ("position", "positions", "pos")
 _SAME = 1e-9
 _DRIFTS = 3  # changes that the prices alone explain, to nine digits
 
@@ -113,6 +114,7 @@ def refuse_what_is_no_target(answer: object, bars: Bars, *, taken: object = None
         return  # which is told by who checks it
     if not drift_alone:
         _refuse_shifted(numbers)
+        _refuse_called_position(values)
         _refuse_pulses(numbers)
     _refuse_drift(numbers, bars.close)
 
@@ -131,6 +133,17 @@ def _refuse_several(answer: Any, count: int) -> None:
             f"the strategy returned a {type(answer).__name__} of {', '.join(listed[:12]) or 'no columns'}, and a target"
             " is one column",
             hint=f'strategy.take = ["{more[-1]}"] says which one, and strategy.signals what it means',
+        )
+
+
+def _refuse_called_position(values: Any) -> None:
+    """Refuse a column that its author calls a position: most are shifted by one, and nothing in the numbers tells."""
+    name = getattr(values, "name", None)
+    if isinstance(name, str) and name.lower() in _HELD:
+        raise RunError(
+            f"the strategy returned a column called {name!r}, which may be what is held through each bar, or what was "
+            "decided at its close",
+            hint='strategy.signals = "positions" where it was shifted by one bar, "target" where it was not',
         )
 
 
