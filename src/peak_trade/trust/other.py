@@ -57,7 +57,7 @@ def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes
         for name in ("stats.json", "equity.csv", "trades.csv", "trades.parquet", sealing.OPEN, symbols.NAME):
             if name in contents:
                 verdict.add(name, "none: no engine was seen", "there is one")
-        told["trials"] = check_trials(verdict, sealed, contents)
+        told |= check_trials(verdict, sealed, contents)
         _check_line(verdict, history.end, told)
         return
     equity = _equity(verdict, sealed, contents)
@@ -88,7 +88,7 @@ def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes
     }
     if len(equity["timestamp"]):
         told["start"], told["end"] = tables.iso(equity["timestamp"][[0, -1]])
-    told["trials"] = check_trials(verdict, sealed, contents)
+    told = check_trials(verdict, sealed, contents) | told
     _check_line(verdict, history.end, told | results["summary"])
 
 

@@ -14,23 +14,27 @@ __all__ = ["NAMES", "check"]
 
 NAMES = ("trials.csv", "trials.parquet")
 _REPEATED = "repeated"  # a call by which an engine made its best trial once more: a row, and no trial
-_COLUMNS = ("index", "chosen", "status", "equity_digest", "trades_digest")
+_ENGINES = 3  # that a line names
+_COLUMNS = ("index", "chosen", "engine", "version", "status", "equity_digest", "trades_digest")
 _UNPACKED, _PACKING = 1 << 24, 100
 
 
-def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes]) -> int | None:
-    """Hold the row of the trial that is the run against the manifest, and return how many trials there were.
+def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes]) -> dict[str, Any]:
+    """Hold the row of the trial that is the run against the manifest; return what the ledger's line tells of trials.
 
-    None without a table.
+    That is how many there were, and by which engines.
     """
+    promised = sealed.predicate.results.get("trials")
     name = next((name for name in NAMES if name in contents), None)
     if name is None:
-        return None
+        if promised:
+            verdict.add(NAMES[0], f"a table of {promised} trials", "none")
+        return {"trials": promised}
     try:
         rows = _rows(name, contents[name])
     except ImportError as error:
         verdict.skip(name, f"{error}; hint: just setup lake")
-        return None
+        return {"trials": promised}
     results = sealed.predicate.results
     if [row["index"] for row in rows] != [str(at) for at in range(len(rows))]:
         verdict.add(f"{name} index", "0, 1, 2, …", "others")
@@ -40,7 +44,11 @@ def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes
     for row in chosen[:1]:
         for key in ("equity_digest", "trades_digest"):
             verdict.compare(f"{name} row {row['index']} {key}", results.get(key, ""), row[key])
-    return sum(row["status"] != _REPEATED for row in rows)
+    count = sum(row["status"] != _REPEATED for row in rows)
+    if promised is not None:  # an import has them in its ledger's line alone
+        verdict.compare(f"{manifest.NAME} trials", count, promised)
+    engines = dict.fromkeys(" ".join(filter(None, (row["engine"], row["version"]))) for row in rows)
+    return {"trials": count, "engine": ", ".join(list(engines)[:_ENGINES])}
 
 
 def _rows(name: str, content: bytes) -> list[dict[str, str]]:
