@@ -86,6 +86,25 @@ class Run:
         """
         return trades_table(self._files.trades)
 
+    @property
+    def kind(self) -> str:
+        """`run`, `recorded` (of another program, which was watched) or `imported` (of its files)."""
+        return self._files.kind
+
+    @cached_property
+    def open_trades(self) -> Table | None:
+        """What was open at the end of a run of another engine, its exits unknown; None where it says of none."""
+        left = self._files.open_trades
+        return None if left is None else trades_table(left)
+
+    @cached_property
+    def symbols(self) -> list[dict[str, Any]]:
+        """What each symbol earned of the account's change, the rest, and the account; empty where there is one symbol.
+
+        A row each: `kind` (`symbol`, `rest`, `account`), `symbol`, `currency`, `pnl`, `share`, `gross`, `net` and more.
+        """
+        return self._files.symbols if self._files.has("symbols.csv") else []
+
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """The in-toto statement that is the seal: what was asked, what it was made from, what came out."""

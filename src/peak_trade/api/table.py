@@ -99,15 +99,20 @@ def _cell(value: Any) -> str:
 def trades_table(trades: Trades) -> Table:
     """Return closed trades as the trades contract names their columns, side and exit_reason in words.
 
-    Where they were kept without excursions, `mae` and `mfe` are NaN.
+    Where they were kept without excursions, `mae` and `mfe` are NaN. Those of another engine have `currency` and
+    `group` too where it says them, and NaN, NaT, -1 or None for what it does not say.
     """
+    named = tables.texts(trades)
+    reasons = (*EXIT_REASONS, None)  # by -1
     words: dict[str, npt.NDArray[Any]] = {
         "trade_id": np.arange(1, len(trades) + 1),
-        "symbol": np.full(len(trades), trades.symbol, object),
+        **{name: np.array(column, object) for name, column in named.items()},
         "side": np.array([SIDES[side] for side in trades.side.tolist()], object),
         "return": trades.return_,
-        "exit_reason": np.array([EXIT_REASONS[code] for code in trades.exit_reason.tolist()], object),
+        "exit_reason": np.array([reasons[code] for code in trades.exit_reason.tolist()], object),
     }
     if trades.mae is None or trades.mfe is None:
         words |= dict.fromkeys(tables.EXCURSIONS, np.full(len(trades), np.nan))
-    return Table({name: words[name] if name in words else getattr(trades, name) for name in tables.TRADE_COLUMNS})
+    several = trades.symbols is not None or trades.currencies is not None or trades.groups is not None
+    columns = (*tables.TRADE_COLUMNS, *(tables.OF_SEVERAL if several else ()))
+    return Table({name: words[name] if name in words else getattr(trades, name) for name in columns})

@@ -15,14 +15,10 @@ from msgspec import Struct
 from peak_trade import stats
 from peak_trade.evidence import tables
 from peak_trade.market.rate import observed_rate
-from peak_trade.market.trades import no_trades
 from peak_trade.record.result import Result
+from peak_trade.record.tidying import tidied
 
 __all__ = ["Figures", "columns_of", "work_out"]
-
-_KEYS = [stat.key for stat in stats.STATS]
-_OF_TRADES = _KEYS[_KEYS.index("turnover") : _KEYS.index("borrow_paid") + 1]
-_OF_POSITION = ["exposure"]
 
 
 class Figures(Struct, frozen=True):
@@ -47,21 +43,16 @@ def columns_of(result: Result) -> dict[str, npt.NDArray[Any]]:
 
 def work_out(result: Result, *, risk_free_rate: float = 0.0, periods_per_year: float | None = None) -> Figures:
     """Return a trial's figures; none of one that has no equity."""
+    result, _ = tidied(result)
     if not len(result.equity):
         return Figures()
     rate = periods_per_year if periods_per_year is not None else observed_rate(result.timestamp)
-    position = None if result.position is None or np.isnan(result.position).any() else result.position
     worked = stats.compute(
-        result.timestamp,
-        result.equity,
-        np.zeros(len(result.equity)) if position is None else position,
-        result.trades or no_trades(),
-        risk_free_rate=risk_free_rate,
-        periods_per_year=rate,
-    )
-    unsaid = {*(_OF_TRADES if result.trades is None else ()), *(_OF_POSITION if position is None else ())}
+        result.timestamp, result.equity, result.position, result.trades,
+        risk_free_rate=risk_free_rate, periods_per_year=rate,
+    )  # fmt: skip
     return Figures(
-        {key: None if key in unsaid else worked[key] for key in worked},
+        dict(worked),
         tables.series_digest("equity", columns_of(result)),
         "" if result.trades is None else tables.trades_digest(result.trades),
     )

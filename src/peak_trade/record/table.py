@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ from peak_trade.record import figures
 from peak_trade.record.figures import Figures
 from peak_trade.record.result import Result
 
-__all__ = ["COLUMNS", "NAME", "Key", "Told", "key_of", "status_of", "timeframe_of", "write_trials"]
+__all__ = ["COLUMNS", "NAME", "Key", "Told", "key_of", "status_of", "symbols_text", "timeframe_of", "write_trials"]
 
 NAME = "trials"
 _LEADING = {
@@ -220,11 +220,21 @@ def key_of(result: Result) -> Key:
         timeframes.append(timeframe)
     digests = sorted(set(digests))
     data = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    symbols = ",".join(sorted({*result.symbols, *(one.symbol for one in result.series if one.symbol)}))
-    if len(symbols) > _SYMBOLS:
-        symbols = f"{symbols[: _SYMBOLS - 20]}… {hashlib.sha256(symbols.encode()).hexdigest()[:16]}"
+    symbols = symbols_text({*result.symbols, *(one.symbol for one in result.series if one.symbol)})
     timeframe = min(timeframes, default="") if digests else timeframe_of(result.timestamp) if symbols else ""
     return Key(symbols, timeframe, data if digests else "")
+
+
+def symbols_text(named: Iterable[str]) -> str:
+    """Return symbols as one text, in order of their names: cut, with a mark, where they are many.
+
+    >>> symbols_text(["B", "A"])
+    'A,B'
+    """
+    text = ",".join(sorted(named))
+    if len(text) > _SYMBOLS:
+        return f"{text[: _SYMBOLS - 20]}… {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return text
 
 
 def timeframe_of(timestamp: np.ndarray) -> str:

@@ -108,6 +108,8 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
     tags = subject | {
         "run_id": sealed.run_id,
         "status": predicate.status,
+        "kind": "" if predicate.kind == manifest.RUN else predicate.kind,
+        "engine": _engine(predicate.results.get("engine")),
         "ruined": predicate.results.get("ruined", ""),
         "error": (predicate.error or {}).get("message", ""),
         "lookahead": predicate.lookahead,
@@ -124,6 +126,7 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
     bars = origin.get("bars")
     if bars:
         tags["data_sha256"] = bars["digest"]["sha256"]
+    if bars and predicate.kind == manifest.RUN:
         tags["mlflow.note.content"] = _note(title, subject, config, bars["annotations"])[:_NOTE]
     asked = _asked(config, contents.get("config_snapshot.toml", b""))
     return Content(
@@ -137,9 +140,9 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
         params=_fitting(dict(_params(config)), _PARAM),
         metrics=[
             *((key, float(value), finished or 0, 0) for key, value in numbers.items()),
-            *(_curves(contents["equity.csv"]) if "equity.csv" in contents else ()),
+            *(_curves(contents["equity.csv"], gaps=predicate.gaps) if "equity.csv" in contents else ()),
         ],
-        dataset=_dataset(config["data"], bars) if bars else None,
+        dataset=_dataset(config["data"], bars) if bars and predicate.kind == manifest.RUN else None,
         artifacts=contents,
     )
 
@@ -147,6 +150,8 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
 def _asked(config: Mapping[str, Any], file: bytes) -> str:
     """Return the parameters that a person has set, and what else was overridden: lists tell runs apart by this."""
     if not config:
+        return ""
+    if "strategy" not in config:  # of a command in which no engine was seen
         return ""
     in_file = tomllib.loads(file.decode("utf-8-sig")).get("strategy", {}).get("params", {})
     overridden = config.get("overrides", {})
@@ -162,11 +167,16 @@ def _milliseconds(time: str | None) -> int | None:
 
 def _subject(config: Mapping[str, Any]) -> dict[str, str]:
     """Return strategy, symbol and timeframe; nothing for a run that died before its config was written."""
-    if not config:
+    if "strategy" not in config or "data" not in config:
         return {}
     strategy, data = config["strategy"], config["data"]
     name = strategy.get("name") or strategy.get("entrypoint")
-    return {"strategy": name, "symbol": data["symbol"], "timeframe": data["timeframe"]}
+    known = {"strategy": name, "symbol": data["symbol"], "timeframe": data["timeframe"]}
+    return {key: text for key, text in known.items() if text}
+
+
+def _engine(told: Any) -> str:
+    return " ".join(filter(None, (told.get("name"), told.get("version")))) if isinstance(told, dict) else ""
 
 
 def _origin(predicate: manifest.Predicate, config: Mapping[str, Any]) -> dict[str, str]:
@@ -223,13 +233,15 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def _curves(equity_csv: bytes) -> list[Metric]:
+def _curves(equity_csv: bytes, *, gaps: bool) -> list[Metric]:
     """Return the curves, thinned: the step is the bar's number, the time its own (MLflow knows none before 1970)."""
-    columns = tables.read_series(Path("equity.csv"), ("timestamp", "equity", "drawdown", "position"), equity_csv)
+    names = ("timestamp", "equity", "drawdown", "position")
+    columns = tables.read_series(Path("equity.csv"), names, equity_csv, gaps=gaps)
     times = np.maximum(columns["timestamp"].astype("M8[ms]").astype(np.int64), 0)
     return [
         (key, float(columns[key][step]), int(times[step]), int(step))
         for key, most in POINTS.items()
+        if not np.isnan(columns[key]).any()
         for step in thinned(columns[key], most)
     ]
 

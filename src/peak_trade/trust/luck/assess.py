@@ -145,6 +145,8 @@ def _number(value: Any) -> float | None:
 
 
 def _work(path: Path, sealed: manifest.Manifest, family: Family | None) -> _Work:
+    if not {"stats.json", "equity.csv"} <= sealed.files.keys():
+        raise NoValueError("nobody said what the account had at each moment")
     stats, config = (
         documents.decode(read_sealed(path, sealed, name), name) for name in ("stats.json", "config_snapshot.json")
     )
@@ -244,6 +246,8 @@ def superior_ability(returns: Floats, block: float) -> float:
 def _costs(work: _Work) -> tuple[float, float]:
     """Return what the run earned, and what it paid."""
     told = [_number(work.stats.get(key)) for key in ("net_profit", "fees_paid", "slippage_paid", "borrow_paid")]
+    if told[1] is None and work.sealed.predicate.kind != manifest.RUN:
+        raise NoValueError("not every trade says what it cost")
     earned, *paid = (value or 0.0 for value in told)
     return earned, math.fsum(paid)
 
@@ -258,10 +262,15 @@ def _cost_multiple(work: _Work, luck: Luck) -> float:
 def _cost_left(work: _Work, luck: Luck) -> float:
     name = next((name for name in ("trades.csv", "trades.parquet") if name in work.sealed.files), "")
     try:
-        trades = tables.read_trades(Path(name), read_sealed(work.path, work.sealed, name))
+        gaps = work.sealed.predicate.gaps
+        trades = tables.read_trades(Path(name), read_sealed(work.path, work.sealed, name), gaps=gaps)
     except (ImportError, PeakError):
         raise NoValueError("its trades can't be read here") from None
     notional = float((trades.quantity * (trades.entry_price + trades.exit_price)).sum())
+    if math.isnan(notional):
+        raise NoValueError("not every trade says its quantity and prices")
+    if trades.currencies is not None and len(set(trades.currencies.tolist())) > 1:
+        raise NoValueError("trades of several currencies")
     if notional <= 0.0:
         raise NoValueError("no trades")
     return _costs(work)[0] / notional * 1e4

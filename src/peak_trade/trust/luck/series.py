@@ -49,7 +49,7 @@ def read_equity(path: Path, sealed: manifest.Manifest) -> tuple[Times, Floats]:
     header = content[: content.find(b"\n") if b"\n" in content[:1000] else 0].decode("ascii", "replace").split(",")
     if len(header) > 16 or not {"timestamp", "equity"} <= set(header) or header[0] != "timestamp":
         raise RunError(f"{_EQUITY}: its header is not that of equity")
-    columns: dict[str, Any] = tables.read_series(Path(_EQUITY), header, content)
+    columns: dict[str, Any] = tables.read_series(Path(_EQUITY), header, content, gaps=sealed.predicate.gaps)
     return columns["timestamp"], columns["equity"]
 
 
