@@ -325,7 +325,7 @@ WAITS = "import time\ntry:\n  print('up', flush=True); time.sleep(30)\nexcept Ke
 
 
 @pytest.mark.parametrize(
-    ("code", "typed", "at"), [(ASKS, b"joe\n", b"name? "), (WAITS, b"\x03", b"up")], ids=["asks", "waits"]
+    ("code", "typed", "at"), [(ASKS, b"joe\n", b"name? "), (WAITS, b"\x03", b"up\r\n")], ids=["asks", "waits"]
 )
 def test_a_terminal_shows_what_it_would(record: Recorder, code: str, typed: bytes, at: bytes) -> None:
     (record.stands / "mine.py").write_text(code)

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from peak_trade.evidence import code, files, manifest, provenance
 from peak_trade.evidence.run_dir import ERROR
-from peak_trade.record import collect, observed, picking, sealing, table, trials
-from peak_trade.record.asked import masked
+from peak_trade.record import collect, observed, picking, snapshot
+from peak_trade.record.asked import Order, masked
 from peak_trade.record.command import GIVEN, SPOOL, Watched, sentence
 from peak_trade.record.observed import Observed
-from peak_trade.record.result import Result
+from peak_trade.record.picking import Outcome
+from peak_trade.record.spool import has_kind
 from peak_trade.runner.log import RunLog, logging_to
 from peak_trade.runner.making import Making, Stages
 from peak_trade.runner.statement import git_state, predicate
@@ -46,15 +47,15 @@ class _Recording(Making):
         self.receipts.clear()
 
 
+_NOTHING = Outcome("sealed", {"trials": 0}, {"kind": manifest.RECORDED}, [], {})
+
+
 class _Filled(NamedTuple):
     seen: Observed
-    sealed: sealing.Sealed
-    told: table.Told
+    outcome: Outcome
     outputs: dict[str, Any]
     dependencies: list[dict[str, Any]]
     asked: dict[str, Any]
-    engines: dict[str, str]
-    params: dict[str, Any]
 
 
 def close(watched: Watched) -> tuple[Path, str]:
@@ -111,34 +112,36 @@ def _fill(watched: Watched, making: _Recording, error: dict[str, str] | None) ->
     inputs = collect.inputs(making, order.inputs)
     outputs = collect.said(making, watched.streams)
     seen = _seen(watched, making)
-    for part, outcome, reason in seen.receipts:
-        making.warn(part, outcome, reason)
+    for part, became, reason in seen.receipts:
+        making.warn(part, became, reason)
     for name, content in seen.code.files.items():
         directory.write(f"{code.FOLDER}/{name}", [content])
     for one in seen.code.left_out:
         making.warn(f"{code.FOLDER}/{one['file']}", "left out", one["reason"])
     collect.given(making, GIVEN)
     collect.collected(making, order.collect, watched.folder, watched.since)
-    noted: list[Result] = []
-    if making.problem:
-        making.skip("engine", making.problem)
-    elif order.engine != "off":
-        noted = trials.results(directory.path / SPOOL, lambda text: making.warn("observer", "unread", text))
-    chosen, index = picking.pick(making, noted, order)
-    if error:  # what it says is no result of a run that came to its end
-        chosen = index = None
     settings = _settings(watched, making)
-    sealed = sealing.write(directory, chosen, kind=manifest.RECORDED, settings=settings, masked=making.redactor.tree)
-    for receipt in sealed.receipts:
-        making.warn(receipt["part"], receipt["outcome"], receipt["reason"])
-    told = table.write_trials(directory, noted, chosen=index)
-    if told.skipped:
-        making.skip("trials.parquet", told.skipped)
+    outcome = _outcome(making, order, settings, failed=error is not None)
     if error:
         directory.write(ERROR, [files.encode_json(error)])
     asked = {"overrides": {}, "name": settings["run"].get("name"), **settings["record"]}
-    made_from = [*sealed.dependencies, *inputs, *seen.dependencies]
-    return _Filled(seen, sealed, told, outputs, made_from, asked, _engines(noted), chosen.params if chosen else {})
+    return _Filled(seen, outcome, outputs, [*outcome.dependencies, *inputs, *seen.dependencies], asked)
+
+
+def _outcome(making: _Recording, order: Order, settings: dict[str, Any], *, failed: bool) -> Outcome:
+    """Write what came of the command; nothing where nobody noted a trial, for which nothing more is imported."""
+    if making.problem:
+        making.skip("engine", making.problem)
+    elif order.engine != "off" and any(
+        has_kind(path, "trial") for path in (making.directory.path / SPOOL).glob("*.frames") if path.is_file()
+    ):
+        from peak_trade.record.outcome import write
+
+        return write(making, order, settings, failed=failed)
+    else:
+        picking.pick(making, (), order)
+    snapshot.write(making.directory, making.redactor.tree(snapshot.resolved(dict(settings), None, "", "")))
+    return _NOTHING
 
 
 def _seen(watched: Watched, making: _Recording) -> Observed:
@@ -159,29 +162,23 @@ def _seen(watched: Watched, making: _Recording) -> Observed:
 def _seal(
     watched: Watched, making: Making, filled: _Filled, git: provenance.GitQuestion, error: dict[str, str] | None
 ) -> Path:
-    directory, sealed = making.directory, filled.sealed
+    directory, outcome = making.directory, filled.outcome
     origin = {
         "buildType": manifest.BUILD_OF[manifest.RECORDED],
         "externalParameters": {
             "config": directory.sealed["config_snapshot.toml"],
             **filled.asked,
-            "params": filled.params,
+            "params": outcome.params,
         },
         "internalParameters": {"environment": _environment(filled.seen), "effects": filled.seen.effects},
         "resolvedDependencies": [*filled.dependencies, git_state(git)],
     }
-    came_out = sealed.results | {
-        **filled.engines,
-        "trials": filled.told.facts.get("trials", 0),
-        "exitCode": watched.ended.code,
-        "outputs": filled.outputs,
-    }
+    came_out = outcome.results | {"exitCode": watched.ended.code, "outputs": filled.outputs}
     if filled.seen.written:
         came_out["written"] = filled.seen.written
-    statement = predicate(making, "failed" if error else sealed.status, origin, came_out, error, builder="recorder")
+    statement = predicate(making, "failed" if error else outcome.status, origin, came_out, error, builder="recorder")
     statement.run_details["folder"] = making.redactor.text(as_utf8(str(watched.folder)))
-    trials = filled.told.facts if filled.told.name else {}
-    facts = filled.engines | sealed.facts | trials | {"exit_code": watched.ended.code}
+    facts = outcome.facts | {"exit_code": watched.ended.code}
     return directory.seal(statement, "failed" if error else "sealed", **facts, **(error or {}))
 
 
@@ -189,12 +186,6 @@ def _environment(seen: Observed) -> dict[str, Any]:
     """Return the environment of the command: its Python and packages are those that were seen, and not ours."""
     ours = provenance.environment()
     return {key: ours[key] for key in ("peak_trade", "system", "cpu")} | seen.environment
-
-
-def _engines(noted: list[Result]) -> dict[str, str]:
-    """Return the engines that were seen, as a list shows them: also where none came to a result that is the run."""
-    names = dict.fromkeys(" ".join(filter(None, (as_utf8(one.engine), as_utf8(one.version)))) for one in noted)
-    return {"seen": ", ".join(list(names)[:3])[:100]} if names else {}
 
 
 def _settings(watched: Watched, making: Making) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from peak_trade.record import figures
 from peak_trade.record.asked import Order
 from peak_trade.record.result import Result
 from peak_trade.runner.making import Making
 
-__all__ = ["LOWER", "pick"]
+__all__ = ["LOWER", "Outcome", "pick"]
 
 UNSEEN = "no engine was seen, and no call of peak_trade.record: there is no equity"
 LOWER = frozenset(
@@ -18,6 +18,16 @@ LOWER = frozenset(
 )  # fmt: skip
 """The statistics of which less is better; of a loss, which is below zero, more is."""
 _SHOW = "docs/ops/record.md says what is seen of each engine"
+
+
+class Outcome(NamedTuple):
+    """What came of the command: of the manifest `status` and `results`, `facts` for the ledger, bars, parameters."""
+
+    status: str
+    results: dict[str, Any]
+    facts: dict[str, Any]
+    dependencies: list[dict[str, Any]]
+    params: dict[str, Any]
 
 
 def pick(making: Making, noted: Sequence[Result], order: Order) -> tuple[Result | None, int | None]:
@@ -44,6 +54,8 @@ def _index(making: Making, noted: Sequence[Result], whole: Sequence[int], asked:
             return int(asked)
         making.skip("pick", f"trial {asked} of {len(noted)} (from 0) is not there, or failed; the last is taken")
     elif asked.startswith("best:"):
+        from peak_trade.record import figures
+
         name = asked.removeprefix("best:")
         sign = -1 if name in LOWER else 1
         values = {index: figures.work_out(noted[index]).stats.get(name) for index in whole}

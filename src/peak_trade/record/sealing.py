@@ -11,18 +11,18 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from peak_trade import stats, toml
+from peak_trade import stats
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import files, manifest, settings, symbols, tables
 from peak_trade.evidence.run_dir import RunDir
 from peak_trade.market import fingerprint, rate
 from peak_trade.market.bars import Bars
 from peak_trade.market.timeframe import DAY, spacing
+from peak_trade.record import snapshot
 from peak_trade.record.result import Result, Series
 from peak_trade.record.table import symbols_text, timeframe_of
 from peak_trade.record.tidying import tidied
@@ -30,7 +30,7 @@ from peak_trade.stats.attribution import attribution, symbols_of
 from peak_trade.stats.values import Undefined
 from peak_trade.text import as_utf8
 
-__all__ = ["OPEN", "Sealed", "data_digest", "equity_of_returns", "rate_of", "without_null", "write"]
+__all__ = ["OPEN", "Sealed", "data_digest", "equity_of_returns", "rate_of", "write"]
 
 OPEN = "open_trades.csv"
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
@@ -67,7 +67,7 @@ def write(
     """
     sections = {name: dict(values) for name, values in settings.items()}
     if chosen is None:
-        _write_config(directory, masked(_config(sections, None, "", "")))
+        snapshot.write(directory, masked(snapshot.resolved(sections, None, "", "")))
         return Sealed(manifest.IMPORTED if kind == manifest.IMPORTED else "sealed", {}, {"kind": kind}, [], [])
     receipts = [{"part": "engine", "outcome": "noted", "reason": as_utf8(note)} for note in chosen.notes]
     result, mended = tidied(chosen)
@@ -79,8 +79,8 @@ def write(
     symbol = symbols_text(named) or str(given.get("symbol") or "")
     known = [series.timeframe or timeframe_of(series.timestamp) for series in result.series]
     timeframe = min(known, default="") or str(given.get("timeframe") or "") or timeframe_of(result.timestamp)
-    config = masked(_config(sections, result, symbol, timeframe))
-    _write_config(directory, config)
+    config = masked(snapshot.resolved(sections, result, symbol, timeframe))
+    snapshot.write(directory, config)
     figures = _figures(result, config)
     directory.write("stats.json", [files.encode_json(figures.to_json_object())])
     results: dict[str, Any] = {
@@ -161,36 +161,6 @@ def equity_of_returns(
 
 
 # --- files
-
-
-def _config(sections: dict[str, Any], result: Result | None, symbol: str, timeframe: str) -> dict[str, Any]:
-    """Return the sections of a config, as far as they mean something: JSON values, in the order of a config."""
-    run, data = dict(sections.pop("run", {})), dict(sections.pop("data", {}))
-    given = dict(sections.pop("stats", {}))
-    own: dict[str, Any] = {
-        "run": {"name": None, "tags": {}} | run,
-        "data": {"symbol": symbol, "timeframe": timeframe, "calendar": None} | data,
-        "strategy": {"name": result.strategy if result else None, "params": dict(result.params) if result else {}},
-        "execution": {"initial_cash": result.initial_cash if result else None},
-        "stats": {"risk_free_rate": 0.0, "periods_per_year": None, "benchmark": "none"} | given,
-    }
-    own["data"] |= {"symbol": symbol or own["data"]["symbol"], "timeframe": timeframe or own["data"]["timeframe"]}
-    tree: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(own | sections, enc_hook=repr))
-    return tree
-
-
-def _write_config(directory: RunDir, config: dict[str, Any]) -> None:
-    directory.write("config_snapshot.toml", [toml.dumps(without_null(config)).encode()])
-    directory.write("config_snapshot.json", [files.encode_json(config | {"overrides": {}})])
-
-
-def without_null(tree: Any) -> Any:
-    """Return a tree as TOML can hold it, which has no null."""
-    if isinstance(tree, dict):
-        return {key: without_null(value) for key, value in tree.items() if value is not None}
-    if isinstance(tree, list):
-        return [without_null(value) for value in tree if value is not None]
-    return tree
 
 
 def _figures(result: Result, config: dict[str, Any]) -> stats.Stats:

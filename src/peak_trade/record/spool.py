@@ -18,8 +18,9 @@ from msgspec import Struct
 
 from peak_trade.observer.spool import HEAD, MAGIC
 
-__all__ = ["Frame", "frames"]
+__all__ = ["Frame", "frames", "has_kind"]
 
+_HEADER = 1 << 24  # bytes of a header that is looked into
 _TYPES = {"f8": "<f8", "i8": "<i8"}
 
 
@@ -60,3 +61,16 @@ def _decode(told: dict[str, Any], payload: bytes) -> Frame:
         start += length
         columns[name] = msgspec.json.decode(part) if form == "text" else np.frombuffer(part, _TYPES[form]).copy()
     return Frame(told.pop("kind"), told, columns)
+
+
+def has_kind(path: Path, kind: str) -> bool:
+    """Tell whether a process has noted anything of a kind, by the heads alone; also where what is there is no frame."""
+    with path.open("rb") as file:
+        while head := file.read(HEAD.size):
+            if len(head) < HEAD.size or head[:4] != MAGIC:
+                return True
+            _, header_size, payload_size, _ = HEAD.unpack(head)
+            if header_size > _HEADER or f'"kind": "{kind}"'.encode() in file.read(header_size):
+                return True
+            file.seek(payload_size, 1)
+    return False

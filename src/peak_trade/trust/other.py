@@ -21,6 +21,7 @@ from peak_trade.evidence.ledger import FIELDS, Entry, History
 from peak_trade.evidence.run_dir import ERROR, OUTPUTS
 from peak_trade.market.trades import Trades
 from peak_trade.record import sealing
+from peak_trade.record.snapshot import without_null
 from peak_trade.stats.attribution import attribution, symbols_of
 from peak_trade.stats.values import Undefined
 from peak_trade.trust import statistics
@@ -99,7 +100,7 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
     snapshot.pop("overrides", None)
     plain = msgspec.json.decode(msgspec.json.encode(given))
     for section in sorted(snapshot.keys() | plain.keys()):
-        expected, found = plain.get(section, {}), sealing.without_null(snapshot.get(section, {}))
+        expected, found = plain.get(section, {}), without_null(snapshot.get(section, {}))
         for key in sorted(expected.keys() | found.keys()):
             verdict.compare(f"config_snapshot.json {section}.{key}", expected.get(key), found.get(key))
     asked = sealed.predicate.build_definition["externalParameters"]
