@@ -143,7 +143,7 @@ FIELDS = (
     | dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "bars", "bytes", "line"), _NUMBER)
     | {"repeatable": Field("true or false", frozenset((bool, _NONE)))}
     | dict.fromkeys(("kind", "origin", "digest"), _TEXT)
-    | dict.fromkeys(("engine", "command", "seen"), _TEXT)
+    | dict.fromkeys(("engine", "command"), _TEXT)
     | dict.fromkeys(("count", "symbols", "trials", "trials_failed", "exit_code"), _NUMBER)
     | dict.fromkeys(("verdict", "code", "environment"), _TEXT)
     | {"findings": Field("counts", frozenset((_NONE,)), _are_counts)}

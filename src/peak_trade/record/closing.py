@@ -47,7 +47,7 @@ class _Recording(Making):
         self.receipts.clear()
 
 
-_NOTHING = Outcome("sealed", {"trials": 0}, {"kind": manifest.RECORDED}, [], {})
+_NOTHING = Outcome("sealed", {"trials": 0}, {"kind": manifest.RECORDED, "trials": 0}, [], {})
 
 
 class _Filled(NamedTuple):

@@ -36,14 +36,14 @@ def write(making: Making, order: Order, settings: Mapping[str, Any], *, failed: 
     engines = _engines(noted)
     return Outcome(
         sealed.status,
-        sealed.results | engines | {"trials": told.facts.get("trials", 0)},
-        engines | sealed.facts | (told.facts if told.name else {}),
+        sealed.results | {"trials": told.facts.get("trials", 0)} | ({"seen": engines} if engines else {}),
+        ({"engine": engines} if engines else {}) | sealed.facts | told.facts,
         sealed.dependencies,
         dict(chosen.params) if chosen else {},
     )
 
 
-def _engines(noted: Sequence[Result]) -> dict[str, str]:
+def _engines(noted: Sequence[Result]) -> str:
     """Return the engines that were seen, as a list shows them: also where none came to a result that is the run."""
     names = dict.fromkeys(" ".join(filter(None, (as_utf8(one.engine), as_utf8(one.version)))) for one in noted)
-    return {"seen": ", ".join(list(names)[:3])[:100]} if names else {}
+    return ", ".join(list(names)[:3])

@@ -224,7 +224,6 @@ def _row(run_id: str, run: dict[str, Any], is_pinned: bool, differs: dict[str, S
         else {}
     )
     cells["kind"] = _word(run.get("kind")) or RUN
-    cells["engine"] = cells["engine"] or _word(run.get("seen"))
     cells["lookahead"] = _word(run.get("lookahead"))
     cells["repeatable"] = False if run.get("repeatable") is False else None
     reason = _word(run.get("message"))

@@ -34,7 +34,7 @@ _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _CLOSE = 1e-9
 _DIGESTS = {"equity.csv": "equity_digest", "trades": "trades_digest", sealing.OPEN: "open_digest"}
 _AMOUNTS = ("pnl", "fees", "open_pnl")
-_BY_OTHERS = ("seen", "files", "trials_on", "trials_failed", "code", "command", "findings")
+_BY_OTHERS = ("files", "trials_on", "trials_failed", "code", "command", "findings")
 """What a line may say beside, which is held against what it speaks of elsewhere, or of which nothing else tells."""
 
 
