@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
+from _thread import _local, allocate_lock
 
 from .spool import Spool
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Note"]
 
 _OWN = (os.path.dirname(os.path.abspath(__file__)) + os.sep, os.path.dirname(os.__file__) + os.sep, "<frozen ")
+_PATIENCE_S = 1.0
 _LONGEST = 300  # characters of a reason
 
 
@@ -26,22 +27,24 @@ class Note:
         self.folder = folder
         self.busy = Busy()
         self._spool = Spool(folder)
-        self._lock = threading.RLock()
+        self._lock = allocate_lock()
         self._warned: set[str] = set()
 
     def forked(self) -> None:
         """Begin anew in a forked child: another thread may have held the lock."""
-        self._lock = threading.RLock()
+        self._lock = allocate_lock()
 
     def write(
         self, kind: str, header: dict[str, Any] | None = None, columns: dict[str, tuple[str, Any]] | None = None
     ) -> None:
         """Append a frame (`spool.Spool.write`). What it raises is for a `guard` around it."""
         before, self.busy.now = self.busy.now, True
+        held = self._lock.acquire(timeout=_PATIENCE_S)  # a signal's handler may come upon what it has interrupted
         try:
-            with self._lock:
-                self._spool.write(kind, header, columns)
+            self._spool.write(kind, header, columns)
         finally:
+            if held:
+                self._lock.release()
             self.busy.now = before
 
     def engine(self, name: str, version: str) -> None:
@@ -70,7 +73,7 @@ class Note:
         return Guard(self, part)
 
 
-class Busy(threading.local):
+class Busy(_local):
     """Whether a thread does our own work."""
 
     now = False

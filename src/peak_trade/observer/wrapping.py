@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
+from _thread import _local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def unseen(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-class Inside(threading.local):
+class Inside(_local):
     """How deep a thread is in watched calls."""
 
     now = 0

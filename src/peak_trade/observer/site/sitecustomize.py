@@ -8,16 +8,11 @@ import sys
 
 
 def _begin():
-    import importlib.util
+    package = sys.modules["peak_observer"] = type(sys)("peak_observer")
+    package.__path__ = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    from peak_observer.start import begin
 
-    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    spec = importlib.util.spec_from_file_location(
-        "peak_observer", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
-    )
-    package = importlib.util.module_from_spec(spec)
-    sys.modules["peak_observer"] = package
-    spec.loader.exec_module(package)
-    importlib.import_module("peak_observer.start").begin(os.environ["PEAK_RECORD_SPOOL"], os.path.dirname(__file__))
+    begin(os.environ["PEAK_RECORD_SPOOL"], os.path.dirname(__file__))
 
 
 try:
