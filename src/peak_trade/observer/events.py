@@ -65,6 +65,7 @@ class Events:
         self.note, self.site = note, site
         self.seen: set[Any] = set()
         self.counts: dict[str, int] = {}
+        self.popen: list[str] | None = None
         library, here = os.path.dirname(os.__file__) + os.sep, os.getcwd() + os.sep
         prefixes = {one + os.sep for one in (sys.prefix, sys.base_prefix) if not here.startswith(one.rstrip("/") + "/")}
         own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # this package, or this checkout's
@@ -240,9 +241,13 @@ class Events:
 
     def popened(self, args: tuple[Any, ...]) -> None:
         executable, words, _, environment = args
+        self.popen = [_text(one) for one in words] if isinstance(words, (list, tuple)) else None
         self._start("subprocess", executable, words, environment)
 
     def spawned(self, args: tuple[Any, ...]) -> None:
+        if self.popen == [_text(one) for one in args[1]]:  # how `subprocess` does it, from Python 3.13 on
+            self.popen = None
+            return
         self._start("spawn", args[0], args[1], args[2])
 
     def replaced(self, args: tuple[Any, ...]) -> None:
