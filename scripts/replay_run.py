@@ -4,7 +4,7 @@ RUN is a run_id, a unique start of one, `last`, or a path to a run's directory o
 It is made from its sealed config and code, on its data, in a folder that is thrown away; the ledger notes it, and it is
 no trial. A stranger's run brings its code along: read code/ before you run it.
 A recorded command is run in a folder of its sealed code and the files that it read: what it reached beside them is
-named, and makes another answer UNKNOWN.
+named, and makes another answer UNKNOWN. Of an imported run its files are read again.
 Exit 0: IDENTICAL, or WITHIN_TOLERANCE (1e-9). 1: DIVERGED, or UNKNOWN. 2: it can't be made again.
 """
 

@@ -176,3 +176,31 @@ def test_names_that_lead_out_of_the_folder_are_not_written(tmp_path: Path) -> No
     for name in ("../x", "/etc/x", "a/../../x", "", "a\0b"):
         assert scratch._inside(tmp_path, name) is None
     assert scratch._inside(tmp_path, "a/b.csv") == tmp_path / "a" / "b.csv"
+
+
+def test_of_an_imported_run_the_files_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from peak_trade.evidence.results import Results
+    from peak_trade.record import imported
+    from peak_trade.trust import replay
+
+    file = tmp_path / "returns.csv"
+    days = "".join(
+        f"{2020 + n // 336}-{1 + n // 28:02d}-{1 + n % 28:02d},{(n * 37 % 11 - 5) / 1000}\n" for n in range(300)
+    )
+    file.write_text(f"date,returns\n{days}")
+    results = Results(tmp_path / "results")
+    made = imported.import_files([file], imported.options(initial_cash=500.0), results=results.path, root=tmp_path)
+    file.unlink()  # the run holds it
+    found = replay.replay(made.path, results, tmp_path)
+    assert (found.verdict, found.exit_code) == ("IDENTICAL", 0)
+    plain = imported.merged
+
+    def other(*words: Any) -> Any:
+        chosen, extra = plain(*words)
+        chosen.equity = chosen.equity * 1.01
+        return chosen, extra
+
+    monkeypatch.setattr(imported, "merged", other)
+    found = replay.replay(made.path, results, tmp_path)
+    assert (found.verdict, found.exit_code) == ("DIVERGED", 1)
+    assert found.bar is not None

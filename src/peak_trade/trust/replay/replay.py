@@ -24,7 +24,7 @@ from peak_trade.runner.limits import termination_raised
 from peak_trade.trust import difference
 from peak_trade.trust.difference import Cause, Input, Sealed
 from peak_trade.trust.handed import Handed, handed
-from peak_trade.trust.replay import apart, commanded, data, environment
+from peak_trade.trust.replay import apart, commanded, data, environment, imported
 from peak_trade.trust.replay.apart import End
 from peak_trade.trust.replay.commanded import UNKNOWN
 from peak_trade.trust.replay.data import Data
@@ -128,10 +128,14 @@ def replay(
     """
     if (kind := _kind(run)) == manifest.RECORDED:
         return _command(run, results, here=here, recorded=recorded, paths=paths, tell=tell)
-    if kind != manifest.RUN:
-        raise InputError(
-            "there is nothing to run: it says what a file says, not what was run", hint=f"just verify {run.name}"
-        )
+    if kind == manifest.IMPORTED:
+        whole = Whole(run, results)
+        told, seconds = imported.again(whole)
+        said = ["there is nothing to run: its files were read again", *told.pop("said")]
+        return Replay(
+            run_id=whole.sealed.run_id, code="here", environment="this", bars=0, seconds=round(seconds, 3),
+            took=round(whole.seconds, 3), what="an import", said=said, **told,
+        )  # fmt: skip
     found = Recorded(run, results)
     of_old, said = _rules(found), list[str]()
     if not here and not found.code() and not found.left_out:
