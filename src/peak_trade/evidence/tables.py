@@ -224,13 +224,15 @@ def _values(trades: Trades, name: str) -> npt.NDArray[Any]:
 
 
 def trade_columns(trades: Trades) -> dict[str, list[Any]]:
-    """Return the trades as plain Python columns, named and typed as in the trades contract."""
+    """Return the trades as plain Python columns, named and typed as in the trades contract.
+
+    None is what nobody said, but for numbers, where it is NaN.
+    """
     reasons = (*EXIT_REASONS, None)  # by -1, where nobody says it
     columns: dict[str, list[Any]] = texts(trades) | {
         "trade_id": list(range(1, len(trades) + 1)),
         "side": [SIDES[side] for side in trades.side.tolist()],
-        "entry_time": _times(trades.entry_time),
-        "exit_time": _times(trades.exit_time),
+        **{name: _times(getattr(trades, name)) for name in _TIMES},
         "bars_held": [None if count < 0 else count for count in trades.bars_held.tolist()],
         "exit_reason": [reasons[code] for code in trades.exit_reason.tolist()],
     }
@@ -290,23 +292,30 @@ def trades_parquet(trades: Trades) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema, columns = _schema(_columns_of(trades)), trade_columns(trades)
-    columns |= {name: getattr(trades, name).astype("M8[ns]").astype(np.int64) for name in _TIMES}
+    schema, reasons = _schema(_columns_of(trades)), (*EXIT_REASONS, None)
+    words: dict[str, list[Any]] = texts(trades) | {
+        "side": [SIDES[side] for side in trades.side.tolist()],
+        "exit_reason": [reasons[code] for code in trades.exit_reason.tolist()],
+    }
     arrays = []
-    parts: list[Any]
     for field in schema:  # from buffers: pyarrow's conversions of lists and of NumPy's arrays import pandas
-        column = columns[field.name]
-        if field.type == pa.string():
-            cells = [(text or "").encode() for text in column]
-            unknown = np.array([not text for text in column], np.bool_) & (field.name not in ("symbol", "side"))
+        name = field.name
+        parts: list[Any]
+        if name in words:
+            coded = {text: (text or "").encode() for text in set(words[name])}
+            cells = [coded[text] for text in words[name]]
             parts = [np.cumsum([0, *map(len, cells)]).astype(np.int32), b"".join(cells)]
-        elif field.type == pa.float64():
-            floats = np.array(column, np.float64)
-            parts, unknown = [floats], np.isnan(floats)
+            unsaid = name not in ("symbol", "side") and not all(coded)
+            unknown = np.array([unsaid and not text for text in words[name]], np.bool_)
+        elif name == "trade_id":
+            parts, unknown = [np.arange(1, len(trades) + 1)], np.zeros(len(trades), np.bool_)
         else:
-            stamps = getattr(trades, field.name) if field.name in _TIMES else None
-            unknown = np.array([one is None for one in column], np.bool_) if stamps is None else np.isnat(stamps)
-            parts = [np.array([-1 if one is None else one for one in column], np.int64)]
+            column = _values(trades, name)
+            kind: Any = np.float64 if name in _TRADE_FLOATS else np.int64
+            parts = [np.ascontiguousarray(column.astype("M8[ns]") if name in _TIMES else column).astype(kind)]
+            unknown = (
+                np.isnan(column) if name in _TRADE_FLOATS else parts[0] < 0 if name == "bars_held" else np.isnat(column)
+            )
         known = np.packbits(~unknown, bitorder="little").tobytes() if unknown.any() else None
         buffers = [known and pa.py_buffer(known), *map(pa.py_buffer, parts)]
         arrays.append(pa.Array.from_buffers(field.type, len(trades), buffers))

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import structs
 
-from peak_trade.evidence import tables
 from peak_trade.market.trades import Trades
 from peak_trade.record.result import Result
 from peak_trade.text import as_utf8
@@ -99,13 +98,18 @@ def _in_order(trades: Trades | None) -> Trades | None:
         if isinstance(column, np.ndarray) and column.dtype.kind == "f":
             changed[name] = np.where(np.isfinite(column), column, np.nan)
         elif isinstance(column, np.ndarray) and column.dtype.kind == "U":
-            changed[name] = np.array([as_utf8(text) for text in column.tolist()], np.str_)
+            known = {text: as_utf8(text) for text in set(column.tolist())}
+            if any(text != word for text, word in known.items()):
+                changed[name] = np.array([known[text] for text in column.tolist()], np.str_)
     several = trades.symbols is not None or trades.currencies is not None or trades.groups is not None
-    named = tables.texts(structs.replace(sorted_, **changed))
+    mended = structs.replace(sorted_, **changed)
     if several:
-        changed |= {"symbols": named["symbol"], "currencies": named["currency"], "groups": named["group"]}
-        changed |= {name: np.array(changed[name], np.str_) for name in ("symbols", "currencies", "groups")}
-    own = set(named["symbol"])
+        unsaid = {"symbols": trades.symbol, "currencies": "", "groups": ""}
+        for name, text in unsaid.items():
+            if getattr(mended, name) is None:
+                changed[name] = np.full(len(trades), text, np.str_)
+    named = changed.get("symbols", mended.symbols)
+    own = {trades.symbol} if named is None else set(named.tolist())
     changed["symbol"] = as_utf8(own.pop()) if len(own) == 1 else ""
     return structs.replace(sorted_, **changed)
 

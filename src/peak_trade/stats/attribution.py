@@ -24,6 +24,7 @@ from peak_trade.stats.values import Floats, Times
 __all__ = ["ACCOUNT", "REST", "SYMBOL", "Part", "attribution", "exposures", "symbols_of"]
 
 SYMBOL, REST, ACCOUNT = "symbol", "rest", "account"
+_WORDS = ("symbol", "symbols", "currencies", "groups")
 
 
 class Part(NamedTuple):
@@ -51,7 +52,11 @@ class Part(NamedTuple):
 
 def symbols_of(*some: Trades | None) -> list[str]:
     """Return the symbols of trades, in order of their names."""
-    return sorted({key[0] for trades in some if trades is not None for key in _keys(trades)})
+    found: set[str] = set()
+    for trades in some:
+        if trades is not None and len(trades):
+            found.update([trades.symbol] if trades.symbols is None else trades.symbols.tolist())
+    return sorted(found)
 
 
 def attribution(
@@ -62,14 +67,15 @@ def attribution(
     `left` are the positions that were open at the end, whose `pnl` is by the last mark; `currency` is the account's,
     empty where nobody says it; `initial` is what it began with, else its first equity.
     """
-    keys = sorted({*_keys(trades), *(_keys(left) if left is not None else ())})
+    closed, still_open = _by_key(trades), {} if left is None else _by_key(left)
+    keys = sorted(closed.keys() | still_open.keys())
     known = {money for _, money in keys if money}
     one = len(known) <= 1 and (not currency or known <= {currency})
     begun = initial if initial is not None else float(equity[0]) if len(equity) else None
     change = float(equity[-1]) - begun if len(equity) and begun is not None else None
     parts = []
     for symbol, money in keys:
-        own, still = _of(trades, symbol, money), None if left is None else _of(left, symbol, money)
+        own, still = closed.get((symbol, money), _none_of(trades)), still_open.get((symbol, money))
         ours = not currency or not money or money == currency
         parts.append(_part(symbol, money, own, still, timestamp, equity, change if one else None, ours=ours))
     return [*parts, *_account(parts, change, currency, timestamp, equity, (trades, left), one=one)]
@@ -137,22 +143,33 @@ def _part(
     )
 
 
-def _keys(trades: Trades) -> set[tuple[str, str]]:
+def _keys(trades: Trades) -> list[tuple[str, str]]:
+    """Return symbol and currency of each trade."""
     count = len(trades)
     symbols = [trades.symbol] * count if trades.symbols is None else trades.symbols.tolist()
     money = [""] * count if trades.currencies is None else trades.currencies.tolist()
-    return set(zip(symbols, money, strict=True))
+    return list(zip(symbols, money, strict=True))
 
 
-def _of(trades: Trades, symbol: str, currency: str) -> Trades:
-    """Return the trades of one symbol in one currency."""
-    count = len(trades)
-    which = np.full(count, trades.symbol == symbol) if trades.symbols is None else trades.symbols == symbol
-    if trades.currencies is not None:
-        which = which & (trades.currencies == currency)
-    columns = {name: getattr(trades, name) for name in trades.__struct_fields__ if name != "symbol"}
-    taken: dict[str, Any] = {name: None if column is None else column[which] for name, column in columns.items()}
-    return Trades(symbol=symbol, **taken)
+def _by_key(trades: Trades) -> dict[tuple[str, str], Trades]:
+    """Return the trades of each symbol in each currency."""
+    keys = _keys(trades)
+    known = {key: code for code, key in enumerate(dict.fromkeys(keys))}
+    codes = np.array([known[key] for key in keys], np.int64)
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(known)))
+    columns = {name: getattr(trades, name) for name in trades.__struct_fields__ if name not in _WORDS}
+    sorted_ = {name: None if column is None else column[order] for name, column in columns.items()}
+    found = {}
+    for key, start, end in zip(known, [0, *ends.tolist()], ends.tolist(), strict=False):
+        part: dict[str, Any] = {name: None if column is None else column[start:end] for name, column in sorted_.items()}
+        found[key] = Trades(symbol=key[0], **part)
+    return found
+
+
+def _none_of(trades: Trades) -> Trades:
+    columns: dict[str, Any] = {name: getattr(trades, name) for name in trades.__struct_fields__ if name not in _WORDS}
+    return Trades(symbol="", **{name: None if column is None else column[:0] for name, column in columns.items()})
 
 
 def exposures(timestamp: Times, equity: Floats, some: list[Trades | None]) -> tuple[Floats, Floats]:

@@ -7,7 +7,6 @@ symbol's part of the account. What only the other engine knows (its fills, its f
 from __future__ import annotations
 
 import tomllib
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +191,8 @@ def _trades(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, byt
     ended = ~np.isnat(trades.exit_time)
     if bool(ended.all()) != (of == "trades") and len(trades):
         verdict.add(name, "closed trades" if of == "trades" else "trades that are open", "others")
-    if any(later < earlier for earlier, later in pairwise(trades.exit_time[ended].view(np.int64).tolist())):
+    exits = trades.exit_time[ended]
+    if (exits[1:] < exits[:-1]).any():
         verdict.add(name, "trades in the order of their exits", "others")
     if (trades.entry_time[ended] > trades.exit_time[ended]).any():
         verdict.add(name, "trades that end after they began", "others")
