@@ -169,7 +169,8 @@ def _by_key(trades: Trades) -> dict[tuple[str, str], Trades]:
 
 def _none_of(trades: Trades) -> Trades:
     columns: dict[str, Any] = {name: getattr(trades, name) for name in trades.__struct_fields__ if name not in _WORDS}
-    return Trades(symbol="", **{name: None if column is None else column[:0] for name, column in columns.items()})
+    empty: dict[str, Any] = {name: None if column is None else column[:0] for name, column in columns.items()}
+    return Trades(symbol="", **empty)
 
 
 def exposures(timestamp: Times, equity: Floats, some: list[Trades | None]) -> tuple[Floats, Floats]:

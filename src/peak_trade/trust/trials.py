@@ -29,12 +29,12 @@ def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes
     if name is None:
         if promised:
             verdict.add(NAMES[0], f"a table of {promised} trials", "none")
-        return {"trials": promised}
+        return {"trials": promised or None}
     try:
         rows = _rows(name, contents[name])
     except ImportError as error:
         verdict.skip(name, f"{error}; hint: just setup lake")
-        return {"trials": promised}
+        return {"trials": promised or None}
     results = sealed.predicate.results
     if [row["index"] for row in rows] != [str(at) for at in range(len(rows))]:
         verdict.add(f"{name} index", "0, 1, 2, …", "others")
@@ -48,7 +48,7 @@ def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes
     if promised is not None:  # an import has them in its ledger's line alone
         verdict.compare(f"{manifest.NAME} trials", count, promised)
     engines = dict.fromkeys(" ".join(filter(None, (row["engine"], row["version"]))) for row in rows)
-    return {"trials": count, "engine": ", ".join(list(engines)[:_ENGINES])}
+    return {"trials": count or None, "engine": ", ".join(list(engines)[:_ENGINES])}
 
 
 def _rows(name: str, content: bytes) -> list[dict[str, str]]:
