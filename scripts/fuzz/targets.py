@@ -19,7 +19,7 @@ from pathlib import Path
 
 from peak_trade import config
 from peak_trade.errors import PeakError
-from peak_trade.evidence import manifest, tables
+from peak_trade.evidence import manifest, symbols, tables
 from peak_trade.evidence import seal as carried_lines
 from peak_trade.evidence.ledger import Reading
 from peak_trade.evidence.results import Results
@@ -71,15 +71,20 @@ def _bars(name: str, content: bytes) -> None:
 
 def series(content: bytes) -> None:
     """An equity.csv."""
+    for gaps in (False, True):
+        with suppress(PeakError):
+            names = ("timestamp", "equity", "drawdown", "position")
+            tables.read_series(Path("equity.csv"), names, content, gaps=gaps)
     with suppress(PeakError):
-        tables.read_series(Path("equity.csv"), ("timestamp", "equity", "drawdown", "position"), content)
+        symbols.read(content)
 
 
 def trades(content: bytes) -> None:
     """A trades.csv, and a trades.parquet."""
     for name in ("trades.csv", "trades.parquet"):
-        with suppress(PeakError):
-            tables.read_trades(Path(name), content)
+        for gaps in (False, True):
+            with suppress(PeakError):
+                tables.read_trades(Path(name), content, gaps=gaps)
 
 
 def seal(content: bytes) -> None:

@@ -72,7 +72,8 @@ def test_every_column_has_a_description_and_types(name: str) -> None:
 
 def test_the_columns_are_those_of_bars_and_of_trades() -> None:
     assert [column["name"] for column in properties("ohlcv")] == list(COLUMNS)
-    held = [field.name.rstrip("_") for field in msgspec.structs.fields(Trades)]
+    named = {"symbols": "symbol", "currencies": "currency", "groups": "group"}  # of several, each trade's own
+    held = [named.get(field.name, field.name.rstrip("_")) for field in msgspec.structs.fields(Trades)]
     assert {column["name"] for column in properties("trades")} == {"trade_id", *held}
 
 
@@ -274,7 +275,8 @@ def test_trades_that_keep_the_rules_have_no_violation() -> None:
 
 def test_excursions_that_are_not_there_break_no_rule() -> None:
     assert len(check_trades(trades(mae=[NAN, -0.1], mfe=[NAN, 0.1]))) == 0
-    older = {field.name: getattr(trades(), field.name) for field in msgspec.structs.fields(Trades)[1:-2]}
+    names = [field.name for field in msgspec.structs.fields(Trades)[1:] if field.required]
+    older = {name: getattr(trades(), name) for name in names}
     assert len(check_trades(Trades(symbol="TEST", **older))) == 0
 
 
@@ -289,5 +291,15 @@ def test_a_missing_exit_time_is_found() -> None:
 
 
 def test_no_trades_break_no_rule() -> None:
-    none = {field.name: getattr(trades(), field.name)[:0] for field in msgspec.structs.fields(Trades)[1:]}
+    names = [field.name for field in msgspec.structs.fields(Trades)[1:] if field.required]
+    none = {name: getattr(trades(), name)[:0] for name in names}
     assert len(check_trades(Trades(symbol="TEST", **none))) == 0
+
+
+def test_of_another_engine_side_and_the_order_of_times_alone_are_held() -> None:
+    unsaid = trades(
+        slippage=[NAN, NAN], pnl=[NAN, NAN], bars_held=[-1, -1], exit_reason=[-1, -1], entry_fee=[-1.0, 0.0]
+    )
+    assert len(check_trades(unsaid)) > 0
+    assert len(check_trades(unsaid, gaps=True)) == 0
+    assert [one.rule for one in check_trades(trades(side=[0, 1]), gaps=True).first] == ["side_known"]

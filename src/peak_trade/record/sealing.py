@@ -73,8 +73,7 @@ def write(
     result, mended = tidied(chosen)
     receipts += mended
     data = {series.symbol: _bars(series) for series in result.series}
-    named = list(result.symbols) or symbols_of(result.trades, result.open_) or list(data)
-    named = sorted({*named, *symbols_of(result.trades, result.open_)} - {""}) or named
+    named = sorted({*result.symbols, *data, *symbols_of(result.trades, result.open_)} - {""})
     given = sections.get("data", {})
     symbol = symbols_text(named) or str(given.get("symbol") or "")
     known = [series.timeframe or timeframe_of(series.timestamp) for series in result.series]
