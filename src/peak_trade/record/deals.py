@@ -68,7 +68,7 @@ def of_fills(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
     if not len(keep):
         raise InputError(f"{sheet.name} has no row in which anything was bought or sold", hint="export it again")
     if "fee" not in where:
-        said.append("the file has no fees: none are counted")
+        said.append("the file has no fees: they are left unknown, and profits are before them")
     said.append("fills are closed first in, first out, symbol by symbol")
     order = keep[np.argsort(times[keep], kind="stable")]
     held: dict[str, deque[Lot]] = {}
@@ -87,7 +87,7 @@ def of_fills(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
         if left > _DUST * whole:
             lots.append(Lot(int(side[at]), int(times[at]), float(price[at]), left, each))
     trips += [Trip(name, lot, lot.units) for name, lots in held.items() for lot in lots]
-    return _book(trips, {}, money_in(found))
+    return _book(trips, {}, money_in(found), known="fee" in where)
 
 
 def _take(lots: deque[Lot], units: float) -> None:
@@ -154,10 +154,11 @@ def of_deals(found: Found, *, zone: str, said: list[str]) -> Deals:
     trips += [Trip(name, lot, lot.units) for (name, _), lots in held.items() for lot in lots]
     closed = [trip for trip in trips if trip.row >= 0]
     unit = _units(closed, gain, fee, swap, said)
-    extra = {
-        name: [sheet.texts(name)[trip.row] for trip in closed] + [""] * (len(trips) - len(closed))
-        for name in sheet.columns if name not in where.values()
-    }  # fmt: skip
+    extra: dict[str, list[str]] = {}
+    for name in sheet.columns:
+        if name not in where.values():
+            cells = sheet.texts(name)
+            extra[name] = [cells[trip.row] if trip.row >= 0 else "" for trip in trips]
     book = _book(trips, extra, "", unit)
     deposits = [at for at in range(sheet.rows) if kinds[at] == "balance"]
     known = [at for at in range(sheet.rows) if not np.isnan(balance[at]) and times[at] != MISSING]
@@ -203,7 +204,7 @@ def _units(
     return near
 
 
-def _book(trips: list[Trip], extra: dict[str, list[str]], money: str, unit: float = 1.0) -> Book:
+def _book(trips: list[Trip], extra: dict[str, list[str]], money: str, unit: float = 1.0, *, known: bool = True) -> Book:
     pick = {
         name: np.array([getattr(trip.lot, name) for trip in trips], kind)
         for name, kind in (("side", np.int64), ("time", np.int64), ("price", float), ("fee", float))
@@ -212,10 +213,13 @@ def _book(trips: list[Trip], extra: dict[str, list[str]], money: str, unit: floa
     pnl = np.array([trip.pnl for trip in trips], float)
     with np.errstate(divide="ignore", invalid="ignore"):
         returns = pnl / (units * unit * pick["price"])
+    fees = pick["fee"] * units, np.array([trip.fee for trip in trips], float)
+    if not known:
+        fees = np.full(len(trips), np.nan), np.full(len(trips), np.nan)
     raw = Raw(
         pick["side"], [trip.symbol for trip in trips], pick["time"], pick["price"],
         np.array([trip.time for trip in trips], np.int64), np.array([trip.price for trip in trips], float),
-        units * unit, pick["fee"] * units, np.array([trip.fee for trip in trips], float), pnl,
+        units * unit, *fees, pnl,
         returns, np.full(len(trips), -1), np.full(len(trips), -1, np.int8),
         np.array([trip.row >= 0 for trip in trips], bool), [money] * len(trips) if money else [], extra,
     )  # fmt: skip

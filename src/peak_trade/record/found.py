@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
+import numpy as np
+from msgspec import Struct, structs
 
 from peak_trade.errors import InputError, did_you_mean
 from peak_trade.market.lists.maps import simplified
@@ -34,7 +35,7 @@ def detect(sheet: Sheet, maps: Sequence[Map], engine: str = "") -> Found | None:
 
     What is of a particular engine comes before what is not. InputError where it is of two engines.
     """
-    fitting = [found for one in maps if engine in ("", one.engine) and (found := fit(sheet, one))]
+    fitting = [found for one in maps if (engine in ("", one.engine) or not one.marks) and (found := fit(sheet, one))]
     particular = [found for found in fitting if found.map.marks]
     most = max((len(found.map.marks) for found in particular), default=0)
     best = [found for found in particular if len(found.map.marks) == most]
@@ -49,13 +50,27 @@ def fit(sheet: Sheet, one: Map) -> Found | None:
         return None
     where = {ours: column for ours, names in one.columns.items() if (column := sheet.find(names)) is not None}
     if one.shape == "returns" and "returns" not in where and (alone := _alone(sheet, where)):
-        where["returns"] = alone
+        return _of_one_column(sheet, one, where, alone)
     if any(need not in where for need in NEEDS[one.shape]):
         return None
+    if one.shape == "positions":  # every other column is a symbol, but where one is the account itself
+        account = sheet.find(
+            ("equity", "value", "total", "portfolio_value", "balance", "nav", "pnl", "price", "amount")
+        )
+        return Found(sheet, one, where, []) if account is None and len(sheet.columns) > 2 else None
     understood = set(where.values())
     return Found(
         sheet, one, where, [name for name in sheet.columns if name not in understood and not _known(name, one)]
     )
+
+
+def _of_one_column(sheet: Sheet, one: Map, where: dict[str, str], name: str) -> Found:
+    """Return a series by what its values look like: those that are all above 1 are an account's, and no returns."""
+    values = sheet.numbers(name)
+    known = values[~np.isnan(values)]
+    if len(known) and (known > 1).all():
+        return Found(sheet, structs.replace(one, shape="equity"), where | {"equity": name}, [])
+    return Found(sheet, one, where | {"returns": name}, [])
 
 
 def _alone(sheet: Sheet, where: dict[str, str]) -> str | None:

@@ -154,10 +154,11 @@ def _seal(
     follows: str, argv: Sequence[str], root: Path,
 ) -> Path:  # fmt: skip
     redactor, here = Redactor(), provenance.environment()
+    timeframe = options.timeframe or next((part.timeframe for part in parts if _is_timeframe(part.timeframe)), "")
     maps = [{"file": part.file, "engine": part.engine, "edition": part.edition} for part in parts]
     settings = {
         "run": {"name": options.name or None, "tags": dict(options.tags)},
-        "data": {"timeframe": options.timeframe, "calendar": options.calendar, "symbol": options.asked.symbol},
+        "data": {"timeframe": timeframe, "calendar": options.calendar, "symbol": options.asked.symbol},
         "stats": {"risk_free_rate": options.risk_free_rate, "periods_per_year": options.periods_per_year},
         "import": {"files": [one.name for one in read], "maps": maps} | _given(options.asked),
     }
@@ -207,6 +208,13 @@ def _seal(
     return directory.seal(predicate, "sealed", **facts)
 
 
+def _is_timeframe(text: str) -> bool:
+    try:
+        return bool(text) and timeframe_seconds(text) > 0
+    except InputError:
+        return False
+
+
 def _given(asked: Asked) -> dict[str, Any]:
     names = ("engine", "symbol", "strategy", "zone", "currency", "initial_cash")
     return {name: value for name in names if (value := getattr(asked, name)) not in ("", None)}
@@ -229,9 +237,10 @@ def _extra(extra: Mapping[str, Sequence[str]]) -> Iterator[bytes]:
     names = list(extra)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trade_id", *("index" if not name else as_utf8(name) for name in names)])
-    writer.writerows((at, *map(as_utf8, row)) for at, row in enumerate(zip(*extra.values(), strict=True), 1))
-    yield text.getvalue().encode()
+    writer.writerow(["trade_id", *(name or "index" for name in names)])
+    count = len(next(iter(extra.values())))
+    writer.writerows(zip(range(1, count + 1), *extra.values(), strict=True))
+    yield as_utf8(text.getvalue()).encode()
 
 
 def _distinct(read: Sequence[Source]) -> None:

@@ -14,7 +14,7 @@ from peak_trade.record import deals, rows
 from peak_trade.record.found import Found
 from peak_trade.record.rows import Book
 from peak_trade.record.sheets import MISSING, money_of
-from peak_trade.text import counted
+from peak_trade.text import counted, escaped
 
 __all__ = ["Asked", "Part", "of_table"]
 
@@ -95,12 +95,44 @@ def _equity(found: Found, asked: Asked, part: Part) -> None:
     part.equity = sheet.numbers(where["equity"])
     if "position" in where:
         part.position = sheet.numbers(where["position"])
+    if found.map.engine == "returns":
+        part.said.append(f"`{escaped(where['equity'], 40)}` is taken as the account's value: it has no returns")
     texts = sheet.columns[where["equity"]]
     if "currency" in where:
-        part.currency = next(iter(set(sheet.texts(where["currency"]))), "")
+        _one_money(found, asked, part)
     elif isinstance(texts, list):
         part.currency = money_of(sheet.texts(where["equity"]))
     _known(found, part, part.equity, "equity")
+
+
+def _one_money(found: Found, asked: Asked, part: Part) -> None:
+    """Keep the rows of one money, where an account has several."""
+    texts = found.sheet.texts(found.where["currency"])
+    several = sorted(set(texts))
+    part.currency = asked.currency if asked.currency in several else several[0]
+    if len(several) > 1:
+        if asked.currency not in several:
+            shown = escaped(", ".join(several[:8]), 100)
+            raise InputError(f"{found.sheet.name} has an account in {shown}", hint=f"--currency {several[0]}")
+        keep = np.array([text == asked.currency for text in texts], bool)
+        assert part.timestamp is not None and part.equity is not None
+        part.timestamp, part.equity = part.timestamp[keep], part.equity[keep]
+        part.said.append(f"{counted(int((~keep).sum()), 'row')} in other money: left out")
+
+
+def _positions(found: Found, asked: Asked, part: Part) -> None:
+    """Take what is held and the cash together as the account's value."""
+    _marks(found, asked, part)
+    names = [name for name in found.sheet.columns if name != found.where["time"]]
+    held = {name: np.nan_to_num(found.sheet.numbers(name)) for name in names}
+    cash = held.pop(found.where["cash"])
+    invested = np.sum(list(held.values()), axis=0)
+    part.equity = cash + invested
+    if len(held) == 1:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part.position = np.where(part.equity > 0, invested / part.equity, np.nan)
+    part.symbols = tuple(held)
+    part.said.append("what is held and the cash together are the account's value")
 
 
 def _returns(found: Found, asked: Asked, part: Part) -> None:
@@ -163,5 +195,6 @@ _SHAPES: dict[str, Callable[[Found, Asked, Part], None]] = {
     "fills": _fills,
     "deals": _deals,
     "equity": _equity,
+    "positions": _positions,
     "returns": _returns,
 }

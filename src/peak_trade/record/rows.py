@@ -27,7 +27,7 @@ class Book(Struct, eq=False):
 
     closed: Trades
     open_: Trades | None
-    extra: dict[str, list[str]]
+    extra: dict[str, list[Any]]
     groups: npt.NDArray[np.str_] | None = None  # which of several backtests each closed trade is of
 
 
@@ -49,7 +49,7 @@ class Raw(Struct, eq=False):
     exit_reason: npt.NDArray[np.int8]
     closed: npt.NDArray[np.bool_]
     currency: list[str]
-    extra: dict[str, list[str]]
+    extra: dict[str, list[Any]]
 
 
 def book(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
@@ -100,7 +100,7 @@ def book(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
     reasons = _reasons(sheet.texts(where["exit_reason"]), one.reasons) if "exit_reason" in where else None
     money = sheet.texts(where["currency"]) if "currency" in where else [money_in(found)] * sheet.rows
     placed = {column for name, column in where.items() if name != "exit_reason"}  # theirs says more than ours
-    extra = {name: sheet.texts(name) for name in sheet.columns if name not in placed}
+    extra = {name: sheet.cells(name) for name in sheet.columns if name not in placed}
     raw = Raw(
         side, names, entry_time, entry, exit_time, leave, size, fees[0], fees[1], pnl, returns, held,
         np.full(sheet.rows, -1, np.int8) if reasons is None else reasons, closed, money, extra,
@@ -237,13 +237,13 @@ def legs(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
         return values / 100 if name in one.percent else values
 
     price, size = number("price"), np.abs(number("quantity"))
-    kinds = [text.strip().lower() for text in sheet.texts(where["leg"])]
+    kinds = {text: _leg(text) for text in set(sheet.texts(where["leg"]))}
     signals = sheet.texts(where["exit_reason"]) if "exit_reason" in where else [""] * sheet.rows
+    words = sheet.texts(where["leg"])
     pairs: dict[str, list[int]] = {}
-    for at, key in enumerate(sheet.texts(where["number"])):
-        words = kinds[at].split()
-        end = 1 if words[:1] in (["exit"], ["close"]) else 0 if words[:1] in (["entry"], ["open"]) else -1
-        if end < 0 or not {"long", "short"} & set(words):
+    for at, (key, word) in enumerate(zip(sheet.texts(where["number"]), words, strict=True)):
+        end, side_of = kinds[word]
+        if end < 0 or not side_of:
             raise sheet.bad(where["leg"], at, "is no entry or exit, long or short")
         pair = pairs.setdefault(key, [-1, -1])
         if pair[end] >= 0:
@@ -256,7 +256,7 @@ def legs(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
     still = [row < 0 or signals[row].strip().lower() == "open" or times[row] == MISSING for row in outs.tolist()]
     closed = ~np.array(still, bool)
     last = np.where(outs < 0, ins, outs)
-    side = np.where(["short" in kinds[at] for at in ins.tolist()], -1, 1)
+    side = np.array([kinds[words[at]][1] for at in ins.tolist()], np.int64)
     for rows, values, name in ((ins, times == MISSING, "time"), (ins, np.isnan(price), "price"),
                                (last[closed], np.isnan(price), "price")):  # fmt: skip
         if values[rows].any():
@@ -292,6 +292,13 @@ def legs(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
     if early.any():
         raise sheet.bad(where["time"], int(last[int(np.argmax(early))]), "is before the entry")
     return of_rows(raw)
+
+
+def _leg(text: str) -> tuple[int, int]:
+    """Return which end of a trade a row is (0 entry, 1 exit, -1 neither) and its side, 0 for none."""
+    first, *rest = text.strip().lower().split() or [""]
+    end = {"entry": 0, "open": 0, "exit": 1, "close": 1}.get(first, -1)
+    return end, -1 if "short" in rest else 1 if "long" in rest else 0
 
 
 def money(found: Found) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ _DAY = 86_400 * 10**9
 _EPOCH_TEXT = re.compile(r"-?\d{9,19}(\.\d+)?")
 _NOTHING = NULLS | {"-", "--", "—", "–", "n/a", "<na>"}
 _IN_BRACKETS = re.compile(r"\(([^()]*)\)")
+_PLAIN = "0123456789.+-eE\n"
+_PLAIN_SIGNS = set(_PLAIN)
 _MONEY = re.compile(r"([-+]?[\d_]+(?:\.\d+)?) ?([A-Z][A-Z0-9]{1,11})")
 
 
@@ -69,7 +72,17 @@ class Sheet(Struct, eq=False):
         column = self.columns[name]
         if isinstance(column, np.ndarray):
             column = column.tolist()
+        kinds = set(map(type, column))
+        if kinds <= {str}:
+            return column
+        if kinds == {int} or (kinds == {float} and not any(map(math.isnan, column))):
+            return list(map(str, column))
         return [cell if isinstance(cell, str) else _said(cell) for cell in column]
+
+    def cells(self, name: str) -> list[Any]:
+        """Return a column as it is, for a table that is written: of an array what is missing as nothing."""
+        column = self.columns[name]
+        return self.texts(name) if isinstance(column, np.ndarray) else column
 
     def numbers(self, name: str, *, style: Style | None = None) -> npt.NDArray[np.float64]:
         """Return a column as numbers, NaN where a cell has none. InputError for a cell that is no number."""
@@ -78,12 +91,16 @@ class Sheet(Struct, eq=False):
             if column.dtype.kind in "iufb":
                 return self._bounded(name, column.astype(np.float64))
             raise InputError(f"{self.name}: {escaped(name, 60)} has no numbers", hint="check what was exported")
-        if all(type(cell) in (int, float) for cell in column):
+        if set(map(type, column)) <= {int, float}:
             try:
                 return self._bounded(name, np.array(column, np.float64))
             except OverflowError:
                 raise self.bad(name, 0, "has a number that is none of an amount") from None
-        texts = [_amount(text) for text in self.texts(name)]
+        texts = self.texts(name)
+        pointed = self.plain or style is None or style.decimal == "."
+        if pointed and (values := _as_they_are(texts)) is not None:
+            return self._bounded(name, values)
+        texts = [_amount(text) for text in texts]
         try:
             if self.plain:
                 texts = [text.replace(",", "") if "," in text else text for text in texts]
@@ -107,7 +124,10 @@ class Sheet(Struct, eq=False):
         """Return how the numbers of some columns are written, which all of them tell together; None where plain."""
         if self.plain:
             return None
-        cells = [_amount(text) for name in names for text in self.texts(name)]
+        columns = [self.texts(name) for name in names]
+        if not any("," in "".join(texts) for texts in columns):
+            return Style()
+        cells = [_amount(text) for texts in columns for text in texts]
         try:
             return numbers.style_of(cells)
         except numbers.Ambiguous as error:
@@ -170,13 +190,24 @@ class Sheet(Struct, eq=False):
                 f"{self.name}: `{escaped(error.text, 60)}` can be read in two ways, day or month first",
                 hint="write the dates as 2024-01-31",
             ) from None
-        said += [text for text in assumed if "zone" in text and text not in said]
+        _say(assumed, zone, said)
         return values.astype("M8[ns]").view(np.int64)
 
     def bad(self, name: str, at: int, reason: str) -> InputError:
         """Return the error that a cell is, rows counted from 1."""
         text = escaped(self.texts(name)[at], 60)
         return InputError(f"{self.name} row {at + 1}: {escaped(name, 60)} `{text}` {reason}", hint="mend that row")
+
+
+def _as_they_are(texts: list[str]) -> npt.NDArray[np.float64] | None:
+    """Return cells that are all plain numbers with a point, or nothing; None where one is anything else."""
+    joined = "\n".join(texts)
+    if not set(joined) <= _PLAIN_SIGNS:
+        return None
+    try:
+        return numbers.plain_floats(texts)
+    except numbers.Styled:
+        return None
 
 
 def _said(cell: Any) -> str:
@@ -191,7 +222,7 @@ def _amount(text: str) -> str:
     >>> _amount("1_000.00 USD"), _amount("(124.75)"), _amount("3.5%"), _amount("—"), _amount("1 234.50")
     ('1000.00', '-124.75', '3.5', '', '1234.50')
     """
-    text = text.strip()
+    text = _joined(text.strip())
     if text.replace(".", "", 1).replace("-", "", 1).isdigit():
         return text
     if money := _MONEY.fullmatch(text):
@@ -207,9 +238,27 @@ def _amount(text: str) -> str:
     return bare(text)
 
 
+def _joined(text: str) -> str:
+    """Return amounts in a list, as `['1.50 USD', '0.25 USD']`, as their sum; nothing where they are of several moneys.
+
+    >>> _joined("['1.50 USD', '0.25 USD']"), _joined("[]"), _joined("['1 USD', '2 BNB']")
+    ('1.75 USD', '0', '')
+    """
+    if not (text.startswith("[") and text.endswith("]")):
+        return text
+    parts = [part.strip().strip("'\"") for part in text[1:-1].split(",") if part.strip()]
+    if not parts:
+        return "0"
+    found = [money for part in parts if (money := _MONEY.fullmatch(part))]
+    if len(found) != len(parts) or len({money[2] for money in found}) != 1:
+        return ""
+    total = sum(Decimal(money[1].replace("_", "")) for money in found)
+    return f"{total} {found[0][2]}"
+
+
 def money_of(cells: Sequence[str]) -> str:
     """Return the money that amounts such as `1_000.00 USD` are in; empty where they name none, or several."""
-    found = {money[2] for cell in cells if (money := _MONEY.fullmatch(cell.strip()))}
+    found = {money[2] for cell in cells if (money := _MONEY.fullmatch(_joined(cell.strip())))}
     return found.pop() if len(found) == 1 else ""
 
 
@@ -229,8 +278,13 @@ def _finish_naive(values: npt.NDArray[np.int64], zone: str, said: list[str]) -> 
     stamps = TimestampColumn()
     stamps.add_nanoseconds(values, zoned=False)
     found, assumed = stamps.finish(zone)
-    said += [text for text in assumed if "zone" in text and text not in said]
+    _say(assumed, zone, said)
     return found.astype("M8[ns]").view(np.int64)
+
+
+def _say(assumed: Sequence[str], zone: str, said: list[str]) -> None:
+    """Say what was assumed of a zone; that times carry their own, only to who has named another."""
+    said += [text for text in assumed if "zone" in text and text not in said and not (zone == "UTC" and "not" in text)]
 
 
 def _uniform(cells: list[str]) -> list[str]:

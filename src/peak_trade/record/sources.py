@@ -210,9 +210,12 @@ def _tables(rows: list[list[str]], name: str, *, serial: bool = False) -> list[S
     for row in rows:
         cells = [cell.strip() for cell in row]
         filled = [cell for cell in cells if cell]
-        if len(filled) >= 5 and not any(_is_figure(cell) for cell in filled) and filled[0] != cells[-1]:
+        if len(filled) >= 5 and not any(_is_figure(cell) for cell in filled):
             close()
             names, body = distinct(cells), []
+        elif (names and len(filled) == 1) or (filled and cells[0].endswith(":")):  # the title of what comes next
+            close()
+            names, body = [], []
         elif names and filled:
             body.append(cells)
     close()
@@ -225,7 +228,7 @@ def _tables(rows: list[list[str]], name: str, *, serial: bool = False) -> list[S
 
 
 def _is_figure(cell: str) -> bool:
-    return cell.replace(".", "", 1).replace(",", "").replace(" ", "").replace("-", "").replace(":", "").isdigit()
+    return re.sub(r"[-+.,:/ \u00a0%T]", "", cell).isdigit()
 
 
 def _text(content: bytes, name: str) -> str:
@@ -261,13 +264,14 @@ def _table(source: Source) -> None:
     if rows and all(len(row) == 1 for row in rows):
         raise InputError(f"{source.name} is no table", hint="name a file that was exported, as CSV or JSON")
     width = len(names)
-    ragged = next((at for at, row in enumerate(rows, 1) if len(row) > width and any(map(str.strip, row[width:]))), None)
-    if ragged:
-        raise InputError(
-            f"{source.name} row {ragged} has {len(rows[ragged - 1])} cells below {width} names", hint="export it again"
-        )
-    whole = [row if len(row) == width else [*row, *[""] * (width - len(row))][:width] for row in rows]
-    columns: dict[str, Column] = dict(zip(names, map(list, zip(*whole, strict=True)), strict=False))
+    if not set(map(len, rows)) <= {width}:
+        for at, row in enumerate(rows, 1):
+            if any(cell.strip() for cell in row[width:]):
+                raise InputError(
+                    f"{source.name} row {at} has {len(row)} cells below {width} names", hint="export it again"
+                )
+        rows = [[*row, *[""] * (width - len(row))][:width] for row in rows]
+    columns: dict[str, Column] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=False))
     source.sheets = [Sheet(source.name, columns or {name: [] for name in names}, len(rows))]
 
 
@@ -329,7 +333,7 @@ def columns_of(rows: Sequence[Any], name: str) -> Sheet:
     columns: dict[str, Column] = {}
     for key in names:
         cells = [row.get(key) for row in kept]
-        if not any(isinstance(cell, list | dict) for cell in cells):
+        if not set(map(type, cells)) & {list, dict}:
             columns[key] = cells
         else:
             with suppress(KeyError):

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 __all__ = ["NEEDS", "OURS", "Map", "Shape"]
 
-Shape = Literal["trades", "legs", "deals", "fills", "equity", "returns"]
+Shape = Literal["trades", "legs", "deals", "fills", "equity", "positions", "returns"]
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "trades": ("entry_time", "entry_price", "exit_time", "exit_price", "quantity"),
@@ -16,12 +16,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "deals": ("time", "symbol", "side", "direction", "quantity", "price"),
     "fills": ("time", "price", "quantity"),
     "equity": ("time", "equity"),
+    "positions": ("time", "cash"),
     "returns": ("time", "returns"),
 }
 """The columns of ours without which a table has not that shape.
 
 A row of `trades` is a trade; of `legs` there are two a trade; `deals` say whether they go in or out; `fills` are single
-buys and sells, closed first in, first out.
+buys and sells, closed first in, first out. `positions` are what each symbol and the cash are worth.
 """
 OURS = {name for names in NEEDS.values() for name in names} | {
     "symbol", "side", "short", "open", "status", "entry_fee", "exit_fee", "entry_rate", "exit_rate", "fee", "pnl",

@@ -191,10 +191,10 @@ TABLES = (
             "exit_time": ("ts_closed",),
             "exit_price": ("avg_px_close",),
             "pnl": ("realized_pnl",),
-            "return": ("realized_return",),
             "fee": ("commissions",),
         },
         known=(
+            "realized_return",  # before fees, to five digits
             "", "position_id", "strategy_id", "account_id", "trader_id", "opening_order_id", "closing_order_id",
             "quantity", "ts_init", "ts_last", "duration_ns", "is_snapshot", "signed_qty", "type", "currency",
             "quote_currency", "base_currency", "settlement_currency", "side", "venue_position_id", "adjustments",
@@ -218,6 +218,8 @@ TABLES = (
         known=(
             "", "trader_id", "strategy_id", "venue_order_id", "position_id", "account_id", "trade_id", "type",
             "order_type", "time_in_force", "status", "ts_init", "liquidity_side", "currency", "event_id", "info",
+            "last_trade_id", "slippage", "emulation_trigger", "contingency_type", "order_list_id", "linked_order_ids",
+            "parent_order_id", "exec_algorithm_id", "exec_algorithm_params", "exec_spawn_id", "tags", "init_id",
             "quantity", "is_reduce_only", "is_post_only", "is_quote_quantity", "reconciliation",
         ),
     ),
@@ -277,6 +279,13 @@ TABLES = (
         known=("sid", "txn_dollars", "order_id"),
     ),
     Map(
+        engine="pyfolio",
+        title="positions as pyfolio takes them, in money, with `cash`, as CSV",
+        shape="positions",
+        marks=("cash",),
+        columns={"time": ("datetime", "date", "", "index", "dt"), "cash": ("cash",)},
+    ),
+    Map(
         engine="equity",
         title="an account's value alone, as CSV or Parquet",
         shape="equity",
@@ -293,8 +302,7 @@ TABLES = (
         shape="returns",
         columns={
             "time": ("date", "datetime", "timestamp", "time", "", "index"),
-            "returns": ("returns", "return", "ret", "strategy", "strategy_returns", "daily_returns", "0", "close",
-                        "adj close"),
+            "returns": ("returns", "return", "ret", "strategy_returns", "daily_returns"),
         },
     ),
 )  # fmt: skip
