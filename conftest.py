@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent
 STORES = ("results", "data/lake", "data/market", "mlflow.db*", "mlruns", "config", ".venv/peak_trade")
 # The extras that a test can need: a package that tells whether one is there, and what is imported of it.
 EXTRAS = {
+    "engines": ("backtrader", {"backtrader", "bt"}),
     "experiments": ("mlflow", {"mlflow", "nbclient", "sqlalchemy"}),
     "lake": ("duckdb", {"duckdb"}),
     "luck": ("arch", {"arch"}),
@@ -36,6 +37,7 @@ EXTRAS = {
 # By what `just test --durations=40` says; a single slow test elsewhere bears the marker itself.
 SLOW = (
     "data",
+    "engines",
     "engine/test_parity.py",
     "engine/test_decimal.py",
     "fetch",

@@ -205,7 +205,11 @@ def _series(values: Any, index: Any) -> tuple[Any, Any, list[str]]:
         index, values = _column(values, index)
     if isinstance(values, dict):
         index, values = (list(values), list(values.values())) if index is None else (index, list(values.values()))
-    elif isinstance(values, (list, tuple)) and values and all(isinstance(v, (list, tuple)) for v in values):
+    elif (
+        isinstance(values, (list, tuple))
+        and values
+        and all(isinstance(v, (list, tuple)) and len(v) == 2 for v in values)
+    ):
         index, values = [each[0] for each in values], [each[1] for each in values]
     try:
         numbers = np.asarray(values, dtype=float)

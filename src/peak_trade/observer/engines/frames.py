@@ -132,8 +132,8 @@ def stamps(values: Any) -> tuple[Any, list[str]]:
     """Return times in ns since 1970, UTC, of a pandas index or column (NaT: NO_TIME), and what was assumed."""
     import numpy as np
 
-    if hasattr(values, "to_timestamp"):  # periods
-        values = values.to_timestamp()
+    if str(getattr(values, "dtype", "")).startswith("period"):
+        values = getattr(values, "dt", values).to_timestamp()
     zone = getattr(values, "tz", None) or getattr(getattr(values, "dt", None), "tz", None)
     if zone is not None:
         values = (values if hasattr(values, "tz") else values.dt).tz_convert("UTC")
