@@ -1,6 +1,5 @@
 """backtrader on the daily S&P 500: `just record -- python examples/backtrader_.py`. Two workers try six settings."""
 
-from datetime import datetime
 from pathlib import Path
 
 import backtrader as bt
@@ -23,11 +22,7 @@ class SmaCross(bt.Strategy):
 
 if __name__ == "__main__":
     cerebro = bt.Cerebro(maxcpus=2)
-    cerebro.adddata(
-        bt.feeds.GenericCSVData(
-            dataname=str(BARS), dtformat="%Y-%m-%d", openinterest=-1, fromdate=datetime(2010, 1, 1), name="SP500"
-        )
-    )
+    cerebro.adddata(bt.feeds.GenericCSVData(dataname=str(BARS), dtformat="%Y-%m-%d", openinterest=-1, name="SP500"))
     cerebro.broker.setcash(10_000)
     cerebro.broker.setcommission(0.001)
     cerebro.optstrategy(SmaCross, fast=[10, 20, 50], slow=[100, 200])

@@ -1,4 +1,4 @@
-"""Plain pandas, which no engine tells of: `just record -- python examples/pandas_.py`. Without it the calls do nothing."""
+"""Plain pandas, which says itself what it made: `just record -- python examples/pandas_.py`."""
 
 from pathlib import Path
 

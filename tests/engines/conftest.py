@@ -29,14 +29,8 @@ class Seen(NamedTuple):
     warnings: list[str]
 
 
-@pytest.fixture(scope="session")
-def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What numba compiles is kept for the session, and not beside the engines."""
-    return tmp_path_factory.mktemp("numba")
-
-
 @pytest.fixture
-def see(tmp_path: Path, caches: Path) -> Callable[..., Seen]:
+def see(tmp_path: Path) -> Callable[..., Seen]:
     """Run a script twice, without and with the observer."""
 
     def run(script: str, *flags: str, env: dict[str, str] | None = None) -> Seen:
@@ -44,7 +38,7 @@ def see(tmp_path: Path, caches: Path) -> Callable[..., Seen]:
         path.write_text(script.replace("SAMPLES", repr(str(SAMPLES))))
         spool.mkdir()
         bare = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PEAK_RECORD_SPOOL")}
-        bare |= {"NUMBA_CACHE_DIR": str(caches), "PYTHONHASHSEED": "0"} | (env or {})
+        bare |= {"PYTHONHASHSEED": "0"} | (env or {})
         watched = bare | {"PEAK_RECORD_SPOOL": str(spool), "PYTHONPATH": str(SITE)}
         alone, seen = (
             subprocess.run(

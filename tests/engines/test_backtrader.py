@@ -43,7 +43,8 @@ def cerebro(**settings):
 
 def shown(strategy):
     trades = [t for by in strategy._trades.values() for ts in by.values() for t in ts]
-    print(json.dumps({"values": strategy.values, "pnl": [t.pnlcomm for t in trades if t.isclosed]}))
+    print(json.dumps({"values": strategy.values, "end": strategy.data.datetime.datetime(0).isoformat(),
+                      "pnl": [t.pnlcomm for t in trades if t.isclosed]}))
 
 if __name__ == "__main__":
 """
@@ -72,6 +73,7 @@ def test_the_account_is_the_engine_s_own_at_each_bar(see: See, settings: str) ->
     assert sorted(trial.trades.pnl.tolist()) == sorted(told["pnl"])
     assert set(trial.trades.quantity) == {3.0}
     assert trial.symbols == ("SP500",)
+    assert str(trial.timestamp[-1]).startswith(told["end"])
     gross = (trial.trades.exit_price - trial.trades.entry_price) * 3
     assert (gross - trial.trades.entry_fee - trial.trades.exit_fee).tolist() == pytest.approx(trial.trades.pnl.tolist())
 

@@ -20,7 +20,8 @@ def close(name):
     return pd.read_csv(f"{SAMPLES}/{name}.csv", parse_dates=["timestamp"], index_col="timestamp")["close"]
 
 prices = pd.DataFrame({"SP500": close("sp500_daily"), "NASDAQ": close("nasdaq_daily")}).loc["2012":"2014"]
-halves = bt.Strategy("halves", [bt.algos.RunMonthly(), bt.algos.SelectAll(), bt.algos.WeighEqually(), bt.algos.Rebalance()])
+halves = bt.Strategy("halves", [bt.algos.RunMonthly(), bt.algos.SelectAll(), bt.algos.WeighEqually(),
+                                bt.algos.Rebalance()])
 above = bt.Strategy("above", [bt.algos.SelectWhere(prices > prices.rolling(50).mean()), bt.algos.WeighEqually(),
                               bt.algos.Rebalance()])
 tests = [bt.Backtest(halves, prices), bt.Backtest(above, prices, initial_capital=5000.0, integer_positions=False),

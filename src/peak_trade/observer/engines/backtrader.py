@@ -6,6 +6,7 @@ The account's value is read as a strategy comes to the end of each bar: its obse
 from __future__ import annotations
 
 import sys
+from math import nan
 
 from .frames import NO_TIME, NO_ZONE, Book, flat, plain
 from .tap import after, tap
@@ -91,18 +92,15 @@ class Watch:
         )
 
     def _bars(self, data: Any) -> str | None:
-        import numpy as np
-
-        times = np.array(data.lines.datetime.array, float)
-        columns = {name: np.array(getattr(data.lines, name).array, float) for name in PRICES}
-        whole = np.isfinite(times) & (times > 0)
-        if whole.sum() < len(data) or any(len(values) != len(times) for values in columns.values()):
+        times = list(data.lines.datetime.array)
+        columns = {name: list(getattr(data.lines, name).array) for name in PRICES}
+        whole = [index for index, time in enumerate(times) if time > 0]  # beyond the last there are NaN
+        if len(whole) < len(data) or any(len(values) != len(times) for values in columns.values()):
             return None  # exactbars keeps the last ones alone
-        return self.book.bars(data._name or "", _ns(times[whole]), {name: c[whole] for name, c in columns.items()})
+        kept = {name: [values[index] for index in whole] for name, values in columns.items()}
+        return self.book.bars(data._name or "", _ns([times[index] for index in whole]), kept)
 
     def _trades(self, strategies: list[Any]) -> dict[str, Any]:
-        import numpy as np
-
         found = [
             trade
             for strategy in strategies
@@ -120,26 +118,29 @@ class Watch:
             for part, prefix in ((entry, "entry"), (exit_, "exit")):
                 size = sum(size for size, _, _ in part)
                 known = size and (prefix == "entry" or trade.isclosed)
-                rows[prefix + "_price"].append(sum(s * p for s, p, _ in part) / size if known else np.nan)
-                rows[prefix + "_fee"].append(sum(fee for _, _, fee in part) if known else np.nan)
-            rows["quantity"].append(sum(size for size, _, _ in entry) or np.nan)
+                rows[prefix + "_price"].append(sum(s * p for s, p, _ in part) / size if known else nan)
+                rows[prefix + "_fee"].append(sum(fee for _, _, fee in part) if known else nan)
+            rows["quantity"].append(sum(size for size, _, _ in entry) or nan)
         closed = [trade.isclosed for trade in found]
         return {
             "symbol": [trade.getdataname() or None for trade in found],
             "side": [1 if trade.long else -1 for trade in found],
             "entry_time": _ns([trade.dtopen for trade in found]),
-            "exit_time": np.where(np.array(closed, bool), _ns([trade.dtclose for trade in found]), NO_TIME),
-            "pnl": [trade.pnlcomm if done else np.nan for trade, done in zip(found, closed)],
+            "exit_time": [time if done else NO_TIME for time, done in zip(_ns([t.dtclose for t in found]), closed)],
+            "pnl": [trade.pnlcomm if done else nan for trade, done in zip(found, closed)],
             "bars_held": [trade.barlen if done else -1 for trade, done in zip(found, closed)],
             **rows,
         }
 
 
-def _ns(days: Any) -> Any:
-    """Times of backtrader in ns since 1970; they are good for some hundredths of a millisecond."""
-    import numpy as np
-
-    return np.rint((np.asarray(days, float) - EPOCH) * 86_400_000).astype("i8") * 1_000_000
+def _ns(days: Any) -> list[int]:
+    """Times of backtrader in ns since 1970: within 10 µs of a second they are that second, as its `num2date` has it."""
+    made = []
+    for day in days:
+        micros = round((day - EPOCH) * 86_400_000_000)
+        beyond = (micros + 10) % 1_000_000 - 10
+        made.append((micros - beyond if abs(beyond) < 10 else micros) * 1000)
+    return made
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -6,9 +6,10 @@ import hashlib
 import math
 import re
 import sys
+from array import array
 from datetime import date, timedelta
 
-from ..spool import NO_TIME  # noqa: TID252 -- it is loaded under another name in a recorded process
+from ..spool import NO_TIME, _encode  # noqa: TID252 -- it is loaded under another name in a recorded process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,17 +56,14 @@ class Book:
 
     def bars(self, symbol: str, timestamp: Any, columns: dict[str, Any]) -> str:
         """Write bars (any of open, high, low, close, volume) unless they are already, and return their id."""
-        import numpy as np
-
-        stamp = np.ascontiguousarray(timestamp, "<i8")
-        nothing = np.full(len(stamp), np.nan)
-        parts: dict[str, tuple[str, Any]] = {"timestamp": ("i8", stamp)}
+        nothing = array("d", [math.nan]) * len(timestamp)
+        parts: dict[str, tuple[str, Any]] = {"timestamp": ("i8", timestamp)}
         for name in ("open", "high", "low", "close", "volume"):
             values = columns.get(name)
-            parts[name] = "f8", nothing if values is None else np.ascontiguousarray(values, "<f8")
+            parts[name] = "f8", nothing if values is None else values
         hashed = hashlib.blake2b(symbol.encode("utf-8", "replace"), digest_size=16)
-        for _, values in parts.values():
-            hashed.update(values.data)
+        for form, values in parts.values():
+            hashed.update(_encode(form, values))
         name = hashed.hexdigest()
         if name not in self._known:  # a forked child's parent has written what is known here
             self._known.add(name)
@@ -161,7 +159,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         return float(value) if math.isfinite(value) else (None if math.isnan(value) else str(float(value)))
     if isinstance(value, str):
         return str(value)[:2000]
-    if value is getattr(sys.modules.get("pandas"), "NaT", value):
+    if value is getattr(sys.modules.get("pandas"), "NaT", plain):
         return None
     if isinstance(value, date):
         return value.isoformat()
