@@ -219,6 +219,27 @@ def _by_days(downside: bool) -> _Function:
     return work
 
 
+def _of_exits(work: Callable[[Floats, float, Way], float]) -> _Function:
+    """Return nautilus_trader's figure: of the trades' returns, added up for each day on which some were closed."""
+
+    def of(material: Material, trades: Trades | None, way: Way) -> float:
+        if trades is None or not len(trades):
+            return math.nan
+        days, which = np.unique(trades.exit_time.astype("M8[D]"), return_inverse=True)
+        return work(np.bincount(which, trades.return_, len(days)), material.periods(way), way)
+
+    return of
+
+
+def _ratio_of(values: Floats, periods: float, way: Way) -> float:
+    return _mean(values) / _deviation(values, way) * math.sqrt(periods)
+
+
+def _downside_of(values: Floats, periods: float, way: Way) -> float:
+    return _mean(values) / math.sqrt(_mean(np.minimum(values, 0.0) ** 2)) * math.sqrt(periods)
+
+
+_EXITS = "of the trades' returns, added up for each day of exits"
 _CURVE = ("sample", "base")
 _RATIO = ("sample", "base", "year", "spread", "rate", "mean")
 _GROWTH = ("sample", "base", "growth", "year", "mean")
@@ -263,6 +284,12 @@ MEASURES = {
     ),
     "kelly": Measure("", ("trades",), _of_trades(_kelly), "win rate - (1 - win rate) / payoff ratio"),
     "geometric_trade": Measure("", (), _geometric, "geometric mean of the trades' returns"),
+    "sharpe_of_exits": Measure("sharpe", ("year", "spread"), _of_exits(_ratio_of), _EXITS),
+    "sortino_of_exits": Measure("sortino", ("year",), _of_exits(_downside_of), _EXITS),
+    "volatility_of_exits": Measure(
+        "volatility", ("year", "spread"), _of_exits(lambda values, periods, way: _deviation(values, way) * math.sqrt(periods)),
+        _EXITS,
+    ),
     "sharpe_of_trades": Measure(
         "sharpe", ("spread",), _by_days(False),
         "sum of the trades' pnl on the initial cash a day, over its standard deviation, * sqrt(365)",

@@ -138,11 +138,14 @@ _ZIPLINE = _rows(
 )
 _NAUTILUS = _rows(
     "nautilus_trader",
-    ("Sharpe Ratio (252 days)", "sharpe", 1.0, _DAYS_252),
-    ("Sortino Ratio (252 days)", "sortino", 1.0, _DAYS_252),
-    ("Returns Volatility (252 days)", "volatility", 1.0, _DAYS_252),
+    ("Sharpe Ratio (252 days)", "sharpe_of_exits sharpe", 1.0, OURS._replace(year="252")),
+    ("Sortino Ratio (252 days)", "sortino_of_exits sortino", 1.0, OURS._replace(year="252")),
+    ("Returns Volatility (252 days)", "volatility_of_exits volatility", 1.0, OURS._replace(year="252")),
     ("PnL (total)", "net_profit", 1.0, OURS._replace(base="cash")),
     ("PnL% (total)", "total_return", _PERCENT, OURS._replace(base="cash")),
+    ("Average (Return)", "mean_trade"),
+    ("Average Win (Return)", "mean_win"),
+    ("Average Loss (Return)", "mean_loss"),
     ("Profit Factor", "profit_factor", 1.0, OURS._replace(trades="return")),
     ("Win Rate", "win_rate"),
     ("Expectancy", "expectancy"),
