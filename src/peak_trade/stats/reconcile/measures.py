@@ -226,7 +226,8 @@ def _of_exits(work: Callable[[Floats, float, Way], float]) -> _Function:
         if trades is None or not len(trades):
             return math.nan
         days, which = np.unique(trades.exit_time.astype("M8[D]"), return_inverse=True)
-        return work(np.bincount(which, trades.return_, len(days)), material.periods(way), way)
+        added: Floats = np.bincount(which, trades.return_, len(days)).astype(np.float64)
+        return work(added, material.periods(way), way)
 
     return of
 
@@ -287,8 +288,8 @@ MEASURES = {
     "sharpe_of_exits": Measure("sharpe", ("year", "spread"), _of_exits(_ratio_of), _EXITS),
     "sortino_of_exits": Measure("sortino", ("year",), _of_exits(_downside_of), _EXITS),
     "volatility_of_exits": Measure(
-        "volatility", ("year", "spread"), _of_exits(lambda values, periods, way: _deviation(values, way) * math.sqrt(periods)),
-        _EXITS,
+        "volatility", ("year", "spread"),
+        _of_exits(lambda values, periods, way: _deviation(values, way) * math.sqrt(periods)), _EXITS,
     ),
     "sharpe_of_trades": Measure(
         "sharpe", ("spread",), _by_days(False),

@@ -91,6 +91,8 @@ def _held(
         words = _unit(found.scale, value, ours)
         return _row(name, value, stat, ours, "same" if not words and stat else "explained", words or first.words)
     for measure, way in _tried(found, _is_rounded(value)):
+        if not material.rate and way.rate in ("0", "simple"):
+            way = way._replace(rate="ours")  # which is none either
         worked = _work(measure, material, trades, way)
         worked *= abs(found.scale)
         if any(_meets(value, worked * sign) for sign in signs):
