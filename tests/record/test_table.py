@@ -17,6 +17,7 @@ from peak_trade import stats
 from peak_trade.evidence import tables
 from peak_trade.market import fingerprint
 from peak_trade.market.bars import Bars
+from peak_trade.market.timeframe import timeframe_of
 from peak_trade.record import table, trials
 from peak_trade.record.result import Series
 from peak_trade.stats.sample import sharpe
@@ -143,7 +144,7 @@ def test_a_line_of_the_ledger_stays_short(note: Note, tmp_path: Path) -> None:
 )
 def test_a_timeframe_is_told_by_the_times(seconds: float, word: str) -> None:
     times = np.datetime64("2024-01-01", "ns") + (np.arange(9) * int(seconds * 1e9)).astype("m8[ns]")
-    assert table.timeframe_of(times) == word
+    assert timeframe_of(times) == word
 
 
 def test_series_are_what_the_engine_was_given(note: Note, tmp_path: Path) -> None:

@@ -62,6 +62,22 @@ def spacing(timestamp: Times) -> float | None:
     return float(np.partition(steps, middle)[middle]) / 1e9
 
 
+def timeframe_of(timestamp: Times) -> str:
+    """Return the timeframe that times have by their median step; empty where it is none.
+
+    >>> timeframe_of(np.datetime64("2024-01-01", "ns") + np.arange(9) * np.timedelta64(4, "h"))
+    '4h'
+    """
+    seconds = spacing(timestamp)
+    if not seconds:
+        return ""
+    if 28 * DAY <= seconds <= 31 * DAY:
+        return "1M"
+    fits = [(unit, seconds / length) for unit, length in UNIT_SECONDS.items() if unit != "M" and seconds % length == 0]
+    unit, count = fits[-1] if fits else ("", 0.0)
+    return f"{int(count)}{unit}" if unit and count < 10_000 else ""
+
+
 def steps_fit(timeframe: str, timestamp: Times) -> bool:
     """Tell whether bars can be of this timeframe: by their median step, or as the shortest of their steps.
 

@@ -21,10 +21,10 @@ from peak_trade.evidence import files, manifest, settings, symbols, tables
 from peak_trade.evidence.run_dir import RunDir
 from peak_trade.market import fingerprint, rate
 from peak_trade.market.bars import Bars
-from peak_trade.market.timeframe import DAY, spacing
-from peak_trade.record import snapshot
+from peak_trade.market.timeframe import DAY, spacing, timeframe_of
+from peak_trade.record import reconciled, snapshot
 from peak_trade.record.result import Result, Series
-from peak_trade.record.table import symbols_text, timeframe_of
+from peak_trade.record.table import symbols_text
 from peak_trade.record.tidying import tidied
 from peak_trade.stats.attribution import attribution, symbols_of
 from peak_trade.stats.values import Undefined
@@ -82,6 +82,7 @@ def write(
     snapshot.write(directory, config)
     figures = _figures(result, config)
     directory.write("stats.json", [files.encode_json(figures.to_json_object())])
+    reconciled.write(directory, result, figures, risk_free_rate=config["stats"]["risk_free_rate"])
     results: dict[str, Any] = {
         "summary": {name: figures[name] for name in ("total_return", "sharpe", "max_drawdown", "trades")},
         "statistics": stats.editions(),

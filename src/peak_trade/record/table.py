@@ -24,12 +24,13 @@ from peak_trade.evidence import tables
 from peak_trade.evidence.run_dir import RunDir
 from peak_trade.market import fingerprint
 from peak_trade.market.bars import Bars
-from peak_trade.market.timeframe import UNIT_SECONDS, spacing
+from peak_trade.market.timeframe import timeframe_of
 from peak_trade.record import figures
 from peak_trade.record.figures import Figures
 from peak_trade.record.result import Result
+from peak_trade.stats.attribution import symbols_of
 
-__all__ = ["COLUMNS", "NAME", "Key", "Told", "key_of", "status_of", "symbols_text", "timeframe_of", "write_trials"]
+__all__ = ["COLUMNS", "NAME", "Key", "Told", "key_of", "status_of", "symbols_text", "write_trials"]
 
 NAME = "trials"
 _LEADING = {
@@ -220,7 +221,9 @@ def key_of(result: Result) -> Key:
         timeframes.append(timeframe)
     digests = sorted(set(digests))
     data = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    symbols = symbols_text({*result.symbols, *(one.symbol for one in result.series if one.symbol)})
+    traded = symbols_of(result.trades, result.open_)
+    named = result.symbols or traded or [one.symbol for one in result.series]
+    symbols = symbols_text({*named, *traded} - {""})
     timeframe = min(timeframes, default="") if digests else timeframe_of(result.timestamp) if symbols else ""
     return Key(symbols, timeframe, data if digests else "")
 
@@ -236,18 +239,3 @@ def symbols_text(named: Iterable[str]) -> str:
         return f"{text[: _SYMBOLS - 20]}… {hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return text
 
-
-def timeframe_of(timestamp: np.ndarray) -> str:
-    """Return the timeframe that times have by their median step; empty where it is none.
-
-    >>> timeframe_of(np.datetime64("2024-01-01", "ns") + np.arange(9) * np.timedelta64(4, "h"))
-    '4h'
-    """
-    seconds = spacing(timestamp)
-    if not seconds:
-        return ""
-    if 28 * UNIT_SECONDS["d"] <= seconds <= 31 * UNIT_SECONDS["d"]:
-        return "1M"
-    fits = [(unit, seconds / length) for unit, length in UNIT_SECONDS.items() if unit != "M" and seconds % length == 0]
-    unit, count = fits[-1] if fits else ("", 0.0)
-    return f"{int(count)}{unit}" if unit and count < 10_000 else ""

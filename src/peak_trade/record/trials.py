@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from peak_trade.market.timeframe import timeframe_of
 from peak_trade.market.trades import EXIT_REASONS, Trades
 from peak_trade.observer.spool import NO_TIME
 from peak_trade.record.result import Result, Series
@@ -235,8 +236,8 @@ def _series(frame: Frame) -> Series:
     times = _column(frame.columns, "timestamp", "i").view("M8[ns]")
     if {len(column) for column in columns.values()} != {len(times)}:
         raise ValueError("columns of bars are not equally long")
-    timeframe = frame.header.get("timeframe")
-    return Series(_text(frame.header.get("symbol")), _text(timeframe) or None, times, **columns)
+    timeframe = _text(frame.header.get("timeframe")) or timeframe_of(times)
+    return Series(_text(frame.header.get("symbol")), timeframe or None, times, **columns)
 
 
 # --- what is in a header or a column --------------------------------------------------------------------------------

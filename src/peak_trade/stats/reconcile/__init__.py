@@ -7,6 +7,6 @@ In reading order: `ways` (the conventions, each a named choice), `measures` (a f
 from __future__ import annotations
 
 from peak_trade.stats.reconcile.names import as_markdown
-from peak_trade.stats.reconcile.reconcile import NAME, reconcile
+from peak_trade.stats.reconcile.reconcile import EDITION, NAME, reconcile
 
-__all__ = ["NAME", "as_markdown", "reconcile"]
+__all__ = ["EDITION", "NAME", "as_markdown", "reconcile"]

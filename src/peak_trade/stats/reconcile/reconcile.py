@@ -14,9 +14,12 @@ from peak_trade.stats.reconcile.names import Named, named
 from peak_trade.stats.reconcile.ways import AXES, OURS, Material, Way, ways
 from peak_trade.stats.values import Floats, Times
 
-__all__ = ["NAME", "reconcile"]
+__all__ = ["EDITION", "NAME", "reconcile"]
 
 NAME = "reconciliation.json"
+EDITION = 1
+"""Of the tables: who changes what they say of a figure raises it, so that no older run is held against it."""
+_DEEPEST = 8
 _MOST = 500  # figures of an engine
 _CLOSE = 1e-9  # relative: sums in another order
 _FEW = 3  # significant digits, of a figure that was rounded
@@ -68,7 +71,7 @@ def _numbers(own: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, fl
     """Yield the figures that are numbers, those within others by a name in parts."""
     for name, value in own.items():
         called = f"{before}{name}"
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and before.count(".") < _DEEPEST:
             yield from _numbers(value, f"{called}.")
         elif isinstance(value, int | float) and type(value) is not bool and math.isfinite(value):
             yield called, value
