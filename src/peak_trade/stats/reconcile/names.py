@@ -160,14 +160,15 @@ _FREQTRADE = _rows(
     ("profit_total_abs", "net_profit", 1.0, OURS._replace(base="cash")),
     ("final_balance", "final_equity"),
     ("starting_balance", "initial_equity", 1.0, OURS._replace(base="cash")),
-    ("max_drawdown_account", "max_drawdown", -1.0, OURS._replace(base="cash")),
-    ("max_drawdown_abs", "max_drawdown_money", -1.0, OURS._replace(base="cash")),
+    ("max_drawdown_account", "max_drawdown", -1.0, OURS._replace(sample="exits", base="cash")),
+    ("max_drawdown_abs", "max_drawdown_money", -1.0, OURS._replace(sample="exits", base="cash")),
+    ("profit_mean", "mean_trade"),
     ("total_trades", "trades"),
     ("winrate", "win_rate"),
     ("profit_factor", "profit_factor"),
     ("expectancy", "expectancy"),
     ("sqn", "sqn", 1.0, OURS._replace(trades="cash")),
-    ("cagr", "cagr", 1.0, OURS._replace(base="cash", growth="365")),
+    ("cagr", "cagr", 1.0, OURS._replace(base="cash", growth="days")),
 )
 _ANY = _rows(
     "",

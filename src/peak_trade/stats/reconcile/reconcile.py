@@ -49,7 +49,9 @@ def reconcile(
     """
     rate = stats.get("periods_per_year")
     per_year = None if rate is None else float(rate)
-    material = Material(timestamp, equity, left=left, cash=initial_cash, per_year=per_year, rate=risk_free_rate)
+    material = Material(
+        timestamp, equity, closed=trades, left=left, cash=initial_cash, per_year=per_year, rate=risk_free_rate
+    )
     rows = []
     for name, value in list(_numbers(own))[:_MOST]:
         found = named(engine, name)

@@ -31,6 +31,7 @@ AXES: dict[str, tuple[Choice, ...]] = {
         Choice("week", "the last equity of each week"),
         Choice("month", "the last equity of each calendar month"),
         Choice("year", "the last equity of each calendar year"),
+        Choice("exits", "the initial cash and what trades had earned at their exits"),
     ),
     "base": (
         Choice("first", "from the first equity"),
@@ -68,6 +69,7 @@ AXES: dict[str, tuple[Choice, ...]] = {
     "growth": (
         Choice("elapsed", "by the time elapsed, in years of 365.25 days"),
         Choice("365", "by the time elapsed, in years of 365 days"),
+        Choice("days", "by the whole days elapsed, in years of 365 days"),
         Choice("periods", "by the number of returns"),
         Choice("bars", "by the number of bars"),
     ),
@@ -149,12 +151,13 @@ class Material:
         timestamp: Times,
         equity: Floats,
         *,
+        closed: Trades | None = None,
         left: Trades | None = None,
         cash: float | None = None,
         per_year: float | None = None,
         rate: float = 0.0,
     ) -> None:
-        self.left = left
+        self.closed, self.left = closed, left
         self.timestamp, self.equity, self.cash, self.per_year, self.rate = timestamp, equity, cash, per_year, rate
         self._curves: dict[tuple[str, str], Floats] = {}
 
@@ -162,11 +165,14 @@ class Material:
         """Return the equity that a way takes, shape (M,)."""
         key = way.sample, way.base
         if key not in self._curves:
-            equity = self.equity[self._ends(way.sample)]
-            if way.base == "cash":
+            equity = self._earned() if way.sample == "exits" else self.equity[self._ends(way.sample)]
+            if way.base == "cash" or way.sample == "exits":
                 equity = np.concatenate(([self.cash or np.nan], equity))
             self._curves[key] = equity
         return self._curves[key]
+
+    def _earned(self) -> Floats:
+        return np.empty(0) if self.closed is None else (self.cash or np.nan) + np.cumsum(self.closed.pnl)
 
     def returns(self, way: Way) -> Floats:
         """Return the simple, or logarithmic, returns of the curve."""
@@ -200,11 +206,13 @@ class Material:
         ends = self.timestamp[self._ends(way.sample)]
         if way.growth in _COUNTED:
             return (len(self.curve(way)) - (way.growth == "periods")) / self.periods(way)
+        if way.growth == "days":
+            return float((ends[-1] - ends[0]) // np.timedelta64(1, "D")) / 365
         seconds = float((ends[-1] - ends[0]) / np.timedelta64(1, "s"))
         return seconds / (YEAR if way.growth == "elapsed" else 365 * DAY)
 
     def _ends(self, sample: str) -> np.ndarray:
-        if sample == "bar" or not len(self.timestamp):
+        if sample in ("bar", "exits") or not len(self.timestamp):
             return np.arange(len(self.timestamp))
         days = self.timestamp.astype("M8[D]")
         if sample == "week":  # which ends on a Sunday
