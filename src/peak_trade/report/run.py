@@ -18,6 +18,7 @@ from peak_trade.evidence import benchmark, documents, door, manifest, run_dir, s
 from peak_trade.evidence.results import Results
 from peak_trade.market.trades import Trades
 from peak_trade.shown import listing, telemetry
+from peak_trade.stats import reconcile
 from peak_trade.stats.values import Floats
 from peak_trade.trust import verify
 from peak_trade.trust.proofs import told
@@ -181,6 +182,11 @@ class RunFiles:
     def symbols(self) -> list[dict[str, Any]]:
         """The rows of symbols.csv: what each symbol earned of the account's change, the rest, the account."""
         return symbols.read(self._read(symbols.NAME))
+
+    @property
+    def reconciliation(self) -> bytes:
+        """What reconciliation.json holds: the engine's own figures beside ours."""
+        return self._read(reconcile.NAME)
 
     @property
     def _gaps(self) -> bool:

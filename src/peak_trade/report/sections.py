@@ -13,9 +13,11 @@ from peak_trade.report.head import statistics
 from peak_trade.report.origin import configuration, failure, provenance, ruin
 from peak_trade.report.performance import equity, returns, rolling_ratios
 from peak_trade.report.portfolio import by_symbol
+from peak_trade.report.reconciled import reconciled
 from peak_trade.report.run import RunFiles
 from peak_trade.report.timing import there, timing
 from peak_trade.report.trading import costs, exposure, extremes, price, trade_returns
+from peak_trade.stats import reconcile
 
 __all__ = ["SECTIONS", "Section"]
 
@@ -38,6 +40,7 @@ SECTIONS = {
     "failure": Section("What happened", failure, ("failed",)),
     "ruin": Section("What happened", ruin, (RUINED, IMPORTED), there=lambda run: bool(run.ruined)),
     "statistics": Section("Key statistics", statistics, needs="figures"),
+    "reconciled": Section("The engine's own figures", reconciled, there=lambda run: run.has(reconcile.NAME)),
     "equity": Section("Equity and drawdown", equity, needs="equity"),
     "symbols": Section("By symbol", by_symbol, there=lambda run: run.has(symbols.NAME), needs="equity trades"),
     "returns": Section("Returns by month and year", returns, needs="equity"),

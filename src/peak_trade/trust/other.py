@@ -21,9 +21,10 @@ from peak_trade.evidence.run_dir import ERROR, OUTPUTS
 from peak_trade.market.trades import Trades
 from peak_trade.record import sealing
 from peak_trade.record.snapshot import without_null
+from peak_trade.stats import reconcile
 from peak_trade.stats.attribution import attribution, symbols_of
 from peak_trade.stats.values import Undefined
-from peak_trade.trust import statistics
+from peak_trade.trust import reconciled, statistics
 from peak_trade.trust.trials import check as check_trials
 from peak_trade.trust.verdict import Verdict
 
@@ -54,7 +55,15 @@ def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes
     told["exit_code"] = results.get("exitCode")
     _check_materials(verdict, sealed)
     if "engine" not in results:
-        for name in ("stats.json", "equity.csv", "trades.csv", "trades.parquet", sealing.OPEN, symbols.NAME):
+        for name in (
+            "stats.json",
+            "equity.csv",
+            "trades.csv",
+            "trades.parquet",
+            sealing.OPEN,
+            symbols.NAME,
+            reconcile.NAME,
+        ):
             if name in contents:
                 verdict.add(name, "none: no engine was seen", "there is one")
         told |= check_trials(verdict, sealed, contents)
@@ -66,7 +75,13 @@ def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes
     except ImportError as error:
         verdict.skip("trades.parquet, stats.json and symbols.csv", f"{error}; hint: just setup lake")
         return
-    _check_statistics(verdict, contents, results, config, equity, trades)
+    figures = _check_statistics(verdict, contents, results, config, equity, trades)
+    if reconcile.NAME in contents and figures is not None:
+        reconciled.check(
+            verdict, contents[reconcile.NAME], equity["timestamp"], equity["equity"], trades, figures,
+            left=left, initial_cash=config["execution"]["initial_cash"],
+            risk_free_rate=config["stats"]["risk_free_rate"],
+        )  # fmt: skip
     account = results["account"]
     verdict.compare(f"{manifest.NAME} initial_cash", config["execution"]["initial_cash"], account["initial_cash"])
     _check_symbols(verdict, sealed, contents, equity, trades, left)
@@ -204,10 +219,10 @@ def _trades(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, byt
 def _check_statistics(
     verdict: Verdict, contents: dict[str, bytes], results: dict[str, Any], config: dict[str, Any],
     equity: dict[str, Any], trades: Trades | None,
-) -> None:  # fmt: skip
+) -> stats.Stats | None:  # fmt: skip
     if "stats.json" not in contents:
         verdict.add("stats.json", "the statistics of what the engine says", "no such file")
-        return
+        return None
     asked = config["stats"]
     try:
         rate = sealing.rate_of(config, equity["timestamp"])
@@ -225,6 +240,7 @@ def _check_statistics(
         periods_per_year=rate,
     )
     statistics.check(verdict, contents["stats.json"], results, figures)
+    return figures
 
 
 def _bars(sealed: manifest.Manifest) -> dict[str, str]:

@@ -34,6 +34,13 @@ class _Epoch(threading.local):
     params: dict[str, Any] | None = None
     noted: tuple[dict[str, Any], dict[str, Any]] | None = None
 
+    def begin(self, params: dict[str, Any]) -> None:
+        self.params, self.noted = dict(params), None
+
+    def end(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        noted, self.params, self.noted = self.noted, None, None
+        return noted
+
 
 _EPOCH = _Epoch()
 
@@ -87,12 +94,12 @@ def wrap_hyperopt(module: ModuleType, note: Note) -> None:
     """Watch the epochs of `HyperOptimizer`."""
 
     def generate_optimizer(self: Any, params_dict: dict[str, Any]) -> Generator[None, Any, None]:
-        _EPOCH.params, _EPOCH.noted = dict(params_dict), None
-        result = None
+        _EPOCH.begin(params_dict)
+        result: Any = None
         try:
             result = yield
         finally:
-            noted, _EPOCH.params, _EPOCH.noted = _EPOCH.noted, None, None
+            noted = _EPOCH.end()
             if noted is not None:
                 header, columns = noted
                 if result is not None:
