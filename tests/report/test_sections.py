@@ -27,8 +27,9 @@ from peak_trade.trust.handed import Handed
 from peak_trade.trust.luck import assess
 from peak_trade.trust.luck.words import trials_of
 
-SEALED = [name for name, section in SECTIONS.items() if "sealed" in section.of and name not in ("timing", "symbols")]
-"""Without what has telemetry, or several symbols."""
+OTHERS = ("timing", "symbols", "reconciled")
+SEALED = [name for name, section in SECTIONS.items() if "sealed" in section.of and name not in OTHERS]
+"""Without what has telemetry, several symbols, or an engine of its own."""
 
 
 def stats_of(run_dir: Path) -> dict[str, Any]:

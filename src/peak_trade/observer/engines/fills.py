@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from math import nan
 
-from ..spool import NO_TIME
+from ..spool import NO_TIME  # noqa: TID252 -- it is loaded under another name in a recorded process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 
-from ..wrapping import watch
+from ..wrapping import watch  # noqa: TID252 -- as in `frames`
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from ..note import Note
+    from ..note import Note  # noqa: TID252 -- as in `frames`
 
 _BARS = ("open", "high", "low", "close", "volume")
 _REASONS = {

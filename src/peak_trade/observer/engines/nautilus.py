@@ -11,14 +11,14 @@ import hashlib
 import time
 from array import array
 
-from ..spool import NO_TIME
+from ..spool import NO_TIME  # noqa: TID252 -- it is loaded under another name in a recorded process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from ..note import Note
+    from ..note import Note  # noqa: TID252 -- as in `frames`
 
 _BARS = ("timestamp", "open", "high", "low", "close", "volume")
 _UNMARKED = "equity is the account's balance: what open positions are worth between their fills is not in it"

@@ -10,7 +10,7 @@ import hashlib
 import time
 from importlib import metadata
 
-from ..wrapping import watch
+from ..wrapping import watch  # noqa: TID252 -- as in `frames`
 from . import fills
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from ..note import Note
+    from ..note import Note  # noqa: TID252 -- as in `frames`
 
 _BARS = ("open", "high", "low", "close", "volume")
 _OWN = (
