@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.record.portfolio import recorded, result
 
 from peak_trade.evidence.ledger import Ledger
-from peak_trade.trust.luck import family, words
+from peak_trade.evidence.results import Results
+from peak_trade.trust.handed import Handed
+from peak_trade.trust.luck import assess, family, words
 from peak_trade.trust.luck.family import Family, Series
 from peak_trade.trust.luck.result import Luck
 
@@ -108,6 +111,23 @@ def test_where_nothing_is_known_a_run_has_its_own_trials_and_it_is_said(books: B
     assert (found.trials, found.alone) == (300, True)
     assert words.ALONE in words.sentences(_luck(found))
     assert family.families(books.ledger.read()) == []
+
+
+def test_a_recorded_account_of_several_symbols_has_its_luck_and_no_overfitting_of_what_is_not_kept(
+    tmp_path: Path,
+) -> None:
+    run = recorded(tmp_path / "results", result(params={"a": 1}))
+    alone = assess.assess(Handed(run, Results(run.parent)))
+    assert alone.family is not None and alone.family.trials == 1
+    assert alone.reasons["overfitting"] == "fewer than two trials with returns"
+    told = Ledger(run.parent).read().of(run.name).fields
+    on = _on(300, symbol=told["symbol"], timeframe="1d", data=told.get("data", ""))
+    books = Books.__new__(Books)
+    books.ledger = Ledger(run.parent)
+    books.record(on, **{key: on[key] for key in ("symbol", "timeframe", "data")})
+    found = assess.assess(Handed(run, Results(run.parent)))
+    assert found.series.symbol == "A, B" == on["symbol"]
+    assert found.family is not None and found.family.wider >= found.family.trials
 
 
 def _luck(found: Family) -> Luck:

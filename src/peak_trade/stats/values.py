@@ -61,6 +61,7 @@ REASONS = {
     "active returns do not vary": "the returns less the benchmark's are equal, but for rounding",
     "the Sharpe ratio is not above the one to beat": "no number of bars would show what is not there",
     "fewer than two trials with returns": "one trial is not chosen from among others",
+    "the returns of other engines' trials are not kept": "what needs all returns side by side can't be told",
     "no trial with returns": "no directory of a trial on these bars is there and as it was sealed",
     "too few returns to draw from": "a bootstrap of a handful of returns says nothing, nor does their correlation",
     "too few bars to cut into blocks": "each of the blocks needs two returns",

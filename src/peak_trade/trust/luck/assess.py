@@ -18,7 +18,7 @@ from peak_trade.stats.sample import rate_per_period
 from peak_trade.stats.values import Floats, NoValueError, Times, need
 from peak_trade.trust.handed import Handed
 from peak_trade.trust.luck import unsealing
-from peak_trade.trust.luck.family import Family, Series, engines_of, family_of_run, read_ledger, series_of
+from peak_trade.trust.luck.family import Family, Series, family_of_run, is_of_others, read_ledger, series_of
 from peak_trade.trust.luck.figures import FEWEST, FIGURES, LEVEL
 from peak_trade.trust.luck.result import Luck
 from peak_trade.trust.luck.series import Gathered, gather, read_equity, read_manifest, read_sealed, returns_of
@@ -79,6 +79,8 @@ class _Work(Struct, dict=True):  # for what is worked out once
         """The returns of all trials that are there."""
         if self.gathered is None:
             raise NoValueError(NOT_ASKED)
+        if self.known.recorded and self.gathered.returns.shape[1] < self.known.results:
+            raise NoValueError("the returns of other engines' trials are not kept")
         return self.gathered.returns
 
 
@@ -95,10 +97,10 @@ def assess(handed: Handed, *, thorough: bool = True, banded: bool | None = None,
         reading = history = None
     sealed = read_manifest(path, history.manifest) if history else run_dir.read_manifest(path)
     series = _series(sealed)
-    engines = bool(history and engines_of(history))
-    if history and engines:
+    others = bool(history and is_of_others(history))
+    if history and others:
         series = series_of(history)  # as its trials are counted
-    family = family_of_run(reading, path.name, series) if reading and (series.data or engines) else None
+    family = family_of_run(reading, path.name, series) if reading and (series.data or others) else None
     luck = Luck(sealed.run_id, series, family)
     if reading:
         luck.holdout = unsealing.said(unsealing.known_of(reading, series))

@@ -20,6 +20,7 @@ from msgspec import Meta, Struct
 
 from peak_trade.errors import RunError
 from peak_trade.evidence.ledger import FAILED, REMOVED, SEALED, Entry, History, Reading
+from peak_trade.evidence.manifest import IMPORTED, RECORDED
 from peak_trade.evidence.results import Results
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "families",
     "family_of",
     "family_of_run",
+    "is_of_others",
     "read_ledger",
     "series_of",
 ]
@@ -234,6 +236,11 @@ def engines_of(history: History) -> tuple[Engine, ...]:
     if (rest := count - sum(one.count for one in found)) > 0:
         found.append(Engine(**msgspec.structs.asdict(series_of(history)), count=rest))
     return tuple(found)
+
+
+def is_of_others(history: History) -> bool:
+    """Tell whether another engine made a run: what it was made on is what the ledger has, as far as anybody saw it."""
+    return bool(engines_of(history)) or history.fields.get("kind") in (RECORDED, IMPORTED)
 
 
 def _is_whole(one: Engine) -> bool:

@@ -20,9 +20,9 @@ from peak_trade.trust.luck.family import (
     Families,
     Family,
     Series,
-    engines_of,
     families,
     family_of_run,
+    is_of_others,
     read_ledger,
     series_of,
 )
@@ -76,7 +76,7 @@ def deflated(results: Results, rows: Iterable[Row]) -> list[Row]:
     for row in rows:
         history = reading.of(row.run_id)
         series = series_of(history)
-        if (series.data or engines_of(history)) and row.sharpe is not None:
+        if (series.data or is_of_others(history)) and row.sharpe is not None:
             if series not in known or not (series.data or series.symbol):
                 known[series] = families.of_run(row.run_id, series)
             row = msgspec.structs.replace(row, deflated=_of(results, row, history, known[series]))
