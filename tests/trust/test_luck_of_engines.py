@@ -126,7 +126,7 @@ def test_a_recorded_account_of_several_symbols_has_its_luck_and_no_overfitting_o
     books.ledger = Ledger(run.parent)
     books.record(on, **{key: on[key] for key in ("symbol", "timeframe", "data")})
     found = assess.assess(Handed(run, Results(run.parent)))
-    assert found.series.symbol == "A, B" == on["symbol"]
+    assert found.series.symbol == "A,B" == on["symbol"]
     assert found.family is not None and found.family.wider >= found.family.trials
 
 

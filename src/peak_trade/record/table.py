@@ -238,4 +238,3 @@ def symbols_text(named: Iterable[str]) -> str:
     if len(text) > _SYMBOLS:
         return f"{text[: _SYMBOLS - 20]}… {hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return text
-
