@@ -274,6 +274,29 @@ def test_files_are_collected_by_pattern(record: Recorder) -> None:
     assert "nothing matches output=none/*" in record.receipt("collect")["reason"]
 
 
+EQUITY = "date,equity\n2024-01-02,1000\n2024-01-03,1010\n2024-01-04,990\n2024-01-05,1020\n"
+
+
+@pytest.mark.parametrize(("role", "there"), [("equity", True), ("output", False)])
+def test_files_with_a_role_are_the_result_where_no_engine_is_seen(record: Recorder, role: str, there: bool) -> None:
+    (record.stands / "made").write_text(EQUITY)
+    record("cp", "made", "equity.csv", options=("--collect", f"{role}=equity.csv"))
+    assert (record.run / "outputs/equity.csv").read_text() == EQUITY
+    assert (record.run / "stats.json").exists() == there
+    if there:
+        assert json.loads((record.run / "stats.json").read_bytes())["total_return"] == pytest.approx(0.02, abs=1e-15)
+    assert record.findings == []
+
+
+def test_a_file_that_says_nothing_known_is_kept_and_named(record: Recorder) -> None:
+    (record.stands / "made").write_text("a;b\n1;2\n")
+    done = record("cp", "made", "trades.csv", options=("--collect", "trades=trades.csv"))
+    assert done.returncode == 0
+    assert b"warn: collect skipped: trades.csv is nearest to" in done.stderr
+    assert (record.run / "outputs/trades.csv").read_text() == "a;b\n1;2\n"
+    assert record.findings == []
+
+
 def test_json_goes_where_it_is_asked_for(record: Recorder) -> None:
     done = record("echo", "said", options=("--json", "-", "--quiet"))
     assert json.loads(done.stdout)["run_id"] == record.run.name

@@ -34,6 +34,7 @@ TOO_LATE = 124
 _STOP = 0  # among the signals that a recorder hands on: end all of it, the time is up
 _MOMENT_S = 0.1  # what a terminal, or `timeout`, sends to all of a group comes to each of it within that
 _GRACE_S = 2.0  # between SIGTERM and SIGKILL
+_LEAVE_S = 0.4  # for what a command has started to end, once it has ended itself, before it counts as left running
 _NEVER_STARTED, _ENDED = b"E", b"W"
 
 
@@ -194,7 +195,11 @@ def _keep(
                 with suppress(OSError):
                     os.kill(pid, number)
         status = _reaped(pid) if status is None else status
-    os.write(news, _ENDED + b" %d %d" % (status, len(_children())))
+    patience = time.monotonic() + _LEAVE_S
+    while (there := _children()) and time.monotonic() < patience:  # helpers of pools end by themselves
+        time.sleep(0.02)
+        _reaped(0)
+    os.write(news, _ENDED + b" %d %d" % (status, len(there)))
     os._exit(0)
 
 

@@ -119,29 +119,32 @@ def _fill(watched: Watched, making: _Recording, error: dict[str, str] | None) ->
     for one in seen.code.left_out:
         making.warn(f"{code.FOLDER}/{one['file']}", "left out", one["reason"])
     collect.given(making, GIVEN)
-    collect.collected(making, order.collect, watched.folder, watched.since)
+    found = collect.collected(making, order.collect, watched.folder, watched.since)
     settings = _settings(watched, making)
-    outcome = _outcome(making, order, settings, failed=error is not None)
+    data = [name for role, name in found if role != "output"]
+    outcome = _outcome(making, order, settings, data, failed=error is not None)
     if error:
         directory.write(ERROR, [files.encode_json(error)])
     asked = {"overrides": {}, "name": settings["run"].get("name"), **settings["record"]}
     return _Filled(seen, outcome, outputs, [*outcome.dependencies, *inputs, *seen.dependencies], asked)
 
 
-def _outcome(making: _Recording, order: Order, settings: dict[str, Any], *, failed: bool) -> Outcome:
+def _outcome(making: _Recording, order: Order, settings: dict[str, Any], data: list[str], *, failed: bool) -> Outcome:
     """Write what came of the command; nothing where nobody noted a trial, for which nothing more is imported."""
     if making.problem:
         making.skip("engine", making.problem)
-    elif order.engine != "off" and any(
-        has_kind(path, "trial") for path in (making.directory.path / SPOOL).glob("*.frames") if path.is_file()
-    ):
+    elif data or (order.engine != "off" and _has_trials(making.directory.path / SPOOL)):
         from peak_trade.record.outcome import write
 
-        return write(making, order, settings, failed=failed)
+        return write(making, order, settings, data, failed=failed)
     else:
         picking.pick(making, (), order)
     snapshot.write(making.directory, making.redactor.tree(snapshot.resolved(dict(settings), None, "", "")))
     return _NOTHING
+
+
+def _has_trials(spool: Path) -> bool:
+    return any(has_kind(path, "trial") for path in spool.glob("*.frames") if path.is_file())
 
 
 def _seen(watched: Watched, making: _Recording) -> Observed:

@@ -38,7 +38,7 @@ from peak_trade.record.sources import Source
 from peak_trade.redact import Redactor
 from peak_trade.text import as_utf8, counted, escaped
 
-__all__ = ["EXTRA", "Imported", "Options", "import_files", "options"]
+__all__ = ["EXTRA", "Imported", "Options", "import_files", "options", "result_of"]
 
 EXTRA = "trades_extra.csv"
 """The columns of a list of trades that have no place of their own, a row for each trade by its `trade_id`."""
@@ -298,3 +298,9 @@ def _again(results: Path, read: Sequence[Source]) -> str:
         if end is not None and end.fields.get("files") == digests and (results / run_id).is_dir():
             found = run_id
     return found
+
+
+def result_of(paths: Sequence[Path]) -> tuple[Result, list[str]]:
+    """Return what files say, and how much of them was understood. InputError where they say nothing that is known."""
+    parts, _ = _parts([sources.read(path) for path in paths], Asked())
+    return merged(parts, Asked())[0], [_understood(part) for part in parts if part.columns]

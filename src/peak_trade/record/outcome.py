@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from peak_trade.errors import PeakError
 from peak_trade.evidence import manifest
-from peak_trade.record import picking, sealing, table, trials
+from peak_trade.record import imported, picking, sealing, table, trials
 from peak_trade.record.asked import Order
 from peak_trade.record.command import SPOOL
 from peak_trade.record.picking import Outcome
@@ -16,14 +17,22 @@ from peak_trade.text import as_utf8
 
 __all__ = ["write"]
 
+FILES = "files"  # in place of an engine, where no more is known of who wrote what was collected
 
-def write(making: Making, order: Order, settings: Mapping[str, Any], *, failed: bool) -> Outcome:
-    """Write what the trials that processes have noted come to.
+
+def write(
+    making: Making, order: Order, settings: Mapping[str, Any], files: Sequence[str] = (), *, failed: bool
+) -> Outcome:
+    """Write what the trials that processes have noted come to, else what `files` of the run's directory say.
 
     What a command that `failed` said of a result is none of a run that came to its end: its trials count all the same.
     """
     directory = making.directory
-    noted = trials.results(directory.path / SPOOL, lambda text: making.warn("observer", "unread", text))
+    noted: list[Result] = []
+    if order.engine != "off":
+        noted = trials.results(directory.path / SPOOL, lambda text: making.warn("observer", "unread", text))
+    if files:
+        noted += _said(making, files, noted)
     chosen, index = picking.pick(making, noted, order)
     if failed:
         chosen = index = None
@@ -41,6 +50,22 @@ def write(making: Making, order: Order, settings: Mapping[str, Any], *, failed: 
         sealed.dependencies,
         dict(chosen.params) if chosen else {},
     )
+
+
+def _said(making: Making, files: Sequence[str], noted: Sequence[Result]) -> list[Result]:
+    """Return what files say as one more trial, where no engine has said it, and they say something that is known."""
+    if any(not one.error for one in noted):
+        making.warn("collect", "kept", "an engine was seen, and what it said is the run: the files are only kept")
+        return []
+    try:
+        result, understood = imported.result_of([making.directory.path / name for name in files])
+    except PeakError as error:
+        making.skip("collect", error.message)
+        return []
+    result.engine = result.engine or FILES
+    for text in understood:
+        making.warn("collect", "understood", text)
+    return [result]
 
 
 def _engines(noted: Sequence[Result]) -> str:
