@@ -7,7 +7,6 @@ Exit 124: the time was up. 126, 127: the command can't be run, or is not there, 
 
 from __future__ import annotations
 
-import os
 import sys
 
 from peak_trade import script, supervisor
@@ -41,9 +40,11 @@ def main() -> int:
 
     script.show_warnings()
     order, results = asked.order(words[at + 1 :], vars(args)), script.results_dir(args.results_dir).absolute()
-    run_id = args.run_id or os.environ.pop("PEAK_RUN_ID", None)
+    run_id = script.given_run_id()
     try:
-        done = command.record(order, results=results, run_id=run_id, argv=words, out=2 if args.json == "-" else 1)
+        done = command.record(
+            order, results=results, run_id=args.run_id or run_id, argv=words, out=2 if args.json == "-" else 1
+        )
     except PeakError as error:
         script.name_run(error, args.results_dir)
         raise

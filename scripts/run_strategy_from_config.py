@@ -39,7 +39,7 @@ def main(line: supervisor.Line) -> int:
         from peak_trade.shown import listing
 
     script.show_warnings()
-    run_id = os.environ.pop("PEAK_RUN_ID", None)  # of this run alone: the strategy may start others
+    run_id = script.given_run_id()
     overrides = [*args.set, *([f"tracking.mode={args.tracking}"] if args.tracking else [])]
     root, results = script.repo_root(), script.results_dir(args.results_dir).absolute()
     source = config.load(args.config, overrides)

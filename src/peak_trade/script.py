@@ -30,6 +30,7 @@ __all__ = [
     "claim_stdout",
     "coloured",
     "count",
+    "given_run_id",
     "is_open",
     "list_keys",
     "list_options",
@@ -424,6 +425,16 @@ def under_telemetry() -> None:
         except OSError as error:
             reason = f"{launch}: {error.strerror}"
     os.environ["PEAK_SKIPPED"] = f"telemetry: {reason}; hint: just setup observability"
+
+
+def given_run_id() -> str | None:
+    """Return the run_id that the environment gives, and take it out: it is of one run alone, which may start others.
+
+    That of a command that is being recorded is the recorder's, not that of a run which the command makes.
+    """
+    found = os.environ.pop("PEAK_RUN_ID", None)
+    recorded = os.path.basename(os.path.dirname(os.environ.get("PEAK_RUN_DIR", "")))
+    return None if found == recorded else found
 
 
 def repo_root() -> Path:

@@ -297,6 +297,14 @@ def test_a_file_that_says_nothing_known_is_kept_and_named(record: Recorder) -> N
     assert record.findings == []
 
 
+def test_a_command_that_makes_a_run_has_a_run_of_its_own(record: Recorder) -> None:
+    inner = [PYTHON, str(SCRIPT), "--quiet", "--results-dir", "inner", "--", "sh", "-c", 'echo "$PEAK_RUN_ID"']
+    done = record(*inner)
+    [path] = [path for path in (record.stands / "inner").iterdir() if len(path.name) == 36]
+    assert (done.returncode, done.stdout.decode()) == (0, f"{path.name}\n")
+    assert path.name != record.run.name
+
+
 def test_json_goes_where_it_is_asked_for(record: Recorder) -> None:
     done = record("echo", "said", options=("--json", "-", "--quiet"))
     assert json.loads(done.stdout)["run_id"] == record.run.name

@@ -130,7 +130,8 @@ def main(program: list[str]) -> int:
 
 if __name__ == "__main__":
     gc.disable()  # this process is over in a moment
-    if not (os.environ.get("PEAK_RUN_ID") or option(sys.argv, "--run-id")):
+    recorded = os.path.basename(os.path.dirname(os.environ.get("PEAK_RUN_DIR", "")))  # by whom: it has that run_id
+    if os.environ.get("PEAK_RUN_ID", "") in ("", recorded) and not option(sys.argv, "--run-id"):
         import uuid
 
         os.environ["PEAK_RUN_ID"] = str(uuid.uuid4())
