@@ -347,3 +347,10 @@ def test_a_sparse_file_of_gigabytes_is_digested_without_being_held(folder: Folde
     found = folder.seen()
     assert found.materials[0]["annotations"]["bytes"] == 1 << 30
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 16  # kB
+
+
+def test_what_breaks_in_the_watching_is_a_receipt_and_the_command_goes_on(folder: Folder) -> None:
+    code = "import os\nplain, os.stat = os.stat, lambda *a, **k: 1 / 0\nprint(open('data.csv').read())\n"
+    assert folder.script(f"{code}open('more.txt', 'w')\n") == f"{DATA}\n"
+    assert folder.exit_code == 0
+    assert folder.seen().receipts == [("observer", "broke", "files: ZeroDivisionError: division by zero")]

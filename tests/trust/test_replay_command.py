@@ -159,6 +159,13 @@ def test_a_program_named_by_its_path_is_the_sealed_one(desk: Desk) -> None:
     assert desk.replay()["verdict"] == "IDENTICAL"
 
 
+def test_that_it_ran_in_a_folder_of_another_name_is_no_difference(desk: Desk) -> None:
+    desk.python("import os\nprint(os.getcwd())\n")
+    assert desk.replay()["verdict"] == "IDENTICAL"
+    desk.python("import os\nprint(os.getcwd(), os.getpid())\n")
+    assert desk.replay()["verdict"] == "DIVERGED"
+
+
 def test_a_secret_in_the_command_is_not_made_up(desk: Desk) -> None:
     desk.record("--", sys.executable, "-c", "print(1)", "--api-key", "sk-live-12345678")
     assert "its command had a secret" in desk.refusal()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from _thread import _local, allocate_lock
 
 from .spool import Spool
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Note"]
 
-_OWN = (os.path.dirname(os.path.abspath(__file__)) + os.sep, os.path.dirname(os.__file__) + os.sep, "<frozen ")
 _PATIENCE_S = 1.0
 _LONGEST = 300  # characters of a reason
 
@@ -100,11 +97,12 @@ class Guard:
 
 
 def _interrupted(trace: TracebackType | None) -> bool:
-    """Tell whether the main script's own code raised: while we work, only a signal's handler can call it."""
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    """Tell whether a signal's handler of the command raised: it may be called while we work."""
+    import signal
+
+    handlers = {getattr(signal.getsignal(number), "__code__", None) for number in range(1, signal.NSIG)} - {None}
     while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if file == main and not file.startswith(_OWN):
+        if trace.tb_frame.f_code in handlers:
             return True
         trace = trace.tb_next
     return False

@@ -7,6 +7,7 @@ UNKNOWN, with these named: it may be they, and nobody can tell.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def held(a: Sealed, made: Made) -> dict[str, Any]:
         said += [f"it fails as it did: {a.error}"] if same else [f"it failed then: {a.error}"] if a.error else []
         error = "" if same else b.error or "it came to its end"
         return {"verdict": IDENTICAL if same else DIVERGED, "error": error, "causes": causes, "said": said}
-    outputs = _other_outputs(a, b)
+    outputs = _other_outputs(a, b, made.laid)
     if "equity_digest" not in a.manifest.predicate.results:
         if "equity_digest" in b.manifest.predicate.results:
             said.append("an engine was seen this time: equity and trades have nothing to be held against")
@@ -193,9 +194,15 @@ def _effects(run: Sealed) -> dict[str, list[str]]:
     return {str(key): [str(one) for one in value] for key, value in found if isinstance(value, list)}
 
 
-def _other_outputs(a: Sealed, b: Sealed) -> list[str]:
-    """Return the outputs that are not the same: what it said on stdout, and files that it left."""
+def _other_outputs(a: Sealed, b: Sealed, laid: Laid) -> list[str]:
+    """Return the outputs that are not the same: what it said on stdout, and files that it left.
+
+    That it ran in a folder of another name is no difference.
+    """
     before, after = _outputs(a), _outputs(b)
+    if laid.base and _STDOUT in before and _STDOUT in after and before[_STDOUT] != after[_STDOUT]:
+        said = b.content(_STDOUT).replace(os.fsencode(laid.folder), os.fsencode(laid.base))
+        after[_STDOUT] = hashlib.sha256(said).hexdigest()
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
