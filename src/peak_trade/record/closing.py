@@ -154,7 +154,7 @@ def _seen(watched: Watched, making: _Recording) -> Observed:
             making.seen = observed.look(
                 making.directory.path / SPOOL, watched.folder, watched.order.command, redactor=making.redactor,
                 since_ns=int(watched.since * 1e9), declared=watched.order.inputs,
-                own=[making.directory.results, making.directory.path],
+                own=[making.directory.path],
             )  # fmt: skip
         except Exception as broken:  # noqa: BLE001 - whatever processes have noted, evidence is left
             why = f"what was noted can't be read: {type_name(broken)}: {broken}"[:400]

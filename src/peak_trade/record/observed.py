@@ -63,7 +63,7 @@ def look(
 ) -> Observed:  # fmt: skip
     """Return what the processes of a command have noted in `spool`; it ran in `folder`, and began at `since_ns`.
 
-    `own` are folders that are ours (results, the run's directory), `declared` the files named as its inputs.
+    `own` are folders that are ours (that of the run), `declared` the files named as its inputs.
     """
     found, by = Observed(), _read(spool)
     processes = by["process"]
