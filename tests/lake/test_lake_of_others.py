@@ -31,7 +31,7 @@ def test_a_portfolio_is_in_the_lake_with_its_symbols(tmp_path: Path) -> None:
     recorded(tmp_path / "results", result())
     results, folder = made(tmp_path)
     assert rows(folder, "SELECT status, kind, engine, symbol, bars FROM runs") == [
-        ("sealed", "recorded", "handmade 1", "A, B", 10)
+        ("sealed", "recorded", "handmade 1", "A,B", 10)
     ]
     traded = "SELECT symbol, sum(pnl), any_value(currency), count(slippage) FROM trades GROUP BY 1 ORDER BY 1"
     assert rows(folder, traded) == [("A", 75.0, "USD", 0), ("B", 90.0, "USD", 0)]

@@ -386,6 +386,8 @@ def equity_table(found: Sequence[RunRows]) -> Any:
             column_types={field.name: field.type for field in kinds if field.name != "run_id"}, null_values=[""]
         ),
     ).combine_chunks()
+    if table["timestamp"].null_count or table["equity"].null_count:  # what may be empty is drawdown and position
+        raise InputError("equity.csv has a row without time or equity")
     return _with_run_ids("equity", found, lengths, table)
 
 
