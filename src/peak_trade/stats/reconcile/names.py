@@ -228,7 +228,7 @@ _ENGINES = {row.engine for row in NAMES}
 
 
 def as_markdown() -> str:
-    """Return the table as Markdown, for docs/ops/record.md."""
+    """Return the table as Markdown, for docs/reports/reconciled.md."""
     from peak_trade.stats.reconcile.measures import MEASURES
 
     rows = ["| engine | its name | ours | how the engine works it out |", "|---|---|---|---|"]
