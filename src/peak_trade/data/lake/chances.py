@@ -87,18 +87,38 @@ LUCK = f"""
                           (trials, line)) AS told
             FROM brought WHERE failed <= trials AND known <= trials AND mean IS NOT NULL AND variance IS NOT NULL
             GROUP BY {_SERIES}, kind, digest),
+        ended AS (
+            SELECT run_id, CASE WHEN event LIKE 'received%' THEN TRY_CAST(fields->>'end' AS JSON)
+                                ELSE TRY_CAST(fields AS JSON) END AS told
+            FROM ledger WHERE event IN ('sealed', 'failed', 'received', 'received_failed')),
+        told AS (
+            SELECT run_id, unnest(from_json(told->'trials_on', '["JSON"]')) AS fields FROM ended
+            WHERE json_type(told->'trials') IN ('UBIGINT', 'BIGINT') AND json_type(told->'trials_on') = 'ARRAY'),
+        engines AS (
+            SELECT run_id, fields->>'symbol' AS symbol, fields->>'timeframe' AS timeframe,
+                   fields->>'data' AS data_digest,
+                   {_number("fields->'count'", 0, _MOST, whole=True)} AS trials,
+                   {_number("fields->'results'", 0, _MOST, whole=True)} AS results,
+                   {_number(f"{_RATIOS}->'count'", 0, _MOST, whole=True)} AS known,
+                   {_number(f"{_RATIOS}->'mean'", -_LARGEST, _LARGEST)} AS mean,
+                   {_number(f"{_RATIOS}->'variance'", 0, _LARGEST**2)} AS variance
+            FROM told WHERE json_type(fields->'data') = 'VARCHAR'),
         series AS (SELECT DISTINCT {_SERIES} FROM runs WHERE data_digest IS NOT NULL),
         made AS (
             SELECT s.*, r.run_id FROM series s JOIN runs r USING (symbol, timeframe)
-            WHERE r.data_digest = s.data_digest OR (r.data_digest IS NULL AND r.sharpe IS NULL)),
+            WHERE (r.data_digest = s.data_digest OR (r.data_digest IS NULL AND r.sharpe IS NULL))
+              AND r.run_id NOT IN (SELECT run_id FROM engines)),
         ratios AS (
             SELECT DISTINCT {_SERIES}, total_return, sharpe, max_drawdown, trades FROM runs
-            WHERE abs(sharpe) < 1e6 AND data_digest IS NOT NULL),
+            WHERE abs(sharpe) < 1e6 AND data_digest IS NOT NULL AND run_id NOT IN (SELECT run_id FROM engines)),
         parts AS (
             SELECT {_SERIES}, count(*) AS known, avg(sharpe) AS mean, var_pop(sharpe) AS variance FROM ratios
             GROUP BY {_SERIES}
             UNION ALL
-            SELECT {_SERIES}, told.known, told.mean, told.variance FROM imported WHERE told.known > 0),
+            SELECT {_SERIES}, told.known, told.mean, told.variance FROM imported WHERE told.known > 0
+            UNION ALL
+            SELECT * EXCLUDE (results)
+            FROM (SELECT DISTINCT {_SERIES}, results, known, mean, variance FROM engines WHERE known > 0)),
         means AS (
             SELECT {_SERIES}, sum(known) AS known, sum(known * mean) / sum(known) AS mean FROM parts
             GROUP BY {_SERIES}),
@@ -109,9 +129,11 @@ LUCK = f"""
             FROM parts p JOIN means m USING ({_SERIES}) GROUP BY {_SERIES}, m.known),
         counts AS (SELECT {_SERIES}, count(*) AS runs FROM made GROUP BY {_SERIES}),
         others AS (SELECT {_SERIES}, sum(told.trials) AS elsewhere FROM imported GROUP BY {_SERIES}),
+        recorded AS (SELECT {_SERIES}, sum(trials) AS seen FROM engines GROUP BY {_SERIES}),
         families AS (
-            SELECT {_SERIES}, runs + coalesce(elsewhere, 0) AS trials, variance
-            FROM counts LEFT JOIN others USING ({_SERIES}) LEFT JOIN spreads USING ({_SERIES})),
+            SELECT {_SERIES}, coalesce(runs, 0) + coalesce(elsewhere, 0) + coalesce(seen, 0) AS trials, variance
+            FROM series LEFT JOIN counts USING ({_SERIES}) LEFT JOIN others USING ({_SERIES})
+            LEFT JOIN recorded USING ({_SERIES}) LEFT JOIN spreads USING ({_SERIES})),
         held AS (
             SELECT r.*, f.trials AS tried,
                    sqrt(coalesce(f.variance, r.periods_per_year / (r.bars - 2))) AS spread,
