@@ -28,6 +28,7 @@ SAME = 1e-9
 _FEW, _MANY = 8, 128  # cuts
 _SOME, _MORE = 2, 32  # places with other bars after them
 _PAIRS = 6  # of bars with other last digits: each decision at an edge falls to both sides in one of them
+_DELAYED = 4  # changes of the decision that are looked at for a delay
 _EDGE = 0.01  # how far a decision moves that is at an edge
 
 
@@ -51,6 +52,7 @@ class Search:
         self.stopped = ""
         self.weighed = False
         self.settled = False
+        self.late = False  # each decision hangs on no bar later than the one before its own
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -128,6 +130,28 @@ class Search:
             if answer.decisions is None or self._differ(answer, len(self.bars)) is not None:
                 self.reacts = None  # it goes by the calendar
         self.settled = True
+
+    def look_for_delay(self) -> None:
+        """Tell whether decisions are shifted by a bar: none that changes hangs on its own bar, some on the one before.
+
+        What goes by the calendar, or by counting, hangs on neither.
+        """
+        changed = changes(self.exposure)
+        changed = changed[(changed > 1) & (changed < len(self.bars) - 1)]
+        found = 0
+        for bar in changed[:: max(len(changed) // _DELAYED, 1)][:_DELAYED].tolist():
+            if self._hangs_on(bar, bar):
+                return
+            found += self._hangs_on(bar, bar - 1)
+        self.late = found > 1
+
+    def _hangs_on(self, bar: int, first: int) -> bool:
+        """Tell whether the decision at a bar is another one when all bars from `first` on are, or is none."""
+        for how in ("below", "above"):
+            decisions = self.asking.again(others(self.bars, first, how, self.seed)).decisions
+            if decisions is None or self.apart(decisions[bar : bar + 1], self.target[bar : bar + 1]).any():
+                return True
+        return False
 
     def _weigh_what_was_found(self) -> None:
         if self.first is not None and self.first.cut and not self.weighed:

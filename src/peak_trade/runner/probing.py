@@ -12,7 +12,7 @@ from pathlib import Path
 from peak_trade.errors import RunError
 from peak_trade.evidence.run_dir import read_manifest
 from peak_trade.market.bars import Bars, Floats
-from peak_trade.probe import BUDGET_S, FAIL, NOT_ASSESSED, Asking, Probe, Search
+from peak_trade.probe import BUDGET_S, FAIL, NOT_ASSESSED, PASS, Asking, Probe, Search
 from peak_trade.probe.asking import quiet
 from peak_trade.runner.attempt import Attempt
 from peak_trade.runner.limits import TimeOut, within
@@ -38,8 +38,15 @@ def probed(attempt: Attempt, bars: Bars, asking: Asking, target: Floats, limit_s
         )
     else:
         before = set(sys.modules)
-        found = _asked(attempt, Search(asking, bars, target, sizing=config.sizing, seed=config.run.seed), limit_s)
+        search = Search(asking, bars, target, sizing=config.sizing, seed=config.run.seed)
+        found = _asked(attempt, search, limit_s)
         attempt.before |= sys.modules.keys() - before  # what only other bars made it load is no part of the run
+        if search.late and found.verdict == PASS:
+            raise RunError(
+                "each decision of the strategy hangs on the bars before its own alone, as of a column shifted by "
+                "one bar; as a target it would be a bar late a second time",
+                hint='strategy.signals = "positions" where it was shifted, "target" where it decides so late',
+            )
     if found.verdict == FAIL:
         attempt.warn("look-ahead", "found", found.reason.removeprefix("look-ahead: "))
     elif found.verdict == NOT_ASSESSED and len(bars) > 1:  # a single bar's decision is traded nowhere
@@ -60,6 +67,8 @@ def _asked(attempt: Attempt, search: Search, limit_s: float | None) -> Probe:
             (lambda: search.briefly(took_s), max(took_s, BUDGET_S)),
             (search.settle, 5 * took_s + BUDGET_S),  # a suspicion is worth more time than none
         ]
+    if not search.asking.manner.signals:
+        stretches.append((search.look_for_delay, max(took_s, BUDGET_S)))
     with quiet():
         for stretch, budget_s in stretches:
             limits = [time for time in (budget_s, left_s) if time is not None]
