@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from peak_trade.config import Strategy
-from peak_trade.errors import RunError
+import peak_trade
+from peak_trade.config import Strategy, compose
+from peak_trade.errors import InputError, RunError
 from peak_trade.market.bars import Bars
 from peak_trade.strategies import Manner
 
@@ -197,3 +198,45 @@ def test_a_frame_of_polars() -> None:
     assert isinstance(frame, polars.DataFrame)
     assert frame.columns == ["TIMESTAMP", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME"]
     assert frame["CLOSE"].to_list() == FLAT.close.tolist()
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"name": "sma_crossover", "signals": "target"}, "strategy.signals cannot take effect: what is registered"),
+        ({"entrypoint": "a.py:f", "case": "title"}, 'strategy.case cannot take effect without bars = "dataframe"'),
+        ({"entrypoint": "a.py:f", "ties": "enter"}, 'strategy.ties cannot take effect without signals = "entries_ex'),
+        ({"entrypoint": "a.py:f", "take": ["a", "b"]}, "strategy.take has 2 names, allowed: 1"),
+        (
+            {"entrypoint": "a.py:f", "take": ["a"], "signals": "entries_exits"},
+            "strategy.take has 1 names, allowed: 2 or 4",
+        ),
+        ({"entrypoint": "a.py:f", "signals": "weights"}, "strategy.signals is 'weights', allowed: 'entries_exits' or"),
+    ],
+)
+def test_a_declaration_that_could_not_take_effect_is_refused(declared: dict[str, Any], message: str) -> None:
+    data = {"path": "x.csv", "symbol": "X", "timeframe": "1d"}
+    with pytest.raises(InputError) as error:
+        compose({"data": data, "strategy": declared})
+    assert error.value.message.startswith(message)
+
+
+def test_polars_answers_as_pandas_does() -> None:
+    polars = pytest.importorskip("polars")
+    events = polars.Series("event", [None, 1, 0, None, -1, 0, 1, None])
+    assert taken(events, signals="events") == [0, 1, 1, 1, 0, 0, 1, 1]
+    assert "true and false" in refused(polars.Series("above", ENTER.tolist()))[0]
+    assert "called 'position'" in refused(polars.Series("position", [0, 1, 1, 1, 0, 0, 0, 0]))[0]
+
+
+def test_from_python_it_is_declared_too() -> None:
+    rising = bars(*[10.0 + at for at in range(8)])
+    assert peak_trade.backtest(rising, lambda _: column(0, 1, 0, 0, 0, -1, 0, 0), declared={"signals": "events"},
+                               fill="close").equity["equity"][-1] == 10_000 * 15 / 11  # fmt: skip
+    with pytest.raises(RunError, match="true and false"):
+        peak_trade.backtest(rising, lambda _: ENTER)
+
+
+def test_a_run_from_before_signals_were_declared_is_replayed_as_it_was_taken_then() -> None:
+    manner = Manner.of(Strategy(entrypoint="own.py:f"), lenient=True)
+    assert manner.target(ENTER, FLAT).tolist() == ENTER.astype(float).tolist()
