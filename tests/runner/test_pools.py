@@ -298,3 +298,41 @@ def test_a_process_that_is_started_anew_finds_a_module_only_while_its_strategy_i
         assert list(pool.map(work, range(2))) == [0.0, 1.0]
     with ProcessPoolExecutor(1, spawn) as pool, pytest.raises(BrokenProcessPool):  # the control
         list(pool.map(work, range(2)))
+
+
+PROGRAM = """
+import peak_trade
+def main():
+    run = peak_trade.run("config.toml", results="results", strategy={"entrypoint": "mine/pools.py:one_pool"})
+    print(run.run_id)
+"""
+
+
+def test_a_program_runs_it_too_and_one_without_a_guard_leaves_one_run(pools: Pools) -> None:
+    text = pools.config.read_text().partition("[strategy]")[0]
+    pools.config.write_text(f'{text}[strategy]\nentrypoint = "mine/pools.py:one_pool"\n')
+    program = pools.folder.parent / "program.py"
+    program.write_text(f"{PROGRAM}if __name__ == '__main__':\n    main()\n")
+    done = subprocess.run([sys.executable, program], cwd=program.parent, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert (pools.results / done.stdout.strip() / "manifest.json").is_file()
+
+    began = len(pools.results.joinpath("ledger.jsonl").read_text().splitlines())
+    program.write_text(f"{PROGRAM}main()\n".replace("pools.py:one_pool", "pools.py:raising"))
+    done = subprocess.run([sys.executable, program], cwd=program.parent, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "BrokenProcessPool" in done.stderr  # as in plain Python
+    assert "run below `if __name__" in done.stderr or "runs your program again from its top" in done.stderr
+    assert len(pools.results.joinpath("ledger.jsonl").read_text().splitlines()) == began + 2  # that run's own
+
+
+def test_a_replay_comes_to_the_same(pools: Pools) -> None:
+    ended = pools.run("mine/pools.py:one_pool")
+    assert ended.code == 0, ended.stderr
+    replay = COMMAND[1].with_name("replay_run.py")
+    words = [sys.executable, replay, ended.stdout.strip(), "--results-dir", pools.results]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "IDENTICAL" in done.stdout, done.stdout + done.stderr
+    for file in pools.folder.iterdir():
+        file.unlink()  # the control: what runs, in the workers too, is what was sealed
+    again = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert again.returncode == 0 and "IDENTICAL" in again.stdout, again.stdout + again.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -188,6 +189,7 @@ def run(
         InputError: config, data, parameters or run_id are wrong.
         RunError: the strategy raised or a file can't be written; `error.run_id` names the evidence that was left.
     """
+    _refuse_a_worker()
     changes = dict(_dotted(overrides))
     source = configs.compose(config, changes) if isinstance(config, Mapping) else configs.load(config, changes)
     base = places.root() if root is None else Path(root).absolute()
@@ -201,6 +203,16 @@ def run(
         raise
     tracker.log(path)
     return Run(path, root=base)
+
+
+def _refuse_a_worker() -> None:
+    """Raise RunError in a process that runs its program again from the top, as the workers of `spawn` do."""
+    processes = sys.modules.get("multiprocessing.process")
+    if processes and getattr(processes.current_process(), "_inheriting", False):
+        raise RunError(
+            "this process is a worker of a strategy's, and runs your program again from its top",
+            hint='run below `if __name__ == "__main__":`',
+        )
 
 
 def _dotted(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

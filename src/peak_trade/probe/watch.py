@@ -21,14 +21,15 @@ from peak_trade.text import as_utf8
 
 __all__ = ["Watch"]
 
+_STARTS = "starts a process"
 _DOES = {
-    STARTS: "starts a process",
-    "subprocess.Popen": "starts a process",
-    "os.fork": "starts a process",
-    "os.forkpty": "starts a process",
-    "os.posix_spawn": "starts a process",
-    "os.exec": "starts a process",
-    "os.system": "starts a process",
+    STARTS: _STARTS,
+    "subprocess.Popen": _STARTS,
+    "os.fork": _STARTS,
+    "os.forkpty": _STARTS,
+    "os.posix_spawn": _STARTS,
+    "os.exec": _STARTS,
+    "os.system": _STARTS,
     "socket.connect": "opens a connection",
     "socket.bind": "opens a connection",
     "socket.sendto": "opens a connection",
@@ -67,6 +68,7 @@ class Watch:
         self.names = {os.path.basename(file) for file in self.files}
         self.read = ""
         self.does = ""
+        self.starts = False  # a process
         self.ran: set[Path] = set()
         self.thread = 0
 
@@ -96,7 +98,9 @@ class Watch:
             writes = set(mode or "") & set("wax+") or (isinstance(flags, int) and flags & _WRITES)
             if writes and _CACHES not in name and name != os.devnull:
                 self._note(f"writes {as_utf8(os.path.basename(name))}")
-        elif self.thread == threading.get_ident() and not any(isinstance(arg, str) and _CACHES in arg for arg in args):
+            return
+        self.starts = self.starts or _DOES[event] == _STARTS
+        if self.thread == threading.get_ident() and not any(isinstance(arg, str) and _CACHES in arg for arg in args):
             if event == STARTS:
                 self.does = ""  # what multiprocessing has done on the way to it
             self._note(_DOES[event])

@@ -34,6 +34,7 @@ class Attempt(Making, kw_only=True):
     bars: dict[str, Any] | None = None  # what the manifest has of them, once they are known by their fingerprint
     before: frozenset[str] = field(default_factory=lambda: frozenset(sys.modules))  # the modules, as the run began
     ran: set[Path] = field(default_factory=set)  # the source files that were run as modules since
+    starts: bool = False  # whether the strategy has started processes, which may have loaded more
 
     @classmethod
     def begin(

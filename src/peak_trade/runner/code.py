@@ -65,7 +65,8 @@ class Code(Struct):
 def capture(attempt: Attempt, function: Callable[..., Any] | None) -> Code:
     """Return the code that a run was made from; `function` is None where it could not be loaded."""
     found, places = Code(), _Places(attempt)
-    for source in sources(function, attempt.before, attempt.ran, distributions.strays()):
+    strays = distributions.strays()
+    for source in sources(function, attempt.before, attempt.ran, strays, workers=attempt.starts):
         name = _CONTROL.sub("_", as_utf8(places.of(source)))
         if name in found.files or any(name == one["file"] for one in found.left_out):
             name = _free(name, {*found.files, *(one["file"] for one in found.left_out)})

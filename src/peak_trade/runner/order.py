@@ -241,6 +241,7 @@ def _ask(
         target = asking.first(loaded.bars.apart())
         return asking, strategies.source_digest(function, attempt.root), kept(params), target
     finally:
+        attempt.starts = watch.starts
         watch.ran = set()  # what only other bars made it load is no part of the run
         if os.getpid() != process:  # a child that the strategy forked and did not end: the run is not its own
             os._exit(1)

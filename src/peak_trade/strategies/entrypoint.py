@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from importlib import import_module
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import module_from_spec
 from os import fsencode
 from os.path import isfile, realpath  # unlike Path.is_file, it takes a path that cannot be for one that is not there
@@ -27,7 +27,7 @@ from peak_trade.errors import InputError, did_you_mean
 from peak_trade.strategies.calls import METHOD, of_class
 from peak_trade.strategies.reach import FreshLoader, Named, found, named, reach, sources
 
-__all__ = ["PRIVATE", "load_entrypoint", "loaded", "reaching", "sealed", "source_digest", "undecorated"]
+__all__ = ["PRIVATE", "load_entrypoint", "loaded", "located", "reaching", "sealed", "source_digest", "undecorated"]
 
 
 _INIT = "__init__.py"
@@ -98,6 +98,22 @@ def loaded() -> dict[Path, tuple[str, bytes]]:
     That is what was found in the user's folders, also where it raised on the way.
     """
     return {Path(file): source for file, source in sources.items()}
+
+
+def located(name: str) -> str | None:
+    """Return the file from which a worker process imports a module out of the folders searched for it, if it is."""
+    above, _, _ = name.rpartition(".")
+    try:
+        if not above:
+            ours = PathFinder.find_spec(name, list(map(str, _last)))
+            spec = None if name in sys.builtin_module_names or PathFinder.find_spec(name) else ours
+        else:
+            package = sys.modules.get(above)
+            inside = getattr(package, "__path__", None) if package else [str(Path(located(above) or "").parent)]
+            spec = PathFinder.find_spec(name, list(inside)) if inside else None
+    except Exception:  # noqa: BLE001 - whatever a package says of itself
+        return None
+    return spec.origin if spec else None
 
 
 def undecorated(function: Any) -> Any:

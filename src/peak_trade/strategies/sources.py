@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import peak_trade
 from peak_trade.modules import file_of, names
-from peak_trade.strategies.entrypoint import loaded, undecorated
+from peak_trade.strategies.entrypoint import loaded, located, undecorated
 from peak_trade.strategies.reach import Folder
 
 __all__ = ["Source", "as_run", "is_installed", "module_of", "run_as_module", "sources"]
@@ -53,14 +53,20 @@ class Source(NamedTuple):
 
 
 def sources(
-    function: Callable[..., Any] | None, before: Iterable[str], ran: Iterable[Path] = (), strays: Iterable[str] = ()
+    function: Callable[..., Any] | None,
+    before: Iterable[str],
+    ran: Iterable[Path] = (),
+    strays: Iterable[str] = (),
+    *,
+    workers: bool = False,
 ) -> list[Source]:
     """Return the files that `function` and what it imports came from, in order of their paths.
 
     `before` are the modules that were there before it was loaded: what came since is the run's, and of what was there,
     what the function's modules have in their names. `ran` are files that were run since, by whatever way: see
     `run_as_module`; `strays` are modules that lie among what is installed and are no distribution's. A function of None
-    stands for one that could not be loaded.
+    stands for one that could not be loaded. With `workers`, what the text of these files imports counts too where it
+    lies in the function's folders and was loaded by nobody here: processes that it started may have.
     """
     strays = frozenset(strays)
     reached = {name for name in sys.modules.keys() - set(before) if _is_own(name, strays) and not _is_ours(name)}
@@ -76,7 +82,28 @@ def sources(
             found.setdefault(path, [])
             if name not in found[path]:
                 found[path].append(name)
+    if workers:
+        _add_unloaded(found, kept)
     return [Source(tuple(found[path]), path, _content(path, found[path], kept)) for path in sorted(found)]
+
+
+def _add_unloaded(found: dict[Path, list[str]], ran: dict[Path, bytes]) -> None:
+    """Add what the text of files imports, and lies in the folders that are searched, and is not loaded here."""
+    left, seen = list(found), set(sys.modules)
+    while left:
+        path = left.pop()
+        module = found[path][0] if found[path] else ""
+        package = module if path.stem == "__init__" else module.rpartition(".")[0]
+        for name in _told(ran.get(path) or _read(path) or b"", package):
+            for part in [name[:at] for at, sign in enumerate(f"{name}.") if sign == "."]:  # its packages first
+                if part in seen:
+                    continue
+                seen.add(part)
+                file = located(part)
+                if file and file.endswith(_SOURCE) and not is_installed(file):
+                    other = Path(os.path.realpath(file))
+                    found.setdefault(other, []).append(part)
+                    left.append(other)
 
 
 def run_as_module(code: object) -> Path | None:
@@ -196,13 +223,16 @@ def _imported(name: str, ran: dict[Path, bytes]) -> Iterator[str]:
     path = _file(name)
     content = (ran.get(path) or _read(path) or b"") if path and path.name.endswith(_SOURCE) else b""
     package = names(sys.modules[name]).get("__package__")
+    yield from (found for found in _told(content, str(package or "")) if found in sys.modules)
+
+
+def _told(content: bytes, package: str) -> Iterator[str]:
+    """Yield the names of modules that a text of a module in `package` imports."""
     for where, what in _IMPORT.findall(content.decode("utf-8", "replace")):
         for told in [where] if where else [one.split(" as ")[0].strip() for one in what.split(",")]:
             dots = len(told) - len(told.lstrip("."))
-            above = str(package or "").split(".")[: 1 - dots or None] if dots else []
-            found = ".".join([*filter(None, above), *filter(None, [told[dots:]])])
-            if found in sys.modules:
-                yield found
+            above = package.split(".")[: 1 - dots or None] if dots else []
+            yield ".".join([*filter(None, above), *filter(None, [told[dots:]])])
 
 
 def _file(name: str) -> Path | None:
