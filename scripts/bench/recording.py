@@ -120,7 +120,7 @@ def measure_import(root: Path, *, repeat: int = 7) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         file = _trades(folder / "trades.csv")
-        words = [sys.executable, str(program), str(file), "--engine", "backtesting", "--symbol", "X",
+        words = [sys.executable, str(program), str(file), "--engine", "backtesting.py", "--symbol", "X",
                  "--initial-cash", "1000000", "--results-dir", str(folder / "results")]  # fmt: skip
         seconds = [process(words)[0] for _ in range(max(repeat // 2, 1) + 1)][1:]
         yield figure(f"import: {_TRADES:,} trades as CSV, the process", seconds)
