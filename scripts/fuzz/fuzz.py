@@ -1,6 +1,6 @@
 """Try bytes of all kinds on what reads a stranger's files, until one lets another error out than the house's.
 
-TARGET is `toml`, `csv`, `parquet`, `series`, `trades`, `manifest`, `ledger`, `otlp` or `run` (a file of a run
+TARGET is `import`, `toml`, `csv`, `parquet`, `series`, `trades`, `manifest`, `ledger`, `otlp` or `run` (a file of a run
 directory). Atheris chooses the bytes by what they reach, where it is installed (`uv pip install atheris`); elsewhere
 hypothesis changes what the files should look like. What was found is printed, as short as it could be made.
 """

@@ -25,6 +25,7 @@ from peak_trade.evidence.ledger import Reading
 from peak_trade.evidence.results import Results
 from peak_trade.market import fingerprint, lists
 from peak_trade.market.ohlcv import load_bars
+from peak_trade.record import imported
 from peak_trade.shown import listing, otlp, telemetry
 from peak_trade.trust import given, handover, verify
 from peak_trade.trust.handed import package
@@ -193,10 +194,17 @@ def _sealed() -> Path:
     return next(path.parent for path in sorted(RUNS.glob("*/trades.csv")))
 
 
+def exported(content: bytes) -> None:
+    """What another engine has exported, in whatever form, as `just import` takes it in."""
+    with lying_in("export", content) as path, suppress(PeakError), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        imported.look([path], imported.Asked())
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "toml": toml, "csv": csv, "parquet": parquet, "series": series, "trades": trades, "manifest": seal,
     "ledger": ledger, "otlp": lines, "run": run, "carried": carried, "envelope": envelope, "timestamp": timestamp,
-    "archive": packed, "bars": kept, "live": live, "store": store,
+    "archive": packed, "bars": kept, "live": live, "store": store, "import": exported,
 }  # fmt: skip
 
 
@@ -230,6 +238,17 @@ def seeds(name: str) -> list[bytes]:
             with closing(sqlite3.connect(path)) as connection:
                 connection.executescript((kept / "optuna.sql").read_text("utf-8"))
             return [epoch * 2, (kept / "optuna_journal.log").read_bytes(), path.read_bytes()]
+    if name == "import":
+        legs = (
+            "Trade #,Type,Date/Time,Signal,Price USD,Contracts,Profit USD\n1,Exit long,2024-01-05 09:00,C,110,2,19.6\n"
+        )
+        deals = ("Time", "Deal", "Symbol", "Type", "Direction", "Volume", "Price", "Profit", "Balance")
+        deal = ("2024.01.02 10:00:00", "2", "EURUSD", "buy", "in", "1.00", "1.1", "0.00", "10 000.00")
+        rows = ("".join(f"<td>{cell}</td>" for cell in row) for row in (deals, deal))
+        page = f"<html><table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table></html>"
+        result = json.dumps({"strategy": {"Mine": {"trades": [_TRADE], "starting_balance": 1000}}})
+        texts = (f"{legs}1,Entry long,2024-01-03 15:00,L,100,2,19.6\n", page, result, "date,ret\n2024-01-02,0.01\n")
+        return [*map(str.encode, texts), page.encode("utf-16")]
     if name == "live":
         backtest = json.dumps({"strategy": {"Mine": {"trades": [_TRADE]}}}).encode()
         return [(_sealed() / "trades.csv").read_bytes(), backtest, freqtrade()]

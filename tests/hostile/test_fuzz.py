@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = (
     "toml", "csv", "parquet", "series", "trades", "manifest", "ledger", "otlp", "run", "carried", "envelope",
-    "timestamp", "archive", "bars", "live", "store",
+    "timestamp", "archive", "bars", "live", "store", "import",
 )  # fmt: skip
 ROUNDS = range(1, 13)
 EXAMPLES = 250  # of a round

@@ -38,7 +38,7 @@ from peak_trade.record.sources import Source
 from peak_trade.redact import Redactor
 from peak_trade.text import as_utf8, counted, escaped
 
-__all__ = ["EXTRA", "Imported", "Options", "import_files", "options", "result_of"]
+__all__ = ["EXTRA", "Asked", "Imported", "Options", "import_files", "look", "options", "result_of"]
 
 EXTRA = "trades_extra.csv"
 """The columns of a list of trades that have no place of their own, a row for each trade by its `trade_id`."""
@@ -104,6 +104,19 @@ def options(*, tags: Sequence[str] = (), risk_free_rate: float = 0.0, initial_ca
     )  # fmt: skip
 
 
+def look(
+    paths: Sequence[Path], asked: Asked
+) -> tuple[list[Source], list[Part], list[Result], Result, dict[str, list[str]]]:
+    """Return files, what each says, the trials that they tell of, the run, and its trades' further columns.
+
+    Nothing is written. InputError where they are not there, can't be read, or say nothing.
+    """
+    read = [sources.read(path) for path in paths]
+    _distinct(read)
+    parts, trials = _parts(read, asked)
+    return read, parts, trials, *merged(parts, asked)
+
+
 def import_files(
     paths: Sequence[Path], options: Options, *, results: Path, root: Path, run_id: str | None = None,
     argv: Sequence[str] = (),
@@ -111,10 +124,7 @@ def import_files(
     """Seal what files say as one run. InputError where they are not there, can't be read, or say nothing."""
     began, start = now(), time.perf_counter()
     run_id = new_run_id(run_id) if run_id else None
-    read = [sources.read(path) for path in paths]
-    _distinct(read)
-    parts, trials = _parts(read, options.asked)
-    chosen, extra = merged(parts, options.asked)
+    read, parts, trials, chosen, extra = look(paths, options.asked)
     understood = [_understood(part) for part in parts if part.columns]
     again = _again(results, read)
     receipts = [
