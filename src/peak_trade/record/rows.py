@@ -99,7 +99,13 @@ def book(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
         names = [symbol] * sheet.rows
     reasons = _reasons(sheet.texts(where["exit_reason"]), one.reasons) if "exit_reason" in where else None
     money = sheet.texts(where["currency"]) if "currency" in where else [money_in(found)] * sheet.rows
-    placed = {column for name, column in where.items() if name != "exit_reason"}  # theirs says more than ours
+    if "column" in where and len(several := dict.fromkeys(sheet.texts(where["column"]))) > 1:
+        names = sheet.texts(where["column"])
+        said.append(
+            f"its {len(several)} columns are taken as symbols of one account: import them apart if they are not"
+        )
+    theirs = ("exit_reason", "column")  # which say more than ours
+    placed = {column for name, column in where.items() if name not in theirs}
     extra = {name: sheet.cells(name) for name in sheet.columns if name not in placed}
     raw = Raw(
         side, names, entry_time, entry, exit_time, leave, size, fees[0], fees[1], pnl, returns, held,

@@ -101,6 +101,14 @@ def test_vectorbt_with_a_changed_side_is_seen(take: Take) -> None:
     assert take({"t.csv": VECTORBT.replace("Short", "Long")}).trades.side.tolist() == [1, 1]
 
 
+def test_several_columns_of_vectorbt_are_symbols_which_is_said(take: Take) -> None:
+    run = take({"t.csv": VECTORBT.replace("1,1,Close", "1,1,ETH")}, initial_cash=1000.0)
+    assert run.trades.symbols is not None
+    assert run.trades.symbols.tolist() == ["Close", "ETH"]
+    assert any("its 2 columns are taken as symbols of one account" in text for text in run.said)
+    assert not any("columns are taken" in text for text in take({"u.csv": VECTORBT}).said)
+
+
 def test_nautilus_has_money_as_text_with_its_currency(take: Take) -> None:
     run = take({"positions.csv": POSITIONS, "account.csv": ACCOUNT})
     trades = run.trades

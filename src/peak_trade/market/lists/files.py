@@ -30,7 +30,11 @@ _BYTES, _ROWS, _COLUMNS, _DEEPEST, _MEMBERS = 256 << 20, 1_000_000, 500, 6, 1_00
 _SQLITE, _ZIP = b"SQLite format 3\0", b"PK\x03\x04"
 _PREAMBLE = 12  # lines that may stand above a table's head
 _FLEX = re.compile(r'<Trade\s((?:[^<>"]|"[^"<]*")*)>')
-_MARKUP = re.compile(r"<(/?)(tr|td|th)\b([^<>]*)>|<[^<>]*>?|([^<]+)", re.IGNORECASE)
+_MARKUP = re.compile(
+    r"<(td|th)\b([^<>]*)>([^<]*)</\1\s*>"  # a cell of text alone, at once
+    r"|<(/?)(tr|td|th)\b([^<>]*)>|<[^<>]*>?|([^<]+)",
+    re.IGNORECASE,
+)
 _HIDDEN = re.compile(r"""class\s*=\s*["']?hidden\b""", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r'([A-Za-z]\w*)="([^"]*)"')
 
@@ -161,8 +165,13 @@ def page_rows(text: str) -> list[list[str]]:
             rows[-1].append(" ".join(unescape("".join(cell)).split()))
 
     for found in _MARKUP.finditer(text):
-        closing_, tag, attributes, said = found.groups()
-        if said is not None:
+        whole, hidden, text_, closing_, tag, attributes, said = found.groups()
+        if whole:
+            end()
+            cell = None
+            if rows and not (hidden and _HIDDEN.search(hidden)):
+                rows[-1].append(" ".join((unescape(text_) if "&" in text_ else text_).split()))
+        elif said is not None:
             if cell is not None:
                 cell.append(said)
         elif tag:  # any other is none of ours
