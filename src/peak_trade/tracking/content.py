@@ -233,7 +233,7 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def _curves(equity_csv: bytes, *, gaps: bool) -> list[Metric]:
+def _curves(equity_csv: bytes, *, gaps: bool = False) -> list[Metric]:
     """Return the curves, thinned: the step is the bar's number, the time its own (MLflow knows none before 1970)."""
     names = ("timestamp", "equity", "drawdown", "position")
     columns = tables.read_series(Path("equity.csv"), names, equity_csv, gaps=gaps)
