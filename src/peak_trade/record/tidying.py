@@ -107,7 +107,7 @@ def _in_order(trades: Trades | None) -> Trades | None:
         unsaid = {"symbols": trades.symbol, "currencies": "", "groups": ""}
         for name, text in unsaid.items():
             if getattr(mended, name) is None:
-                changed[name] = np.full(len(trades), text, np.str_)
+                changed[name] = np.full(len(trades), text)
     named = changed.get("symbols", mended.symbols)
     own = {trades.symbol} if named is None else set(named.tolist())
     changed["symbol"] = as_utf8(own.pop()) if len(own) == 1 else ""
