@@ -108,8 +108,6 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
     tags = subject | {
         "run_id": sealed.run_id,
         "status": predicate.status,
-        "kind": "" if predicate.kind == manifest.RUN else predicate.kind,
-        "engine": _engine(predicate.results.get("engine")),
         "ruined": predicate.results.get("ruined", ""),
         "error": (predicate.error or {}).get("message", ""),
         "lookahead": predicate.lookahead,
@@ -184,7 +182,8 @@ def _origin(predicate: manifest.Predicate, config: Mapping[str, Any]) -> dict[st
     if predicate.kind == manifest.RUN:
         return {}
     told = {"kind": predicate.kind, "command": " ".join(config.get("record", {}).get("command", []))}
-    came_out = {"engine": "engine", "symbols": "symbols", "trials": "trials", "exit_code": "exitCode", "seen": "seen"}
+    told["engine"] = _engine(predicate.results.get("engine"))
+    came_out = {"symbols": "symbols", "trials": "trials", "exit_code": "exitCode", "seen": "seen"}
     found = {tag: predicate.results.get(key) for tag, key in came_out.items()}
     return told | {tag: _text(value) for tag, value in found.items() if value is not None}
 
