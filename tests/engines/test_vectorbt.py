@@ -65,7 +65,8 @@ def test_two_columns_that_share_their_cash_are_one_account(see: See) -> None:
     assert trial.symbols == ("BTC", "ETH")
     assert trial.initial_cash == 1000
     assert trial.open_ is not None
-    assert set(trial.open_.symbols or ()) <= {"BTC", "ETH"}
+    assert trial.open_.symbols is not None
+    assert set(trial.open_.symbols) == {"BTC", "ETH"}
 
 
 @pytest.mark.parametrize("name", ["from_holding(price.BTC)", "from_random_signals(price.BTC, n=5, seed=1)"])

@@ -134,12 +134,17 @@ class Watch:
 
 
 def _ns(days: Any) -> list[int]:
-    """Times of backtrader in ns since 1970: within 10 µs of a second they are that second, as its `num2date` has it."""
+    """Times in ns since 1970, as backtrader's `num2date` has them: within 10 µs of a second they are that second."""
     made = []
     for day in days:
-        micros = round((day - EPOCH) * 86_400_000_000)
-        beyond = (micros + 10) % 1_000_000 - 10
-        made.append((micros - beyond if abs(beyond) < 10 else micros) * 1000)
+        whole = int(day)
+        hours, rest = divmod(24 * (day - whole), 1)
+        minutes, rest = divmod(60 * rest, 1)
+        seconds, rest = divmod(60 * rest, 1)
+        micros = int(1e6 * rest)
+        micros = 0 if micros < 10 else 1_000_000 if micros > 999_990 else micros
+        total = (whole - EPOCH) * 86_400 + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+        made.append((total * 1_000_000 + micros) * 1000)
     return made
 
 
