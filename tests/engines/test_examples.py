@@ -39,6 +39,6 @@ def test_an_example_is_a_sealed_run_with_its_trials(tmp_path: Path, name: str, t
     assert told.returncode == alone.returncode == 0, told.stderr
     assert told.stdout == alone.stdout
     ledger = [json.loads(line) for line in (tmp_path / "results/ledger.jsonl").read_text().splitlines()]
-    assert ledger[-1]["status"] == "sealed"
-    assert ledger[-1]["trials"] == trials
+    assert ledger[-1]["event"] == "sealed"
+    assert ledger[-1].get("trials", 1) == trials
     assert "no engine" not in told.stderr
