@@ -15,7 +15,7 @@ from datetime import date, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from peak_trade import __version__
+from peak_trade import __version__, terminal
 from peak_trade.observer.engines.frames import DAY, NO_TIME, NO_ZONE, TRADE, Book, plain, stamps
 
 __all__ = ["equity", "param", "returns", "trades"]
@@ -92,12 +92,12 @@ def _safely(part: str, work: Callable[[], None]) -> None:
         return
     try:
         work()
-    except Exception as error:  # noqa: BLE001 -- a script is not ended by what it says of itself
+    except Exception as error:  # noqa: BLE001 - a script is not ended by what it says of itself
         reason = str(error) if isinstance(error, _Wrong) else f"{type(error).__name__}: {error}"
-        sys.stderr.write(f"WARN peak_trade.record.{part}: {reason}\n")
+        terminal.say(f"peak_trade.record.{part}: {reason}", label="warn")
         try:
             _note().warn(f"record.{part}", reason)
-        except Exception:  # noqa: BLE001 -- there is nowhere left to say it
+        except Exception:  # noqa: BLE001 - there is nowhere left to say it
             return
 
 
@@ -247,11 +247,11 @@ def _times(index: Any) -> tuple[Any, list[str]]:
     for each in index:
         moment = datetime.fromisoformat(each) if isinstance(each, str) else each
         if isinstance(moment, date) and not isinstance(moment, datetime):
-            moment = datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 -- taken as UTC, which is noted
+            moment = datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - taken as UTC, which is noted
         zoned = zoned and getattr(moment, "tzinfo", None) is not None
         if isinstance(moment, datetime) and moment.tzinfo is not None:
             moment = (moment - moment.utcoffset()).replace(tzinfo=None)  # type: ignore[operator]
-        made.append(np.datetime64("NaT" if moment is None or moment != moment else moment, "ns"))  # noqa: PLR0124
+        made.append(np.datetime64("NaT" if moment is None or moment != moment else moment, "ns"))  # noqa: PLR0124 - NaT is unlike itself
     return np.array(made, "M8[ns]").astype("<i8"), [] if zoned else [NO_ZONE]
 
 
@@ -276,7 +276,7 @@ def _table(frame: Any) -> dict[str, Any]:
         if name in ("entry_time", "exit_time"):
             told[name] = _times(values)[0]
         elif TRADE[name] == "text":
-            told[name] = [None if value is None or value != value else str(value) for value in values]  # noqa: PLR0124
+            told[name] = [None if value is None or value != value else str(value) for value in values]  # noqa: PLR0124 - NaN is unlike itself
         elif name != "side":
             told[name] = np.array([np.nan if value is None else value for value in values], float)
     if "bars_held" in told:

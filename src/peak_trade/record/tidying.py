@@ -6,7 +6,6 @@ realised, which is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,10 @@ __all__ = ["tidied"]
 def tidied(result: Result) -> tuple[Result, list[dict[str, Any]]]:
     """Return a result whose equity is finite and in order, whose trades are in order, and what was mended."""
     receipts: list[dict[str, Any]] = []
-    say: Callable[[str, str, str], None] = lambda part, outcome, reason: receipts.append(  # noqa: E731
-        {"part": part, "outcome": outcome, "reason": reason}
-    )
+
+    def say(part: str, outcome: str, reason: str) -> None:
+        receipts.append({"part": part, "outcome": outcome, "reason": reason})
+
     timestamp, equity = result.timestamp.astype("M8[ns]"), result.equity.astype(np.float64)
     position = None if result.position is None else result.position.astype(np.float64)
     trades, left = _in_order(result.trades), _in_order(result.open_)
