@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = ("api", "data", "evidence", "obs", "ops", "report", "runner", "shown", "tracking", "trust")
+ROOMS = ("api", "data", "evidence", "obs", "ops", "record", "report", "runner", "shown", "tracking", "trust")
 """Folders of the package whose modules take run directories."""
 
 METHODS = frozenset(
@@ -123,6 +123,21 @@ ALLOWED = {
     "trust.replay.golden": REPOSITORY,
     "trust.replay.order.lay_out": OWN,
     "trust.replay.replay.again": OWN,
+    "trust.replay.commanded": OWN,
+    "trust.replay.imported": OWN,
+    "trust.replay.scratch": "a folder of its own making; what a person's command was made from, where that lies",
+    "record.asked": "what a person types: whether a path is there",
+    "record.child": "programs on PATH, and processes of the system",
+    "record.closing": "folders of its own making: what processes noted is no run's until it is read",
+    "record.code": "a person's own code, where it lies",
+    "record.collect": "what a person names; in the run's own folder, regular files alone",
+    "record.command": "a run in the making",
+    "record.imported": "whether a name is there: nothing is opened",
+    "record.observed": "a person's own files, where they lie, and the folder of what processes noted",
+    "record.sources": "files that a person names, opened without following or waiting",
+    "record.spool": "the folder of what processes noted",
+    "record.telling": "where the person wants the answer",
+    "record.trials": "the folder of what processes noted",
     "trust.handed": "what a person names: whether it is a folder or a file, and the names in it",
     "trust.handover.packing._write": "where the person wants the archive",
     "trust.handover.receiving": "in results/, where it makes runs: what is in one goes through the door",
