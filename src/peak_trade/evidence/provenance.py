@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 import peak_trade
 from peak_trade.evidence.files import digest
 
-__all__ = ["GitQuestion", "environment", "pins"]
+__all__ = ["GitQuestion", "environment", "machine", "pins"]
 
 _GIT = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}  # a look must not write the index, and must speak English
 
@@ -120,17 +119,26 @@ def pins(root: Path) -> str | None:
 
 
 @cache
+def machine() -> dict[str, Any]:
+    """Return what there is beside Python and its packages: this program's version, the system and the processor."""
+    return {"peak_trade": peak_trade.__version__, "system": f"{sys.platform}-{os.uname().machine}", "cpu": _cpu()}
+
+
+@cache
 def environment() -> dict[str, Any]:
     """Return the versions, the processor and the linear algebra library that numbers can depend on."""
+    import numpy as np  # a recorder, whose command has an environment of its own, needs none
+
+    here = machine()
     blas = np.__config__.CONFIG.get("Build Dependencies", {}).get("blas", {})
     return {
-        "peak_trade": peak_trade.__version__,
+        "peak_trade": here["peak_trade"],
         "python": sys.version.split()[0],
         "implementation": sys.implementation.name,
         "numpy": np.__version__,
         "msgspec": msgspec.__version__,
-        "system": f"{sys.platform}-{os.uname().machine}",
-        "cpu": _cpu(),
+        "system": here["system"],
+        "cpu": here["cpu"],
         "blas": " ".join(str(blas[key]) for key in ("name", "version") if blas.get(key)) or None,
     }
 

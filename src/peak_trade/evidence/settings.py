@@ -14,8 +14,6 @@ from typing import Any
 
 import msgspec
 
-from peak_trade.config import Config, Data, Strategy
-
 __all__ = ["Scalar", "asked", "defaults", "fills", "keys", "named", "of_snapshot", "short"]
 
 _MOST, _KEY, _TEXT = 32, 60, 80  # how many there are, and their characters, at most
@@ -77,6 +75,8 @@ def _value(config: Mapping[str, Any], key: str) -> Any:
 @cache
 def defaults() -> Mapping[str, Any]:
     """Return the value of each key that a config need not set, by its dotted name; of tables, which are empty, none."""
+    from peak_trade.config import Config, Data, Strategy  # not every list has a run without its own settings
+
     sections = msgspec.to_builtins(Config(data=Data(path="-", symbol="-", timeframe="-"), strategy=Strategy(name="-")))
     return {
         f"{section}.{key}": value

@@ -8,6 +8,18 @@ them), `sealing` (what one leaves in the run's directory), `collect` (what the c
 of it all), `telling` (of the sealed run), `said` (what a script says of itself).
 """
 
-from peak_trade.record.said import equity, param, returns, trades
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from peak_trade.record.said import equity, param, returns, trades
 
 __all__ = ["equity", "param", "returns", "trades"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what scripts say it by when one does: a recorder has no use for it."""
+    if name in __all__:
+        from peak_trade.record import said
+
+        return getattr(said, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

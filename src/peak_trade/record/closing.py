@@ -187,8 +187,7 @@ def _seal(
 
 def _environment(seen: Observed) -> dict[str, Any]:
     """Return the environment of the command: its Python and packages are those that were seen, and not ours."""
-    ours = provenance.environment()
-    return {key: ours[key] for key in ("peak_trade", "system", "cpu")} | seen.environment
+    return provenance.machine() | seen.environment
 
 
 def _settings(watched: Watched, making: Making) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
+from peak_trade.evidence.code import Code
 from peak_trade.redact import Redactor
-from peak_trade.runner.code import Code
 from peak_trade.runner.secrets import secrets
 from peak_trade.text import as_utf8
 

@@ -19,11 +19,11 @@ from typing import Any
 from msgspec import Struct, field
 
 from peak_trade.evidence import distributions
+from peak_trade.evidence.code import Code
 from peak_trade.record import code
 from peak_trade.record.spool import frames
 from peak_trade.record.unsteady import unsteady
 from peak_trade.redact import Redactor
-from peak_trade.runner.code import Code
 from peak_trade.text import as_utf8, counted
 
 __all__ = ["KINDS", "Observed", "look"]

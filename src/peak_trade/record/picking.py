@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from peak_trade.record.asked import Order
-from peak_trade.record.result import Result
 from peak_trade.runner.making import Making
+
+if TYPE_CHECKING:
+    from peak_trade.record.result import Result
 
 __all__ = ["LOWER", "Outcome", "pick"]
 

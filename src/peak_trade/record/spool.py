@@ -9,14 +9,15 @@ import json
 import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 from msgspec import Struct
 
 from peak_trade.observer.spool import HEAD, MAGIC
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["Frame", "frames", "has_kind"]
 
@@ -59,8 +60,14 @@ def _decode(told: dict[str, Any], payload: bytes) -> Frame:
     for name, form, length in told.pop("columns"):
         part = payload[start : start + length]
         start += length
-        columns[name] = msgspec.json.decode(part) if form == "text" else np.frombuffer(part, _TYPES[form]).copy()
+        columns[name] = msgspec.json.decode(part) if form == "text" else _array(part, _TYPES[form])
     return Frame(told.pop("kind"), told, columns)
+
+
+def _array(part: bytes, form: str) -> npt.NDArray[Any]:
+    import numpy as np  # what has no columns, as all but trials, is read without it
+
+    return np.frombuffer(part, form).copy()
 
 
 def has_kind(path: Path, kind: str) -> bool:

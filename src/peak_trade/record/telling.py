@@ -6,13 +6,11 @@ import sys
 from pathlib import Path
 
 from peak_trade import terminal
-from peak_trade.config import Tracking
 from peak_trade.errors import RunError
 from peak_trade.evidence import files
 from peak_trade.record.command import Recorded
 from peak_trade.shown import listing
 from peak_trade.text import json_escaped
-from peak_trade.tracking import tracker
 
 __all__ = ["tell"]
 
@@ -24,12 +22,20 @@ def tell(done: Recorded, *, json: str | None, tracking: str, quiet: bool, root: 
     if json is not None:
         _tell_in(json, done.run_dir)
     try:
-        tracker(Tracking(mode=tracking), root).log(done.run_dir)  # type: ignore[arg-type] # one of its choices
+        if tracking != "off":
+            _track(done.run_dir, tracking, root)
         if done.refused and not done.ended.exit_code:
             raise RunError(done.refused, hint="PEAK_STRICT=1 makes every skip a failure")
     finally:
         terminal.show(done.run_dir.name, sys.stderr, flush=True)
     return done.ended.exit_code
+
+
+def _track(run_dir: Path, mode: str, root: Path) -> None:
+    from peak_trade.config import Tracking  # who is not tracked waits for none of it
+    from peak_trade.tracking import tracker
+
+    tracker(Tracking(mode=mode), root).log(run_dir)  # type: ignore[arg-type] # one of its choices
 
 
 def _tell_in(name: str, run_dir: Path) -> None:

@@ -14,9 +14,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
 from peak_trade.evidence import code, distributions, provenance
+from peak_trade.evidence.code import Code
 from peak_trade.redact import Redactor
 from peak_trade.runner.secrets import secrets
 from peak_trade.strategies.entrypoint import PRIVATE
@@ -26,40 +25,10 @@ from peak_trade.text import as_utf8
 if TYPE_CHECKING:
     from peak_trade.runner.attempt import Attempt
 
-__all__ = ["Code", "capture", "write"]
+__all__ = ["capture", "write"]
 
 _LONGEST = 1 << 20  # bytes of a file: what is longer was not written by hand
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # which lists of digests have no room for
-
-
-class Code(Struct):
-    """What was captured: files by their name below `code/`, the modules they were, and what is not there and why."""
-
-    files: dict[str, bytes] = {}
-    modules: dict[str, str] = {}
-    left_out: list[dict[str, str]] = []
-    repositories: list[dict[str, Any]] = []
-
-    @property
-    def digest(self) -> str:
-        """The sha256 over all names and digests, also of what was left out: one figure for `the same code`."""
-        known = {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()}
-        known |= {one["file"]: one.get("sha256", "") for one in self.left_out}
-        return hashlib.sha256("".join(f"{known[name]}  {name}\n" for name in sorted(known)).encode()).hexdigest()
-
-    @property
-    def left_out_names(self) -> set[str]:
-        """The names of what was left out."""
-        return {one["file"] for one in self.left_out}
-
-    def dependency(self) -> dict[str, Any]:
-        """Return the code as the manifest names it, among what the run was made from."""
-        annotations = {
-            "modules": self.modules,
-            **({"leftOut": self.left_out} if self.left_out else {}),
-            **({"repositories": self.repositories} if self.repositories else {}),
-        }
-        return {"name": code.FOLDER, "digest": {"sha256": self.digest}, "annotations": annotations}
 
 
 def capture(attempt: Attempt, function: Callable[..., Any] | None) -> Code:

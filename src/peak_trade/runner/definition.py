@@ -7,9 +7,9 @@ from typing import Any
 
 from peak_trade.engine import RULES
 from peak_trade.evidence import distributions, manifest, provenance
+from peak_trade.evidence.code import Code
 from peak_trade.market import ohlcv
 from peak_trade.runner.attempt import Attempt, asked, withheld
-from peak_trade.runner.code import Code
 from peak_trade.runner.snapshot import plain
 from peak_trade.runner.statement import git_state, known
 from peak_trade.text import as_utf8

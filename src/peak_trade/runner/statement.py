@@ -33,7 +33,7 @@ def predicate(
     details = {
         "builder": {
             "id": f"urn:peak-trade:{builder}",
-            "version": {"peak_trade": provenance.environment()["peak_trade"]},
+            "version": {"peak_trade": provenance.machine()["peak_trade"]},
         },
         "metadata": {"invocationId": attempt.directory.run_id, "startedOn": attempt.stages.began, "finishedOn": now()},
         "folder": attempt.redactor.text(_from_root(attempt.folder, attempt.root)),

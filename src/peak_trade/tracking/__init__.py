@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from peak_trade.config import Tracking
+if TYPE_CHECKING:
+    from peak_trade.config import Tracking
 
 __all__ = ["NullTracker", "Tracker", "tracker"]
 
