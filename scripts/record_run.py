@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 from peak_trade import script, supervisor
+from peak_trade.errors import InputError, PeakError
 
 
 def main() -> int:
@@ -31,11 +32,15 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="no summary on stderr, the run_id alone")
     words = sys.argv[1:]
     at = words.index("--") if "--" in words else len(words)
-    args = parser.parse_args(words[:at])
+    try:
+        args = parser.parse_args(words[:at])
+    except InputError as error:
+        if "--" not in words and not error.hint.startswith("did you mean"):
+            error.hint = "`--` goes before the command: just record -- python my_backtest.py"
+        raise
     script.under_telemetry()
     sys.argv[1:] = words[:at]  # the rest is not for us: `--debug`, say
 
-    from peak_trade.errors import PeakError
     from peak_trade.record import asked, command
 
     script.show_warnings()

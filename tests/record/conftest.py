@@ -1,4 +1,4 @@
-"""What an engine's process notes, as a real one writes it."""
+"""What an engine's process notes, as a real one writes it; and commands recorded as by a person."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.record.recorder import Recorder
 
 from peak_trade.observer.spool import Spool
 
@@ -30,3 +31,8 @@ def note(tmp_path: Path) -> Callable[..., None]:
 
     write.spool = spool  # type: ignore[attr-defined]
     return write
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Recorder:
+    return Recorder(tmp_path)

@@ -8,79 +8,13 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.record.recorder import PYTHON, ROOT, SCRIPT, Recorder, gone
 
 from peak_trade.evidence.ledger import Ledger
-from peak_trade.evidence.results import Results
-from peak_trade.trust import verify
-
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "scripts/record_run.py"
-PYTHON = sys.executable
-
-
-class Recorder:
-    """Records commands into a folder of its own, from a folder that is no repository."""
-
-    def __init__(self, folder: Path) -> None:
-        self.results, self.stands = folder / "results", folder / "stands"
-        self.stands.mkdir()
-
-    def start(self, *command: str | Path, options: tuple[str, ...] = (), **more: Any) -> subprocess.Popen[bytes]:
-        own = {key: value for key, value in os.environ.items() if not key.startswith("PEAK_")}
-        words = [PYTHON, SCRIPT, "--results-dir", self.results, *options, "--", *command]
-        given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
-        return subprocess.Popen(words, cwd=self.stands, env=own | given.pop("env", {}), **given)
-
-    def __call__(self, *command: str | Path, **more: Any) -> subprocess.CompletedProcess[bytes]:
-        text = more.pop("input", None)
-        given = {"stdin": subprocess.PIPE} if text is not None else {}
-        process = self.start(*command, **(given | more))
-        out, err = process.communicate(text, timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-    @property
-    def run(self) -> Path:
-        [path] = [path for path in self.results.iterdir() if len(path.name) == 36]
-        return path
-
-    @property
-    def predicate(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.run / "manifest.json").read_bytes())["predicate"]
-        return found
-
-    @property
-    def findings(self) -> list[str]:
-        return [
-            f"{found}" for one in verify.verify_all(Results(self.results), None, root=None) for found in one.findings
-        ]
-
-    def receipt(self, part: str) -> dict[str, Any]:
-        [found] = [receipt for receipt in self.predicate["receipts"] if receipt["part"] == part]
-        return found  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def record(tmp_path: Path) -> Recorder:
-    return Recorder(tmp_path)
-
-
-def gone(pid: int, within: float = 5.0) -> bool:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_what_a_command_says_passes_through_and_is_kept(record: Recorder) -> None:
@@ -352,7 +286,17 @@ def on_a_terminal(words: list[str], folder: Path, typed: bytes = b"", at: bytes 
 
 
 ASKS = "import os, sys\nprint([os.isatty(n) for n in range(3)], flush=True)\nprint(input('name? '), '\\033[1mx')"
-WAITS = "import time\ntry:\n  print('up', flush=True); time.sleep(30)\nexcept KeyboardInterrupt: print('\\a'); raise"
+WAITS = """
+import os, signal, time
+def ended(number, _):
+    os.write(1, b"\\a\\n")
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+signal.signal(signal.SIGINT, ended)  # whatever line it comes at, this is what there is to see
+os.write(1, b"up\\n")
+while True:
+    time.sleep(30)
+"""
 
 
 @pytest.mark.parametrize(

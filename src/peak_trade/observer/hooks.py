@@ -31,9 +31,9 @@ ENGINES = {
 
 
 def install(note: Note, which: str = "auto") -> None:
-    """Watch for the engines: `auto` for all, `off` for none, or the one whose adapter has that name."""
-    chosen = {name: where for name, where in ENGINES.items() if which in ("auto", where[0])}
-    if not chosen or which == "off":
+    """Watch for the engines: `auto` for all, `off` for none, or the one whose package has that name."""
+    chosen = {name: where for name, where in ENGINES.items() if which in ("auto", name.partition(".")[0])}
+    if not chosen:
         return
     sys.meta_path.insert(0, _Finder(chosen, note))
     for name in chosen:  # what a .pth file has imported before

@@ -21,7 +21,7 @@ __all__ = ["ROLES", "NotStarted", "Order", "beside_keys", "check", "masked", "or
 
 ROLES = ("equity", "returns", "trades", "output")
 _PICK = re.compile(r"last|best:[a-z][a-z0-9_]*|\d{1,9}")
-_ENGINE = re.compile(r"[A-Za-z0-9][\w.-]{0,39}")
+_CALLED = {"backtesting.py": "backtesting", "nautilus": "nautilus_trader", "zipline-reloaded": "zipline"}
 
 
 class NotStarted(RunError):
@@ -55,8 +55,6 @@ def order(command: Sequence[str], options: Mapping[str, Any]) -> Order:
         raise InputError(
             f"--pick takes last, best:STAT or an index, not `{options['pick']}`", hint="--pick best:sharpe"
         )
-    if not _ENGINE.fullmatch(options["engine"]):
-        raise InputError(f"--engine takes auto, off or a name, not `{options['engine']}`", hint="--engine auto")
     told = options["json"]
     if told not in (None, "-") and (os.path.isdir(told) or not os.path.isdir(os.path.dirname(os.path.abspath(told)))):
         raise InputError(f"--json {told}: a folder, or in none that is there", hint="--json run.json")
@@ -65,8 +63,20 @@ def order(command: Sequence[str], options: Mapping[str, Any]) -> Order:
         raise InputError(f"--timeout takes seconds above 0, not {limit:g}", hint="--timeout 600")
     return Order(
         command=list(command), name=options["name"], tags=dict(pairs["tag"]), inputs=options["input"],
-        collect=pairs["collect"], engine=options["engine"], pick=options["pick"], timeout_s=limit,
+        collect=pairs["collect"], engine=_engine(options["engine"]), pick=options["pick"], timeout_s=limit,
     )  # fmt: skip
+
+
+def _engine(name: str) -> str:
+    """Return the engine to watch for, as its trials call it: by the name of its package."""
+    if name in ("auto", "off"):
+        return name
+    from peak_trade.observer.hooks import ENGINES
+
+    known = {"auto", "off", "peak_trade.record", *(module.partition(".")[0] for module in ENGINES)}
+    if (called := _CALLED.get(name, name)) not in known:
+        raise InputError(f"--engine knows no `{as_utf8(name)}`", hint=did_you_mean(name, known))
+    return called
 
 
 def _pair(option: str, word: str) -> tuple[str, str]:

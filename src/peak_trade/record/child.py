@@ -35,6 +35,7 @@ _STOP = 0  # among the signals that a recorder hands on: end all of it, the time
 _MOMENT_S = 0.1  # what a terminal, or `timeout`, sends to all of a group comes to each of it within that
 _GRACE_S = 2.0  # between SIGTERM and SIGKILL
 _LEAVE_S = 0.4  # for what a command has started to end, once it has ended itself, before it counts as left running
+_HELPERS = tuple(b"%b import main" % name for name in (b"resource_tracker", b"semaphore_tracker", b".forkserver"))
 _NEVER_STARTED, _ENDED = b"E", b"W"
 
 
@@ -196,10 +197,10 @@ def _keep(
                     os.kill(pid, number)
         status = _reaped(pid) if status is None else status
     patience = time.monotonic() + _LEAVE_S
-    while (there := _children()) and time.monotonic() < patience:  # helpers of pools end by themselves
+    while (there := _children()) and time.monotonic() < patience:
         time.sleep(0.02)
         _reaped(0)
-    os.write(news, _ENDED + b" %d %d" % (status, len(there)))
+    os.write(news, _ENDED + b" %d %d" % (status, len([one for one in there if not _is_helper(one)])))
     os._exit(0)
 
 
@@ -286,6 +287,14 @@ def _bury(pid: int = 0) -> int:
 def _children() -> list[int]:
     me = os.getpid()
     return [pid for pid, parent in _parents().items() if parent == me]
+
+
+def _is_helper(pid: int) -> bool:
+    """Tell whether a process is one that pools of Python have beside them, which ends by itself once they are gone."""
+    with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as stream:
+        words = stream.read()
+        return any(name in words for name in _HELPERS)
+    return False
 
 
 def _descendants() -> list[int]:
