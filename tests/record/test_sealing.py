@@ -153,3 +153,21 @@ def test_returns_alone_make_equity_from_one() -> None:
     assert times.tolist() == DAYS[:4].tolist()
     assert equity.tolist() == [1.0, 1.1, 0.55, 0.55]
     assert "only returns" in said
+
+
+def test_of_an_account_whose_currency_nobody_says_no_amount_of_two_is_held_against_equity(tmp_path: Path) -> None:
+    mixed = closed(currencies=np.array(["USD", "USD", "USD", "EUR", "EUR", "EUR"]))
+    _, path = seal(tmp_path, result(trades=mixed, open_=None, currency=""))
+    a, b, rest, account = symbols.read((path / symbols.NAME).read_bytes())
+    assert (a["gross"], b["gross"], account["gross"], rest["pnl"]) == (None, None, None, None)
+    _, path = seal(tmp_path, result(currency=""))  # control: of one currency they are, whatever it is
+    a, *_ = symbols.read((path / symbols.NAME).read_bytes())
+    assert a["gross"] == pytest.approx(np.mean(np.array([1000, 550, 550, 1050, 1050, 0, 0, 0, 0, 0]) / EQUITY))
+
+
+def test_of_an_account_in_one_of_two_currencies_that_one_is(tmp_path: Path) -> None:
+    mixed = closed(currencies=np.array(["USD", "USD", "USD", "EUR", "EUR", "EUR"]))
+    _, path = seal(tmp_path, result(trades=mixed, open_=None))
+    a, b, *_ = symbols.read((path / symbols.NAME).read_bytes())
+    assert a["gross"] == pytest.approx(np.mean(np.array([1000, 550, 550, 1050, 1050, 0, 0, 0, 0, 0]) / EQUITY))
+    assert b["gross"] is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.record.portfolio import DAYS, closed, recorded, result
+from tests.record.portfolio import DAYS, closed, recorded, result, trades
 
 from peak_trade.report.page import Page
 from peak_trade.report.sections import SECTIONS
@@ -71,3 +71,62 @@ def test_every_page_is_made_and_says_what_it_lacks(tmp_path: Path, chosen: str) 
         assert "Not shown: no trades were given" in shown["trade-returns"]
     if chosen == "no cash":
         assert "Not shown: nobody said what the account had" in shown["equity"]
+
+
+def many(count: int) -> dict[str, Any]:
+    """Return trades of `count` symbols, of which number i earned i."""
+    rows = [(f"S{i:04}", 1, 0, 10, 1, 11, 1, 0, 0, i) for i in range(count)]
+    return {"trades": trades(rows), "open_": None}
+
+
+def test_of_many_symbols_the_table_has_those_that_moved_most_and_folds_the_others_away(tmp_path: Path) -> None:
+    shown = page(recorded(tmp_path, result(**many(500))))["symbols"]
+    first, _, folded = shown.partition("<details>")
+    assert first.count("<tr>") == 1 + 40 + 2  # the head; the rest and the account stand in sight
+    assert "The account" in first
+    assert "S0499" in first
+    assert "S0459" not in first
+    assert "460 other symbols, which moved less" in folded
+    assert folded.partition("</details>")[0].count("<tr>") == 1 + 460
+    assert shown.count("<figure>") == 12
+
+
+def test_of_very_many_symbols_the_page_says_where_the_others_are(tmp_path: Path) -> None:
+    shown = page(recorded(tmp_path, result(**many(1_500))))["symbols"]
+    assert "460 more symbols in symbols.csv" in shown
+    assert len(shown) < 700_000
+
+
+def test_control_of_few_symbols_nothing_is_folded_away(tmp_path: Path) -> None:
+    assert "<details>" not in page(recorded(tmp_path, result(**many(40))))["symbols"]
+
+
+def test_small_figures_have_room_for_their_dates(tmp_path: Path) -> None:
+    days = np.datetime64("2022-01-01", "ns") + np.arange(500) * np.timedelta64(1, "D")
+    shown = page(recorded(tmp_path, result(timestamp=days, equity=np.full(500, 1e4))))
+    assert shown["symbols"].count("<figure>") == 2
+    assert 2 <= shown["symbols"].count('<text class="x') <= 2 * 3
+    assert shown["equity"].count('<text class="x') > 3  # control: a wide figure has more
+
+
+def test_exposure_in_another_currency_than_the_accounts_is_not_shown(tmp_path: Path) -> None:
+    euros = closed(currencies=np.full(6, "EUR"))
+    shown = page(recorded(tmp_path / "a", result(trades=euros, open_=None)))
+    assert "Not shown: trades in another currency than the account" in shown["exposure"]
+    some = closed(currencies=np.array(["USD", "", "USD", "", "", ""]))  # not said is no other currency
+    assert "Gross exposure is" in page(recorded(tmp_path / "b", result(trades=some, open_=None)))["exposure"]
+
+
+def test_a_symbol_in_two_currencies_has_a_figure_for_each(tmp_path: Path) -> None:
+    both = closed(symbols=np.full(6, "A"), currencies=np.array(["USD"] * 3 + ["EUR"] * 3))
+    shown = page(recorded(tmp_path, result(trades=both, open_=None, symbols=("A", "B"))))["symbols"]
+    assert "3 trades, 75.00 in all" in shown
+    assert "3 trades, 90.00 in all" in shown
+    assert "165.00" not in shown
+
+
+def test_what_has_no_strategy_is_called_by_its_command_or_engine(tmp_path: Path) -> None:
+    asked = {"command": ["/opt/envs/a/bin/python", "pairs.py"], "inputs": []}
+    shown = page(recorded(tmp_path / "a", result(strategy=""), record=asked))
+    assert "python pairs.py (" in shown["head"]
+    assert "handmade (" in page(recorded(tmp_path / "b", result(strategy=""), "imported"))["head"]

@@ -582,3 +582,18 @@ def test_the_command_lists_what_is_asked_for(grid: Path) -> None:
     assert nothing.stderr == "none of 30 runs in results/ is like that; just runs lists them\n"
     wrong = command("list_runs", grid, "--where", "fsat=3")
     assert (wrong.returncode, wrong.stderr) == (2, "error: no run has a `fsat`\nhint: did you mean `fast`?\n")
+
+
+def test_a_command_is_listed_without_the_folder_of_its_program_and_many_symbols_by_their_number(tmp_path: Path) -> None:
+    told = {"kind": "recorded", "strategy": None, "symbol": None, "command": "/opt/envs/long/bin/python pairs.py --all"}
+    few, many = "BTC,ETH", ",".join(f"S{at:03}" for at in range(30))
+    write_ledger(
+        tmp_path,
+        start(FIRST, **told), sealed(FIRST, 0.1, 1.0, -0.1) | {"symbol": many, "symbols": 30, "timeframe": "1d"},
+        start(THIRD, **told), sealed(THIRD, 0.1, 1.0, -0.1) | {"symbol": few, "symbols": 2, "timeframe": "1d"},
+    )  # fmt: skip
+    text = listing.as_table(listing.rows(Results(tmp_path)))
+    assert text.count("python pairs.py --all") == 2
+    assert "/opt" not in text
+    assert "30 symbols 1d" in text
+    assert "BTC,ETH 1d" in text

@@ -19,6 +19,7 @@ from peak_trade.text import cut
 __all__ = ["GROUPS", "head", "statistics"]
 
 _DIFFERS = 400  # characters
+_WHAT, _SERIES = ("symbol", "timeframe"), 60  # of the data, and its characters
 _UNITS = {stat.key: stat.unit for stat in STATS}
 _LABELS = {
     "cagr": "CAGR",
@@ -65,7 +66,7 @@ def head(run: RunFiles, checked: str) -> str:
         given = run.config.get("strategy", {}).get("params", {})
         params = ", ".join(f"{key} = {in_toml(value)}" for key, value in given.items())
         facts.append(text(f"{run.strategy} ({params})" if params else run.strategy))
-        facts.append(text(" ".join(str(data.get(key)) for key in ("symbol", "timeframe") if data.get(key))))
+        facts.append(text(" ".join(cut(str(data.get(key)), _SERIES) for key in _WHAT if data.get(key))))
         facts += _engine(run)
         if bars and run.kind == "run":
             facts.append(text(f"{counted(bars.rows, 'bar')}, {bars.start[:10]} to {bars.end[:10]}"))

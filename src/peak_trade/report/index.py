@@ -87,7 +87,7 @@ def _row(results: Path, row: listing.Row, directories: Container[str], hidden: b
     started = text(row.started[:19].replace("T", " "))
     return (
         f'<tr{" hidden" if hidden else ""}{last}><th scope="row">{short}</th><td>{started}</td>'
-        f"<td>{text(row.title[-48:])}{made}</td><td>{text(f'{row.symbol} {row.timeframe}'.strip())}</td>"
+        f"<td>{text(row.title[-48:])}{made}</td><td>{text(row.traded)}</td>"
         f"<td>{differs}</td>"
         f'<td class="{text("doubted" if row.standing != row.status else row.status)}">{text(row.standing)}</td>'
         f"{figures}<td>{curve}</td></tr>"

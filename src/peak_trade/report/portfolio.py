@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from peak_trade.evidence import manifest
-from peak_trade.market.trades import Trades
 from peak_trade.report import svg
 from peak_trade.report.figures import amount_label, figure, percent_label, times_of
 from peak_trade.report.markup import counted, number, percent, table, text
 from peak_trade.report.run import RunFiles
-from peak_trade.stats.attribution import exposures
+from peak_trade.stats.attribution import exposures, of_one_money
 
 __all__ = ["KINDS", "by_symbol", "exposure_of_trades", "lacks"]
 
@@ -24,6 +23,8 @@ KINDS = {
 }
 """What the head of a page says of each kind of run."""
 _PANELS = 12  # symbols that get a figure of their own
+_ROWS, _MORE = 40, 1_000  # symbols in the table, and in the one that is folded away
+_HEAD = ("Symbol", "Currency", "Trades", "Open", "Pnl", "Fees", "Open pnl", "Share", "Gross", "Net", "Gross max")
 
 _NEEDS: Mapping[str, tuple[Callable[[RunFiles], bool], str]] = {
     "figures": (lambda run: run.has("stats.json"), "no engine was seen, so there are no figures"),
@@ -56,8 +57,34 @@ def by_symbol(run: RunFiles) -> str:
     """What each symbol earned of the account's change, and how it went."""
     rows = run.symbols
     order = sorted((row for row in rows if row["kind"] == "symbol"), key=lambda row: -abs(row["pnl"] or 0.0))
-    shown = [*order, *(row for row in rows if row["kind"] != "symbol")]
-    head = ["Symbol", "Currency", "Trades", "Open", "Pnl", "Fees", "Open pnl", "Share", "Gross", "Net", "Gross at most"]
+    shown = [*order[:_ROWS], *(row for row in rows if row["kind"] != "symbol")]
+    rest = next((row for row in rows if row["kind"] == "rest"), None)
+    note = (
+        "Pnl is realised and net of the trades' fees; what is open at the end is by its last mark. Exposure is at "
+        "entry prices, over equity: the mean over all marks, and the most."
+    )
+    if rest is not None and rest["pnl"] is None:
+        note += " The rows do not add up to the account: currencies differ, or not every trade says what it earned."
+    small = "".join(_small(run, row["symbol"], row["currency"]) for row in order[:_PANELS])
+    more = f'<p class="note">Figures of the {_PANELS} that moved most.</p>' if len(order) > _PANELS else ""
+    return (
+        _table(shown, "Symbols")
+        + _others(order[_ROWS:])
+        + f'<p class="note">{note}</p><div class="multiples">{small}</div>{more}'
+    )
+
+
+def _others(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return those symbols that moved less, folded away: of very many, where they are to be found."""
+    if not rows:
+        return ""
+    left = len(rows) - _MORE
+    beyond = f'<p class="note">{counted(left, "more symbol")} in symbols.csv.</p>' if left > 0 else ""
+    summary = f"{counted(len(rows), 'other symbol')}, which moved less"
+    return f"<details><summary>{summary}</summary>{_table(rows[:_MORE], 'Other symbols')}{beyond}</details>"
+
+
+def _table(rows: Sequence[Mapping[str, Any]], label: str) -> str:
     cells = [
         [
             text(_called(row)),
@@ -66,24 +93,9 @@ def by_symbol(run: RunFiles) -> str:
             *(_amount(row[key]) for key in ("pnl", "fees", "open_pnl")),
             *(_share(row[key]) for key in ("share", "gross", "net", "gross_max")),
         ]
-        for row in shown
+        for row in rows
     ]
-    rest = next((row for row in rows if row["kind"] == "rest"), None)
-    note = (
-        "Pnl is realised and net of the trades' fees; what is open at the end is by its last mark. Exposure is at "
-        "entry prices, over equity: the mean over all marks, and the most."
-    )
-    if rest is not None and rest["pnl"] is None:
-        note += " The rows do not add up to the account: currencies differ, or not every trade says what it earned."
-    named: dict[str, Any] = {}
-    for row in order[:_PANELS]:
-        named.setdefault(row["symbol"], row)
-    small = "".join(_small(run, symbol) for symbol in named)
-    more = f'<p class="note">Figures of the {_PANELS} that moved most.</p>' if len(order) > _PANELS else ""
-    return (
-        table(head, cells, label="Symbols", name="symbols")
-        + f'<p class="note">{note}</p><div class="multiples">{small}</div>{more}'
-    )
+    return table(_HEAD, cells, label=label, name="symbols")
 
 
 def _called(row: Mapping[str, Any]) -> str:
@@ -104,10 +116,11 @@ def _share(value: float | None) -> str:
     return "–" if value is None else percent(value)
 
 
-def _small(run: RunFiles, symbol: str) -> str:
-    """Return what the trades of one symbol had earned by each exit."""
+def _small(run: RunFiles, symbol: str, currency: str) -> str:
+    """Return what the trades of one symbol in one currency had earned by each exit."""
     trades, stamps = run.trades, run.equity["timestamp"]
     which = (trades.symbols if trades.symbols is not None else np.full(len(trades), trades.symbol)) == symbol
+    which &= (trades.currencies if trades.currencies is not None else np.full(len(trades), "")) == currency
     which &= np.isfinite(trades.pnl)
     if not which.any() or len(stamps) < 2:
         return ""
@@ -119,7 +132,8 @@ def _small(run: RunFiles, symbol: str) -> str:
     scale = svg.Scale.around(y, zero=True)
     panel = svg.Panel(90, scale.ticks(amount_label, 3), [svg.line(x, scale.place(y), "equity")], float(scale.place(0)))
     about = f"{counted(int(which.sum()), 'trade')}, {number(float(earned[-1]))} in all."
-    return figure(symbol, about, [panel], times_of(run), [], f"<b>{text(symbol)}</b>: {about}")
+    ticks = svg.time_ticks(stamps[0], stamps[-1], 3)
+    return figure(symbol, about, [panel], ticks, [], f"<b>{text(symbol)}</b>: {about}")
 
 
 def exposure_of_trades(run: RunFiles) -> str:
@@ -130,8 +144,8 @@ def exposure_of_trades(run: RunFiles) -> str:
     given = [one for one in (trades, left) if one is not None]
     if any(not _known(one.quantity * one.entry_price) or np.isnat(one.entry_time).any() for one in given):
         return '<p class="note">Not shown: not every trade says its time, quantity and price.</p>'
-    if _currencies(given) > 1:
-        return '<p class="note">Not shown: trades of several currencies are not added.</p>'
+    if not of_one_money(run.currency, *given):
+        return '<p class="note">Not shown: trades in another currency than the account are not held against it.</p>'
     gross, net = exposures(own["timestamp"], own["equity"], [trades, left])
     if not np.isfinite(gross).any() or len(gross) < 2:
         return '<p class="note">Not shown: equity was never above zero.</p>'
@@ -144,7 +158,3 @@ def exposure_of_trades(run: RunFiles) -> str:
         "Exposure", about, [panel], times_of(run), [("price", "Gross"), ("equity", "Net")],
         "What is open after each mark, at its entry price, as a share of equity; net takes shorts off.",
     )  # fmt: skip
-
-
-def _currencies(some: list[Trades]) -> int:
-    return len({money for one in some if one.currencies is not None for money in one.currencies.tolist()})

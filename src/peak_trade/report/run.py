@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tomllib
 from collections.abc import Iterator
 from functools import cached_property
@@ -20,6 +21,7 @@ from peak_trade.market.trades import Trades
 from peak_trade.shown import listing, telemetry
 from peak_trade.stats import reconcile
 from peak_trade.stats.values import Floats
+from peak_trade.text import cut
 from peak_trade.trust import verify
 from peak_trade.trust.proofs import told
 
@@ -29,6 +31,7 @@ _T = TypeVar("_T")
 
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _LOG_TAIL, _LOG_BYTES = 40, 1 << 20  # lines, and bytes in which they are looked for
+_SYMBOL = 60  # characters of a title: of many symbols, the first
 _CONFIG = 1 << 20  # characters of a config file that is read: parsing one takes longer than its length tells
 
 
@@ -234,16 +237,29 @@ class RunFiles:
     def title(self) -> str:
         """The run's name; without one, its strategy and symbol."""
         try:
-            name = self.config.get("run", {}).get("name")
-            return str(name or f"{self.strategy} on {self.config.get('data', {}).get('symbol', '?')}")
+            name, symbol = self.config.get("run", {}).get("name"), self.config.get("data", {}).get("symbol")
+            return str(name or (f"{self.strategy} on {cut(str(symbol), _SYMBOL)}" if symbol else self.strategy))
         except RunError:
             return f"run {self.run_id[:8]}"
 
     @property
     def strategy(self) -> str:
-        """The strategy's registered name or entrypoint."""
-        asked = self.config.get("strategy", {})
-        return str(asked.get("name") or asked.get("entrypoint") or "?")
+        """The strategy's registered name or entrypoint; without one the command, or the engine whose file it is."""
+        asked, command = self.config.get("strategy", {}), self.config.get("record", {}).get("command")
+        called = listing.called(shlex.join(map(str, command))) if isinstance(command, list) else ""
+        engine = self._results.get("engine")
+        made = engine.get("name") if isinstance(engine, dict) and self.kind == manifest.IMPORTED else ""
+        return str(asked.get("name") or asked.get("entrypoint") or called or made or "?")
+
+    @property
+    def currency(self) -> str:
+        """The money of an account that another engine had; empty where nobody says it."""
+        account = self._results.get("account")
+        return str(account.get("currency") or "") if isinstance(account, dict) else ""
+
+    @property
+    def _results(self) -> dict[str, Any]:
+        return self.manifest.predicate.results if self.manifest else {}
 
     @property
     def returns(self) -> Floats:

@@ -6,7 +6,7 @@ import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import msgspec
@@ -77,7 +77,14 @@ class Row(Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """What the run is of: its strategy, else the command that was recorded."""
-        return self.strategy or cut(self.command, _STRATEGY)
+        return self.strategy or cut(called(self.command), _STRATEGY)
+
+    @property
+    def traded(self) -> str:
+        """What was traded, and the timeframe: the symbols, or how many there are where that is shorter."""
+        many = self.symbols is not None and self.symbols > 1 and len(self.symbol) > _SYMBOL
+        symbol = f"{self.symbols:,.0f} symbols" if many else self.symbol[:_SYMBOL]
+        return f"{symbol} {self.timeframe[:_SYMBOL]}".strip()
 
     @property
     def origin(self) -> str:
@@ -230,6 +237,19 @@ def _row(run_id: str, run: dict[str, Any], is_pinned: bool, differs: dict[str, S
     return Row(run_id=run_id, pinned=is_pinned, findings=counted, differs=differs, reason=reason, **cells)
 
 
+def called(command: str) -> str:
+    """Return a command whose program, and what else is named by its whole path, is without the folder it lies in.
+
+    >>> called("/opt/envs/a/bin/python '/home/me/my tests/pairs.py' --fast 10 --data data/a.csv")
+    'python pairs.py --fast 10 --data data/a.csv'
+    """
+    try:
+        program, *words = shlex.split(command)
+    except ValueError:  # none at all, or one that was cut within a quotation
+        return command
+    return shlex.join([PurePath(program).name, *(PurePath(word).name if word[:1] == "/" else word for word in words)])
+
+
 def _word(value: object) -> str:
     """Return a word, or a number, that ledger or manifest has; of anything else, which may be deep, nothing."""
     shown = value if isinstance(value, str) else _figure(value) or ""
@@ -252,7 +272,7 @@ class Column(NamedTuple):
 _STARTED = Column("started (UTC)", lambda row: row.started[:19].replace("T", " "))
 _MINUTE = Column("started (UTC)", lambda row: row.started[:16].replace("T", " "))
 _STRATEGY_NAME = Column("strategy", lambda row: row.title[-_STRATEGY:])
-_SERIES = Column("symbol", lambda row: f"{row.symbol[:_SYMBOL]} {row.timeframe[:_SYMBOL]}".strip())
+_SERIES = Column("symbol", lambda row: row.traded)
 _RETURN = Column("return", lambda row: percent(row.total_return), number=True)
 _SHARPE = Column("sharpe", lambda row: number(row.sharpe), number=True)
 _DRAWDOWN = Column("max drawdown", lambda row: percent(row.max_drawdown), number=True)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from peak_trade.market.trades import Trades
 from peak_trade.stats.values import Floats, Times
 
-__all__ = ["ACCOUNT", "REST", "SYMBOL", "Part", "attribution", "exposures", "symbols_of"]
+__all__ = ["ACCOUNT", "REST", "SYMBOL", "Part", "attribution", "exposures", "of_one_money", "symbols_of"]
 
 SYMBOL, REST, ACCOUNT = "symbol", "rest", "account"
 _WORDS = ("symbol", "symbols", "currencies", "groups")
@@ -59,6 +59,15 @@ def symbols_of(*some: Trades | None) -> list[str]:
     return sorted(found)
 
 
+def of_one_money(currency: str, *some: Trades | None) -> bool:
+    """Tell whether all that trades name is the account's `currency`, or one, where nobody says what the account's is.
+
+    Only then may their amounts be added, or held against its equity.
+    """
+    known = {money for trades in some if trades is not None for _, money in _keys(trades) if money}
+    return len(known) <= 1 and (not currency or known <= {currency})
+
+
 def attribution(
     timestamp: Times, equity: Floats, trades: Trades, left: Trades | None, currency: str, initial: float | None
 ) -> list[Part]:
@@ -69,14 +78,13 @@ def attribution(
     """
     closed, still_open = _by_key(trades), {} if left is None else _by_key(left)
     keys = sorted(closed.keys() | still_open.keys())
-    known = {money for _, money in keys if money}
-    one = len(known) <= 1 and (not currency or known <= {currency})
+    one = of_one_money(currency, trades, left)
     begun = initial if initial is not None else float(equity[0]) if len(equity) else None
     change = float(equity[-1]) - begun if len(equity) and begun is not None else None
     parts = []
     for symbol, money in keys:
         own, still = closed.get((symbol, money), _none_of(trades)), still_open.get((symbol, money))
-        ours = not currency or not money or money == currency
+        ours = one or (bool(currency) and money == currency)
         parts.append(_part(symbol, money, own, still, timestamp, equity, change if one else None, ours=ours))
     return [*parts, *_account(parts, change, currency, timestamp, equity, (trades, left), one=one)]
 
