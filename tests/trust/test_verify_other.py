@@ -14,6 +14,7 @@ from tests.record.portfolio import DAYS, closed, recorded, result
 
 from peak_trade.evidence import manifest, seal
 from peak_trade.evidence.ledger import GENESIS
+from peak_trade.record import imported
 from peak_trade.trust.verdict import Verdict
 from peak_trade.trust.verify import verify
 
@@ -143,3 +144,55 @@ def test_a_bare_edit_is_found_by_its_digest(tmp_path: Path) -> None:
     file.chmod(0o644)
     file.write_bytes(b"gone\n")
     assert "outputs/deep/stdout.txt" in says(verify(run))
+
+
+def brought_in(tmp_path: Path) -> Path:
+    """Return a run that `just import` made of two files."""
+    trades, equity = tmp_path / "bt.csv", tmp_path / "eq.csv"
+    trades.write_text(
+        "Size,EntryBar,ExitBar,EntryPrice,ExitPrice,PnL,ReturnPct,EntryTime,ExitTime,Duration,Tag\n"
+        "10,1,2,100,110,98,0.098,2024-01-02,2024-01-03,1 days,a\n"
+    )
+    equity.write_text("timestamp,equity\n2024-01-01,10000\n2024-01-02,9998\n2024-01-03,10098\n")
+    asked = imported.options(symbol="SPY", currency="USD")
+    return imported.import_files([trades, equity], asked, results=tmp_path / "results", root=tmp_path).path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ('{"file": "eq.csv", "engine": "equity"', '{"file": "eq.csv", "engine": "returns"', "maps"),
+        ('"options": {"symbol": "SPY"', '"options": {"symbol": "QQQ"', "options"),
+        ('"annotations": {"file": "bt.csv", "bytes": ', '"annotations": {"file": "bt.csv", "bytes": 9', "bytes"),
+        ('{"name": "import"', '{"name": "forgot"', "files"),
+    ],
+)
+def test_what_an_import_was_made_from_is_held_against_its_config(
+    tmp_path: Path, old: str, new: str, found: str
+) -> None:
+    def change(content: bytes) -> bytes:
+        text = json.dumps(json.loads(content))
+        assert old in text
+        return text.replace(old, new, 1).encode()
+
+    verdict = reseal(brought_in(tmp_path), manifest.NAME, change)
+    assert verdict.state == "broken"
+    assert found in says(verdict)
+
+
+def test_the_line_of_an_import_names_its_files(tmp_path: Path) -> None:
+    run = brought_in(tmp_path)
+    assert reseal(run, manifest.NAME, lambda content: content).state == "intact"  # control
+    assert "files" in says(reseal(run, manifest.NAME, lambda content: content, {"files": ["0" * 64]}))
+
+
+@pytest.mark.parametrize("kind", ["recorded", "imported"])
+def test_who_seals_again_without_the_ledger_is_found(tmp_path: Path, kind: str) -> None:
+    run = recorded(tmp_path, result(), kind)
+    ledger = (tmp_path / "ledger.jsonl").read_bytes()
+    forged = reseal(run, "config_snapshot.json", lambda content: content.replace(b'"fast": 3', b'"fast":  3'))
+    assert forged.state == "intact"  # control: with the ledger, nothing is left to tell
+    (tmp_path / "ledger.jsonl").write_bytes(ledger)
+    found = says(verify(run))
+    assert "manifest.json: expected sha256" in found
+    assert "sealed line" in found

@@ -53,7 +53,7 @@ def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes
     _check_start(verdict, history.start, config, predicate)
     results = predicate.results
     told["exit_code"] = results.get("exitCode")
-    _check_materials(verdict, sealed)
+    told |= _check_materials(verdict, sealed, contents, config)
     if "engine" not in results:
         for name in (
             "stats.json",
@@ -122,6 +122,11 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
     verdict.compare(f"{manifest.NAME} name", snapshot.get("run", {}).get("name") or None, asked.get("name") or None)
     for key, value in snapshot.get("record", {}).items():
         verdict.compare(f"{manifest.NAME} {key}", value, asked.get(key))
+    took: dict[str, Any] = snapshot.get("import", {})
+    if "maps" in asked or "maps" in took:
+        verdict.compare(f"{manifest.NAME} maps", took.get("maps"), asked.get("maps"))
+        options = {key: value for key, value in took.items() if key not in ("files", "maps")}
+        verdict.compare(f"{manifest.NAME} options", options, asked.get("options"))
     if "params" in asked:
         verdict.compare(f"{manifest.NAME} params", snapshot["strategy"]["params"], asked["params"])
     return snapshot
@@ -140,7 +145,7 @@ def _check_line(verdict: Verdict, entry: Entry | None, told: dict[str, Any]) -> 
     if entry is None:
         return
     for key in sorted(told.keys() | entry.fields.keys()):
-        if key == "manifest" or key in _BY_OTHERS:
+        if key == "manifest" or (key in _BY_OTHERS and not (key == "files" and key in told)):
             continue
         if key in told:
             expected, found = told[key], entry.fields.get(key)
@@ -158,12 +163,26 @@ def _said(value: Any) -> Any:
     return None if value in ("", {}, []) else value
 
 
-def _check_materials(verdict: Verdict, sealed: manifest.Manifest) -> None:
-    """Check that files that were imported lie in `outputs/` as the manifest names them."""
+def _check_materials(
+    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], config: dict[str, Any]
+) -> dict[str, Any]:  # fmt: skip
+    """Check that files that were imported lie in `outputs/` as the manifest names them, and that it names them all.
+
+    Return what the ledger's line says of them.
+    """
+    named, digests = [], []
     for part in sealed.predicate.build_definition["resolvedDependencies"]:
         if part["name"] == "import":
             name = f"{OUTPUTS}/{part['annotations']['file']}"
             verdict.compare(name, part["digest"]["sha256"], sealed.files.get(name), "sha256 ")
+            if name in contents and "bytes" in part["annotations"]:
+                verdict.compare(f"{manifest.NAME} {name}", len(contents[name]), part["annotations"]["bytes"], "bytes ")
+            named.append(part["annotations"]["file"])
+            digests.append(part["digest"]["sha256"])
+    if sealed.predicate.kind == manifest.IMPORTED and "maps" in config.get("import", {}):
+        verdict.compare(f"{manifest.NAME} files", sorted(config["import"]["files"]), sorted(named))
+        return {"files": sorted(digests)}
+    return {}
 
 
 def _has(verdict: Verdict, sealed: manifest.Manifest, name: str, found: str | None) -> bool:
