@@ -39,7 +39,7 @@ def main() -> int:
         made = export(given, results, args.output, root=root, sender=sender, progress=done)
     script.progress()
     for run_id in made.without:
-        script.warn(f"{run_id[:8]} has no bars: it failed")
+        script.warn(f"{run_id[:8]} brings no bars along: it failed, or another program had them")
     if args.json:
         script.print_json(made.to_json_object())
     else:

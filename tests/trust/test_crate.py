@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from tests.record.portfolio import recorded, result
 
 from peak_trade.evidence.results import Results
 from peak_trade.trust import handover
@@ -184,3 +185,29 @@ def test_the_validator_would_find_what_is_left_out(
     found = validate(path)
     for part in ("MUST have a `license`", "MUST have an instrument", "SHOULD have an agent"):
         assert any(part in line for line in found), (part, found)
+
+
+def test_an_archive_says_what_was_recorded_and_what_a_file_says(tmp_path: Path) -> None:
+    made = {kind: recorded(tmp_path / kind, result(), kind) for kind in ("recorded", "imported")}
+    said = {}
+    for kind, run in made.items():
+        path, results = tmp_path / f"{kind}.zip", Results(run.parent)
+        with package(str(run), results) as found:
+            made_of = handover.export(found.runs, results, path, root=tmp_path)
+        assert made_of.without == [run.name]  # asked for the bars, of which it has digests at most
+        with zipfile.ZipFile(path) as file:
+            readme = file.read("README.md").decode()
+            graph = json.loads(file.read("ro-crate-metadata.json"))["@graph"]
+        (action,) = [one for one in graph if one["@type"] == "CreateAction"]
+        said[kind] = (readme, action)
+    readme, action = said["imported"]
+    assert "is what a file says, not what was run" in readme
+    assert "not what was run" in action["description"]
+    given = {one["@id"] for one in action["object"]}
+    assert any("/outputs/" in name for name in given)
+    assert not any("/outputs/" in one["@id"] for one in action["result"])
+    readme, action = said["recorded"]
+    assert "| sealed, recorded |" in readme
+    assert "not what was run" not in readme
+    assert "of a strategy over bars" not in action["description"]
+    assert any("/outputs/" in one["@id"] for one in action["result"])  # what a command left

@@ -161,6 +161,11 @@ def _run(word: str, places: Places) -> tuple[Side, Data]:
             raise InputError(f"{error.message}, and no file of that name", hint=error.hint) from None
     predicate = read_manifest(folder).predicate
     name = folder.name[:8]
+    if predicate.kind != manifest.RUN:
+        raise InputError(
+            f"run {name} is {predicate.kind}: of the bars that another program had, it keeps digests alone",
+            hint="just data-diff FILE FILE compares the files",
+        )
     if not (made_from := predicate.build_definition.get("resolvedDependencies")):
         raise InputError(f"run {name} failed before it had bars", hint="just runs lists others")
     try:

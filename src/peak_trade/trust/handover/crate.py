@@ -15,6 +15,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from peak_trade.evidence import files, manifest, seal
+from peak_trade.evidence.run_dir import OUTPUTS
 from peak_trade.text import escaped
 
 __all__ = ["METADATA", "README", "Packed", "Sender", "metadata", "readme"]
@@ -35,6 +36,12 @@ _FORMATS = {
 }
 _MADE_FROM = ("config_snapshot.toml", "config_snapshot.json", "code/")
 _LONGEST = 500  # characters of a text that is a stranger's
+_KINDS = {
+    manifest.RUN: "The run {} of a strategy over bars",
+    manifest.RECORDED: "The run {} of a command, which was recorded: another program made it, and was watched",
+    manifest.IMPORTED: "The import {}: what a file says, not what was run",
+}
+_UNNAMED = {manifest.RUN: "a run", manifest.RECORDED: "a recorded command", manifest.IMPORTED: "an imported result"}
 
 
 class Packed(Struct, frozen=True):
@@ -65,10 +72,10 @@ class Run(Struct, frozen=True):
     def title(self) -> str:
         """What it is called: the name that its config gives it, else its strategy and symbol."""
         strategy, data = self.config.get("strategy", {}), self.config.get("data", {})
-        named = self.config.get("run", {}).get("name")
-        return _text(
-            named or f"{strategy.get('name') or strategy.get('entrypoint') or 'a run'} on {data.get('symbol')}"
-        )
+        named, kind = self.config.get("run", {}).get("name"), self.sealed.predicate.kind
+        called = strategy.get("name") or strategy.get("entrypoint") or _UNNAMED.get(kind, "a run")
+        symbol = data.get("symbol")
+        return _text(named or (f"{called} on {symbol}" if symbol or kind == manifest.RUN else called))
 
 
 def metadata(runs: Iterable[Run], packed: Mapping[str, Packed], sender: Sender) -> bytes:
@@ -123,8 +130,9 @@ def _run(run: Run, author: dict[str, Any]) -> Iterable[dict[str, Any]]:
         "hasPart": [{"@id": quote(name)} for name in run.files],
     }
     own = [name.removeprefix(folder) for name in run.files]
-    sources = [folder + name for name in own if name.startswith(_MADE_FROM)]
-    made = [folder + name for name in own if not name.startswith((*_MADE_FROM, seal.NAME, "run.log"))]
+    given = (*_MADE_FROM, f"{OUTPUTS}/") if predicate.kind == manifest.IMPORTED else _MADE_FROM
+    sources = [folder + name for name in own if name.startswith(given)]
+    made = [folder + name for name in own if not name.startswith((*given, seal.NAME, "run.log"))]
     params = [
         {"@id": f"#{run.run_id}/{quote(key)}", "@type": "PropertyValue", "name": _text(key), "value": _value(value)}
         for key, value in sorted(run.config.get("strategy", {}).get("params", {}).items())
@@ -135,7 +143,7 @@ def _run(run: Run, author: dict[str, Any]) -> Iterable[dict[str, Any]]:
         "@id": f"#{run.run_id}",
         "@type": "CreateAction",
         "name": run.title,
-        "description": f"The run {run.run_id} of a strategy over bars: {predicate.status}",
+        "description": f"{_KINDS[predicate.kind].format(run.run_id)}: {predicate.status}",
         "startTime": _moment(run, "startedOn"),
         "endTime": _moment(run, "finishedOn"),
         "agent": _to(author),
@@ -201,10 +209,17 @@ for bars in data/*.bars; do
   test "data/$(sha256sum < "$bars")" = "${bars%.bars}  -" || { echo "broken: $bars"; exit 1; }
   echo "holds: $bars"
 done
-jq -r 'select(.predicate.status != "failed") | .predicate.buildDefinition.resolvedDependencies[] |
+jq -r 'select(.predicate.status != "failed") | .predicate.buildDefinition |
+  select(.buildType == "urn:peak-trade:backtest:v1") | .resolvedDependencies[] |
   select(.name == "bars") | .digest.sha256' runs/*/manifest.json | sort -u | while read -r bars; do
   test -f "data/$bars.bars" || { echo "missing: data/$bars.bars"; exit 1; }
 done"""
+
+
+_OTHERS = {
+    manifest.RECORDED: "One that is `recorded` was made by another program, which was watched while it ran.",
+    manifest.IMPORTED: "One that is `imported` is what a file says, not what was run.",
+}
 
 
 def readme(runs: Iterable[Run]) -> bytes:
@@ -215,6 +230,7 @@ def readme(runs: Iterable[Run]) -> bytes:
     lines = [
         "# Runs of Peak_Trade", "",
         "Each directory in `runs/` is what a run of a strategy left, sealed on the spot.",
+        *(_OTHERS[kind] for kind in _OTHERS if any(run.sealed.predicate.kind == kind for run in runs)),
         f"`{METADATA}` says the same for machines (RO-Crate 1.1, Process Run Crate 0.5).", "",
         "| run | what | status | total return |", "|---|---|---|---|", *rows, "",
         "## Check it", "",
@@ -250,4 +266,6 @@ def _row(run: Run) -> str:
     total = run.sealed.predicate.results.get("summary", {}).get("total_return")
     shown = f"{total:.2%}" if isinstance(total, int | float) else "–"
     title = run.title.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
-    return f"| `{run.run_id}` | {title} | {run.sealed.predicate.status} | {shown} |"
+    status, kind = run.sealed.predicate.status, run.sealed.predicate.kind
+    told = status if kind in (manifest.RUN, status) else f"{status}, {kind}"
+    return f"| `{run.run_id}` | {title} | {told} | {shown} |"

@@ -140,8 +140,8 @@ def _lines(one: Handed, run_id: str, results: Results) -> bytes:
 
 def _bars(draft: _Draft, one: Handed, sealed: manifest.Manifest, results: Results, root: Path) -> str:
     """Add the bars that a run used, and return their name in the archive; nothing of a run that failed."""
-    if not sealed.predicate.completed:
-        return ""
+    if not sealed.predicate.completed or sealed.predicate.kind != manifest.RUN:
+        return ""  # the bars of another engine are digests in the manifest, and nothing else
     kept = content.Kept(one.data, (one.results or results).path, root, elsewhere=one.results is None)
     bars = content.bars_of(sealed, one.run, kept)
     name = f"{DATA}/{came.name_of(fingerprint.digest(bars))}"

@@ -47,6 +47,9 @@ class Report(Struct, frozen=True, eq=False):
     def lines(self) -> list[tuple[str, str]]:
         """Return it for people, each line with a word before it."""
         tested = f"{self.tested:,} of {self.changes:,} changes of the decision" if self.changes else "it never changes"
+        asked = self.probe.cuts or self.probe.others or self.probe.repeatable is not None
+        if self.probe.verdict == NOT_ASSESSED and not asked:  # nothing else is known
+            return [("probed", self.name), ("verdict", f"{self.probe.verdict}: {self.probe.reason}")]
         repeats = {True: "yes", False: "no: two answers for the same bars", None: "not asked"}
         found = self.probe
         lines = [

@@ -21,6 +21,7 @@ from peak_trade import stats
 from peak_trade.errors import InputError, PeakError, did_you_mean
 from peak_trade.evidence import door, manifest, seal, tables
 from peak_trade.evidence.results import Results, run_ids
+from peak_trade.evidence.run_dir import read_manifest
 from peak_trade.trust import difference
 from peak_trade.trust.difference import Sealed
 from peak_trade.trust.replay import data
@@ -75,6 +76,11 @@ def add(folder: Path, run: Path, results: Results | None, root: Path, name: str 
 
     Raises InputError where it can't be held against the code of here, or is too large; what there is already is left.
     """
+    if (kind := read_manifest(run).predicate.kind) != manifest.RUN:
+        raise InputError(
+            f"run {run.name[:8]} is {kind}: a golden run is made again from its config, which this one has none of",
+            hint="just replay runs a recorded command again",
+        )
     found = Recorded(run, results)
     if not found.sealed.completed:
         raise InputError(f"run {found.name} failed, and has no figures to be held against")
