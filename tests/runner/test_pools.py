@@ -262,6 +262,42 @@ def test_joblib_does_too(pools: Pools) -> None:
     assert (ended.code, ended.left) == (0, []), ended.stderr
 
 
+TWO_RUNS = """
+import sys
+import peak_trade
+if __name__ == "__main__":
+    for name in ("one", "other"):
+        config = {
+            "data": {"path": sys.argv[1], "symbol": "SPX", "timeframe": "1d", "start": "2018-01-01"},
+            "strategy": {"entrypoint": f"{name}/own.py:half"},
+            "run": {"probe": "off"},
+        }
+        run = peak_trade.run(config, results="results")
+        held = run.equity["position"][1] * run.benchmark["close"][1] / run.equity["equity"][1]
+        print(round(float(held), 2))
+"""
+
+
+def test_workers_that_joblib_keeps_know_the_strategy_that_asks(tmp_path: Path) -> None:
+    """Two strategies of one program, each with helpers of its own: the second was given the first one's by them."""
+    pytest.importorskip("joblib")
+    for name, share in (("one", 0.75), ("other", 0.25)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "helpers_of_mine.py").write_text(f"def share(number): return {share}\n")
+        (tmp_path / name / "own.py").write_text(
+            "import helpers_of_mine\nimport numpy as np\nfrom joblib import Parallel, delayed\n"
+            "def half(bars):\n"
+            "    parts = Parallel(n_jobs=2)(delayed(helpers_of_mine.share)(number) for number in range(4))\n"
+            "    return np.full(len(bars), max(parts))\n"
+        )
+    (tmp_path / "program.py").write_text(TWO_RUNS)
+    sample = COMMAND[1].parents[1] / "data/samples/sp500_daily.csv"
+    done = subprocess.run(
+        [sys.executable, "program.py", sample], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stdout.split() == ["0.75", "0.25"], done.stderr
+
+
 def test_what_a_worker_raises_is_named(pools: Pools) -> None:
     ended = pools.run("mine/pools.py:raising")
     assert ended.code == 1 and ended.left == []

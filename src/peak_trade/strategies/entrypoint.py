@@ -186,8 +186,20 @@ def _importable(folders: Iterable[Path]) -> Iterator[None]:
     found.clear()
     sources.clear()
     _last[:] = folders
+    _leave_kept_workers()
     with reaching():
         yield
+
+
+def _leave_kept_workers() -> None:
+    """Have joblib start workers of its own for this strategy.
+
+    It keeps those that it has, for the next who asks: they know neither the folders nor the files of this one, and
+    modules of the one before, which may have the same names.
+    """
+    for name in ("joblib.externals.loky.reusable_executor", "loky.reusable_executor"):
+        if executor := getattr(sys.modules.get(name), "_executor", None):
+            executor.shutdown(wait=False)  # what is under way ends in its time
 
 
 def _load_file(where: str, base_dirs: Sequence[Path]) -> ModuleType:
