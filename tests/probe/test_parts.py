@@ -18,7 +18,7 @@ from peak_trade.market.bars import Bars
 from peak_trade.market.contract import check_ohlcv
 from peak_trade.probe import Asking, Search
 from peak_trade.probe.asking import quiet
-from peak_trade.probe.cuts import changes, cuts
+from peak_trade.probe.cuts import by_the_calendar, changes, cuts
 from peak_trade.probe.futures import HOW, others
 from peak_trade.probe.verdict import Change
 from peak_trade.probe.watch import Watch
@@ -53,6 +53,40 @@ def test_a_cut_is_at_the_end_of_a_month_and_before_the_longest_gap(walks: Any) -
     assert 170 in found
     months = times.astype("datetime64[M]")
     assert any(months[cut] != months[cut - 1] for cut in found)
+
+
+@pytest.mark.parametrize(
+    ("step", "changed", "expected"),
+    [
+        ("1D", [5, 19, 33, 47], True),  # Mondays: the first bar is a Wednesday
+        ("1D", [5, 19, 33, 48], False),  # all but the last
+        ("1D", [31, 60, 152], True),  # firsts of months
+        ("1h", [24, 48, 120], True),  # midnights
+        ("1D", [24, 47, 110, 121], False),  # each begins a day, as every bar does
+        ("1D", [7, 12, 22, 47], True),  # by fives
+        ("1D", [7, 16], False),  # two are always so many bars apart
+        ("1D", [2, 4, 8, 10], False),  # by twos, as chance has it
+    ],
+)
+def test_changes_that_go_by_the_calendar_are_told_from_chance(
+    walks: Any, step: str, changed: list[int], expected: bool
+) -> None:
+    assert by_the_calendar(walks(200, step=step), np.array(changed)) is expected
+
+
+def test_of_positions_that_begin_and_end_both_are_looked_at_for_a_delay(bars: Bars) -> None:
+    """What leaves after each large move, and enters after small ones, shows by its entries alone that it is in time."""
+
+    def calm(bars: Bars) -> Any:
+        moves = np.abs(np.diff(bars.close, prepend=bars.close[0]) / bars.close)
+        return (moves < 0.02).astype(float)
+
+    some = bars.between(0, 600)
+    for count in range(100, 600, 50):
+        asking = Asking(calm, {}, Watch())
+        search = Search(asking, part := some.between(0, count), asking.first(part))
+        search.look_for_delay()
+        assert not search.late
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -27,6 +27,26 @@ def late(bars):
 def weekdays(bars):
     return ((bars.timestamp.astype("datetime64[D]").astype(int) % 7) < 3).astype(float)
 
+def by_the_week(bars):
+    import numpy as np
+    weeks = (bars.timestamp.astype("datetime64[D]").astype(int) + 3) // 7
+    return by_the_one_before(bars, np.diff(weeks, prepend=weeks[0]) > 0)
+
+def by_the_month(bars):
+    import numpy as np
+    months = bars.timestamp.astype("datetime64[M]").astype(int)
+    return by_the_one_before(bars, np.diff(months, prepend=months[0]) > 0)
+
+def by_fives(bars):
+    import numpy as np
+    return by_the_one_before(bars, np.arange(len(bars)) % 5 == 0)
+
+def by_the_one_before(bars, begins):
+    held, now = late(bars), 0.0
+    for bar, begin in enumerate(begins):
+        held[bar] = now = held[bar] if begin else now
+    return held
+
 def both(bars):
     held = above(bars)
     return 2 * held - 1
@@ -90,3 +110,50 @@ def test_a_target_that_is_a_bar_late_is_refused_until_that_is_said(made: Any) ->
 
 def test_what_goes_by_the_calendar_is_not_taken_for_late(made: Any) -> None:
     assert made("weekdays").stats["trades"] > 50
+
+
+@pytest.mark.parametrize("function", ["by_the_week", "by_the_month", "by_fives"])
+def test_what_decides_as_a_period_begins_by_the_one_before_is_not_taken_for_late(made: Any, function: str) -> None:
+    """As a week's signal that is carried forward to its days; the control is `late`, which is refused above."""
+    run = made(function)
+    assert run.manifest["predicate"]["probe"]["verdict"] == "PASS"
+    assert run.stats["trades"] >= 3
+
+
+def test_a_probe_keeps_to_what_the_time_limit_leaves(tmp_path: Path) -> None:
+    """All that it does together: each of its stretches by itself once took all that was left, and runs were killed."""
+    (tmp_path / "own.py").write_text(
+        "import time\nimport numpy as np\ntime.sleep(0.5)\n"
+        "def leaks(bars):\n    time.sleep(0.1)\n    return (np.append(bars.close[1:], 0) > bars.close).astype(float)\n",
+        encoding="utf-8",
+    )
+    config = {
+        "run": {"timeout_s": 2.0, "probe": "full"},
+        "data": {"path": str(SAMPLE), "symbol": "SPX", "timeframe": "1d", "start": "2010-01-01", "end": "2011-01-01"},
+        "strategy": {"entrypoint": f"{tmp_path / 'own.py'}:leaks"},
+    }
+    run = peak_trade.run(config, results=tmp_path / "results")
+    took = run.manifest["predicate"]["runDetails"]["milliseconds"]
+    assert took["strategy"] + took["probe"] < 2_900
+    assert "there was no time left" in run.manifest["predicate"]["probe"]["reason"]
+
+
+def test_values_in_another_order_than_the_bars_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    (tmp_path / "own.py").write_text(
+        "def turned(df):\n    held = (df.close > df.open).astype(float)\n    return held.iloc[::-1]\n"
+        "def zoned(df):\n    held = (df.close > df.open).astype(float)\n"
+        "    return held.tz_localize('UTC').tz_convert('Asia/Tokyo').tz_localize(None)\n"
+        "def two(df):\n    return df.close > df.open, (df.close < df.open).iloc[::-1]\n",
+        encoding="utf-8",
+    )
+    data = {"path": str(SAMPLE), "symbol": "SPX", "timeframe": "1d", "start": "2010-01-01", "end": "2011-01-01"}
+
+    def made(function: str, **strategy: Any) -> peak_trade.Run:
+        told = {"entrypoint": f"{tmp_path / 'own.py'}:{function}", "bars": "dataframe", **strategy}
+        return peak_trade.run({"data": data, "strategy": told}, results=tmp_path / "results")
+
+    for function, signals in (("turned", "target"), ("turned", "positions"), ("two", "entries_exits")):
+        with pytest.raises(RunError, match="in another order than the bars"):
+            made(function, signals=signals)
+    assert made("zoned").stats["trades"] > 10

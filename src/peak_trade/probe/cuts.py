@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from peak_trade.market.bars import Bars, Floats
 from peak_trade.probe.lot import uniform
 
-__all__ = ["changes", "cuts"]
+__all__ = ["by_the_calendar", "changes", "cuts"]
 
+_BITS = 4.0  # of what chance does once in sixteen times
 _PATTERN = "change anywhere change month change gap change anywhere".split()
 """The kinds in turn. Most is told by the bar at which a decision changes: without what comes after, it must be made."""
 
@@ -18,6 +20,22 @@ _PATTERN = "change anywhere change month change gap change anywhere".split()
 def changes(exposure: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return the bars, from 0, at which another exposure is decided on than at the bar before; 0 before the first."""
     return np.flatnonzero(np.diff(exposure, prepend=0.0))
+
+
+def by_the_calendar(bars: Bars, changed: np.ndarray[tuple[int], np.dtype[np.int64]]) -> bool:
+    """Tell whether changes all come as a day, a week or a month begins, after a gap, or a whole number of steps apart.
+
+    Not where chance may well have put them there: as few as they are, or as many such bars as there are.
+    """
+    steps = np.diff(bars.timestamp.view(np.int64))
+    days = bars.timestamp.astype("datetime64[D]").view(np.int64)
+    periods = (days, (days + 3) // 7, (days + 4) // 7, bars.timestamp.astype("datetime64[M]").view(np.int64))
+    begins = [np.diff(period) > 0 for period in periods] + [steps > np.median(steps)]
+    for begin in begins:
+        if begin[changed - 1].all() and len(changed) * -math.log2(begin.mean()) >= _BITS:
+            return True
+    apart = int(np.gcd.reduce(np.diff(changed))) if len(changed) > 1 else 1
+    return (len(changed) - 2) * math.log2(apart) >= _BITS  # the first and the step may be any
 
 
 def cuts(bars: Bars, exposure: Floats, count: int, seed: int) -> list[int]:

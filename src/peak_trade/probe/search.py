@@ -14,7 +14,7 @@ from peak_trade.config import Sizing
 from peak_trade.market.bars import Bars, Floats
 from peak_trade.market.instants import iso
 from peak_trade.probe.asking import NO_LOADING, Answer, Asking
-from peak_trade.probe.cuts import changes, cuts
+from peak_trade.probe.cuts import by_the_calendar, changes, cuts
 from peak_trade.probe.futures import HOW, nearly, other_times, others
 from peak_trade.probe.verdict import FAIL, NOT_ASSESSED, PASS, Change, Probe, decided
 from peak_trade.text import counted
@@ -134,12 +134,15 @@ class Search:
     def look_for_delay(self) -> None:
         """Tell whether decisions are shifted by a bar: none that changes hangs on its own bar, some on the one before.
 
-        What goes by the calendar, or by counting, hangs on neither.
+        What goes by the calendar alone, or by counting, hangs on neither. What decides as a week begins by the one
+        before is late by nothing: its bars before are those that it waits for.
         """
         changed = changes(self.exposure)
         changed = changed[(changed > 1) & (changed < len(self.bars) - 1)]
-        found = 0
-        for bar in changed[:: max(len(changed) // _DELAYED, 1)][:_DELAYED].tolist():
+        if len(changed) < 2 or by_the_calendar(self.bars, changed):
+            return
+        found, step = 0, max(len(changed) // _DELAYED, 1) | 1  # odd: of a position that begins and ends, both
+        for bar in changed[::step][:_DELAYED].tolist():
             if self._hangs_on(bar, bar):
                 return
             found += self._hangs_on(bar, bar - 1)
@@ -147,7 +150,7 @@ class Search:
 
     def _hangs_on(self, bar: int, first: int) -> bool:
         """Tell whether the decision at a bar is another one when all bars from `first` on are, or is none."""
-        for how in ("below", "above"):
+        for how in reversed(HOW):
             decisions = self.asking.again(others(self.bars, first, how, self.seed)).decisions
             if decisions is None or self.apart(decisions[bar : bar + 1], self.target[bar : bar + 1]).any():
                 return True

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -56,8 +58,9 @@ def probed(attempt: Attempt, bars: Bars, asking: Asking, target: Floats, limit_s
 
 def _asked(attempt: Attempt, search: Search, limit_s: float | None) -> Probe:
     took_s = search.asking.took_s
-    left_s = None if limit_s is None else limit_s - took_s
-    if left_s is not None and left_s < _LEAST_S:
+    spent_s = attempt.stages.milliseconds["strategy"] / 1e3  # with what it took to load it
+    end = math.inf if limit_s is None else time.perf_counter() + limit_s - spent_s
+    if end - time.perf_counter() < _LEAST_S:
         return Probe(NOT_ASSESSED, "the strategy took all of run.timeout_s")
     stretches: list[tuple[Callable[[], object], float | None]]
     if attempt.source.config.run.probe == "full":
@@ -71,8 +74,9 @@ def _asked(attempt: Attempt, search: Search, limit_s: float | None) -> Probe:
         stretches.append((search.look_for_delay, max(took_s, BUDGET_S)))
     with quiet():
         for stretch, budget_s in stretches:
-            limits = [time for time in (budget_s, left_s) if time is not None]
-            _within(min(limits, default=None), stretch, search)
+            left_s = min(end - time.perf_counter(), budget_s or math.inf)
+            if left_s >= _LEAST_S:  # else what comes before it has taken all of it
+                _within(left_s if math.isfinite(left_s) else None, stretch, search)
     return search.probe()
 
 

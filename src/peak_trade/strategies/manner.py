@@ -17,7 +17,7 @@ from peak_trade import config
 from peak_trade.errors import InputError, RunError
 from peak_trade.market.bars import COLUMNS, Bars, Floats
 from peak_trade.strategies.checks import as_array, as_decisions, check_target
-from peak_trade.strategies.meaning import TARGETS, held_after, refuse_what_is_no_target
+from peak_trade.strategies.meaning import TARGETS, held_after, refuse_another_order, refuse_what_is_no_target
 
 __all__ = ["Manner"]
 
@@ -78,6 +78,7 @@ class Manner(Struct, frozen=True):
 
         Raises RunError where it is not what is declared, or where nothing is and it can't be a target.
         """
+        refuse_another_order(answer, bars)
         if not self.signals:
             refuse_what_is_no_target(answer, bars, taken=self._taken(answer, len(bars)) if self.take else None)
         elif self.signals == "positions":

@@ -12,7 +12,7 @@ from peak_trade.errors import RunError
 from peak_trade.market.bars import COLUMNS, Bars, Floats
 from peak_trade.strategies.checks import as_decisions, holds_bools
 
-__all__ = ["TARGETS", "held_after", "refuse_what_is_no_target"]
+__all__ = ["TARGETS", "held_after", "refuse_another_order", "refuse_what_is_no_target"]
 
 Flags = npt.NDArray[np.bool_]
 TARGETS = ("target", "positions")
@@ -92,6 +92,26 @@ def _known(column: npt.NDArray[Any], allowed: tuple[float, ...], what: str) -> F
             hint='strategy.signals says what it returns: "target" takes fractions of equity',
         )
     return values
+
+
+def refuse_another_order(answer: object, bars: Bars) -> None:
+    """Raise RunError of an answer of pandas whose index has the bars' times in another order: values go by place.
+
+    Any other index is its author's matter, as times of another zone are, or those at which bars close.
+    """
+    stamps = bars.timestamp.astype("datetime64[ns]").view(np.int64)
+    for one in answer if isinstance(answer, tuple) else (answer,):
+        index = getattr(one, "index", None)
+        times = getattr(index, "asi8", None)  # of times alone, in UTC
+        if times is None or np.shape(times) != stamps.shape:
+            continue
+        times = np.array(times).view(f"datetime64[{getattr(index, 'unit', 'ns')}]")
+        times = times.astype("datetime64[ns]").view(np.int64)
+        if (times != stamps).any() and (np.sort(times) == stamps).all():
+            raise RunError(
+                "the strategy returned its values in another order than the bars, which are taken by their place",
+                hint="return them by .sort_index()",
+            )
 
 
 def refuse_what_is_no_target(answer: object, bars: Bars, *, taken: object = None, drift_alone: bool = False) -> None:
