@@ -115,9 +115,11 @@ def of_deals(found: Found, *, zone: str, said: list[str]) -> Deals:
         raise InputError(f"{sheet.name} has no deal in which anything was bought or sold", hint="export it again")
     size, price = sheet.numbers(where["quantity"]), sheet.numbers(where["price"])
     zero = np.zeros(sheet.rows)
-    fee, swap, gain = (
-        np.nan_to_num(sheet.numbers(where[name])) if name in where else zero for name in ("fee", "financing", "pnl")
+    fee, more, swap, gain = (
+        np.nan_to_num(sheet.numbers(where[name])) if name in where else zero
+        for name in ("fee", "further_fee", "financing", "pnl")
     )
+    fee = fee + more
     names = sheet.texts(where["symbol"])
     held: dict[tuple[str, int], deque[Lot]] = {}
     trips: list[Trip] = []

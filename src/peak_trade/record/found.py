@@ -49,6 +49,10 @@ def fit(sheet: Sheet, one: Map) -> Found | None:
     if any(sheet.find((mark,)) is None for mark in one.marks):
         return None
     where = {ours: column for ours, names in one.columns.items() if (column := sheet.find(names)) is not None}
+    if one.shape == "equity" and one.marks and "time" not in where:  # an index may have any name, and is the first
+        first = next(iter(sheet.columns))
+        if first not in where.values() and not _known(first, one):
+            where["time"] = first
     if one.shape == "returns" and "returns" not in where and (alone := _alone(sheet, where)):
         return _of_one_column(sheet, one, where, alone)
     if any(need not in where for need in NEEDS[one.shape]):
@@ -87,8 +91,8 @@ def _known(name: str, one: Map) -> bool:
     return simple == ""  # an index without a name
 
 
-def nearest(sheets: Sequence[Sheet], maps: Sequence[Map]) -> tuple[Map, list[str]]:
-    """Return the map that most columns of some table are of, and which of those it needs are not there."""
+def nearest(sheets: Sequence[Sheet], maps: Sequence[Map]) -> tuple[Map, list[str], float]:
+    """Return the map that most columns of some table are of, which of those it needs are not there, and its share."""
 
     def lacks(sheet: Sheet, one: Map) -> list[str]:
         there = {ours for ours, names in one.columns.items() if sheet.find(names) is not None}
@@ -96,11 +100,24 @@ def nearest(sheets: Sequence[Sheet], maps: Sequence[Map]) -> tuple[Map, list[str
         return list(dict.fromkeys([*lacking, *(mark for mark in one.marks if sheet.find((mark,)) is None)]))
 
     def share(sheet: Sheet, one: Map) -> float:
-        names = {*one.marks, *NEEDS[one.shape]}
-        return 1 - len(lacks(sheet, one)) / max(len(names), 1)
+        needed = [*((mark,) for mark in one.marks), *(one.columns.get(need, (need,)) for need in NEEDS[one.shape])]
+        return sum(sheet.find([name for name in names if name]) is not None for names in needed) / len(needed)
 
     sheet, one = max(((sheet, one) for sheet in sheets for one in maps), key=lambda pair: share(*pair))
-    return one, lacks(sheet, one)
+    return one, lacks(sheet, one), share(sheet, one)
+
+
+def _series(sheets: Sequence[Sheet]) -> list[str]:
+    """Return the columns of a table of which the first is times and all the others are numbers; else nothing."""
+    if len(sheets) != 1 or len(sheets[0].columns) < 3 or not sheets[0].rows:
+        return []
+    sheet = sheets[0]
+    first, *rest = sheet.columns
+    try:
+        sheet.times([first], "", [])
+        return rest if all((~np.isnan(sheet.numbers(name))).any() for name in rest) else []
+    except InputError:
+        return []
 
 
 def unknown(name: str, sheets: Sequence[Sheet], maps: Sequence[Map], engine: str) -> InputError:
@@ -110,8 +127,23 @@ def unknown(name: str, sheets: Sequence[Sheet], maps: Sequence[Map], engine: str
         return InputError(f"no engine is called {escaped(engine, 40)}", hint=did_you_mean(engine, known))
     chosen = [one for one in maps if engine in ("", one.engine)]
     hint = f"--engine, one of {', '.join(known)}"
+    if engine in ("", "vectorbt", "equity", "returns") and (series := _series(sheets)):
+        shown = ", ".join(f"`{escaped(column, 40)}`" for column in series[:6])
+        return InputError(
+            f"{name} has {len(series)} columns beside its times, each a series of its own: {shown}",
+            hint="keep one in a file, as frame.iloc[:, 0].rename('equity').to_csv('equity.csv'), and import them one by"
+            " one; just record sees them all, each as a trial",
+        )
     if not sheets:
         return InputError(f"{name} has no table that is known", hint=hint)
-    one, lacking = nearest(sheets, chosen)
+    one, lacking, share = nearest(sheets, chosen)
+    columns = max(sheets, key=lambda sheet: sheet.rows).columns
+    if not engine and (share < 0.5 or (share == 0.5 and len(columns) > 4)):  # half of a time and a value is no hint
+        shown = ", ".join(f"`{escaped(column, 40)}`" for column in list(columns)[:6] if column)
+        return InputError(
+            f"{name} has columns of no engine that is known: {shown}",
+            hint="names are read in English: export it with the program in English, or rename its columns"
+            " (docs/ops/import.md)",
+        )
     shown = ", ".join(f"`{escaped(lack, 40)}`" for lack in lacking[:5])
     return InputError(f"{name} is nearest to {one.engine}, {one.title}, and lacks {shown}", hint=hint)

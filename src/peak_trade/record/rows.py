@@ -56,7 +56,7 @@ def book(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
     """Return the trades of a table that has one a row. InputError for a cell that can't be read."""
     sheet, where, one = found.sheet, found.where, found.map
     numeric = [where[name] for name in _NUMBERS if name in where]
-    sheet.plain = not one.local
+    sheet.plain = sheet.plain and not one.local
     style = sheet.style(numeric)
 
     def number(name: str) -> Floats:
@@ -232,7 +232,7 @@ def _reasons(texts: Sequence[str], theirs: Mapping[str, str]) -> npt.NDArray[np.
 def legs(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
     """Return the trades of a list that has two rows for each, in either order; what has an entry alone is open."""
     sheet, where, one = found.sheet, found.where, found.map
-    sheet.plain = not one.local
+    sheet.plain = sheet.plain and not one.local
     style = sheet.style([where[name] for name in ("price", "quantity", "pnl", "fee") if name in where])
     (times,) = sheet.times([where["time"]], zone or one.zone, said)
 

@@ -30,11 +30,15 @@ LARGEST = 1e15  # of a price, a size or an amount of money: what is larger is a 
 _EXCEL_DAYS = (20_000, 80_000)  # from 1954 to 2119, as a workbook counts them
 _EXCEL_EPOCH = np.datetime64("1899-12-30", "ns").astype(np.int64)
 _DAY = 86_400 * 10**9
+_BARS = 1e8  # no epoch number that is smaller is meant: it would be of before 1973
+_DAYS = (19_000_101, 22_001_231)
+_COUNT = re.compile(r"\d{1,7}(\.0)?")
 _EPOCH_TEXT = re.compile(r"-?\d{9,19}(\.\d+)?")
 _NOTHING = NULLS | {"-", "--", "—", "–", "n/a", "<na>"}
 _IN_BRACKETS = re.compile(r"\(([^()]*)\)")
 _PLAIN = "0123456789.+-eE\n"
 _PLAIN_SIGNS = set(_PLAIN)
+_GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?")  # thousands, or lakhs, set apart
 _MONEY = re.compile(r"([-+]?[\d_]+(?:\.\d+)?) ?([A-Z][A-Z0-9]{1,11})")
 
 
@@ -102,7 +106,7 @@ class Sheet(Struct, eq=False):
             return self._bounded(name, values)
         texts = [_amount(text) for text in texts]
         try:
-            if self.plain:
+            if self.plain and all(_GROUPED.fullmatch(text) for text in texts if "," in text):
                 texts = [text.replace(",", "") if "," in text else text for text in texts]
                 return self._bounded(name, numbers.plain_floats(texts))
             return self._bounded(name, numbers.styled_floats(texts, style or numbers.style_of(texts), suffixes=False))
@@ -144,7 +148,12 @@ class Sheet(Struct, eq=False):
         """
         if all(isinstance(self.columns[name], np.ndarray) for name in names):
             return [self._instants(name, zone, said) for name in names]
-        cells = [text.strip() for name in names for text in self.texts(name)]
+        return self.times_of([text.strip() for name in names for text in self.texts(name)], names, zone, said)
+
+    def times_of(
+        self, cells: list[str], names: Sequence[str], zone: str, said: list[str]
+    ) -> list[npt.NDArray[np.int64]]:
+        """Return the cells of columns, one column after the other, as `times` does."""
         there = [at for at, cell in enumerate(cells) if cell.lower() not in _NOTHING]
         values = np.full(len(cells), MISSING)
         if there:
@@ -157,6 +166,11 @@ class Sheet(Struct, eq=False):
         if column.dtype.kind == "M":
             values = column.astype("M8[ns]").view(np.int64)
             return values if name in self.zoned else _finish_naive(values, zone, said)
+        known = column[~np.isnan(column)] if column.dtype.kind == "f" else column
+        if len(known) and (np.abs(known) < _BARS).all():
+            if (known > _DAYS[0]).all() and (known < _DAYS[1]).all():  # 20240131 is a day
+                return self.times_of([_whole(text) for text in self.texts(name)], [name], zone, said)[0]
+            raise self._counted(name, str(known[0]))
         stamps = TimestampColumn()
         stamps.add_epochs(column)
         return self._finished(stamps, [""] * self.rows, list(range(self.rows)), [name], zone, said)
@@ -166,6 +180,8 @@ class Sheet(Struct, eq=False):
     ) -> npt.NDArray[np.int64]:
         if self.serial and (days := _serial(cells)) is not None:
             return _finish_naive(days, zone, said)
+        if all(len(cell) < 10 and _COUNT.fullmatch(cell) for cell in cells):
+            raise self._counted(names[there[0] // self.rows], cells[0])
         cells = _uniform(cells)
         stamps = TimestampColumn()
         try:
@@ -192,6 +208,13 @@ class Sheet(Struct, eq=False):
             ) from None
         _say(assumed, zone, said)
         return values.astype("M8[ns]").view(np.int64)
+
+    def _counted(self, name: str, first: str) -> InputError:
+        what = escaped(name, 60) or "the index"
+        return InputError(
+            f"{self.name}: {what} counts bars, from `{escaped(first, 40)}` on: it has no times",
+            hint="export it with an index of times, as frame.index = bars.index",
+        )
 
     def bad(self, name: str, at: int, reason: str) -> InputError:
         """Return the error that a cell is, rows counted from 1."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import os
 import re
 import stat
@@ -31,6 +32,7 @@ from peak_trade.text import as_utf8, escaped
 __all__ = ["PICKLED", "Source", "columns_of", "read"]
 
 _BYTES, _UNPACKED, _ROWS, _COLUMNS, _MEMBERS = 256 << 20, 512 << 20, 1_000_000, 500, 1_000
+_LISTED = 16 << 20  # bytes of a column of lists that are read as names
 _PREAMBLE = 12  # lines that may stand above a table's head
 _PICKLES = (".pkl", ".pickle", ".p", ".joblib", ".dill", ".hyperopt_results")
 PICKLED = (
@@ -39,6 +41,10 @@ PICKLED = (
 )
 """What to do with a pickle: whoever trusts it opens it where it was made."""
 _MARKUP = re.compile(r"\s*(<!doctype html|<html|<table|<\?xml[^>]*>\s*<!doctype html)", re.IGNORECASE)
+_DATED = re.compile(r"\d{4}-\d\d-\d\d|\d{8}$|\d{10,19}$|\d\d?[./]\d\d?[./]\d{4}")
+_NUMBER = re.compile(r"[-+]?\d*[.,]?\d+(e[-+]?\d+)?%?", re.IGNORECASE)
+_COMMA = re.compile(r'(?:^|["\t|])[-+\u2212]?\d+,(?:\d{1,2}|\d{4,})(?=["\t|\r\n]|$)', re.MULTILINE)
+"""A cell with a decimal comma: a row, a tab or a quote is what it stands between."""
 _ENTITY = re.compile(r"<!ENTITY", re.IGNORECASE)
 
 
@@ -159,7 +165,12 @@ def _archive(source: Source) -> None:
 
 def _document(content: bytes, name: str) -> Any:
     try:
-        return msgspec.json.decode(content)
+        try:
+            return msgspec.json.decode(content)
+        except ValueError:
+            if b"NaN" not in content and b"Infinity" not in content:  # which are no JSON, and written all the same
+                raise
+            return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{name} is no whole JSON: {escaped(str(error).lower(), 200)}", hint="export it again"
@@ -249,12 +260,16 @@ def _table(source: Source) -> None:
     text = _text(source.content, source.name)
     lines = text[:16_384].splitlines()[:_PREAMBLE] or [""]
     head, delimiter = head_of(lines)
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True)
     try:
         for _ in range(head):
             next(reader, None)
-        names = distinct(next(reader, []))
+        first = next(reader, [])
         rows = [row for row in reader if any(row)]
+        if len(first) == 2 and _DATED.match(first[0]) and _NUMBER.fullmatch(first[1].strip()):  # a series without names
+            rows.insert(0, first)
+            first = ["", "0"]
+        names = distinct(first)
     except csv.Error as error:
         raise InputError(f"{source.name} row {reader.line_num}: {error}", hint="export it again") from None
     if len(rows) > _ROWS:
@@ -272,7 +287,8 @@ def _table(source: Source) -> None:
                 )
         rows = [[*row, *[""] * (width - len(row))][:width] for row in rows]
     columns: dict[str, Column] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=False))
-    source.sheets = [Sheet(source.name, columns or {name: [] for name in names}, len(rows))]
+    plain = delimiter != ";" and not (("," != delimiter or '"' in text) and _COMMA.search(text))
+    source.sheets = [Sheet(source.name, columns or {name: [] for name in names}, len(rows), plain=plain)]
 
 
 def _parquet(source: Source) -> None:
@@ -321,6 +337,8 @@ def _array(column: Any, pa: Any) -> Column:
         return list(column.to_pylist())
     if pa.types.is_decimal(kind):
         return np.asarray(column.cast(pa.float64()).to_numpy())
+    if pa.types.is_list(kind) and column.nbytes < _LISTED:  # a name of several parts, as (10, 20)
+        return [None if cell is None else f"({', '.join(map(str, cell))})" for cell in column.to_pylist()]
     return [""] * len(column)  # objects, lists, bytes: not opened, the file itself is kept
 
 

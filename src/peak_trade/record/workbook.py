@@ -14,6 +14,7 @@ from peak_trade.text import escaped
 __all__ = ["rows_of"]
 
 _ROWS, _COLUMNS, _TEXTS = 1_000_000, 500, 2_000_000
+_LONGEST = 32_767  # characters that a cell can have
 _PLACE = re.compile(r"([A-Z]{1,3})(\d{1,7})")
 _ERRORS = ("#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!")
 
@@ -101,7 +102,7 @@ class _Texts(_Reader):
 
     def end(self, tag: str) -> None:
         if tag == "t" and self.parts is not None and self.texts:
-            self.texts[-1] += "".join(self.parts)
+            self.texts[-1] = _within(self.texts[-1] + "".join(self.parts), self.name)
             self.parts = None
         elif tag == "rPh":
             self.phonetic = False
@@ -168,7 +169,15 @@ class _Cells(_Reader):
             text = ""
         row = self.rows[-1]
         row += [""] * (self.column - len(row))
-        row[self.column - 1] += text
+        row[self.column - 1] = _within(row[self.column - 1] + text, self.name)
+
+
+def _within(text: str, name: str) -> str:
+    if len(text) > _LONGEST:
+        raise InputError(
+            f"{name} has a cell of more than {_LONGEST:,} characters: no workbook has", hint="export it again"
+        )
+    return text
 
 
 def _whole(text: str, otherwise: int) -> int:

@@ -48,7 +48,7 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "latin": ("a.csv", lambda: "Date,Erträge\n2024-01-02,0.1\n".encode("latin-1"), "neither text in UTF-8"),
     "ragged": ("a.csv", lambda: b"Date,equity,position\n2024-01-02,9,1,7\n", "has 4 cells below 3 names"),
     "many columns": ("a.csv", lambda: b",".join([b"a%d" % at for at in range(9_000)]) + b"\n", "more than 500 columns"),
-    "wrong table": ("a.csv", lambda: b"name,age\nbob,7\n", "is nearest to"),
+    "wrong table": ("a.csv", lambda: b"name,age\nbob,7\n", "columns of no engine that is known: `name`"),
     "nan": ("a.csv", lambda: b"Date,equity\n2024-01-02,nan\n", "has no equity in any row"),
     "infinite": ("a.csv", lambda: b"Date,equity\n2024-01-02,inf\n", "is no amount"),
     "huge": ("a.csv", lambda: b"Date,equity\n2024-01-02," + b"9" * 400 + b"\n", "is no amount"),
@@ -75,6 +75,11 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "entities in html": ("a.html", lambda: b"<!DOCTYPE html [<!ENTITY a 'b'>]><table></table>", "declares entities"),
     "a page without a table": ("a.html", lambda: b"<html><p>hello</p></html>", "has no table that is known"),
     "torn parquet": ("a.parquet", lambda: b"PAR1" + b"\0" * 90 + b"PAR1", "is no whole Parquet file"),
+    "one cell over and over": (
+        "a.xlsx",
+        lambda: metatrader.workbook({"s": [["a" * 9_000, "ret"], ["b"]]}, within='<c r="B2" t="s"><v>0</v></c>' * 9),
+        "has a cell of more than 32,767 characters",
+    ),
     "a formula without a value": (
         "a.xlsx",
         lambda: metatrader.workbook({"s": [["Date", "ret"], ["2024-01-02"]]}, within='<c r="B2"><f>1+1</f></c>'),

@@ -109,11 +109,15 @@ def _table(text: str, name: str) -> Rows:
         raise InputError(f"{name} row {reader.line_num}: {error}", hint=f"mend row {reader.line_num}") from None
 
 
+_QUOTED = re.compile(r'"[^"]*"')
+
+
 def head_of(lines: Sequence[str]) -> tuple[int, str]:
     """Return which line names the columns, and what stands between them.
 
     It is the first, unless that has fewer than three columns, as a title has, and one of the next has more.
     """
+    lines = [_QUOTED.sub('""', line) for line in lines]
     columns = [max((line.count(mark), mark) for mark in "|\t;,") for line in lines]
     at = 0 if columns[0][0] >= 2 else max(range(len(lines)), key=lambda at: (columns[at][0], -at))
     first = lines[at]

@@ -162,6 +162,7 @@ TABLES = (
         gross=True,
         paid=-1,
         lots=True,
+        edition=2,
         columns={
             "time": ("Time",),
             "symbol": ("Symbol",),
@@ -170,11 +171,12 @@ TABLES = (
             "quantity": ("Volume",),
             "price": ("Price",),
             "fee": ("Commission",),
+            "further_fee": ("Fee",),
             "financing": ("Swap",),
             "pnl": ("Profit",),
             "balance": ("Balance",),
         },
-        known=("Deal", "Order", "Comment", "Fee", "Cost"),
+        known=("Deal", "Order", "Comment", "Cost"),
     ),
     Map(
         engine="nautilus",
