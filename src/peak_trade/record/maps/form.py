@@ -25,9 +25,9 @@ A row of `trades` is a trade; of `legs` there are two a trade; `deals` say wheth
 buys and sells, closed first in, first out. `positions` are what each symbol and the cash are worth.
 """
 OURS = {name for names in NEEDS.values() for name in names} | {
-    "symbol", "side", "short", "open", "status", "entry_fee", "exit_fee", "entry_rate", "exit_rate", "fee", "further_fee",
-    "pnl", "return", "entry_bar", "exit_bar", "bars_held", "exit_reason", "currency", "group", "financing", "balance",
-    "position", "column", "notional",
+    "symbol", "side", "short", "open", "status", "entry_fee", "exit_fee", "entry_rate", "exit_rate", "fee",
+    "further_fee", "pnl", "return", "entry_bar", "exit_bar", "bars_held", "exit_reason", "currency", "group", "financing",
+    "balance", "position", "column", "notional",
 }  # fmt: skip
 
 
