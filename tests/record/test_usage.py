@@ -67,3 +67,29 @@ def test_a_command_without_its_two_dashes_is_told_where_they_go(record: Recorder
 def test_an_engine_is_watched_for_by_each_of_its_names(record: Recorder, asked: str, watched: list[str]) -> None:
     say = "import sys; print([name for one in sys.meta_path for name in getattr(one, 'chosen', ())])"
     assert record(PYTHON, "-c", say, options=("--engine", asked)).stdout.decode() == f"{watched}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome", "says"),
+    [
+        ("rm bars.csv", "gone", "bars.csv: No such file or directory: it has no digest"),
+        ("rm bars.csv; mkfifo bars.csv", "gone", "bars.csv: it is no file any more: it has no digest"),
+        ("echo b >> bars.csv", "changed", "bars.csv changed while it ran: the digest is of the end"),
+    ],
+)
+def test_an_input_that_is_another_by_the_end_is_told(record: Recorder, command: str, outcome: str, says: str) -> None:
+    bars = record.stands / "bars.csv"
+    bars.write_text("a\n")
+    os.utime(bars, (1e9, 1e9))
+    assert record("sh", "-c", command, options=("--input", "bars.csv")).returncode == 0
+    assert (record.receipt("input")["outcome"], record.receipt("input")["reason"]) == (outcome, says)
+    [found] = [one for one in record.predicate["buildDefinition"]["resolvedDependencies"] if one["name"] == "bars.csv"]
+    assert found["annotations"][outcome] is True
+    assert record.findings == []
+
+
+def test_what_is_planted_among_the_notes_holds_nobody_up(record: Recorder) -> None:
+    planted = "cd $PEAK_RECORD_SPOOL; mkfifo a.frames; echo junk > b.frames; mkdir c.frames; ln -s /dev/zero d.frames"
+    assert record("sh", "-c", planted).returncode == 0
+    assert record.predicate["status"] == "sealed"
+    assert record.findings == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from peak_trade.record.asked import Order, masked
 from peak_trade.record.command import GIVEN, SPOOL, Watched, sentence
 from peak_trade.record.observed import Observed
 from peak_trade.record.picking import Outcome
-from peak_trade.record.spool import has_kind
+from peak_trade.record.spool import files_in, has_kind
 from peak_trade.runner.log import RunLog, logging_to
 from peak_trade.runner.making import Making, Stages
 from peak_trade.runner.statement import git_state, predicate
@@ -109,7 +110,7 @@ def _fill(watched: Watched, making: _Recording, error: dict[str, str] | None) ->
     making.skip_what_could_not_start()
     if ended.left:
         making.warn("command", "left running", f"{ended.left} process(es) that it has started go on without it")
-    inputs = collect.inputs(making, order.inputs)
+    inputs = collect.inputs(making, order.inputs, watched.since)
     outputs = collect.said(making, watched.streams)
     seen = _seen(watched, making)
     for part, became, reason in seen.receipts:
@@ -144,7 +145,9 @@ def _outcome(making: _Recording, order: Order, settings: dict[str, Any], data: l
 
 
 def _has_trials(spool: Path) -> bool:
-    return any(has_kind(path, "trial") for path in spool.glob("*.frames") if path.is_file())
+    with suppress(OSError):
+        return any(has_kind(path, "trial") for path in files_in(spool)[0])
+    return False
 
 
 def _seen(watched: Watched, making: _Recording) -> Observed:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from peak_trade.evidence import door, files
+from peak_trade.evidence import door
 from peak_trade.record.capture import Stream
 from peak_trade.runner.making import Making
 from peak_trade.text import as_utf8
@@ -96,23 +98,37 @@ def collected(making: Making, patterns: Sequence[tuple[str, str]], folder: Path,
     return found
 
 
-def inputs(making: Making, names: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the files that were named as what the command reads, by digest, for the manifest."""
+def inputs(making: Making, names: Iterable[str], since: float) -> list[dict[str, Any]]:
+    """Return the files that were named as what the command reads, by digest, for the manifest.
+
+    The digest is of the end; one that has changed since the command began, or is no more, is told.
+    """
     found = []
     for name in names:
-        digest, size = _digest(Path(name))
-        found.append(
-            {
-                "name": making.redactor.text(as_utf8(name)),
-                "digest": {"sha256": digest},
-                "annotations": {"role": "input", "bytes": size, "declared": True},
-            }
-        )
+        told: dict[str, Any] = {"role": "input"}
+        known = {}
+        try:
+            size, changed, digest = _digest(name)
+        except OSError as error:
+            told |= {"declared": True, "gone": True}
+            making.warn("input", "gone", f"{as_utf8(name)}: {error.strerror}: it has no digest")
+        else:
+            known = {"digest": {"sha256": digest}}
+            told |= {"bytes": size, "declared": True}
+            if changed >= since:
+                told["changed"] = True
+                making.warn("input", "changed", f"{as_utf8(name)} changed while it ran: the digest is of the end")
+        found.append({"name": making.redactor.text(as_utf8(name)), **known, "annotations": told})
     return found
 
 
-def _digest(path: Path) -> tuple[str, int]:
-    return files.digest(path), path.stat().st_size
+def _digest(name: str) -> tuple[int, float, str]:
+    """Return a file's size, when it was changed, and its digest; OSError where it is none any more."""
+    with open(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        about = os.fstat(stream.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "it is no file any more")
+        return about.st_size, about.st_mtime, hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _keep(making: Making, place: str, stream: BinaryIO) -> bool:

@@ -21,7 +21,7 @@ from msgspec import Struct, field
 from peak_trade.evidence import distributions
 from peak_trade.evidence.code import Code
 from peak_trade.record import code
-from peak_trade.record.spool import frames
+from peak_trade.record.spool import files_in, frames
 from peak_trade.record.unsteady import unsteady
 from peak_trade.redact import Redactor
 from peak_trade.text import as_utf8, counted
@@ -93,7 +93,7 @@ class _By(dict[str, list[dict[str, Any]]]):
 def _read(spool: Path) -> _By:
     by, torn = _By(), 0
     with suppress(OSError):
-        for at, path in enumerate(sorted(spool.glob("*.frames"), key=_began)):
+        for at, path in enumerate(sorted(files_in(spool)[0], key=_began)):
             try:
                 for frame in frames(path, KINDS):
                     by[frame.kind].append(frame.header | {"_of": at})

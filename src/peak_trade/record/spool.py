@@ -6,8 +6,11 @@ The files come out of somebody else's processes: what is torn or no frame ends t
 from __future__ import annotations
 
 import json
+import os
+import stat
 import zlib
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +22,7 @@ from peak_trade.observer.spool import HEAD, MAGIC
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Frame", "frames", "has_kind"]
+__all__ = ["Frame", "files_in", "frames", "has_kind"]
 
 _HEADER = 1 << 24  # bytes of a header that is looked into
 _TYPES = {"f8": "<f8", "i8": "<i8"}
@@ -31,6 +34,24 @@ class Frame(Struct, frozen=True):
     kind: str
     header: dict[str, Any]
     columns: dict[str, npt.NDArray[Any] | list[str | None]]
+
+
+def files_in(spool: Path) -> tuple[list[Path], list[str]]:
+    """Return the files of frames, and the names of what is called so and is no plain file: a pipe would wait for ever.
+
+    Raises OSError where the folder can't be listed.
+    """
+    found: list[Path] = []
+    strange: list[str] = []
+    for name in sorted(name for name in os.listdir(spool) if name.endswith(".frames")):
+        plain = False
+        with suppress(OSError):
+            plain = stat.S_ISREG((spool / name).lstat().st_mode)
+        if plain:
+            found.append(spool / name)
+        else:
+            strange.append(name)
+    return found, strange
 
 
 def frames(path: Path, kinds: Collection[str] | None = None) -> Iterator[Frame]:

@@ -7,9 +7,7 @@ can't be read is a trial that failed, and what is too much to hold at once is co
 from __future__ import annotations
 
 import math
-import os
-import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from peak_trade.market.timeframe import timeframe_of
 from peak_trade.market.trades import EXIT_REASONS, Trades
 from peak_trade.observer.spool import NO_TIME
 from peak_trade.record.result import Result, Series
-from peak_trade.record.spool import Frame, frames
+from peak_trade.record.spool import Frame, files_in, frames
 
 __all__ = ["results"]
 
@@ -76,22 +74,16 @@ def results(spool: Path, warn: Callable[[str], None] | None = None) -> list[Resu
     return [_result(one, bars, tell) for one in noted]
 
 
-def _files(spool: Path, tell: Callable[[str], None]) -> Iterator[Path]:
-    """Yield the files of frames; what is called so and is no plain file is told."""
+def _files(spool: Path, tell: Callable[[str], None]) -> list[Path]:
+    """Return the files of frames; what is called so and is no plain file is told."""
     try:
-        names = sorted(name for name in os.listdir(spool) if name.endswith(".frames"))
+        found, strange = files_in(spool)
     except OSError as error:
         tell(f"what the processes have noted can't be read: {error.strerror}")
-        return
-    for name in names:
-        try:
-            plain = stat.S_ISREG((spool / name).lstat().st_mode)
-        except OSError:
-            plain = False
-        if plain:
-            yield spool / name
-        else:
-            tell(f"{name} is no file that a process has noted anything in")
+        return []
+    for name in strange:
+        tell(f"{name} is no file that a process has noted anything in")
+    return found
 
 
 def _why(error: BaseException) -> str:
