@@ -93,3 +93,21 @@ def test_what_is_planted_among_the_notes_holds_nobody_up(record: Recorder) -> No
     assert record("sh", "-c", planted).returncode == 0
     assert record.predicate["status"] == "sealed"
     assert record.findings == []
+
+
+def test_what_is_no_file_of_the_folder_is_not_collected_and_is_named(record: Recorder) -> None:
+    stranger = record.stands.parent / "stranger.csv"
+    stranger.write_text("theirs\n")
+    command = "mkdir -p o/e.csv; cd o; echo 1 > a.csv; ln -s a.csv b.csv; ln -s ../../stranger.csv c.csv; mkfifo d.csv"
+    assert record("sh", "-c", command, options=("--collect", "output=o/*.csv")).returncode == 0
+    kept = [path.read_text() for path in sorted((record.run / "outputs/o").iterdir())]
+    assert kept == ["1\n", "1\n"]
+    said = [one["reason"] for one in record.predicate["receipts"] if one["part"] == "collect"]
+    assert said == ["o/c.csv: a symbolic link that leads out of the folder", "o/d.csv: it is no file"]
+
+
+def test_a_file_elsewhere_that_is_named_itself_is_collected(record: Recorder) -> None:
+    stranger = record.stands.parent / "stranger.csv"
+    stranger.write_text("theirs\n")
+    record("true", options=("--collect", "output=../stranger.csv"))
+    assert (record.run / "outputs/stranger.csv").read_text() == "theirs\n"

@@ -76,9 +76,11 @@ def collected(making: Making, patterns: Sequence[tuple[str, str]], folder: Path,
     """Keep the files that match; return each with its role, by its name below `outputs/`."""
     found: list[tuple[str, str]] = []
     for role, pattern in patterns:
-        names = sorted(
-            name for name in glob.glob(pattern, root_dir=folder, recursive=True) if (folder / name).is_file()
-        )
+        names = [
+            name
+            for name in sorted(glob.glob(pattern, root_dir=folder, recursive=True))
+            if not (folder / name).is_dir() and not _left_out(making, folder, name)
+        ]
         if not names:
             making.skip(
                 "collect", f"nothing matches {role}={pattern}", "the pattern counts from where you stand; quote it"
@@ -96,6 +98,19 @@ def collected(making: Making, patterns: Sequence[tuple[str, str]], folder: Path,
             except OSError as error:
                 making.warn(place, "left out", error.strerror or str(error))
     return found
+
+
+def _left_out(making: Making, folder: Path, name: str) -> bool:
+    """Tell whether a name that matches is none of a file, or one of a file elsewhere, and say so."""
+    path = folder / name
+    if not path.is_file():
+        why = "it is no file"
+    elif path.is_symlink() and not os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep):
+        why = "a symbolic link that leads out of the folder"
+    else:
+        return False
+    making.warn("collect", "left out", f"{as_utf8(name)}: {why}")
+    return True
 
 
 def inputs(making: Making, names: Iterable[str], since: float) -> list[dict[str, Any]]:
