@@ -551,6 +551,20 @@ def test_a_run_joins_the_trace_that_the_environment_names(case: Any) -> None:
     assert (root.name, root.trace, root.parent) == ("run", trace, parent)
 
 
+def test_a_recorded_command_is_one_trace_of_its_run(case: Any, tools: Any) -> None:
+    words = [tools.wrapper, sys.executable, str(tools.root / "scripts/record_run.py")]
+    done = case.call([*words, "--results-dir", str(case.results), "--", "sh", "-c", "exit 3"], "x")
+    assert done.code == 3, done.stderr
+    [folder] = case.results.glob("*/telemetry")
+    spans = tools.spans_of([json.loads(line) for line in (folder / "traces.jsonl").read_text().splitlines()])
+    [root] = [span for span in spans if not span.parent]
+    [command] = [span for span in spans if span.name == "command"]
+    assert (root.name, root.attributes["status"], root.attributes["program"]) == ("record", "failed", "sh")
+    assert command.attributes["exit_code"] == 3
+    assert {span.trace for span in spans} == {root.trace}
+    assert {span.resource["run_id"] for span in spans} == {folder.parent.name, root.attributes["run_id"]}
+
+
 def test_commands_that_are_no_run_are_recorded_under_an_id_of_their_own(case: Any, tools: Any) -> None:
     case.run()
     lake = str(case.folder / "lake")

@@ -117,7 +117,16 @@ def _reported(session: Session, given: Given, made: Any) -> Told:
     return {"renderer": made.renderer, "bytes": made.html.stat().st_size}
 
 
+def _recording(session: Session, given: Given) -> Told:
+    program = as_utf8(os.path.basename(given["order"].command[0])) if given["order"].command else None
+    return {"run_id": given.get("run_id"), "program": program}
+
+
 EDGES = (
+    Edge("record", "peak_trade.record.command", "record", _recording,
+         lambda session, given, done: {"status": session.facts.get("status")}),
+    Edge("command", "peak_trade.record.command", "follow",
+         after=lambda session, given, ended: {"exit_code": ended.exit_code}),
     Edge("run", "peak_trade.runner.order", "run", _run_begins,
          lambda session, given, run_dir: {"status": session.facts.get("status", "sealed")}),
     Edge("load_bars", "peak_trade.market.ohlcv", "load_bars",
