@@ -6,6 +6,7 @@ The work is that of `difference`; here several differences become one table, as 
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -343,7 +344,12 @@ def _parting(found: Comparison, every: bool) -> str:
             lines += _folded(f"first trade{which}  {trade_line(one.trade, letter(at))}", " " * 13)
         if one.symbols:
             kept = one.symbols if every else one.symbols[:_EARNED]
-            said = [f"{earned.symbol} {' → '.join(apart(earned.a, earned.b))}".strip() for earned in kept]
+            several = Counter(earned.symbol for earned in one.symbols)
+            said = [
+                f"{earned.symbol}{f' ({earned.currency})' if several[earned.symbol] > 1 else ''}"
+                f" {' → '.join(apart(earned.a, earned.b))}".strip()
+                for earned in kept
+            ]
             said += [f"and {len(one.symbols) - len(kept)} more"] if len(kept) < len(one.symbols) else []
             lines += _folded(f"earned{which}  {', '.join(said)}", " " * 13)
         if every and one.trades:
@@ -366,10 +372,13 @@ def trade_line(trade: Trade, other: str = "B") -> str:
 def apart(a: Any, b: Any) -> tuple[str, str]:
     """Return two values with as many digits as tell them apart.
 
-    >>> apart(100.0, 101.5), apart(1234.5678901, 1234.5678902), apart("signal", None)
-    (('100', '101.5'), ('1234.5678901', '1234.5678902'), ('signal', '–'))
+    >>> apart(100.0, 101.5), apart(1234.5678901, 1234.5678902), apart("signal", None), apart(None, 0.1 + 0.2)
+    (('100', '101.5'), ('1234.5678901', '1234.5678902'), ('signal', '–'), ('–', '0.3'))
     """
     if isinstance(a, float) and isinstance(b, float):
         texts = [(f"{a:.{digits}g}", f"{b:.{digits}g}") for digits in (7, 11, 17)]
         return next(((one, other) for one, other in texts if one != other), texts[0])
-    return ("–" if a is None else str(a)), ("–" if b is None else str(b))
+    one, other = (
+        "–" if value is None else f"{value:.7g}" if isinstance(value, float) else str(value) for value in (a, b)
+    )
+    return one, other
