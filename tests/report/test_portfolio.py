@@ -129,4 +129,7 @@ def test_what_has_no_strategy_is_called_by_its_command_or_engine(tmp_path: Path)
     asked = {"command": ["/opt/envs/a/bin/python", "pairs.py"], "inputs": []}
     shown = page(recorded(tmp_path / "a", result(strategy=""), record=asked))
     assert "python pairs.py (" in shown["head"]
-    assert "handmade (" in page(recorded(tmp_path / "b", result(strategy=""), "imported"))["head"]
+    head = page(recorded(tmp_path / "b", result(strategy="", version=""), "imported", run={"name": None}))["head"]
+    assert "<h1>handmade on A,B</h1>" in head
+    assert head.count("handmade") == 2  # in the title, and as its engine
+    assert "?" not in head

@@ -65,7 +65,7 @@ def head(run: RunFiles, checked: str) -> str:
         data, bars = run.config.get("data", {}), run.bars
         given = run.config.get("strategy", {}).get("params", {})
         params = ", ".join(f"{key} = {in_toml(value)}" for key, value in given.items())
-        facts.append(text(f"{run.strategy} ({params})" if params else run.strategy))
+        facts.append(text(f"{run.strategy} ({params})".strip() if params else run.strategy))
         facts.append(text(" ".join(cut(str(data.get(key)), _SERIES) for key in _WHAT if data.get(key))))
         facts += _engine(run)
         if bars and run.kind == "run":

@@ -63,6 +63,8 @@ def by_symbol(run: RunFiles) -> str:
         "Pnl is realised and net of the trades' fees; what is open at the end is by its last mark. Exposure is at "
         "entry prices, over equity: the mean over all marks, and the most."
     )
+    if rest is not None and rest["pnl"]:
+        note += " What no symbol earned is there too, with what was paid in or out, if anything was."
     if rest is not None and rest["pnl"] is None:
         note += " The rows do not add up to the account: currencies differ, or not every trade says what it earned."
     small = "".join(_small(run, row["symbol"], row["currency"]) for row in order[:_PANELS])

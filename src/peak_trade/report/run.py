@@ -238,18 +238,23 @@ class RunFiles:
         """The run's name; without one, its strategy and symbol."""
         try:
             name, symbol = self.config.get("run", {}).get("name"), self.config.get("data", {}).get("symbol")
-            return str(name or (f"{self.strategy} on {cut(str(symbol), _SYMBOL)}" if symbol else self.strategy))
+            called = self.strategy or self._engine or "?"
+            return str(name or (f"{called} on {cut(str(symbol), _SYMBOL)}" if symbol else called))
         except RunError:
             return f"run {self.run_id[:8]}"
 
     @property
     def strategy(self) -> str:
-        """The strategy's registered name or entrypoint; without one the command, or the engine whose file it is."""
+        """The strategy's registered name or entrypoint, without one the command; empty where nobody says either."""
         asked, command = self.config.get("strategy", {}), self.config.get("record", {}).get("command")
         called = listing.called(shlex.join(map(str, command))) if isinstance(command, list) else ""
+        unnamed = "?" if self.kind == manifest.RUN else ""
+        return str(asked.get("name") or asked.get("entrypoint") or called or unnamed)
+
+    @property
+    def _engine(self) -> str:
         engine = self._results.get("engine")
-        made = engine.get("name") if isinstance(engine, dict) and self.kind == manifest.IMPORTED else ""
-        return str(asked.get("name") or asked.get("entrypoint") or called or made or "?")
+        return str(engine.get("name") or "") if isinstance(engine, dict) else ""
 
     @property
     def currency(self) -> str:
