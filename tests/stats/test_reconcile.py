@@ -171,6 +171,21 @@ def test_ratios_of_freqtrade_are_of_its_trades() -> None:
     value = profits.sum() / 4 / profits.std() * math.sqrt(365)
     status, words = _by_hand({"sharpe": float(value)}, "freqtrade", cash=1000.0)["sharpe"]
     assert status == "explained" and words.startswith("sum of the trades' pnl on the initial cash a day")
+    calmar = 100 * profits.sum() / 4 / (2.0 / 1004.0) * math.sqrt(365.0)
+    status, words = _by_hand({"calmar": float(calmar)}, "freqtrade", cash=1000.0)["calmar"]
+    assert status == "explained" and "the drawdown where it is deepest in money" in words
+    assert _by_hand({"calmar": float(calmar) * 1.001}, "freqtrade", cash=1000.0)["calmar"] == ("unexplained", "")
+
+
+def test_a_figure_of_few_digits_is_not_explained_by_chance() -> None:
+    found = []
+    for at in range(400):
+        value = 3.0 + at * 0.01  # the true ones are above 9
+        found.append(_by_hand({"sharpe": round(value, 2)})["sharpe"][0])
+    assert found.count("explained") <= 2
+    exact = 0.01 / DEVIATION * math.sqrt(12)  # the control
+    assert _by_hand({"sharpe": exact})["sharpe"] == ("explained", "12 periods a year")
+    assert _by_hand({"sharpe": round(exact, 2)})["sharpe"] == ("unexplained", "")
 
 
 @pytest.mark.parametrize(

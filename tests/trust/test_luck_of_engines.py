@@ -93,6 +93,27 @@ def test_each_series_has_its_own(books: Books) -> None:
     assert [one.trials for one in family.families(books.ledger.read())] == [45, 45]
 
 
+def test_bars_that_nobody_named_are_the_same_bars_by_their_name(books: Books) -> None:
+    bare, spx = "b" * 64, {"symbol": "SPX", "timeframe": "1d"}
+    before = books.record(_on(12, symbol="", data=bare), symbol="", data=bare)
+    alone = books.family("", "1d", bare)
+    assert (alone.trials, alone.wider) == (12, 12)
+    run_id = str(uuid.uuid4())
+    books.ledger.append("start", run_id, **spx)
+    books.ledger.append("sealed", run_id, manifest="0" * 64, data=DATA, unnamed=bare, sharpe=3.0, trades=1, **spx)
+    books.record(_on(5, symbol="", data=bare), symbol="", data=bare)
+    books.record(_on(7) | {"unnamed": bare})
+    books.record(_on(40, symbol="", data=OTHER), symbol="", data=OTHER)  # the control: other bars
+    books.record(_on(50, symbol="", timeframe="1h", data=bare), symbol="", timeframe="1h", data=bare)
+    reading = books.ledger.read()
+    found = books.family()
+    assert (found.trials, found.sealed, found.recorded, found.wider) == (25, 1, 24, 25)
+    of_the_first = family.family_of_run(reading, before, Series("", "1d", bare))
+    assert (of_the_first.trials, of_the_first.wider) == (25, 25)
+    assert [(one.series.symbol, one.trials) for one in family.families(reading)] == [("", 50), ("", 40), ("SPX", 25)]
+    assert books.family("", "1d", OTHER).wider == 40
+
+
 def test_where_no_bars_were_seen_symbol_and_timeframe_count(books: Books) -> None:
     books.record(_on(300, data=""), data=None)
     assert books.family(data="").trials == 300

@@ -135,7 +135,9 @@ _TEXT = Field("a text", frozenset((str, _NONE)))
 _NUMBER = Field("a number", frozenset((float, _NONE)), _is_number)
 _ANY = Field("a value that is not too deep or too large", frozenset((str, float, bool, _NONE)), _is_plain)
 FIELDS = (
-    dict.fromkeys(("manifest", "name", "strategy", "symbol", "timeframe", "data", "code", "holdout", RUINED), _TEXT)
+    dict.fromkeys(
+        ("manifest", "name", "strategy", "symbol", "timeframe", "data", "unnamed", "code", "holdout", RUINED), _TEXT
+    )
     | dict.fromkeys(("start", "end"), _TEXT)
     | dict.fromkeys(("stage", "type", "message", "reason"), _TEXT)
     | dict.fromkeys(("start", "end", "file", "sha256", "by"), _TEXT)

@@ -14,7 +14,7 @@ from peak_trade.errors import RunError
 from peak_trade.market.bars import COLUMNS, Bars
 from peak_trade.market.instants import iso
 
-__all__ = ["bytes_of", "compare", "content", "digest", "fingerprint", "parse"]
+__all__ = ["bytes_of", "compare", "content", "digest", "fingerprint", "parse", "unnamed"]
 
 FORMAT = "peak_trade.bars/1"
 _HEADER = 4_000  # bytes of the line that a content begins with
@@ -55,6 +55,17 @@ def digest(bars: Bars) -> str:
     True
     """
     return _digests(bars)(0, len(bars))
+
+
+def unnamed(bars: Bars) -> str:
+    """Return the digest that bars have where nobody names their symbol: the same bars have it, whatever the symbol.
+
+    >>> from peak_trade.market.bars import Bars
+    >>> columns = [np.ones(1, kind) for kind in ["M8[ns]", *["f8"] * 5]]
+    >>> unnamed(Bars(*columns, symbol="A", timeframe="1d")) == digest(Bars(*columns, symbol="", timeframe="1d"))
+    True
+    """
+    return digest(msgspec.structs.replace(bars, symbol=""))
 
 
 def content(bars: Bars) -> Iterator[bytes | memoryview]:

@@ -50,11 +50,15 @@ _SYMBOLS = 120  # characters
 
 
 class Key(Struct, frozen=True, order=True):
-    """What a trial was made on: what trials that count together share. `data` is empty where no bars were seen."""
+    """What a trial was made on: what trials that count together share. `data` is empty where no bars were seen.
+
+    `unnamed` is the digest of the same bars without their symbol, of one symbol that has a name.
+    """
 
     symbol: str
     timeframe: str
     data: str
+    unnamed: str = ""
 
 
 class Told(Struct, frozen=True):
@@ -79,7 +83,8 @@ class _Batch(Struct):
         variance = math.fsum((ratio - mean) ** 2 for ratio in known) / len(known) if known else 0.0
         ratios = {"count": len(known), "mean": mean, "variance": variance}
         counts = {"count": self.count, "failed": self.failed, "results": len(self.ratios)}
-        return msgspec.structs.asdict(key) | counts | {"ratios": ratios}
+        on = {name: told for name, told in msgspec.structs.asdict(key).items() if told or name != "unnamed"}
+        return on | counts | {"ratios": ratios}
 
 
 def write_trials(
@@ -211,7 +216,7 @@ def key_of(result: Result) -> Key:
     symbols and the equity's timeframe are all that is known: such trials count together whatever the bars. A trial
     without symbols and bars has an empty key: nobody can tell which others were made on the same.
     """
-    digests, timeframes = [], []
+    digests, timeframes, unnamed = [], [], []
     for one in result.series:
         timeframe = one.timeframe or timeframe_of(one.timestamp)
         bars = Bars(
@@ -219,13 +224,15 @@ def key_of(result: Result) -> Key:
         )
         digests.append(fingerprint.digest(bars))
         timeframes.append(timeframe)
+        if one.symbol and len(result.series) == 1:
+            unnamed.append(fingerprint.unnamed(bars))
     digests = sorted(set(digests))
     data = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
     traded = symbols_of(result.trades, result.open_)
     named = result.symbols or traded or [one.symbol for one in result.series]
     symbols = symbols_text({*named, *traded} - {""})
     timeframe = min(timeframes, default="") if digests else timeframe_of(result.timestamp) if symbols else ""
-    return Key(symbols, timeframe, data if digests else "")
+    return Key(symbols, timeframe, data if digests else "", "".join(unnamed))
 
 
 def symbols_text(named: Iterable[str]) -> str:

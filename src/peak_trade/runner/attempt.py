@@ -32,6 +32,7 @@ class Attempt(Making, kw_only=True):
     source: Source
     line: Line = UNWATCHED
     bars: dict[str, Any] | None = None  # what the manifest has of them, once they are known by their fingerprint
+    unnamed: str = ""  # the digest of the same bars without a symbol, as other engines are given them
     before: frozenset[str] = field(default_factory=lambda: frozenset(sys.modules))  # the modules, as the run began
     ran: set[Path] = field(default_factory=set)  # the source files that were run as modules since
     starts: bool = False  # whether the strategy has started processes, which may have loaded more
@@ -81,7 +82,7 @@ class Attempt(Making, kw_only=True):
         """Return the bars' fingerprint, first and last time, for the ledger, once they are known."""
         if self.bars is None:
             return {}
-        return {"data": self.bars["digest"]["sha256"]} | {
+        return {"data": self.bars["digest"]["sha256"], "unnamed": self.unnamed} | {
             key: self.bars["annotations"][key] for key in ("start", "end")
         }
 

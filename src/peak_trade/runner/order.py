@@ -147,7 +147,7 @@ def _make(
         limit = None
     with attempt.stages.clock("evidence"):
         marks = fingerprint.fingerprint(bars)  # of the bars as they were loaded: no user's code has run
-        attempt.bars = bars_of(attempt, loaded, marks)
+        attempt.bars, attempt.unnamed = bars_of(attempt, loaded, marks), fingerprint.unnamed(bars)
     with attempt.stages.clock("strategy"):
         attempt.line.strategy(limit, own=function is None, bars=msgspec.json.encode(attempt.bars))
         asking, made, params, target = within(limit, lambda: _ask(attempt, loaded, function))

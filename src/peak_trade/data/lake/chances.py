@@ -94,7 +94,14 @@ LUCK = f"""
         told AS (
             SELECT run_id, unnest(from_json(told->'trials_on', '["JSON"]')) AS fields FROM ended
             WHERE json_type(told->'trials') IN ('UBIGINT', 'BIGINT') AND json_type(told->'trials_on') = 'ARRAY'),
-        engines AS (
+        names AS (
+            SELECT DISTINCT fields->>'symbol' AS symbol, fields->>'timeframe' AS timeframe,
+                   fields->>'data' AS data_digest, fields->>'unnamed' AS unnamed
+            FROM (SELECT fields FROM told UNION ALL
+                  SELECT told FROM ended WHERE json_type(told->'trials') IS NULL)
+            WHERE json_type(fields->'unnamed') = 'VARCHAR' AND fields->>'unnamed' <> '' AND fields->>'symbol' <> ''
+              AND fields->>'data' <> ''),
+        noted AS (
             SELECT run_id, fields->>'symbol' AS symbol, fields->>'timeframe' AS timeframe,
                    fields->>'data' AS data_digest,
                    {_number("fields->'count'", 0, _MOST, whole=True)} AS trials,
@@ -103,6 +110,11 @@ LUCK = f"""
                    {_number(f"{_RATIOS}->'mean'", -_LARGEST, _LARGEST)} AS mean,
                    {_number(f"{_RATIOS}->'variance'", 0, _LARGEST**2)} AS variance
             FROM told WHERE json_type(fields->'data') = 'VARCHAR'),
+        engines AS (  -- on bars that nobody named: for each name that others gave them
+            SELECT e.run_id, coalesce(n.symbol, e.symbol) AS symbol, e.timeframe,
+                   coalesce(n.data_digest, e.data_digest) AS data_digest, e.* EXCLUDE (run_id, {_SERIES})
+            FROM noted e LEFT JOIN names n
+              ON e.symbol = '' AND e.timeframe = n.timeframe AND e.data_digest = n.unnamed),
         series AS (SELECT DISTINCT {_SERIES} FROM runs WHERE data_digest IS NOT NULL),
         made AS (
             SELECT s.*, r.run_id FROM series s JOIN runs r USING (symbol, timeframe)
@@ -134,11 +146,18 @@ LUCK = f"""
             SELECT {_SERIES}, coalesce(runs, 0) + coalesce(elsewhere, 0) + coalesce(seen, 0) AS trials, variance
             FROM series LEFT JOIN counts USING ({_SERIES}) LEFT JOIN others USING ({_SERIES})
             LEFT JOIN recorded USING ({_SERIES}) LEFT JOIN spreads USING ({_SERIES})),
+        called AS (
+            SELECT r.run_id, coalesce(min(n).symbol, r.symbol) AS symbol,
+                   r.timeframe, coalesce(min(n).data_digest, r.data_digest) AS data_digest
+            FROM runs r LEFT JOIN names n
+              ON r.symbol = '' AND r.timeframe = n.timeframe AND r.data_digest = n.unnamed
+            GROUP BY r.run_id, r.symbol, r.timeframe, r.data_digest),
         held AS (
             SELECT r.*, f.trials AS tried,
                    sqrt(coalesce(f.variance, r.periods_per_year / (r.bars - 2))) AS spread,
                    CASE WHEN tried > 1 THEN {_EXPECTED} ELSE 0 END AS expected
-            FROM runs r JOIN families f USING ({_SERIES})
+            FROM runs r JOIN called c USING (run_id)
+            JOIN families f ON (f.symbol, f.timeframe, f.data_digest) = (c.symbol, c.timeframe, c.data_digest)
             WHERE r.sharpe IS NOT NULL AND r.skew IS NOT NULL AND r.periods_per_year > 0 AND r.bars > 3),
         measured AS (
             SELECT *, spread * expected AS hurdle,

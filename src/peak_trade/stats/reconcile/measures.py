@@ -219,6 +219,17 @@ def _by_days(downside: bool) -> _Function:
     return work
 
 
+def _calmar_by_days(material: Material, trades: Trades | None, way: Way) -> float:
+    """Return freqtrade's ratio: profits on the initial cash, a day, in percent, over the deepest drawdown in money."""
+    if trades is None or not len(trades) or not material.cash:
+        return math.nan
+    days = max(int((material.timestamp[-1] - material.timestamp[0]) / np.timedelta64(1, "D")), 1)
+    curve = material.curve(way._replace(sample="exits"))
+    peak = np.maximum.accumulate(curve)
+    at = int((curve - peak).argmin())
+    return float(trades.pnl.sum()) / material.cash / days * 100.0 / float(1.0 - curve[at] / peak[at]) * math.sqrt(365.0)
+
+
 def _of_exits(work: Callable[[Floats, float, Way], float]) -> _Function:
     """Return nautilus_trader's figure: of the trades' returns, added up for each day on which some were closed."""
 
@@ -294,6 +305,11 @@ MEASURES = {
     "sharpe_of_trades": Measure(
         "sharpe", ("spread",), _by_days(False),
         "sum of the trades' pnl on the initial cash a day, over its standard deviation, * sqrt(365)",
+    ),
+    "calmar_of_trades": Measure(
+        "calmar", (), _calmar_by_days,
+        "sum of the trades' pnl on the initial cash a day, in percent, over the drawdown where it is deepest in money, "
+        "of the initial cash and what trades had earned at their exits, * sqrt(365)",
     ),
     "sortino_of_trades": Measure(
         "sortino", ("spread",), _by_days(True),

@@ -156,6 +156,7 @@ _FREQTRADE = _rows(
     "freqtrade",
     ("sharpe", "sharpe_of_trades sharpe", 1.0, OURS._replace(spread="0")),
     ("sortino", "sortino_of_trades sortino", 1.0, OURS._replace(spread="0")),
+    ("calmar", "calmar_of_trades calmar"),
     ("profit_total", "total_return", 1.0, OURS._replace(base="cash")),
     ("profit_total_abs", "net_profit", 1.0, OURS._replace(base="cash")),
     ("final_balance", "final_equity"),

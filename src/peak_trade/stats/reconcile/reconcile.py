@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ _MOST = 500  # figures of an engine
 _CLOSE = 1e-9  # relative: sums in another order
 _FEW = 3  # significant digits, of a figure that was rounded
 _MANY = 12
-_NEAR = 2  # conventions that may differ at once, where a rounded figure could be met by chance
+_TRIED = 3  # ways for a figure of `_FEW` digits, ten times more for each further one: chance meets as many
 
 
 def reconcile(
@@ -95,7 +96,7 @@ def _held(
     if ours is not None and any(_meets(value, ours * sign) for sign in (1.0, -1.0) if sign in signs):
         words = _unit(found.scale, value, ours)
         return _row(name, value, stat, ours, "same" if not words and stat else "explained", words or first.words)
-    for measure, way in _tried(found, _is_rounded(value)):
+    for measure, way in islice(_tried(found), _at_most(value)):
         if not material.rate and way.rate in ("0", "simple"):
             way = way._replace(rate="ours")  # which is none either
         worked = _work(measure, material, trades, way)
@@ -116,16 +117,13 @@ def _unit(scale: float, value: float, ours: float) -> str:
     return "without its sign" if scale < 0.0 and value * ours < 0.0 else ""
 
 
-def _tried(found: Named, rounded: bool) -> Iterator[tuple[Measure, Way]]:
+def _tried(found: Named) -> Iterator[tuple[Measure, Way]]:
     """Yield what a figure may be: as the engine is known to do it, near that, then every convention of its axes."""
-    for name in found.measures:
-        measure = MEASURES[name]
-        yield measure, found.way
-        for way in _near(found.way, measure.axes):
-            yield measure, way
-        for way in ways(measure.axes):
-            if not rounded or way.distance <= _NEAR:
-                yield measure, way
+    measures = [MEASURES[name] for name in found.measures]
+    yield from ((measure, found.way) for measure in measures)
+    for measure in measures:
+        yield from ((measure, way) for way in _near(found.way, measure.axes))
+        yield from ((measure, way) for way in ways(measure.axes))
 
 
 def _near(way: Way, axes: tuple[str, ...]) -> Iterator[Way]:
@@ -152,8 +150,14 @@ def _digits(value: float | int) -> tuple[int, int]:
     return len((whole + fraction).lstrip("0")), len(fraction) - int(exponent or 0)
 
 
-def _is_rounded(value: float | int) -> bool:
-    return _digits(value)[0] < _MANY
+def _at_most(value: float | int) -> int | None:
+    """Return how many ways a figure is tried in: one of few digits would be met by chance.
+
+    >>> _at_most(1.23), _at_most(1.2345), _at_most(1.234567890123)
+    (3, 300, None)
+    """
+    digits = _digits(value)[0]
+    return _TRIED * 10 ** max(digits - _FEW, 0) if digits < _MANY else None
 
 
 def _meets(value: float | int, worked: float) -> bool:

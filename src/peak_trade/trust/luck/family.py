@@ -5,6 +5,9 @@ under way, and those that other programs made and `just import-trials` brought i
 were known by their fingerprint has symbol and timeframe, and counts by these. A result that was made twice was looked
 at twice: it is two trials. Their ratios, though, are spread by what differs, so each result stands among them once.
 
+Most engines are given bars without a symbol, and the fingerprint has it. Lines therefore have `unnamed` too, the
+fingerprint of the same bars without: trials on bars that nobody named count with those on the same bars by their name.
+
 The line of a recorded command says of each series how many trials its engine made on it, and how their ratios spread:
 they count for those series, and the run, which is one of them, no further.
 """
@@ -86,6 +89,7 @@ class Engine(Struct, frozen=True):
     failed: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
     results: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
     ratios: Moments = Moments()
+    unnamed: str = ""
 
     @property
     def series(self) -> Series:
@@ -264,25 +268,35 @@ class Families:
         self._engines: dict[Series, list[tuple[str, History, Engine]]] = {}
         self._imported: dict[Series, list[Imported]] = {}
         self._recorded: dict[str, tuple[Engine, ...]] = {}
-        for run_id, history in reading.runs.items():
-            made = series_of(history)
+        read = [(run_id, one, series_of(one), engines_of(one)) for run_id, one in reading.runs.items()]
+        self._names = _names((history, made, engines) for _, history, made, engines in read)
+        for run_id, history, made, engines in read:
             state = "" if history.end is None else SEALED if history.end.event == SEALED else FAILED
-            if engines := engines_of(history):
+            if engines:
                 self._recorded[run_id] = engines
                 for one in engines:
-                    for series in {one.series, one.series.any_bars}:
+                    for series in self._shared(one.series):
                         self._engines.setdefault(series, []).append((run_id, history, one))
                 continue
-            for series in {made, made.any_bars}:
+            for series in self._shared(made):
                 self._runs.setdefault(series, []).append((run_id, history, state))
             if not made.data and state != SEALED:  # it failed before its bars were known
                 self._unknown.setdefault(made, []).append((run_id, history, state))
         for made, batch in brought_in(reading):
-            for series in {made, made.any_bars}:
+            for series in self._shared(made):
                 self._imported.setdefault(series, []).append(batch)
 
+    def _shared(self, made: Series) -> set[Series]:
+        """Return every series that trials on this one count for: by each name of the bars, and whatever the bars."""
+        same = {made} | self._names.get(made, set())
+        return same | {one.any_bars for one in same}
+
     def of(self, series: Series) -> Family:
-        """Return the family of a series. Without its fingerprint, it is that of the symbol and timeframe alone."""
+        """Return the family of a series, by its name where only others have named its bars.
+
+        Without its fingerprint, it is that of the symbol and timeframe alone.
+        """
+        series = min(self._names.get(series, {series}))
         members = list(self._runs.get(series, ()))
         if series.data:
             members += self._unknown.get(series.any_bars, ())
@@ -322,7 +336,7 @@ class Families:
             if history.end is not None and history.end.event == SEALED and one.series == series_of(history):
                 run_ids.append(run_id)
         spreads = {(one.results, one.ratios): one for _, _, one in engines}  # a command that was recorded twice
-        reading, everywhere = self._reading, series.any_bars
+        reading, everywhere = self._reading, series.any_bars if series.symbol else series
         wider = len(self._runs.get(everywhere, ())) + sum(one.count for one in self._imported.get(everywhere, ()))
         wider += sum(one.count for _, _, one in self._engines.get(everywhere, ()))
         return Family(
@@ -337,8 +351,20 @@ class Families:
         """Return every family that has a fingerprint, or whose bars were not seen in an engine, most trials first."""
         unseen = {one.series for made in self._recorded.values() for one in made if one.symbol and not one.data}
         keys = self._runs.keys() | self._imported.keys() | self._engines.keys()
-        known = sorted({series for series in keys if series.data} | unseen)
+        known = sorted({series for series in keys - self._names.keys() if series.data} | unseen)
         return sorted((self.of(series) for series in known), key=lambda family: -family.trials)
+
+
+def _names(read: Iterable[tuple[History, Series, tuple[Engine, ...]]]) -> dict[Series, set[Series]]:
+    """Return by which names the ledger knows bars that nobody named."""
+    found: dict[Series, set[Series]] = {}
+    for history, made, engines in read:
+        told = history.end.fields.get("unnamed") if history.end else None
+        named: list[tuple[Series, Any]] = [(one.series, one.unnamed) for one in engines]
+        for series, unnamed in named or [(made, told)]:
+            if isinstance(unnamed, str) and unnamed and series.symbol and series.data:
+                found.setdefault(Series("", series.timeframe, unnamed), set()).add(series)
+    return found
 
 
 def family_of(reading: Reading, series: Series) -> Family:
