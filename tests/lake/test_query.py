@@ -292,18 +292,19 @@ def test_trials_of_other_engines_count_in_sql_as_by_the_ledger(template: Path, t
     known = next(iter(results.reading().runs.values())).fields
     on = {key: known[key] for key in ("symbol", "timeframe", "data")}
     ratios = {"count": 3, "mean": 0.5, "variance": 4.0}
-    for count in (300, 20):
+    bare = on | {"symbol": "", "data": known["unnamed"]}
+    for count, where in ((300, on), (20, on), (12, bare), (70, bare | {"data": "e" * 64})):  # the last: other bars
         run_id = new_run_id()
         told = {"count": count, "failed": 1, "results": count - 1, "ratios": ratios}
         results.ledger.append("start", run_id, kind="recorded")
-        results.ledger.append("sealed", run_id, manifest="0" * 64, trials=count, trials_on=[on | told], **on)
+        results.ledger.append("sealed", run_id, manifest="0" * 64, trials=count, trials_on=[where | told], **where)
     build.build(results, place / "lake", root=place)
     found = look.rows(place / "lake", "SELECT run_id, trials, deflated_sharpe, hurdle FROM luck")
     assert len(found) == 3
     for run_id, count, deflated, hurdle in found:
         luck = assess.assess(Handed(results.path / run_id, results), thorough=False)
         assert luck.family is not None
-        assert count == luck.family.trials == 4 + 320
+        assert count == luck.family.trials == 4 + 332
         assert deflated == pytest.approx(luck.figures["deflated_sharpe"], rel=1e-8, abs=1e-12)
         assert hurdle == pytest.approx(luck.figures["hurdle"], rel=1e-8)
 

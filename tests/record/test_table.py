@@ -128,7 +128,7 @@ def test_the_fingerprint_is_the_one_a_run_on_the_same_bars_has(note: Note, tmp_p
     (one,) = trials.results(tmp_path / "spool")
     (bars,) = one.series
     same = Bars(bars.timestamp, *[np.full(40, 5.0)] * 5, symbol="A", timeframe="1d")
-    assert table.key_of(one) == table.Key("A", "1d", fingerprint.digest(same))
+    assert table.key_of(one) == table.Key("A", "1d", fingerprint.digest(same), fingerprint.unnamed(same))
 
 
 def test_a_line_of_the_ledger_stays_short(note: Note, tmp_path: Path) -> None:
