@@ -124,7 +124,8 @@ def of_rows(raw: Raw) -> Book:
     order = at[np.lexsort((raw.entry_time[at], raw.exit_time[at]))]
     rest = np.flatnonzero(~raw.closed)
     rest = rest[np.argsort(raw.entry_time[rest], kind="stable")]
-    extra = {name: [cells[row] for row in order.tolist()] for name, cells in raw.extra.items()}
+    places = order.tolist()
+    extra = {name: list(map(cells.__getitem__, places)) for name, cells in raw.extra.items()}
     return Book(_trades(raw, order), _trades(raw, rest, still=True) if len(rest) else None, extra)
 
 
@@ -277,9 +278,10 @@ def legs(found: Found, *, symbol: str, zone: str, said: list[str]) -> Book:
     pnl = number("pnl")[last]
     names = [name for name in sheet.columns if name not in set(where.values()) - {where.get("exit_reason")}]
     extra: dict[str, list[str]] = {}
+    entered, left = ins.tolist(), last.tolist()
     for name in names:
         cells = sheet.texts(name)
-        first, second = ([cells[row] for row in rows.tolist()] for rows in (ins, last))
+        first, second = (list(map(cells.__getitem__, places)) for places in (entered, left))
         if first == second:
             extra[name] = second
         elif any(first):

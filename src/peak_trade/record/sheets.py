@@ -38,6 +38,7 @@ _NOTHING = NULLS | {"-", "--", "—", "–", "n/a", "<na>"}
 _IN_BRACKETS = re.compile(r"\(([^()]*)\)")
 _PLAIN = "0123456789.+-eE\n"
 _PLAIN_SIGNS = set(_PLAIN)
+_GROUP = re.compile(r"(?<=\d)[ \u00a0\u202f](?=\d{3})")
 _GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?")  # thousands, or lakhs, set apart
 _MONEY = re.compile(r"([-+]?[\d_]+(?:\.\d+)?) ?([A-Z][A-Z0-9]{1,11})")
 
@@ -102,8 +103,12 @@ class Sheet(Struct, eq=False):
                 raise self.bad(name, 0, "has a number that is none of an amount") from None
         texts = self.texts(name)
         pointed = self.plain or style is None or style.decimal == "."
-        if pointed and (values := _as_they_are(texts)) is not None:
-            return self._bounded(name, values)
+        if pointed:
+            values = _as_they_are(texts)
+            if values is None and len(ungrouped := _GROUP.sub("", "\n".join(texts)).split("\n")) == len(texts):
+                values = _as_they_are(ungrouped)
+            if values is not None:
+                return self._bounded(name, values)
         texts = [_amount(text) for text in texts]
         try:
             if self.plain and all(_GROUPED.fullmatch(text) for text in texts if "," in text):
@@ -256,7 +261,7 @@ def _amount(text: str) -> str:
     if bracketed := _IN_BRACKETS.fullmatch(text):
         text = f"-{bracketed[1]}"
     if " " in text or "\u00a0" in text or "\u202f" in text:
-        joined = re.sub(r"(?<=\d)[ \u00a0\u202f](?=\d{3})", "", text)
+        joined = _GROUP.sub("", text)
         text = re.sub(r"^([-+]) (?=\d)", r"\1", joined)
     return bare(text)
 

@@ -238,8 +238,11 @@ def _tables(rows: list[list[str]], name: str, *, serial: bool = False) -> list[S
     return found
 
 
+_AROUND_DIGITS = str.maketrans("", "", "-+.,:/ \u00a0%T")
+
+
 def _is_figure(cell: str) -> bool:
-    return re.sub(r"[-+.,:/ \u00a0%T]", "", cell).isdigit()
+    return cell.translate(_AROUND_DIGITS).isdigit()
 
 
 def _text(content: bytes, name: str) -> str:
@@ -265,7 +268,7 @@ def _table(source: Source) -> None:
         for _ in range(head):
             next(reader, None)
         first = next(reader, [])
-        rows = [row for row in reader if any(row)]
+        rows = list(filter(any, reader))
         if len(first) == 2 and _DATED.match(first[0]) and _NUMBER.fullmatch(first[1].strip()):  # a series without names
             rows.insert(0, first)
             first = ["", "0"]
@@ -349,8 +352,10 @@ def columns_of(rows: Sequence[Any], name: str) -> Sheet:
         raise InputError(f"{name} has more than {_ROWS:,} rows", hint="cut it into parts")
     names = list(dict.fromkeys(key for row in kept[:1_000] for key in row))[:_COLUMNS]
     columns: dict[str, Column] = {}
+    alike = len(set(map(tuple, kept))) == 1  # the same keys in the same order
+    ready = dict(zip(names, map(list, zip(*map(dict.values, kept), strict=True)), strict=False)) if alike else {}
     for key in names:
-        cells = [row.get(key) for row in kept]
+        cells = ready[key] if alike else [row.get(key) for row in kept]
         if not set(map(type, cells)) & {list, dict}:
             columns[key] = cells
         else:

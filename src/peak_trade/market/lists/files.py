@@ -171,10 +171,13 @@ def page_rows(text: str) -> list[list[str]]:
     for found in _MARKUP.finditer(text):
         whole, hidden, text_, closing_, tag, attributes, said = found.groups()
         if whole:
-            end()
-            cell = None
+            if cell is not None:
+                end()
+                cell = None
             if rows and not (hidden and _HIDDEN.search(hidden)):
-                rows[-1].append(" ".join((unescape(text_) if "&" in text_ else text_).split()))
+                if "&" in text_:
+                    text_ = unescape(text_)
+                rows[-1].append(text_ if text_.isalnum() else " ".join(text_.split()))
         elif said is not None:
             if cell is not None:
                 cell.append(said)
