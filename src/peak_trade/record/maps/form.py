@@ -26,8 +26,8 @@ buys and sells, closed first in, first out. `positions` are what each symbol and
 """
 OURS = {name for names in NEEDS.values() for name in names} | {
     "symbol", "side", "short", "open", "status", "entry_fee", "exit_fee", "entry_rate", "exit_rate", "fee",
-    "further_fee", "pnl", "return", "entry_bar", "exit_bar", "bars_held", "exit_reason", "currency", "group", "financing",
-    "balance", "position", "column", "notional",
+    "further_fee", "pnl", "return", "entry_bar", "exit_bar", "bars_held", "exit_reason", "currency", "group",
+    "financing", "balance", "position", "column", "notional",
 }  # fmt: skip
 
 
