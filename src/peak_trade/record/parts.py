@@ -55,6 +55,9 @@ class Part(Struct, eq=False):
     said: list[str] = []
 
 
+_SORTED = "the rows are not in order of time: they were put so"
+
+
 def of_table(found: Found, asked: Asked) -> Part:
     """Return what a table says, by its map. InputError for what can't be read, or has no rows."""
     sheet = found.sheet
@@ -103,6 +106,11 @@ def _equity(found: Found, asked: Asked, part: Part) -> None:
     elif isinstance(texts, list):
         part.currency = money_of(sheet.texts(where["equity"]))
     _known(found, part, part.equity, "equity")
+    assert part.timestamp is not None
+    if (np.diff(part.timestamp) < np.timedelta64(0)).any():
+        part.said.append(_SORTED)
+    if again := len(part.timestamp) - len(np.unique(part.timestamp)):
+        part.said.append(f"{counted(again, 'time')} more than once: the last row of each counts")
 
 
 def _one_money(found: Found, asked: Asked, part: Part) -> None:
@@ -182,7 +190,7 @@ def _in_order(found: Found, part: Part, values: npt.NDArray[np.float64]) -> None
     assert part.timestamp is not None
     order = np.argsort(part.timestamp, kind="stable")
     if (order[1:] < order[:-1]).any():
-        part.said.append("the rows are not in order of time: they were put so")
+        part.said.append(_SORTED)
     part.timestamp, part.returns = part.timestamp[order], values[order]
     if (again := part.timestamp[1:] == part.timestamp[:-1]).any():
         at = int(order[int(np.argmax(again)) + 1])

@@ -76,6 +76,15 @@ def test_a_series_without_a_head_is_read_from_its_first_row(take: Take) -> None:
     assert [value for _, value in run.equity] == [1.0, 1.5, 0.75]
 
 
+def test_rows_in_no_order_and_times_that_come_again_are_said(take: Take) -> None:
+    run = take({"e.csv": "date,equity\n2024-01-03,90\n2024-01-02,100\n2024-01-03,110\n"})
+    assert [value for _, value in run.equity] == [100.0, 110.0]
+    assert "the rows are not in order of time: they were put so" in run.said
+    assert "1 time more than once: the last row of each counts" in run.said
+    whole = take({"w.csv": "date,equity\n2024-01-02,100\n2024-01-03,110\n"})  # control
+    assert not [text for text in whole.said if "order" in text or "once" in text]
+
+
 def test_several_series_in_one_file_are_named(take: Take) -> None:
     with pytest.raises(InputError, match="has 2 columns beside its times, each a series of its own: `BTC`, `ETH`"):
         take({"e.csv": ",BTC,ETH\n2024-01-02,1000,1000\n2024-01-03,1001,990\n"})
