@@ -49,6 +49,35 @@ class Nothing:
         return []
 
 made = Cross(1, 2)
+
+class Bound:
+    fast = 5
+    @classmethod
+    def generate_signals(cls, bars):
+        return cls.fast
+
+class ByName:
+    fast = 5
+    def generate_signals(self, bars):
+        return ByName.fast
+
+class Early:
+    __slots__ = ("twice",)
+    fast = 5
+    def __init__(self):
+        self.twice = 2 * self.fast
+    def generate_signals(self, bars):
+        return self.twice
+
+class Kid(Bound):
+    pass
+
+class Replaced:
+    fast = 5
+    def __init__(self):
+        self.fast = 9
+    def generate_signals(self, bars):
+        return self.fast
 """
 
 
@@ -61,6 +90,26 @@ def test_a_class_is_made_with_its_parameters_and_asked(tmp_path: Path) -> None:
     assert strategy("bars", **check_params(strategy, {})) == [10, 30, 0.5, 2.0, "bars"]  # nothing stays of the other
     assert source_digest(strategy)["name"] == "Cross"
     assert source_digest(strategy)["file"] == "own.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "usual", "told"), [("Bound", 5, 8), ("ByName", 5, 8), ("Early", 10, 16), ("Kid", 5, 8)]
+)
+def test_an_attribute_that_is_given_is_the_one_that_is_read(tmp_path: Path, name: str, usual: int, told: int) -> None:
+    """From wherever: what is sealed as its value would else be none that was used."""
+    write(tmp_path, {"own.py": CROSS})
+    strategy = load_entrypoint(f"own.py:{name}", [tmp_path])
+    assert strategy("bars", **check_params(strategy, {"fast": 8})) == told
+    assert strategy("bars", **check_params(strategy, {})) == usual  # nothing stays of the other
+
+
+def test_an_attribute_that_init_replaces_is_no_parameter(tmp_path: Path) -> None:
+    write(tmp_path, {"own.py": CROSS})
+    strategy = load_entrypoint("own.py:Replaced", [tmp_path])
+    assert check_params(strategy, {}) == {}
+    assert strategy("bars") == 9
+    with pytest.raises(InputError, match=r"unknown parameter strategy\.params\.fast"):
+        check_params(strategy, {"fast": 8})
 
 
 def test_its_parameters_are_checked_by_name_and_kind(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ truth values that the class has as attributes: their defaults are sealed with a 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from peak_trade.errors import InputError
@@ -55,10 +56,13 @@ def of_class(kind: type, where: str) -> Callable[..., Any]:
     attributes = {name: value for name, value in _attributes(kind).items() if name not in own and name not in told}
 
     def strategy(bars: Any, /, **params: Any) -> Any:
-        object_ = kind(**({home: bars} if home else {}), **_some(own, params, told.keys() | attributes.keys()))
-        for name in attributes.keys() & params.keys():
-            setattr(object_, name, params[name])
-        return getattr(object_, METHOD)(*([bars] if first else []), **_some(told, params))
+        given = {name: params[name] for name, usual in attributes.items() if params.get(name, usual) != usual}
+        with _having(kind, given):
+            object_ = kind(**({home: bars} if home else {}), **_some(own, params, told.keys() | attributes.keys()))
+            for name, value in given.items():
+                with suppress(AttributeError):  # of one with slots
+                    setattr(object_, name, value)  # where it is sent to another process
+            return getattr(object_, METHOD)(*([bars] if first else []), **_some(told, params))
 
     strategy.__name__, strategy.__qualname__, strategy.__module__ = kind.__name__, kind.__qualname__, kind.__module__
     strategy.__wrapped__ = getattr(kind, METHOD)  # type: ignore[attr-defined] # by which its source is found
@@ -77,11 +81,39 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def _attributes(kind: type) -> dict[str, Any]:
-    """Return the plain values that a class, or one that it is made from, has as attributes."""
+    """Return the plain values that a class, or one that it is made from, has as attributes.
+
+    Not those that an `__init__` puts others in place of: they come to nothing.
+    """
     found: dict[str, Any] = {}
     for each in reversed(kind.__mro__):
         found |= {name: value for name, value in vars(each).items() if type(value) in _PLAIN and name[0] != "_"}
-    return found
+    set_ = {name for each in kind.__mro__ for name in _set_by(vars(each).get("__init__"))} if found else set()
+    return {name: value for name, value in found.items() if name not in set_}
+
+
+def _set_by(function: Any) -> set[str]:
+    """Return the names of attributes that a function's code sets, of whatever object."""
+    import dis  # few strategies are classes
+
+    code = getattr(function, "__code__", None)
+    return {one.argval for one in dis.get_instructions(code) if one.opname == "STORE_ATTR"} if code else set()
+
+
+@contextmanager
+def _having(kind: type, values: Mapping[str, Any]) -> Iterator[None]:
+    """Have a class have other attributes within the block: `__init__` and methods of the class read them there."""
+    before = {name: vars(kind)[name] for name in values if name in vars(kind)}
+    for name, value in values.items():
+        setattr(kind, name, value)
+    try:
+        yield
+    finally:
+        for name in values:
+            if name in before:
+                setattr(kind, name, before[name])
+            else:
+                delattr(kind, name)
 
 
 def _some(known: Mapping[str, inspect.Parameter], params: Mapping[str, Any], others: Any = ()) -> dict[str, Any]:
