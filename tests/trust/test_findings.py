@@ -293,7 +293,7 @@ def judged(
     if stray:
         (run / "stray").touch()
     receipts = [] if promised is None else [{"part": "evidence", "bytes": promised}]
-    predicate = manifest.Predicate(status, {}, details, {}, receipts, {"follows": follows})
+    predicate = manifest.Predicate(status, {"buildType": manifest.BUILD}, details, {}, receipts, {"follows": follows})
     subjects = {name: digest(written) for name, written in there.items()} | (digests or {})
     sealed = manifest.encode(subjects, predicate)
     (run / "manifest.json").write_bytes(sealed)
