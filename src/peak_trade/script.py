@@ -434,7 +434,7 @@ def given_run_id() -> str | None:
     """
     found = os.environ.pop("PEAK_RUN_ID", None)
     recorded = os.path.basename(os.path.dirname(os.environ.get("PEAK_RUN_DIR", "")))
-    return None if found == recorded else found
+    return None if not found or found == recorded else found
 
 
 def repo_root() -> Path:

@@ -111,3 +111,8 @@ def test_a_file_elsewhere_that_is_named_itself_is_collected(record: Recorder) ->
     stranger.write_text("theirs\n")
     record("true", options=("--collect", "output=../stranger.csv"))
     assert (record.run / "outputs/stranger.csv").read_text() == "theirs\n"
+
+
+def test_an_empty_run_id_of_the_environment_is_none(record: Recorder) -> None:
+    env = {"PEAK_RUN_ID": "", "PEAK_RUN_DIR": "/somewhere/else"}
+    assert record("sh", "-c", "echo said", env=env).stdout == b"said\n"
