@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.record.portfolio import recorded, result
 
 import peak_trade
 from peak_trade import config as configs
@@ -129,8 +130,21 @@ def test_a_failed_run_names_its_evidence_and_can_be_opened(evidence: Any) -> Non
     failed = peak_trade.open_run(str(caught.value.run_id), results=evidence.results, root=evidence.root)
     assert failed.status == "failed"
     assert "no idea what to do" in failed._repr_html_()
-    with pytest.raises(RunError, match=r"stats\.json"):
+    with pytest.raises(RunError, match=r"has no stats\.json: it failed"):
         _ = failed.stats
+
+
+def test_what_a_run_of_another_program_never_had_is_said(tmp_path: Path) -> None:
+    bare, alone = recorded(tmp_path / "a", None), recorded(tmp_path / "b", result(trades=None, open_=None))
+    with pytest.raises(RunError, match=r"has no stats\.json: no engine was seen"):
+        _ = peak_trade.open_run(bare).stats
+    run = peak_trade.open_run(alone)
+    assert run.stats["final_equity"] == 10_230.0
+    with pytest.raises(RunError, match=r"has no trades\.csv: nobody said what would be in it"):
+        _ = run.trades
+    (alone / "stats.json").unlink()  # control: what was there, and is gone, is not said never to have been
+    with pytest.raises(RunError, match="No such file"):
+        _ = peak_trade.open_run(alone).stats
 
 
 def test_a_broken_run_says_so(evidence: Any) -> None:

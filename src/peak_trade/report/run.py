@@ -146,7 +146,7 @@ class RunFiles:
     @cached_property
     def stats(self) -> dict[str, Any]:
         """The statistics, by key."""
-        return documents.read(self.path, "stats.json")
+        return documents.decode(self._read("stats.json"), "stats.json")
 
     @cached_property
     def reasons(self) -> dict[str, str]:
@@ -312,7 +312,19 @@ class RunFiles:
         try:
             return door.read(self.path, name, self.manifest.predicate.promised if self.manifest else None)
         except OSError as error:
+            if why := self._never(name):
+                raise RunError(f"run {self.run_id[:8]} has no {name}: {why}") from None
             raise RunError(f"{name}: {error.strerror}") from None
+
+    def _never(self, name: str) -> str:
+        """Return why a run never had a file of that name; empty where it had, or nothing tells."""
+        if self.manifest is None or name in self.manifest.files:
+            return ""
+        if not self.manifest.predicate.completed:
+            return "it failed"
+        if self.kind == manifest.RECORDED and "engine" not in self._results:
+            return "no engine was seen"
+        return "" if self.kind == manifest.RUN else "nobody said what would be in it"
 
     def _lacks(self, name: str) -> bool:
         """Tell whether the run has nothing of that name; what it has there may be no file, which reading it says."""
