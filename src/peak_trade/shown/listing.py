@@ -240,7 +240,7 @@ def _row(run_id: str, run: dict[str, Any], is_pinned: bool, differs: dict[str, S
 def called(command: str) -> str:
     """Return a command whose program, and what else is named by its whole path, is without the folder it lies in.
 
-    >>> called("/opt/envs/a/bin/python '/home/me/my tests/pairs.py' --fast 10 --data data/a.csv")
+    >>> called("/opt/envs/a/bin/python '/srv/my tests/pairs.py' --fast 10 --data data/a.csv")
     'python pairs.py --fast 10 --data data/a.csv'
     """
     try:
