@@ -64,6 +64,16 @@ def test_three_hundred_combinations_are_three_hundred_trials(books: Books, end: 
     )
 
 
+def test_the_best_of_a_family_is_that_of_all_its_trials(books: Books) -> None:
+    books.record(_on(300))
+    assert books.family().best is None  # a line that does not tell it
+    books.record(_on(300) | {"best": 1.5})
+    books.record(_on(7, failed=7))
+    assert (books.family().best, words.as_table([books.family()]).split()[-2]) == (1.5, "1.50")
+    books.record(_on(9) | {"best": 1e300})  # none that can be: the rest of what it says counts for the run's own
+    assert (books.family().best, books.family().trials) == (1.5, 616)
+
+
 def test_a_removed_command_counts_on(books: Books) -> None:
     gone = books.record(_on(300))
     books.ledger.append("removed", gone, reason="old")

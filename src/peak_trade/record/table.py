@@ -84,7 +84,7 @@ class _Batch(Struct):
         ratios = {"count": len(known), "mean": mean, "variance": variance}
         counts = {"count": self.count, "failed": self.failed, "results": len(self.ratios)}
         on = {name: told for name, told in msgspec.structs.asdict(key).items() if told or name != "unnamed"}
-        return on | counts | {"ratios": ratios}
+        return on | counts | {"ratios": ratios} | ({"best": max(known)} if known else {})
 
 
 def write_trials(

@@ -90,6 +90,7 @@ class Engine(Struct, frozen=True):
     results: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
     ratios: Moments = Moments()
     unnamed: str = ""
+    best: Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)] | None = None
 
     @property
     def series(self) -> Series:
@@ -143,6 +144,12 @@ class Family(Struct, frozen=True):
         """Count, mean and variance of all Sharpe ratios a year that are known."""
         own = Moments(len(self.ratios), *_spread(self.ratios))
         return _together([own, *self.spreads, *(one.ratios for one in self.imported)])
+
+    @property
+    def best(self) -> float | None:
+        """The highest Sharpe ratio a year that is known of one trial; what other programs made has none."""
+        known = [*self.ratios, *(one.best for one in self.engines if one.best is not None)]
+        return max(known, default=None)
 
     @property
     def variance(self) -> float | None:

@@ -188,7 +188,7 @@ def as_table(found: list[Family]) -> str:
                 f"{family.failed + sum(one.failed for one in family.engines):,}",
                 f"{family.removed:,}",
                 f"{family.elsewhere:,}",
-                figure(max(family.ratios)) if family.ratios else "–",
+                figure(family.best) if family.best is not None else "–",
                 figure(spread**0.5) if spread is not None else "–",
             )
         )
