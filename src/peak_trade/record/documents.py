@@ -158,7 +158,8 @@ def _hyperopt(name: str, epochs: Sequence[Mapping[str, Any]], asked: Asked) -> t
     trials, losses = [], []
     for at, epoch in enumerate(epochs, 1):
         params, metrics = _of(epoch, "params_dict"), _of(epoch, "results_metrics")
-        loss = _figure(_of(epoch, "loss"))
+        lost = _of(epoch, "loss")
+        loss = math.inf if isinstance(lost, float) and not math.isfinite(lost) else _figure(lost)
         if not isinstance(params, dict) or not isinstance(loss, int | float):
             raise InputError(f"{name} line {at} is no epoch of a hyperopt", hint="export it again")
         losses.append(float(loss))
@@ -182,7 +183,8 @@ def _trial(at: int, epoch: Mapping[str, Any], params: Mapping[str, Any], metrics
     return Result(
         engine="freqtrade", version="", strategy=strategy[:_LONG] if isinstance(strategy, str) else "",
         params=_settings(params), timestamp=nothing.astype("M8[ns]"), equity=nothing, position=None, trades=None,
-        own=_figures(metrics) | {"loss": loss}, label=f"epoch {_figure(_of(epoch, 'current_epoch')) or at}",
+        own=_figures(metrics) | ({"loss": loss} if math.isfinite(loss) else {}),
+        label=f"epoch {_figure(_of(epoch, 'current_epoch')) or at}",
         initial_cash=float(cash) if isinstance(cash, int | float) else None,
     )  # fmt: skip
 

@@ -123,8 +123,8 @@ def _row(cells: Any) -> str:
 
 def test_numbers_that_are_none_may_stand_in_a_document(take: Take) -> None:
     epoch = '{"loss": %s, "params_dict": {"a": 1}, "results_metrics": {"sharpe": NaN}}'
-    run = take({"s.fthypt": f"{epoch % '-1.0'}\n{epoch % '-2.0'}\n"})
-    assert "2 epochs, each a trial" in " ".join(run.said)
+    run = take({"s.fthypt": f"{epoch % 'NaN'}\n{epoch % '-2.0'}\n{epoch % 'Infinity'}\n"})
+    assert "3 epochs, each a trial: the run is the best of them, number 2" in " ".join(run.said)
     with pytest.raises(InputError, match="is no whole JSON"):  # control
         take({"b.fthypt": f"{epoch % '-1.0'}\n{epoch % '-2.0'[:-1]}\n".replace("NaN", "Nan")})
 
