@@ -323,7 +323,8 @@ def test_sigterm_ends_a_pool_that_hangs_and_leaves_no_process(pools: Pools) -> N
     os.kill(started[0].pid, signal.SIGTERM)
     ended = pools.end(started)
     assert (ended.code, ended.left) == (1, [])
-    assert ended.stderr.startswith("error: interrupted\n"), ended.stderr
+    assert "error: interrupted\n" in ended.stderr, ended.stderr  # after what a busy machine may have skipped
+    assert "Traceback" not in ended.stderr, ended.stderr
     assert pools.sealed(ended)["status"] == "failed"
 
 
