@@ -137,7 +137,6 @@ ALLOWED = {
     "record.sources": "files that a person names, opened without following or waiting",
     "record.spool": "the folder of what processes noted",
     "record.telling": "where the person wants the answer",
-    "record.trials": "the folder of what processes noted",
     "trust.handed": "what a person names: whether it is a folder or a file, and the names in it",
     "trust.handover.packing._write": "where the person wants the archive",
     "trust.handover.receiving": "in results/, where it makes runs: what is in one goes through the door",
