@@ -226,7 +226,7 @@ def test_a_file_that_says_nothing_known_is_kept_and_named(record: Recorder) -> N
     (record.stands / "made").write_text("a;b\n1;2\n")
     done = record("cp", "made", "trades.csv", options=("--collect", "trades=trades.csv"))
     assert done.returncode == 0
-    assert b"warn: collect skipped: trades.csv is nearest to" in done.stderr
+    assert b"warn: collect skipped: trades.csv" in done.stderr
     assert (record.run / "outputs/trades.csv").read_text() == "a;b\n1;2\n"
     assert record.findings == []
 
@@ -320,29 +320,6 @@ def test_a_command_sees_the_size_of_the_terminal(record: Recorder) -> None:
     code += f"{PYTHON!r}, '-c', 'import os; print(os.get_terminal_size(1))'])"
     shown, _ = on_a_terminal([PYTHON, "-c", code], record.stands)
     assert b"columns=77, lines=33" in shown
-
-
-def test_the_recipe_runs_what_was_typed_where_it_was_typed(record: Recorder, tmp_path: Path) -> None:
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    mine = programs / "python"
-    mine.write_text("#!/bin/sh\necho mine; pwd; echo $VIRTUAL_ENV\n")
-    mine.chmod(0o755)
-    own = {key: value for key, value in os.environ.items() if not key.startswith("PEAK_")}
-    own |= {"PATH": f"{programs}:{os.environ['PATH']}", "PEAK_RESULTS_DIR": str(record.results), "VIRTUAL_ENV": "/mine"}
-    words = [
-        str(Path(PYTHON).with_name("just")),
-        "--justfile",
-        str(ROOT / "justfile"),
-        "record",
-        "--quiet",
-        "--",
-        "python",
-        "x.py",
-    ]
-    done = subprocess.run(words, cwd=record.stands, env=own, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, f"mine\n{record.stands.resolve()}\n/mine\n"), done.stderr
-    assert done.stderr.splitlines()[-1] == record.run.name
 
 
 def test_a_full_disk_costs_the_evidence_and_is_said(record: Recorder) -> None:
