@@ -21,6 +21,7 @@ from msgspec import Struct, field
 from peak_trade.evidence import distributions
 from peak_trade.evidence.code import Code
 from peak_trade.record import code
+from peak_trade.record.notes import is_note
 from peak_trade.record.spool import files_in, frames
 from peak_trade.record.unsteady import unsteady
 from peak_trade.redact import Redactor
@@ -33,6 +34,9 @@ KINDS = frozenset(
 )  # of the frames that are read here; the others are the engines'
 _MOST = 20_000  # files that a manifest names
 _NAMED = 5  # of a kind, in a sentence
+_NOTES = 2_000_000  # that are looked at
+_WARNED, _SHOWN = 20, 300  # warnings of processes, and characters of one
+_HOSTS = 1_000  # hosts, programs, or Pythons that were not seen, in a manifest
 _READ = 64 << 30  # bytes that are digested in all
 _TOOLS = frozenset("uname ldconfig gcc cc ld objdump lscpu".split())  # by which Python's own library looks around
 _SKIPPED = ("/.git/", "/__pycache__/", "/.ipynb_checkpoints/", "/.pytest_cache/", "/.mypy_cache/")
@@ -91,22 +95,34 @@ class _By(dict[str, list[dict[str, Any]]]):
 
 
 def _read(spool: Path) -> _By:
-    by, torn = _By(), 0
+    by, others, left = _By(), 0, _NOTES
+    paths: list[Path] = []
+    strange: list[str] = []
     with suppress(OSError):
-        for at, path in enumerate(sorted(files_in(spool)[0], key=_began)):
-            try:
-                for frame in frames(path, KINDS):
+        paths, strange = files_in(spool)
+    torn = len(strange)
+    for at, path in enumerate(sorted(paths, key=_began)):
+        try:
+            for frame in frames(path, KINDS):
+                left -= 1
+                if left >= 0 and is_note(frame.kind, frame.header):
                     by[frame.kind].append(frame.header | {"_of": at})
-            except (EOFError, OSError, ValueError, KeyError, TypeError):
-                torn += 1
+                else:
+                    others += 1
+        except (EOFError, OSError, MemoryError):
+            torn += 1
     if torn:
         by.receipts.append(("observer", "cut", f"{counted(torn, 'file')} of notes ended within one"))
+    if others:
+        by.receipts.append(
+            ("observer", "left out", f"{counted(others, 'note')} that no process of ours wrote, or beyond the limit")
+        )
     return by
 
 
 def _began(path: Path) -> tuple[int, str]:
     number = path.stem.partition("-")[2]
-    return (int(number) if number.isdigit() else 0, path.name)
+    return (int(number) if number.isascii() and number.isdecimal() else 0, path.name)
 
 
 class _Files:
@@ -211,6 +227,8 @@ class _Files:
     def _digest(self, path: str) -> tuple[list[int], str | None]:
         """Return the state and the digest of a file as it is now; None where it is none, or no more can be read."""
         try:
+            if not stat.S_ISREG(os.stat(path).st_mode):  # to open a device may do something
+                return [], None
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError):
             return [], None
@@ -254,7 +272,7 @@ def _environment(by: _By) -> dict[str, Any]:
         if isinstance(folder, str) and isinstance(top, str):
             tops.setdefault(folder, set()).add(top)
     packages = distributions.of_tops(tops)
-    found = {"python": str(first.get("python")), "implementation": str(first.get("implementation"))}
+    found = {key: as_utf8(str(first.get(key)))[:_SHOWN] for key in ("python", "implementation")}
     return {**found, **({"numpy": packages["numpy"]} if "numpy" in packages else {}), "distributions": packages}
 
 
@@ -262,14 +280,18 @@ def _effects(by: _By, code: Mapping[str, bytes], redactor: Redactor) -> dict[str
     hosts = sorted({_host(one) for one in by["network"] if not one.get("local")})
     python = {os.path.basename(str(one["argv"][1])) for one in by["process"] if len(one.get("argv") or ()) > 1}
     programs = {os.path.basename(str(one["program"])) for one in by["started"] if one.get("program")}
-    programs -= {os.path.basename(str(one["program"])) for one in by["started"] if one.get("python")}
+    programs -= {os.path.basename(str(one.get("program"))) for one in by["started"] if one.get("python")}
     effects: dict[str, Any] = {
         "network": [redactor.text(as_utf8(one)) for one in hosts],
         "programs": [redactor.text(as_utf8(one)) for one in sorted(programs - python - _TOOLS)],
         "unseen": sorted(_unseen(by)),
         **unsteady(code),
     }
-    return {key: value for key, value in effects.items() if value}
+    return {key: _few(value) for key, value in effects.items() if value}
+
+
+def _few(names: list[str]) -> list[str]:
+    return names if len(names) <= _HOSTS else [*names[:_HOSTS], f"({len(names) - _HOSTS:,} more)"]
 
 
 def _host(header: Mapping[str, Any]) -> str:
@@ -305,11 +327,14 @@ def _said(by: _By, effects: Mapping[str, Any], declared: bool) -> Iterator[tuple
     if not by["process"]:
         why = "no process of Python 3.9 or later was seen: what it reads is known where --input names it"
         yield "observer", "saw nothing", why
-    for part, reason in dict.fromkeys((str(one.get("part")), str(one.get("reason"))) for one in by["warning"]):
-        yield "observer", "broke", f"{part}: {reason}"
+    broke = list(dict.fromkeys((str(one["part"]), str(one["reason"])) for one in by["warning"]))
+    for part, reason in broke[:_WARNED]:
+        yield "observer", "broke", as_utf8(f"{part[:_SHOWN]}: {reason[:_SHOWN]}")
+    if len(broke) > _WARNED:
+        yield "observer", "broke", f"{len(broke) - _WARNED:,} more warnings"
     left: Counter[str] = Counter()
     for one in _last(by["left_out"]):
-        left[str(one.get("what"))] += one["count"] if type(one.get("count")) is int else 0
+        left[as_utf8(str(one.get("what")))[:_SHOWN]] += one["count"] if type(one.get("count")) is int else 0
     for what, count in sorted(left.items()):
         yield "observer", "left out", f"at least {count:,} notes of a kind ({what}) beyond the limit of a process"
     below = sorted({str(one.get("module")) for one in by["below"]})

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Frame", "files_in", "frames", "has_kind"]
 
-_HEADER = 1 << 24  # bytes of a header that is looked into
+_HEADER, _PAYLOAD = 1 << 24, 1 << 31  # bytes of a header, and of all columns of a frame: what has more is none
 _TYPES = {"f8": "<f8", "i8": "<i8"}
 
 
@@ -57,22 +57,30 @@ def files_in(spool: Path) -> tuple[list[Path], list[str]]:
 def frames(path: Path, kinds: Collection[str] | None = None) -> Iterator[Frame]:
     """Yield the frames of one process's file, of all `kinds` or of some.
 
-    EOFError after the last whole one where the rest of the file is none.
+    EOFError after the last whole one where the rest of the file is none, or where it is no plain file.
     """
-    with path.open("rb") as file:
-        size = path.stat().st_size
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)  # a pipe would wait for somebody
+    with open(handle, "rb") as file:
+        told = os.fstat(handle)
+        if not stat.S_ISREG(told.st_mode):
+            raise EOFError(f"{path.name} is no file that a process has noted anything in")
+        size = told.st_size
         while head := file.read(HEAD.size):
             if len(head) < HEAD.size:
                 raise EOFError(f"{path.name} ends within a frame")
             magic, header_size, payload_size, crc = HEAD.unpack(head)
-            if magic != MAGIC or header_size + payload_size > size:
+            if magic != MAGIC or header_size > _HEADER or payload_size > _PAYLOAD or header_size + payload_size > size:
                 raise EOFError(f"{path.name} has what is no frame")
             header, payload = file.read(header_size), file.read(payload_size)
             if zlib.crc32(payload, zlib.crc32(header)) != crc:
                 raise EOFError(f"{path.name} ends within a frame")
-            told = json.loads(header)  # not msgspec's decoder: engines' figures may be NaN
-            if kinds is None or told["kind"] in kinds:
-                yield _decode(told, payload)
+            try:
+                told = json.loads(header)  # not msgspec's decoder: engines' figures may be NaN
+                frame = _decode(told, payload) if kinds is None or told["kind"] in kinds else None
+            except (ValueError, TypeError, LookupError, AttributeError, RecursionError, msgspec.MsgspecError) as error:
+                raise EOFError(f"{path.name} has a frame that says nothing: {type(error).__name__}") from None
+            if frame is not None:
+                yield frame
 
 
 def _decode(told: dict[str, Any], payload: bytes) -> Frame:
