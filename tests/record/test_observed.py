@@ -251,6 +251,26 @@ def test_notes_that_can_t_be_written_change_nothing(folder: Folder, breaks: str)
     assert folder.exit_code == 0
 
 
+def test_a_folder_that_is_gone_ends_no_watching(folder: Folder) -> None:
+    gone = "import os, subprocess, sys\nos.mkdir('gone')\nos.chdir('gone')\nos.rmdir('../gone')\n"
+    child = f"print(open({str(folder.path / 'data.csv')!r}).read())"
+    assert folder.script(f"{gone}sys.exit(subprocess.call([sys.executable, '-c', {child!r}]))\n") == f"{DATA}\n"
+    found = folder.seen()
+    assert found.processes == 2 and names(found.materials) == ["data.csv"]
+    assert "observer" not in said(found)
+
+
+def test_ten_thousand_files_cost_little(folder: Folder) -> None:
+    (folder.path / "many").mkdir()
+    for n in range(2_000):
+        folder.put(f"many/{n}.csv", "1")
+    code = "import time\nbegan = time.process_time()\nfor n in range(2000): open(f'many/{n}.csv').close()\n"
+    code += "print(time.process_time() - began)\n"
+    without = min(float(folder.script(code, watched=False)) for _ in range(3))
+    assert min(float(folder.script(code)) for _ in range(3)) < without + 2_000 * 40e-6  # 15 on a machine at rest
+    assert len(folder.seen().materials) == 2_000
+
+
 def test_descriptors_are_the_commands_own(folder: Folder) -> None:
     code = """
 import os

@@ -185,6 +185,38 @@ def test_names_that_lead_out_of_the_folder_are_not_written(tmp_path: Path) -> No
     assert scratch._inside(tmp_path, "a/b.csv") == tmp_path / "a" / "b.csv"
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        "open(here / 'out.txt', 'w').write('x')",
+        "os.makedirs(here / 'out')",
+        "os.rename(here / 'kept.txt', here / 'out.txt')",
+        "(here / 'kept.txt').unlink()",
+        "import sqlite3; sqlite3.connect(here / 'out.db').execute('create table t (a)')",
+        "import subprocess as s; s.run([sys.executable, '-c', f'open({str(here)!r} + chr(47) + chr(111), chr(119))'])",
+    ],
+)
+def test_nothing_is_written_where_it_was_recorded(desk: Desk, write: str) -> None:
+    desk.put("kept.txt", "kept")
+    desk.python(f"import os, sys\nfrom pathlib import Path\nhere = Path({str(desk.folder)!r})\n{write}\n")
+    for name in ("out.txt", "out.db", "o"):
+        (desk.folder / name).unlink(missing_ok=True)
+    if (desk.folder / "out").exists():
+        (desk.folder / "out").rmdir()
+    desk.put("kept.txt", "kept")
+    before = sorted(os.listdir(desk.folder))
+    assert "without a change there: it writes to" in desk.refusal()
+    assert sorted(os.listdir(desk.folder)) == before
+    assert (desk.folder / "kept.txt").read_text() == "kept"
+
+
+def test_what_is_written_elsewhere_and_in_the_folder_is_written(desk: Desk, tmp_path: Path) -> None:
+    desk.python("import tempfile\nopen('out.txt', 'w').write('x')\ntempfile.TemporaryFile().write(b'x')\n")
+    assert desk.replay(TMPDIR=str(desk.folder))["verdict"] == "IDENTICAL"
+    desk.python(f"print(open({str(desk.folder / 'data.csv')!r}).read(4))\n")
+    assert desk.replay()["verdict"] == "IDENTICAL"
+
+
 def test_of_an_imported_run_the_files_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from peak_trade.evidence.results import Results
     from peak_trade.record import imported

@@ -13,6 +13,9 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from json.encoder import encode_basestring_ascii as _quoted
+
+from .spool import here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from .note import Note
 
-__all__ = ["BELOW", "LIMITS", "Events", "install"]
+__all__ = ["BELOW", "LIMITS", "Events", "accesses", "install"]
 
 LIMITS = {"file": 20_000, "move": 20_000, "source": 2_000, "network": 200, "started": 1_000}
 """Frames of a kind that a process notes; what comes after is counted."""
@@ -66,8 +69,10 @@ class Events:
         self.seen: set[Any] = set()
         self.counts: dict[str, int] = {}
         self.popen: list[str] | None = None
-        library, here = os.path.dirname(os.__file__) + os.sep, os.getcwd() + os.sep
-        prefixes = {one + os.sep for one in (sys.prefix, sys.base_prefix) if not here.startswith(one.rstrip("/") + "/")}
+        library, place = os.path.dirname(os.__file__) + os.sep, here() + os.sep
+        prefixes = {
+            one + os.sep for one in (sys.prefix, sys.base_prefix) if not place.startswith(one.rstrip("/") + "/")
+        }
         own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # this package, or this checkout's
         self.passed = (library, *prefixes, own, os.path.abspath(note.folder) + os.sep, *_SYSTEM)
         self.table: dict[str, Callable[[tuple[Any, ...]], None]] = {
@@ -110,10 +115,12 @@ class Events:
         """Return the path that may be of interest, None of any other."""
         if isinstance(path, int) or path is None:
             return None
-        text = os.fsdecode(path)
+        text = path if type(path) is str else os.fsdecode(path)
         if not text.startswith(os.sep):
-            text = os.path.abspath(text)
-        elif "/." in text or "//" in text:
+            if not (place := here()):  # its folder is gone, and there is nothing in it
+                return None
+            text = place + os.sep + text
+        if "/." in text or "//" in text or text.endswith("/"):
             text = os.path.normpath(text)
         if text.startswith(self.passed) or _INSTALLED in text or text.endswith(".pyc"):
             return None
@@ -125,11 +132,11 @@ class Events:
         path, mode, flags = args
         if type(path) is int or (path, mode) in self.seen:
             return
-        if isinstance(path, (str, bytes)) and os.path.isabs(path):
+        if isinstance(path, (str, bytes)) and path[:1] in ("/", b"/"):
             self._remember((path, mode if mode is not None else flags))
         place = self._place(path)
         if place is not None:
-            for access in _accesses(mode, flags):
+            for access in accesses(mode, flags):
                 self._file(place, access)
 
     def _remember(self, key: Any) -> None:
@@ -143,7 +150,15 @@ class Events:
         if state is None if access == "read" else state == []:  # there is none; it is a folder, a pipe, a device
             return
         self._remember((access, place))
-        self.say("file", {"path": place, "access": access, "state": state})
+        count = self.counts.get("file", 0)
+        if count >= LIMITS["file"]:
+            self.say("file", {})
+            return
+        self.counts["file"] = count + 1  # as `say` does: of all notes these are many, so JSON is written here by hand
+        known = "null" if state is None else str(state)
+        self.note.append(
+            f'{{"kind": "file", "access": "{access}", "state": {known}, "path": {_quoted(place)}, "columns": []}}'
+        )
 
     def database(self, args: tuple[Any, ...]) -> None:
         name = os.fsdecode(args[0]) if isinstance(args[0], (str, bytes, os.PathLike)) else ""
@@ -162,7 +177,7 @@ class Events:
     def moved(self, args: tuple[Any, ...]) -> None:
         if any(isinstance(one, int) and one >= 0 for one in args[2:]):  # within folders that are known by descriptor
             return
-        path, to = os.path.abspath(os.fsdecode(args[0])), self._place(args[1])
+        path, to = os.path.join(here(), os.fsdecode(args[0])), self._place(args[1])
         if to is not None and ("to", path, to) not in self.seen:
             self._remember(("to", path, to))
             self.say("move", {"path": path, "to": to})
@@ -278,7 +293,8 @@ class Events:
         )  # fmt: skip
 
 
-def _accesses(mode: Any, flags: Any) -> tuple[str, ...]:
+def accesses(mode: Any, flags: Any) -> tuple[str, ...]:
+    """Return in which ways a file is opened: `read`, `write`, or both."""
     if isinstance(mode, str):
         if "+" in mode and "w" not in mode:
             return ("read", "write")
@@ -295,7 +311,7 @@ def _state(place: str) -> list[int] | None:
         found = os.stat(place)
     except (OSError, ValueError):
         return None
-    if not stat.S_ISREG(found.st_mode):
+    if (found.st_mode & 0o170000) != stat.S_IFREG:
         return []
     return [found.st_size, found.st_mtime_ns, found.st_ino, found.st_dev]
 

@@ -8,6 +8,7 @@ from .spool import Spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any
 
@@ -35,14 +36,22 @@ class Note:
         self, kind: str, header: dict[str, Any] | None = None, columns: dict[str, tuple[str, Any]] | None = None
     ) -> None:
         """Append a frame (`spool.Spool.write`). What it raises is for a `guard` around it."""
-        before, self.busy.now = self.busy.now, True
+        self._alone(self._spool.write, kind, header, columns)
+
+    def append(self, header: str) -> None:
+        """Append a frame without columns by its header as JSON text, as `write` does."""
+        self._alone(self._spool.append, header)
+
+    def _alone(self, write: Callable[..., None], *args: Any) -> None:
+        busy = self.busy
+        before, busy.now = busy.now, True
         held = self._lock.acquire(timeout=_PATIENCE_S)  # a signal's handler may come upon what it has interrupted
         try:
-            self._spool.write(kind, header, columns)
+            write(*args)
         finally:
             if held:
                 self._lock.release()
-            self.busy.now = before
+            busy.now = before
 
     def engine(self, name: str, version: str) -> None:
         """Note that an engine is there and watched."""

@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["HEAD", "MAGIC", "NO_TIME", "Spool"]
+__all__ = ["HEAD", "MAGIC", "NO_TIME", "Spool", "here"]
 
 MAGIC = b"\x89PTF"
 HEAD = struct.Struct("<4sIQI")
@@ -49,13 +49,16 @@ class Spool:
             part = _encode(form, values)
             parts.append(part)
             told.append([name, form, len(part)])
-        head = _JSON(dict(header or {}, kind=kind, columns=told)).encode("utf-8", "backslashreplace")
-        payload = b"".join(parts)
-        crc = zlib.crc32(payload, zlib.crc32(head))
-        frame = memoryview(HEAD.pack(MAGIC, len(head), len(payload), crc) + head + payload)
+        self.append(_JSON(dict(header or {}, kind=kind, columns=told)), b"".join(parts))
+
+    def append(self, header: str, payload: bytes = b"") -> None:
+        """Append a frame by its header as JSON text."""
+        head = header.encode("utf-8", "backslashreplace")
+        frame = HEAD.pack(MAGIC, len(head), len(payload), zlib.crc32(payload, zlib.crc32(head))) + head + payload
         handle = self._open()
-        while frame:
-            frame = frame[os.write(handle, frame) :]
+        written = os.write(handle, frame)
+        while written < len(frame):
+            written += os.write(handle, memoryview(frame)[written:])
 
     def _open(self) -> int:
         if self._pid != os.getpid() or self._file != _file(self._handle):
@@ -65,6 +68,14 @@ class Spool:
             self._handle, self._pid = _out_of_the_way(handle), os.getpid()
             self._file = _file(self._handle)
         return self._handle
+
+
+def here() -> str:
+    """Return the folder that the process is in; empty where that is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def _file(handle: int) -> tuple[int, int] | None:

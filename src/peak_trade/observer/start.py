@@ -7,8 +7,9 @@ import os
 import sys
 import time
 
-from . import events, hooks
+from . import events, hooks, kept
 from .note import Note
+from .spool import here
 
 __all__ = ["NOTE", "begin"]
 
@@ -27,6 +28,8 @@ def begin(folder: str, site: str) -> None:
     with note.guard("process"):
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=lambda: _forked(note))
+    with note.guard("replay"):
+        kept.install(note)
     with note.guard("files"):
         ended = events.install(note, site).end
 
@@ -55,7 +58,7 @@ def _process(note: Note, how: str) -> None:
             "executable": sys.executable,
             "prefix": [sys.prefix, sys.base_prefix],
             "argv": list(getattr(sys, "orig_argv", None) or getattr(sys, "argv", [])),
-            "cwd": os.getcwd(),
+            "cwd": here(),
             "started_ns": time.time_ns(),
         },
     )

@@ -22,6 +22,7 @@ from msgspec import Struct
 from peak_trade.errors import InputError
 from peak_trade.evidence import documents
 from peak_trade.evidence.results import Results
+from peak_trade.observer import kept
 from peak_trade.redact import MASK
 from peak_trade.runner.limits import termination_raised
 from peak_trade.trust import difference
@@ -131,7 +132,7 @@ def _make(run: Whole, room: Path, given: Sequence[str], *, here: bool) -> Made:
         folder.mkdir(parents=True)
         laid = scratch.lay_out(run, folder, given, here=here)
         words = _words(run, laid)
-        environment = {key: value for key, value in os.environ.items() if key not in _OURS}
+        environment = {key: value for key, value in os.environ.items() if key not in _OURS} | _kept(run, room)
         began = time.perf_counter()
         with errors.open("wb") as stream:
             done = subprocess.run(
@@ -146,7 +147,28 @@ def _make(run: Whole, room: Path, given: Sequence[str], *, here: bool) -> Made:
     if len(runs) != 1:
         said = errors.read_text(errors="replace").strip()[-_TAIL:] or f"exit code {done.returncode}"
         raise InputError(f"the command can't be run again: {said}", hint="run it by hand in the folder it was run in")
-    return Made(difference.read(runs[0], "the replay"), laid, seconds)
+    made = difference.read(runs[0], "the replay")
+    for receipt in made.manifest.predicate.receipts:
+        reason = str(receipt.get("reason"))
+        if receipt.get("part") == "observer" and reason.startswith("replay: "):
+            raise InputError(
+                f"it can't be made again without a change there: {reason.removeprefix('replay: ')}",
+                hint="record it with paths that start at its folder, or at $PEAK_RUN_DIR",
+            )
+    return Made(made, laid, seconds)
+
+
+def _kept(run: Whole, room: Path) -> dict[str, str]:
+    """Return the variables by which its processes write nothing where it was recorded."""
+    folder = run.sealed.manifest.predicate.run_details.get("folder")
+    if not isinstance(folder, str) or not os.path.isabs(folder) or "\0" in folder:
+        return {}
+    found = {kept.FOLDER: folder, kept.ROOM: str(room)}
+    if Path(tempfile.gettempdir()).resolve().is_relative_to(Path(folder).resolve()):
+        temporary = room / "temporary"
+        temporary.mkdir()
+        found["TMPDIR"] = str(temporary)
+    return found
 
 
 def _words(run: Whole, laid: Laid) -> list[str]:
