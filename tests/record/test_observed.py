@@ -271,6 +271,15 @@ def test_ten_thousand_files_cost_little(folder: Folder) -> None:
     assert len(folder.seen().materials) == 2_000
 
 
+def test_a_process_that_has_closed_all_descriptors_is_the_same_process(folder: Folder) -> None:
+    child = "import subprocess, sys\nsubprocess.run([sys.executable, *sys.argv[1:], '-c', 'open(\"data.csv\")'])\n"
+    folder.script(f"import os\nos.closerange(3, 4096)\n{child}")
+    found = folder.seen()
+    assert names(found.materials) == ["data.csv"] and "not seen" not in said(found)
+    folder.script(f"import os\nos.closerange(3, 4096)\n{child}", "-S")
+    assert "1 Python that it started" in said(folder.seen())
+
+
 def test_descriptors_are_the_commands_own(folder: Folder) -> None:
     code = """
 import os

@@ -106,7 +106,7 @@ def _read(spool: Path) -> _By:
             for frame in frames(path, KINDS):
                 left -= 1
                 if left >= 0 and is_note(frame.kind, frame.header):
-                    by[frame.kind].append(frame.header | {"_of": at})
+                    by[frame.kind].append(frame.header | {"_of": at, "_pid": path.name.partition("-")[0]})
                 else:
                     others += 1
         except (EOFError, OSError, MemoryError):
@@ -301,15 +301,14 @@ def _host(header: Mapping[str, Any]) -> str:
 
 def _unseen(by: _By) -> Iterator[str]:
     """Yield, for each Python that was started and has noted nothing, why that may be."""
-    children: dict[Any, list[dict[str, Any]]] = {}
+    children: dict[str, list[dict[str, Any]]] = {}
     for one in by["process"]:
         if one.get("how") == "start":
-            children.setdefault(one.get("ppid"), []).append(one)
-    pids = {one["_of"]: one.get("pid") for one in by["process"]}
+            children.setdefault(str(one.get("ppid")), []).append(one)
     for one in by["started"]:
         if not one.get("python") or one.get("how") == "exec":
             continue
-        there, words = children.get(pids.get(one["_of"]), []), list(one.get("words") or [])[1:]
+        there, words = children.get(one["_pid"], []), list(one.get("words") or [])[1:]
         match = next((child for child in there if _same_words(child, words)), None)
         if match:
             there.remove(match)
