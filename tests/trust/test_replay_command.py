@@ -42,11 +42,12 @@ class Desk:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
 
-    def _call(self, script: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def _call(self, script: str, *words: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PEAK_")} | variables
         return subprocess.run(
             [sys.executable, str(ROOT / "scripts" / script), "--results-dir", str(self.results), *words],
             cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=120,
+            input=stdin,
         )  # fmt: skip
 
     def record(self, *words: str, **variables: str) -> str:
@@ -54,9 +55,9 @@ class Desk:
         self.run = done.stderr.splitlines()[-1]
         return self.run
 
-    def python(self, code: str) -> str:
+    def python(self, code: str, **options: str) -> str:
         self.put("bt.py", code)
-        return self.record("--", sys.executable, "bt.py")
+        return self.record("--", sys.executable, "bt.py", **options)
 
     def replay(self, *words: str, **variables: str) -> dict[str, Any]:
         done = self._call("replay_run.py", self.run, "--json", *words, **variables)
@@ -215,6 +216,19 @@ def test_what_is_written_elsewhere_and_in_the_folder_is_written(desk: Desk, tmp_
     assert desk.replay(TMPDIR=str(desk.folder))["verdict"] == "IDENTICAL"
     desk.python(f"print(open({str(desk.folder / 'data.csv')!r}).read(4))\n")
     assert desk.replay()["verdict"] == "IDENTICAL"
+
+
+def test_what_stdin_said_and_a_shell_did_is_no_divergence(desk: Desk) -> None:
+    desk.python("import sys, os\nprint(os.getpid() if 'then' in sys.stdin.read() else 1)\n", stdin="then")
+    found = desk.replay()
+    assert found["verdict"] == "UNKNOWN" and "it reads stdin, which no run keeps (bt.py)" in str(found)
+    desk.record("--", sys.executable, "-", stdin="print(1)\n")
+    found = desk.replay()
+    assert found["verdict"] == "UNKNOWN" and "its program)" in str(found)
+    (desk.folder / "empty").mkdir()
+    desk.record("--", "sh", "-c", "cd empty && echo 1")
+    found = desk.replay()
+    assert found["verdict"] == "UNKNOWN" and "sh is not watched" in str(found)
 
 
 def test_of_an_imported_run_the_files_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

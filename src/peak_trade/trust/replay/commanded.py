@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,8 @@ _REASONS = {
     "unseen": "it started processes that were not seen ({})",
     "programs": "it started programs that are not watched ({})",
 }
+_SHELLS = frozenset("sh bash dash zsh ksh fish".split())
+_STDIN = re.compile(rb"\bsys\.stdin\b|\binput\(")
 _STDOUT, _STDERR = "outputs/stdout.txt", "outputs/stderr.txt"
 _NAMED = 5
 _TAIL = 300
@@ -69,7 +72,7 @@ def again(run: Whole, given: Sequence[str], *, here: bool, tell: Callable[[str],
             tell("running it once more, to see whether it repeats itself …")
             second = _make(run, Path(name) / "2", given, here=here)
             repeats = held(made.sealed, second)["verdict"] == IDENTICAL
-            told |= _doubted(run.sealed, made, told, repeats=repeats)
+            told |= _doubted(run.sealed, made, told, _untold(run), repeats=repeats)
         return told, made
 
 
@@ -112,10 +115,21 @@ def held(a: Sealed, made: Made) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _doubted(a: Sealed, made: Made, told: dict[str, Any], *, repeats: bool) -> dict[str, Any]:
+def _untold(run: Whole) -> list[str]:
+    """Return what no recorder sees, and what may be behind another answer: what a shell does, and what stdin said."""
+    program, *rest = _command(run)
+    base = os.path.basename(program)
+    told = [f"{base} is not watched: what it reads is known where --input names it"] if base in _SHELLS else []
+    reads = [name for name, content in run.code().items() if _STDIN.search(content)]
+    if (base in _SHELLS or base.startswith("python")) and (not rest or rest[0] in ("-", "-s")):
+        reads.append(f"{base} its program")
+    return [*told, *([f"it reads stdin, which no run keeps ({_names(reads)})"] if reads else [])]
+
+
+def _doubted(a: Sealed, made: Made, told: dict[str, Any], untold: Sequence[str], *, repeats: bool) -> dict[str, Any]:
     """Return what is to be said of a command that gave another answer: by itself, or by what can't be held still."""
     effects = _effects(a) | {key: value for key, value in _effects(made.sealed).items() if value}
-    reasons = [text.format(_names(effects[key])) for key, text in _REASONS.items() if effects.get(key)]
+    reasons = [text.format(_names(effects[key])) for key, text in _REASONS.items() if effects.get(key)] + [*untold]
     changed = bool(made.laid.changed) or any(one.input.kind in ("code", "environment") for one in told["causes"])
     if not repeats:
         why = Cause(Input("repeatability", "the command", "one answer", "another", ["replayed twice"]), "likely")
@@ -174,10 +188,8 @@ def _kept(run: Whole, room: Path) -> dict[str, str]:
 def _words(run: Whole, laid: Laid) -> list[str]:
     """Return the command line of the recorder: what was asked of it then, in the folder of now."""
     tree = documents.decode(run.sealed.content("config_snapshot.json"), "config_snapshot.json")
-    asked, timed = tree.get("record"), tree.get("run")
-    command = asked.get("command") if isinstance(asked, dict) else None
-    if not isinstance(asked, dict) or not isinstance(command, list) or not all(isinstance(one, str) for one in command):
-        raise InputError(f"run {run.name} does not say which command it was")
+    command = _command(run)
+    asked, timed = tree["record"], tree.get("run")
     if any(MASK in one for one in command):
         raise InputError(
             "it can't be made as it was: its command had a secret, which no run keeps",
@@ -194,6 +206,15 @@ def _words(run: Whole, laid: Laid) -> list[str]:
     if "/" in program and not os.path.isabs(program) and not (laid.folder / program).exists() and laid.base:
         program = str(laid.base / program)  # an interpreter in the folder, say
     return [*words, "--", program, *(_moved(one, laid) for one in rest)]
+
+
+def _command(run: Whole) -> list[str]:
+    tree = documents.decode(run.sealed.content("config_snapshot.json"), "config_snapshot.json")
+    asked = tree.get("record")
+    command = asked.get("command") if isinstance(asked, dict) else None
+    if not isinstance(command, list) or not command or not all(isinstance(one, str) for one in command):
+        raise InputError(f"run {run.name} does not say which command it was")
+    return command
 
 
 def _moved(word: str, laid: Laid) -> str:
