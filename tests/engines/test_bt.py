@@ -55,6 +55,19 @@ def test_each_backtest_is_one_trial_to_the_last_digit(see: See) -> None:
     assert any("fees of the account" in note for note in seen.trials[2].notes)
 
 
+def test_a_backtest_that_never_buys_is_a_trial_with_its_equity(see: See) -> None:
+    idle = (
+        "idle = bt.Backtest(bt.Strategy('idle', [bt.algos.SelectAll()]), prices, initial_capital=777.0)\nbt.run(idle)\n"
+    )
+    seen = see(SCRIPT.partition("halves =")[0] + idle)
+    assert (seen.watched.returncode, seen.watched.stdout) == (0, seen.alone.stdout), seen.watched.stderr
+    assert seen.warnings == []
+    (trial,) = seen.trials
+    assert set(trial.equity) == {777.0}
+    assert trial.trades is not None
+    assert len(trial.trades) == 0
+
+
 def test_fills_make_the_trades_that_a_person_would_make_of_them() -> None:
     fills = [("A", 1, 10.0, 2.0), ("A", 2, 13.0, 1.0), ("B", 2, 5.0, -4.0), ("A", 3, 14.0, -5.0), ("B", 4, 4.0, 4.0)]
     made = rounds(fills)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .note import Note
 
-__all__ = ["ENGINES", "install"]
+__all__ = ["ENGINES", "TESTED", "install", "tested"]
 
 ENGINES = {
     "backtesting.backtesting": ("backtesting", "wrap"),
@@ -28,6 +28,23 @@ ENGINES = {
     "freqtrade.optimize.hyperopt.hyperopt_optimizer": ("freqtrade", "wrap_hyperopt"),
 }
 """The module that an engine's calls are in -> our module in `engines`, and its function that gets (module, note)."""
+
+TESTED = {
+    "backtesting": ("0.5", "0.6"),
+    "vectorbt": ("1.1", "1.2"),
+    "backtrader": ("1.9.77", "1.9.78"),
+    "bt": ("1.3", "1.4"),
+    "zipline": ("3.1", "3.2"),
+    "nautilus_trader": ("1.220", "1.221"),
+    "freqtrade": ("2026.8", "2026.9"),
+}
+"""Engine -> the versions that its adapter was held against. Any other is tried as well, and the run says so."""
+
+
+def tested(engine: str, version: str) -> bool:
+    """Tell whether an engine's adapter was held against this version; what says of itself what it did, always is."""
+    known = TESTED.get(engine, (version,))
+    return any(f"{version}.".startswith(f"{one}.") for one in known)
 
 
 def install(note: Note, which: str = "auto") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from peak_trade.observer.hooks import TESTED, tested
 from peak_trade.record.asked import Order
 from peak_trade.runner.making import Making
 
@@ -41,6 +42,11 @@ def pick(making: Making, noted: Sequence[Result], order: Order) -> tuple[Result 
         making.skip("engine", f"{order.engine} was asked for, and not seen", _SHOW)
     elif not noted and order.engine != "off":
         making.warn("engine", "unseen", f"{UNSEEN}; {_SHOW}")
+    for engine, version in dict.fromkeys((one.engine, one.version) for one in noted):
+        if not tested(engine, version):
+            known = " and ".join(TESTED[engine])
+            said = f"{engine} {version or 'of no version'} was never tried, only {known}: look at what was seen of it"
+            making.warn("engine", "untested", f"{said}; {_SHOW}")
     whole = [index for index, one in enumerate(noted) if not one.error and (len(one.equity) or one.trades is not None)]
     if noted and not whole:
         making.warn("engine", "unseen", f"none of {len(noted)} trial(s) came to a result: there is no equity")

@@ -71,7 +71,7 @@ def _seen(book: Book, base: Any) -> Any:
             **told,
         )
 
-    return seen
+    return book.counted("Backtest.run", seen)
 
 
 def _trades(rows: Any, left: list[Any], timestamp: Any, unit: float) -> dict[str, Any]:

@@ -26,7 +26,12 @@ def wrap(module: Any, note: Any) -> None:
     for name in ("_next", "_oncepost"):
         after(vars(strategy)[name], note, f"backtrader.Strategy.{name}", watch.bar)
     tap(trade.update, note, "backtrader.Trade.update", watch.fill)
-    tap(module.Cerebro.runstrategies, note, "backtrader.Cerebro.runstrategies", watch.ended)
+    tap(
+        module.Cerebro.runstrategies,
+        note,
+        "backtrader.Cerebro.runstrategies",
+        watch.book.counted("Cerebro.run", watch.ended),
+    )
 
 
 class Watch:

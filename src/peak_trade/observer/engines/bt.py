@@ -36,11 +36,8 @@ def _seen(book: Book) -> Any:
             return book.trial(call, "Backtest.run", **told)
         equity = strategy.values
         timestamp, notes = stamps(equity.index)
-        traded = strategy.get_transactions()
-        when, _ = stamps(traded.index.get_level_values("Date"))
-        names = [str(name) for name in traded.index.get_level_values("Security")]
-        prices, quantities = traded["price"].tolist(), traded["quantity"].tolist()
-        trades = rounds(zip(names, when.tolist(), prices, quantities))
+        names, fills = _fills(strategy)
+        trades = rounds(fills)
         if trades["pnl"]:
             notes = [*notes, ROUNDS]
         if (strategy.fees != 0).any():
@@ -56,7 +53,17 @@ def _seen(book: Book) -> Any:
             call, "Backtest.run", timestamp=timestamp, equity=equity.to_numpy(), trades=trades, **told, notes=notes
         )
 
-    return seen
+    return book.counted("Backtest.run", seen)
+
+
+def _fills(strategy: Any) -> tuple[list[str], Any]:
+    """Return the symbols of its fills, and the fills; bt itself raises where there has been none."""
+    if not len(strategy.positions.columns):
+        return [], []
+    traded = strategy.get_transactions()
+    when, _ = stamps(traded.index.get_level_values("Date"))
+    names = [str(name) for name in traded.index.get_level_values("Security")]
+    return names, zip(names, when.tolist(), traded["price"].tolist(), traded["quantity"].tolist())
 
 
 def _params(strategy: Any) -> dict[str, Any]:

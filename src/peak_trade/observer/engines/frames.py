@@ -45,6 +45,7 @@ class Book:
     def __init__(self, note: Any, engine: str, which: str = "") -> None:
         self.note, self.engine, self.version = note, engine, which or version(engine)
         self._known: set[str] = set()
+        self._written = 0
         note.engine(engine, self.version)
 
     @classmethod
@@ -53,6 +54,21 @@ class Book:
         if engine not in _books:
             _books[engine] = cls(note, engine)
         return _books[engine]
+
+    def counted(self, name: str, seen: Any) -> Any:
+        """Return `seen(call)`; where it breaks before it has written a trial, the call is one all the same."""
+
+        def read(call: Any) -> None:
+            before = self._written
+            try:
+                seen(call)
+            except Exception as error:
+                if self._written == before:
+                    reason = f"what came of it could not be read: {type(error).__name__}: {error}"
+                    self.trial(call, name, notes=[reason[:300]])
+                raise
+
+        return read
 
     def bars(self, symbol: str, timestamp: Any, columns: dict[str, Any]) -> str:
         """Write bars (any of open, high, low, close, volume) unless they are already, and return their id."""
@@ -108,6 +124,7 @@ class Book:
         for column, values in (trades or {}).items():
             columns["trade." + column] = TRADE[column], values
         self.note.write("trial", {**header, **told}, columns)
+        self._written += 1
 
 
 _books: dict[str, Book] = {}

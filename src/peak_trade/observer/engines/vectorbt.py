@@ -41,7 +41,7 @@ def _seen(book: Book, name: str) -> Any:
             book.trial(call, name, column=index, **told)
         return None
 
-    return seen
+    return book.counted(name, seen)
 
 
 def _columns(book: Book, made: Any, close: Any) -> Any:
