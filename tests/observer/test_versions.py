@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from peak_trade.observer.hooks import ENGINES, TESTED, tested
+from peak_trade.observer.hooks import ENGINES, TESTED, was_tested
 
 DOC = Path(__file__).parents[2] / "docs/ops/record.md"
 
@@ -21,7 +21,7 @@ DOC = Path(__file__).parents[2] / "docs/ops/record.md"
     ],
 )  # fmt: skip
 def test_a_version_is_known_by_its_first_numbers(engine: str, version: str, known: bool) -> None:
-    assert tested(engine, version) is known
+    assert was_tested(engine, version) is known
 
 
 def test_each_engine_that_is_watched_has_its_versions_in_the_document() -> None:

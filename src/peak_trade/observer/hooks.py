@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .note import Note
 
-__all__ = ["ENGINES", "TESTED", "install", "tested"]
+__all__ = ["ENGINES", "TESTED", "install", "was_tested"]
 
 ENGINES = {
     "backtesting.backtesting": ("backtesting", "wrap"),
@@ -41,7 +41,7 @@ TESTED = {
 """Engine -> the versions that its adapter was held against. Any other is tried as well, and the run says so."""
 
 
-def tested(engine: str, version: str) -> bool:
+def was_tested(engine: str, version: str) -> bool:
     """Tell whether an engine's adapter was held against this version; what says of itself what it did, always is."""
     known = TESTED.get(engine, (version,))
     return any(f"{version}.".startswith(f"{one}.") for one in known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from peak_trade.observer.hooks import TESTED, tested
+from peak_trade.observer.hooks import TESTED, was_tested
 from peak_trade.record.asked import Order
 from peak_trade.runner.making import Making
 
@@ -43,7 +43,7 @@ def pick(making: Making, noted: Sequence[Result], order: Order) -> tuple[Result 
     elif not noted and order.engine != "off":
         making.warn("engine", "unseen", f"{UNSEEN}; {_SHOW}")
     for engine, version in dict.fromkeys((one.engine, one.version) for one in noted):
-        if not tested(engine, version):
+        if not was_tested(engine, version):
             known = " and ".join(TESTED[engine])
             said = f"{engine} {version or 'of no version'} was never tried, only {known}: look at what was seen of it"
             making.warn("engine", "untested", f"{said}; {_SHOW}")
