@@ -221,6 +221,7 @@ ALLOWED = {
     ("src/peak_trade/probe/asking.py", "sys.stderr"): "as above",
     ("src/peak_trade/probe/watch.py", "sys.addaudithook"): "it hears of calls, and says nothing",
     ("src/peak_trade/observer/events.py", "sys.addaudithook"): "as above",
+    ("src/peak_trade/observer/kept.py", "sys.addaudithook"): "it refuses to write where a replay must not",
     ("scripts/automation/open_pr.py", "subprocess.run"): "git and gh, which may ask the person something",
     ("scripts/automation/open_pr.py", "sys.stderr"): "where git writes, of those two",
     ("scripts/ci/mutate.py", "subprocess.run"): "mutmut, which shows how far it is",
