@@ -36,7 +36,7 @@ TESTED = {
     "bt": ("1.3", "1.4"),
     "zipline": ("3.1", "3.2"),
     "nautilus_trader": ("1.220", "1.221"),
-    "freqtrade": ("2026.8", "2026.9"),
+    "freqtrade": ("2026.9",),
 }
 """Engine -> the versions that its adapter was held against. Any other is tried as well, and the run says so."""
 

@@ -1,4 +1,4 @@
-"""nautilus_trader: `BacktestEngine.run`, also by a `BacktestNode`, and `end` after runs in batches.
+"""nautilus_trader: `BacktestEngine.run` and `end` after runs in batches.
 
 The engine is compiled, and nothing of it can be replaced: a subclass takes its place in the module. Equity is what the
 account's balance is, at each of its events; where the account pays for what it holds (a cash account) the balance is
