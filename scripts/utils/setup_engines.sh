@@ -23,9 +23,10 @@ for name in "$@"; do
 	folder=.engines/$name
 	if ! cmp -s "$pins/$name.txt" "$folder/pins.txt"; then
 		printf 'setting up %s\n' "$folder" >&2
-		"$uv" venv --quiet --clear --no-project --python 3.11 "$folder" &&
-			"$uv" pip install --quiet --no-deps --python "$folder/bin/python" --requirement "$pins/$name.txt" ||
+		if ! { "$uv" venv --quiet --clear --no-project --python 3.11 "$folder" &&
+			"$uv" pip install --quiet --no-deps --python "$folder/bin/python" --requirement "$pins/$name.txt"; }; then
 			fail "$folder could not be set up" 'see the lines above, then repeat'
+		fi
 		cp "$pins/$name.txt" "$folder/pins.txt"
 	fi
 	printf 'environment is ready: %s\n' "$folder"

@@ -43,7 +43,7 @@ _FIELDS = {
     **dict.fromkeys("path access to folder top module host what how program part reason blind".split(), _is_text),
 }  # fmt: skip
 _NEEDED = {
-    "file": ("path", "access"), "move": ("to",), "source": ("path",), "package": ("folder", "top"), 
+    "file": ("path", "access"), "move": ("to",), "source": ("path",), "package": ("folder", "top"),
     "below": ("module",),    "network": ("host",), "left_out": ("what", "count"), "warning": ("part", "reason"),
 }  # fmt: skip
 
