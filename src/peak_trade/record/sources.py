@@ -301,12 +301,15 @@ def _parquet(source: Source) -> None:
     except ImportError:
         raise InputError(f"{source.name} is Parquet, which needs pyarrow", hint="just setup lake") from None
     try:
-        file = pq.ParquetFile(pa.BufferReader(source.content))
-        about = file.metadata
+        about = pq.read_metadata(pa.BufferReader(source.content))
         sizes = (about.row_group(at).total_byte_size for at in range(about.num_row_groups))
         if about.num_rows > _ROWS or about.num_columns > _COLUMNS or sum(sizes) > _UNPACKED:
             raise InputError(f"{source.name} has more than {_ROWS:,} rows, or is too large", hint="cut it into parts")
-        table = file.read(use_threads=False)
+        leaves = [about.schema.column(at) for at in range(about.num_columns)]
+        texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and leaf.path == leaf.name]
+        table = pq.ParquetFile(pa.BufferReader(source.content), read_dictionary=texts).read(use_threads=False)
+        if sum(map(_spelled_out, table.columns)) > _UNPACKED:  # a text that is there once, and meant a million times
+            raise InputError(f"{source.name} is too large once it is unpacked", hint="cut it into parts")
         columns: dict[str, Column] = {}
         for name, column in zip(table.column_names, table.columns, strict=True):
             columns[_index(name)] = _array(column, pa)
@@ -316,6 +319,19 @@ def _parquet(source: Source) -> None:
             f"{source.name} is no whole Parquet file: {escaped(str(error).lower(), 160)}", hint="export it again"
         ) from None
     source.sheets = [Sheet(source.name, columns, table.num_rows, zoned=frozenset(zoned))]
+
+
+def _spelled_out(column: Any) -> int:
+    """Return the bytes of a column of texts whose every cell holds its own; 0 of any other column."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(column.type) or not (
+        pa.types.is_string(column.type.value_type) or pa.types.is_binary(column.type.value_type)
+    ):
+        return 0
+    lengths = (pc.sum(pc.take(pc.binary_length(one.dictionary), one.indices)).as_py() for one in column.chunks)
+    return sum(length or 0 for length in lengths)
 
 
 def _index(name: str) -> str:

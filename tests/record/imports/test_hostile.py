@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.record.imports import freqtrade, metatrader, tradingview
 from tests.record.imports.conftest import Run
@@ -162,6 +163,24 @@ def test_objects_in_parquet_are_not_opened(take: Take) -> None:
     run = take({"a.parquet": stream.getvalue()})
     assert [value for _, value in run.equity] == [1.0, 2.0]
     assert any("understood 2 of 4 columns" in text for text in run.said)
+
+
+@pytest.mark.parametrize("rows", [3, 100_000])
+def test_a_text_that_is_there_once_and_meant_a_million_times_is_counted(
+    take: Take, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(sources, "_UNPACKED", 8 << 20)
+    days = pa.array([f"{day}" for day in np.datetime64("2000-01-01") + np.arange(rows)])
+    stream = io.BytesIO()
+    columns = {"date": days, "equity": pa.array(np.arange(1.0, rows + 1)), "note": pa.array(["x" * 1000] * rows)}
+    pq.write_table(pa.table(columns), stream, compression="zstd")
+    if rows == 3:  # the control: such a text alone is no reason
+        assert len(take({"a.parquet": stream.getvalue()}).equity) == 3
+        return
+    with pytest.raises(InputError, match="too large once it is unpacked"):
+        take({"a.parquet": stream.getvalue()})
 
 
 def test_two_engines_that_fit_are_asked_about(take: Take) -> None:
