@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent
-collect_ignore = ["src/peak_trade/observer/site/sitecustomize.py"]  # it imports the next of its name, as Python starts
+# The first imports the next of its name, as Python starts; the second runs where freqtrade is.
+collect_ignore = ["src/peak_trade/observer/site/sitecustomize.py", "tests/engines/freqtrade_offline.py"]
 STORES = ("results", "data/lake", "data/market", "mlflow.db*", "mlruns", "config", ".venv/peak_trade")
 # The extras that a test can need: a package that tells whether one is there, and what is imported of it.
 EXTRAS = {

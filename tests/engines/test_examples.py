@@ -24,6 +24,7 @@ def test_each_example_is_tried() -> None:
     assert {path.stem for path in (ROOT / "examples").glob("*.py")} >= EXAMPLES.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "trials"),
     [

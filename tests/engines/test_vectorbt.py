@@ -26,10 +26,11 @@ print(json.dumps({"value": pf.value().T.to_numpy().tolist(), "columns": [list(ma
                   "return": (pf.total_return() * 100).tolist(), "sharpe": pf.sharpe_ratio().tolist()}))
 """
 SHARED = """
-pf = vbt.Portfolio.from_holding(price, cash_sharing=True, group_by=True, init_cash=1000, freq="1D")
+pf = vbt.Portfolio.from_holding(price, size=2, cash_sharing=True, group_by=True, init_cash=1000, freq="1D")
 print(json.dumps(pf.value().tolist()))
 """
 See = Callable[..., Seen]
+pytestmark = pytest.mark.slow  # the engine compiles itself
 
 
 def told(seen: Seen) -> object:

@@ -144,6 +144,7 @@ def test_a_position_column_of_pandas(tmp_path: Path) -> None:
     assert not same(late.equity["equity"], theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_engine_makes_what_is_kept_of_it(engine: str, need: Callable[[str], None]) -> None:
     """pandas is everywhere; the others are an extra."""
