@@ -34,7 +34,8 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]  # fmt: skip
-    return table(["Figure", "The engine's", "Ours", "Key", "Because"], body, label="The engine's own figures")
+    head = ["Figure", "The engine's", "Ours", "Key", "Because"]
+    return table(head, body, label="The engine's own figures", name="reconciled")
 
 
 def _folded(rows: Sequence[dict[str, Any]]) -> str:

@@ -502,7 +502,7 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
         bars = made["bars"]["annotations"]
         span = f"{bars['rows']:,} from {bars['start'][:10]} to {bars['end'][:10]}"
         read = next((text for text in bars.get("assumptions", ()) if text.startswith("read as ")), "")
-        lines.append(("bars", ", ".join(filter(None, (f"{data['symbol']} {data['timeframe']}", span, read)))))
+        lines.append(("bars", ", ".join(filter(None, (f"{data['symbol']} {data['timeframe']}".strip(), span, read)))))
     if overrides := config.get("overrides"):
         lines.append(("overrides", ", ".join(f"{key}={value}" for key, value in overrides.items())))
     if run["ruined"]:
