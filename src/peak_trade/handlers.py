@@ -2,15 +2,18 @@
 
 A worker of a process pool is ended by SIGTERM, and expected to be gone. One that had inherited a handler of ours would
 raise in the middle of what it does instead, print a traceback, or go on. A signal may come in the very moment of the
-fork, and Python forgets what came until a child is set up: so ours are held back by the kernel meanwhile.
+fork, and Python forgets what came until a child is set up: so ours are held back by the kernel meanwhile. As they are
+let go Python ignores what a handler raises, so what comes then comes once more, when the fork has returned.
 Standard library only.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
@@ -23,13 +26,16 @@ _handling: list[dict[int, tuple[Handler, Any]]] = []
 """By signal, our handler and the one before it; the innermost last."""
 _masks: dict[int, set[Any]] = {}
 """By thread that is forking, what it held back before."""
+_late: list[int] | None = None
+"""What came as signals were let go; None at any other time."""
+_RETURN_S = 0.002  # for a fork to return
 
 
 class handling:
     """Handle signals so within the block, which is of the main thread."""
 
     def __init__(self, handlers: Mapping[int, Handler]) -> None:
-        self.before = {number: (handler, signal.getsignal(number)) for number, handler in handlers.items()}
+        self.before = {number: (_later(handler), signal.getsignal(number)) for number, handler in handlers.items()}
 
     def __enter__(self) -> None:
         _handling.append(self.before)
@@ -43,6 +49,13 @@ class handling:
         _handling[:] = [handlers for handlers in _handling if handlers is not self.before]
 
 
+def _later(handler: Handler) -> Handler:
+    def handle(signum: int, frame: FrameType | None) -> Any:
+        return handler(signum, frame) if _late is None else _late.append(signum)
+
+    return handle
+
+
 def _hold() -> None:
     if _handling:
         numbers = {number for handlers in _handling for number in handlers}
@@ -50,8 +63,21 @@ def _hold() -> None:
 
 
 def _let_go() -> None:
-    if (mask := _masks.pop(threading.get_ident(), None)) is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    global _late
+    if (mask := _masks.pop(threading.get_ident(), None)) is None:
+        return
+    late: list[int] = []
+    _late = late
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    _late = None
+    if late:
+        _thread.start_new_thread(_send, (late,))
+
+
+def _send(numbers: list[int]) -> None:
+    time.sleep(_RETURN_S)
+    for number in numbers:
+        os.kill(os.getpid(), number)
 
 
 def _leave() -> None:

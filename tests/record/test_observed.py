@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -340,7 +341,7 @@ def test_a_program_that_is_a_script_of_python_is_seen_through_and_no_other_progr
 
 def test_a_notebook_is_code_and_what_its_kernel_reads_is_data(folder: Folder) -> None:
     program = Path(sys.executable).with_name("jupyter")
-    if not program.exists():
+    if not program.exists() or not find_spec("nbconvert") or not find_spec("ipykernel"):
         pytest.skip("nbconvert is not installed")
     cell = '{"cell_type": "code", "execution_count": null, "id": "a", "metadata": {}, "outputs": [], "source": [%s]}'
     kernel = '{"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}'

@@ -320,6 +320,7 @@ def test_sigterm_ends_a_pool_that_hangs_and_leaves_no_process(pools: Pools) -> N
         if len(_marked(started[1])) >= 4:  # two of ours, and the workers
             break
         time.sleep(0.02)
+    time.sleep(1)  # for the pool to have started: plain Python too prints a traceback of one that is ended half way
     os.kill(started[0].pid, signal.SIGTERM)
     ended = pools.end(started)
     assert (ended.code, ended.left) == (1, [])
