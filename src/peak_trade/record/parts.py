@@ -107,7 +107,7 @@ def _equity(found: Found, asked: Asked, part: Part) -> None:
         part.currency = money_of(sheet.texts(where["equity"]))
     _known(found, part, part.equity, "equity")
     assert part.timestamp is not None
-    if (np.diff(part.timestamp) < np.timedelta64(0)).any():
+    if (np.diff(part.timestamp) < np.timedelta64(0, "ns")).any():
         part.said.append(_SORTED)
     if again := len(part.timestamp) - len(np.unique(part.timestamp)):
         part.said.append(f"{counted(again, 'time')} more than once: the last row of each counts")
