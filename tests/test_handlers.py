@@ -13,7 +13,7 @@ from peak_trade import handlers
 
 
 class _Heard(Exception):
-    pass
+    """What the handler raises."""
 
 
 def _raise(signum: int, frame: FrameType | None) -> None:
@@ -21,13 +21,17 @@ def _raise(signum: int, frame: FrameType | None) -> None:
 
 
 def test_what_comes_as_signals_are_let_go_comes_once_more() -> None:
-    returned = False
-    with handlers.handling({signal.SIGUSR1: _raise}), pytest.raises(_Heard):
+    returned = []
+
+    def fork() -> None:
         handlers._hold()
         os.kill(os.getpid(), signal.SIGUSR1)
-        handlers._let_go()  # whatever is raised in here, Python ignores after a fork
-        returned = True
+        handlers._let_go()  # whatever is raised up to here, Python ignores
+        returned.append(True)
         time.sleep(5)
+
+    with handlers.handling({signal.SIGUSR1: _raise}), pytest.raises(_Heard):
+        fork()
     assert returned
 
 

@@ -2,8 +2,8 @@
 
 A worker of a process pool is ended by SIGTERM, and expected to be gone. One that had inherited a handler of ours would
 raise in the middle of what it does instead, print a traceback, or go on. A signal may come in the very moment of the
-fork, and Python forgets what came until a child is set up: so ours are held back by the kernel meanwhile. As they are
-let go Python ignores what a handler raises, so what comes then comes once more, when the fork has returned.
+fork, and Python forgets what came until a child is set up: so ours are held back by the kernel meanwhile. What a
+handler raises meanwhile Python ignores, so what comes then comes once more, when the fork has returned.
 Standard library only.
 """
 
@@ -27,7 +27,7 @@ _handling: list[dict[int, tuple[Handler, Any]]] = []
 _masks: dict[int, set[Any]] = {}
 """By thread that is forking, what it held back before."""
 _late: list[int] | None = None
-"""What came as signals were let go; None at any other time."""
+"""What came while a process forked, which threads that hold nothing back may hear of; None at any other time."""
 _RETURN_S = 0.002  # for a fork to return
 
 
@@ -57,7 +57,9 @@ def _later(handler: Handler) -> Handler:
 
 
 def _hold() -> None:
+    global _late
     if _handling:
+        _late = []
         numbers = {number for handlers in _handling for number in handlers}
         _masks[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
 
@@ -66,10 +68,8 @@ def _let_go() -> None:
     global _late
     if (mask := _masks.pop(threading.get_ident(), None)) is None:
         return
-    late: list[int] = []
-    _late = late
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    _late = None
+    late, _late = _late, None
     if late:
         _thread.start_new_thread(_send, (late,))
 
@@ -82,6 +82,8 @@ def _send(numbers: list[int]) -> None:
 
 def _leave() -> None:
     """Put back, in a child, what was before all of ours, but for what a strategy has put in their place."""
+    global _late
+    _late = None  # it was not meant for the child
     for handlers in reversed(_handling):
         for number, (handler, before) in handlers.items():
             if signal.getsignal(number) is handler and before is not None:
