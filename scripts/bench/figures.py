@@ -153,7 +153,21 @@ def _kind(row: str) -> str:
 
 _START, _END = "<!-- measured -->", "<!-- /measured -->"
 _KINDS = (
-    *("process", "in process", "engine", "peer", "trust", "verify", "luck", "runs", "data", "tracking", "lake"),
+    *(
+        "process",
+        "in process",
+        "engine",
+        "peer",
+        "trust",
+        "record",
+        "import",
+        "verify",
+        "luck",
+        "runs",
+        "data",
+        "tracking",
+        "lake",
+    ),
     "telemetry",
 )
 """What rows begin with, in their order; all of a kind are measured together."""
