@@ -50,6 +50,11 @@ p1 config=sp500 *args:
 run config *args:
     {{ env }} {{ traced }} scripts/run_strategy_from_config.py --config "$@"
 
+# Run a config with many values of its keys, sealed as one parent
+[group('run')]
+sweep *args:
+    {{ env }} {{ traced }} scripts/sweep.py "$@"
+
 # Run any command in any engine, sealed: `just record -- python x.py`
 [group('run')]
 record *args:

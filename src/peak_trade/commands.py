@@ -29,6 +29,7 @@ COMMANDS = {
         ("--config",),
         traced=True,
     ),
+    "sweep": Command("sweep.py", "Run a config with many values of its keys, sealed as one parent", traced=True),
     "record": Command("record_run.py", "Run any command in any engine, sealed: `record -- python x.py`", traced=True),
     "data": Command("describe_data.py", "What a file of bars is, and the [data] section that reads it"),
     "fetch": Command("fetch_bars.py", "Fetch bars from an exchange; the same command again, to update"),

@@ -40,6 +40,7 @@ __all__ = [
     "Stops",
     "Strategy",
     "Tracking",
+    "changed",
     "compose",
     "load",
     "locate",
@@ -336,6 +337,29 @@ def parse(content: bytes, overrides: Mapping[str, Any]) -> Config:
     if isinstance(data := tree.get("data"), dict):
         tree["data"] = _dates_as_text(data)
     return _decode(tree)
+
+
+def changed(config: Config, overrides: Mapping[str, Any]) -> Config:
+    """Return a config with some of its keys changed (dotted key → value), checked as `parse` does.
+
+    Only the sections that a key names are decoded anew, so that a search of thousands costs little.
+    Raises InputError for what the config may not hold.
+    """
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in overrides.items():
+        section = key.partition(".")[0]
+        if section not in sections and isinstance(getattr(config, section, UNSET), Struct):
+            sections[section] = msgspec.to_builtins(getattr(config, section))
+        _set(sections, key, value)
+    for unknown in _unknown_names(sections):
+        raise unknown
+    _refuse_unusable(sections)
+    try:
+        anew = {name: msgspec.convert(tree, _fields(Config)[name]) for name, tree in sections.items()}
+    except msgspec.ValidationError:
+        whole = msgspec.to_builtins(config) | sections
+        return _decode(whole)  # it says where
+    return _consistent(msgspec.structs.replace(config, **anew))
 
 
 def _dates_as_text(data: Mapping[str, Any]) -> dict[str, Any]:

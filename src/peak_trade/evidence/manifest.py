@@ -25,6 +25,7 @@ __all__ = [
     "RECORDED",
     "RUINED",
     "RUN",
+    "SWEPT",
     "Manifest",
     "Predicate",
     "Subject",
@@ -40,9 +41,17 @@ PREDICATE = next(reversed(FORMATS))
 LAST = FORMATS[PREDICATE]
 _UNSAID, _SAID = "look-ahead", 300  # characters
 BUILD = "urn:peak-trade:backtest:v1"
-RUN, RECORDED, IMPORTED = "run", "recorded", "imported"
-BUILDS = {BUILD: RUN, "urn:peak-trade:record:v1": RECORDED, "urn:peak-trade:import:v1": IMPORTED}
-"""What a run is, by its build type: made here, watched while others made it, or read from what they have left."""
+RUN, SWEPT, RECORDED, IMPORTED = "run", "swept", "recorded", "imported"
+BUILDS = {
+    BUILD: RUN,
+    "urn:peak-trade:sweep:v1": SWEPT,
+    "urn:peak-trade:record:v1": RECORDED,
+    "urn:peak-trade:import:v1": IMPORTED,
+}
+"""What a run is, by its build type.
+
+Made here, many of them as one, watched while others made it, or read from what they have left.
+"""
 BUILD_OF = {kind: build for build, kind in BUILDS.items()}
 RUINED = "ruined"
 COMPLETED = ("sealed", RUINED, IMPORTED)
@@ -85,7 +94,7 @@ class Predicate(Struct, frozen=True, rename="camel"):
 
     @property
     def kind(self) -> str:
-        """What the run is: `run`, `recorded` or `imported`. RunError where this program does not know it."""
+        """What the run is: `run`, `swept`, `recorded` or `imported`. RunError where this program does not know it."""
         build = self.build_definition.get("buildType")
         if not isinstance(build, str) or build not in BUILDS:
             raise RunError(f"{NAME} has the buildType {build!r}, which this program does not know")
@@ -94,7 +103,7 @@ class Predicate(Struct, frozen=True, rename="camel"):
     @property
     def gaps(self) -> bool:
         """Whether trades and equity may leave out what nobody said: those of a run of ours may not."""
-        return self.kind != RUN
+        return self.kind not in (RUN, SWEPT)
 
     @property
     def lookahead(self) -> str:

@@ -70,6 +70,7 @@ BESIDE = {
     seal.NAME: "a file",
     "manifest.dsse.json": "a file",  # who has signed it
     "tracking.json": "a file",
+    "durations.csv": "a file",  # of a sweep's trials
     "telemetry": "a folder",
     "plots": "a folder",
     "debug": "a folder",

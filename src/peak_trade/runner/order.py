@@ -48,7 +48,7 @@ from peak_trade.runner.testament import testament
 from peak_trade.stats.values import need
 from peak_trade.supervisor import UNWATCHED, Line
 
-__all__ = ["run", "seed_generators"]
+__all__ = ["load_bars", "run", "seed_generators"]
 
 _LOG = logging.getLogger("peak_trade.run")
 
@@ -83,7 +83,7 @@ def run(
         with stages.clock("load"):
             given = told(source, redactor)  # of the config as it was asked for: a holdout changes where its bars end
             source, held = withhold(source, root, results) if bars is None else (source, None)
-            loaded = bars or _load_bars(source, root)
+            loaded = bars or load_bars(source, root)
             loaded.bars.freeze()  # a strategy that wrote into them would change what its own evidence is made from
             function = _registered(source.config)
         with stages.clock("evidence"):
@@ -110,7 +110,8 @@ def run(
         git.close()  # leave no process behind
 
 
-def _load_bars(source: Source, root: Path) -> ohlcv.Loaded:
+def load_bars(source: Source, root: Path) -> ohlcv.Loaded:
+    """Return the bars that a config asks for, checked."""
     data = source.config.data
     return ohlcv.load_bars(
         locate(data.path, source.bases(root)),

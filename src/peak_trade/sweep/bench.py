@@ -1,0 +1,99 @@
+"""One trial: a config's base with some of its keys changed, over bars that are loaded once and shared by all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+from peak_trade import engine, stats, strategies
+from peak_trade.config import Config, Source, changed
+from peak_trade.errors import PeakError
+from peak_trade.evidence import tables
+from peak_trade.market.bars import Bars
+from peak_trade.runner import outcome
+from peak_trade.runner.order import seed_generators
+from peak_trade.stats.values import need
+from peak_trade.sweep.plan import Task
+from peak_trade.sweep.rows import BLOCKS, KEYS, Row
+
+__all__ = ["Bench", "Came"]
+
+
+class Came(Struct, frozen=True, eq=False):
+    """What one trial came to, whole: its config and bars, the parameters of its strategy, and what followed."""
+
+    config: Config
+    bars: Bars
+    params: dict[str, Any]
+    result: engine.Result
+    benchmark: npt.NDArray[np.float64] | None
+    figures: stats.Stats
+
+    @property
+    def equity(self) -> dict[str, npt.NDArray[Any]]:
+        """The columns of equity.csv."""
+        return {
+            "timestamp": self.bars.timestamp,
+            "equity": self.result.equity,
+            "drawdown": need(stats.drawdown(self.result.equity)),
+            "position": self.result.position,
+        }
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """The digests over the typed values of equity and trades."""
+        return tables.series_digest("equity", self.equity), tables.trades_digest(self.result.trades)
+
+
+class Bench:
+    """Makes trials of one config over bars that nobody can write to; `function` is its strategy."""
+
+    def __init__(self, source: Source, bars: Bars, function: Callable[..., Any]) -> None:
+        self.source, self.bars, self.function = source, bars, function
+        self.manner = strategies.Manner.of(source.config.strategy, lenient=source.lenient)
+
+    def trial(self, task: Task) -> Row:
+        """Make one trial. Whatever its strategy raises is the row's error."""
+        start = time.perf_counter()
+        try:
+            came = self.make(task)
+        except PeakError as error:
+            return _failed(task, error.message, start)
+        except Exception as error:  # noqa: BLE001 - the one guard: whatever a strategy does, its trial is a row
+            return _failed(task, f"the strategy raised {type(error).__name__}: {error}", start)
+        values = np.array([np.nan if one is None else one for one in (came.figures[key] for key in KEYS)])
+        took = time.perf_counter() - start
+        return Row(task.overrides, task.fold, task.part, "", values, came.digests, _blocks(came.result.equity), took)
+
+    def make(self, task: Task) -> Came:
+        """Make one trial and return all of it. Raises what its strategy raises, InputError and RunError."""
+        config = changed(self.source.config, task.overrides)
+        params = strategies.check_params(self.function, config.strategy.params)
+        first, end = task.span or (0, len(self.bars))
+        seen = self.bars if end == len(self.bars) else self.bars.between(0, end)
+        seed_generators(config.run.seed)
+        answer = self.function(self.manner.handed(seen.apart()), **params)
+        target = self.manner.target(answer, seen)[first:]
+        bars = seen if first == 0 else seen.between(first, end)
+        result, benchmark = outcome.trade(bars, target, config)
+        return Came(config, bars, params, result, benchmark, outcome.figures(bars, result, benchmark, config))
+
+
+def _failed(task: Task, error: str, start: float) -> Row:
+    return Row(task.overrides, task.fold, task.part, error, None, None, None, time.perf_counter() - start)
+
+
+def _blocks(equity: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the sum and the sum of squares of the returns in each of `BLOCKS` parts, shape (2, BLOCKS)."""
+    returns = equity[1:] / equity[:-1] - 1.0
+    edges = np.array(
+        [part[0] if len(part) else len(returns) for part in np.array_split(np.arange(len(returns)), BLOCKS)]
+    )
+    if len(returns) < BLOCKS:
+        return np.full((2, BLOCKS), np.nan)
+    return np.stack([np.add.reduceat(returns, edges), np.add.reduceat(returns * returns, edges)])

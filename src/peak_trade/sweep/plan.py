@@ -1,0 +1,118 @@
+"""Which trials there are: tasks, in rounds. A round follows from the rows of those before, and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from msgspec import Struct
+
+from peak_trade.errors import RunError
+from peak_trade.sweep.axes import Space
+from peak_trade.sweep.rows import Rows, duplicates
+
+if TYPE_CHECKING:
+    from peak_trade.sweep.bench import Bench, Came
+
+__all__ = ["Grid", "Outcome", "Plan", "Round", "Task"]
+
+
+class Task(Struct, frozen=True):
+    """One trial: what of the config is other than its base, and on which bars it is made.
+
+    `span` are the bars that it trades, from its first up to its second (None: all); the strategy is asked about the
+    bars up to there, from the first of all on, so that indicators are warm. `fold` and `part` (`train`, `test`) say
+    where it belongs in a walk-forward or a cross-validation; `fold` is -1 elsewhere.
+    """
+
+    overrides: dict[str, Any]
+    span: tuple[int, int] | None = None
+    fold: int = -1
+    part: str = ""
+
+
+class Round(Protocol):
+    """Tasks that can be done side by side, by their place in the round."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: int) -> Task: ...
+
+
+class Outcome(Struct, frozen=True, eq=False):
+    """The parent's own result: what came of one trial, its number `index` (None: it is of no single one).
+
+    `results` are further values for the manifest, plain; `files` further files that are sealed, by name.
+    """
+
+    came: Came
+    index: int | None = None
+    results: dict[str, Any] = {}
+    files: dict[str, bytes] = {}
+
+
+class Plan(Protocol):
+    """What a sweep asks for."""
+
+    def rounds(self) -> int:
+        """Return how many rounds there are at most."""
+
+    def round(self, number: int, before: Rows) -> Round:
+        """Return a round's tasks, by the rows of all rounds before it; an empty one ends the plan."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what was asked, as the manifest has it: plain values."""
+
+    def outcome(self, bench: Bench, rows: Rows) -> Outcome:
+        """Return the parent's own result, by the rows of all rounds. RunError where no trial came to its end."""
+
+    def best(self, rows: Rows) -> list[int]:
+        """Return the trials that may be kept as runs of their own, best first: over all bars, each result once."""
+
+
+class Grid(Struct, frozen=True):
+    """Every combination of a space, once, over all bars: one round. The best has most of a statistic, or least."""
+
+    space: Space
+    statistic: str = "sharpe"
+    least: bool = False
+
+    def rounds(self) -> int:
+        """Return 1."""
+        return 1
+
+    def round(self, number: int, before: Rows) -> Round:
+        """Return the combinations as tasks."""
+        return _Combinations(self.space)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the axes, and which of their combinations were chosen."""
+        told: dict[str, Any] = {"grid": {one.key: list(one.values) for one in self.space.axes}}
+        told |= {"minimize" if self.least else "maximize": self.statistic}
+        return told if self.space.chosen is None else told | {"chosen": list(self.space.chosen)}
+
+    def outcome(self, bench: Bench, rows: Rows) -> Outcome:
+        """Return the best trial, whole."""
+        best = self.best(rows)
+        if not best:
+            why = next(iter(rows.error.values()), f"no trial has the statistic {self.statistic}")
+            raise RunError(f"no trial came to its end: {why}")
+        return Outcome(bench.make(Task(rows.overrides[best[0]])), best[0])
+
+    def best(self, rows: Rows) -> list[int]:
+        """Return the trials with this statistic in its order; of equal ones the first comes first."""
+        values = rows.of_stat(self.statistic)
+        there = np.flatnonzero(np.isfinite(values) & (duplicates(rows) < 0))
+        order = np.argsort(values[there] if self.least else -values[there], kind="stable")
+        return [int(one) for one in there[order]]
+
+
+class _Combinations(Struct, frozen=True):
+    space: Space
+
+    def __len__(self) -> int:
+        return len(self.space)
+
+    def __getitem__(self, at: int) -> Task:
+        return Task(self.space[at])
