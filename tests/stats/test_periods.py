@@ -89,9 +89,11 @@ def test_an_account_that_went_through_zero_has_no_returns() -> None:
 @pytest.mark.parametrize("step", ["1h", "1D", "3D", "40D"])
 def test_the_months_are_the_same_whether_the_days_are_known_or_not(step: str) -> None:
     stamps = every(step, "2023-01-31T12", 300)
+    times = stats.Timeline(stamps)
+    stats.period_returns(times, np.full(300, 100.0), "D")
     equity = 100.0 * np.exp(np.cumsum(np.random.default_rng(2).normal(0, 0.01, 300)))
     plain = stats.period_returns(stamps, equity, "M")
-    shared = stats.period_returns(stamps, equity, "M", periods.period_ends(stamps, "D"))
+    shared = stats.period_returns(times, equity, "M")
     assert np.array_equal(plain, shared) if isinstance(plain, np.ndarray) else plain == shared
 
 
@@ -136,7 +138,9 @@ def test_bars_are_short_where_at_least_half_of_the_steps_are(days: tuple[int, ..
         assert changes == Undefined("bars are longer than a day")
 
 
-def test_the_days_that_are_known_are_taken_as_they_are() -> None:
+def test_a_timeline_asks_for_its_days_once() -> None:
     stamps, equity = every("8h", "2024-01-01", 4), np.array([100.0, 110.0, 120.0, 150.0])
-    np.testing.assert_allclose(stats.period_returns(stamps, equity, "D"), [0.2, 0.25], rtol=1e-12)
-    np.testing.assert_allclose(stats.period_returns(stamps, equity, "D", np.array([0, 3])), [0.5], rtol=1e-12)
+    times = stats.Timeline(stamps.copy())
+    np.testing.assert_allclose(stats.period_returns(times, equity, "D"), [0.2, 0.25], rtol=1e-12)
+    times.timestamp[:] = every("8h", "2024-01-01T23", 4)  # which nobody does: other days would be seen
+    np.testing.assert_allclose(stats.period_returns(times, equity, "D"), [0.2, 0.25], rtol=1e-12)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade import config as configs
-from peak_trade import places, stats, strategies
+from peak_trade import places, strategies
 from peak_trade.api.card import card, figures
 from peak_trade.api.table import Table, trades_table
 from peak_trade.errors import InputError
@@ -22,8 +22,7 @@ from peak_trade.market.bars import Bars
 from peak_trade.market.contract import check_ohlcv
 from peak_trade.market.frames import bars_of
 from peak_trade.market.rate import rate_assumption, rate_finding
-from peak_trade.runner import outcome
-from peak_trade.stats.values import need
+from peak_trade.runner.outcome import Prepared
 
 __all__ = ["Backtest", "backtest"]
 
@@ -45,19 +44,13 @@ class Backtest:
         config: configs.Config,
         assumptions: list[str],
     ) -> None:
-        result, held = outcome.trade(bars, target, config)
-        sealed: dict[str, Any] = outcome.figures(bars, result, held, config).to_json_object()
+        came = Prepared(bars).trade(target, config)
+        result, held = came.result, came.benchmark
+        sealed: dict[str, Any] = came.figures.to_json_object()
         self.title, self.bars, self.target, self.assumptions = title, bars, target, assumptions
         self.reasons: dict[str, str] = sealed.pop("reasons", {})
         self.stats: dict[str, Any] = sealed
-        self.equity = Table(
-            {
-                "timestamp": bars.timestamp,
-                "equity": result.equity,
-                "drawdown": need(stats.drawdown(result.equity)),
-                "position": result.position,
-            }
-        )
+        self.equity = Table(came.equity)
         self.benchmark = (
             None if held is None else Table({"timestamp": bars.timestamp, "close": bars.close, "equity": held})
         )

@@ -30,6 +30,7 @@ __all__ = [
     "EXCURSIONS",
     "OF_SEVERAL",
     "TRADE_COLUMNS",
+    "SeriesDigest",
     "read_series",
     "read_trades",
     "rows_csv",
@@ -488,23 +489,45 @@ def _worded(part: Any) -> list[str]:
     return ["" if code is None else words[code] for code in part.indices.to_pylist()]
 
 
+class SeriesDigest:
+    """The digest of a table, begun with the columns that it shares with others: they are hashed once."""
+
+    def __init__(self, kind: str, columns: Columns) -> None:
+        self._sha256 = hashlib.sha256(f"peak_trade {kind} v1 {len(next(iter(columns.values())))}\n".encode())
+        self._add(self._sha256, columns)
+
+    def with_columns(self, columns: Columns) -> str:
+        """Return the digest of the table that has these columns too, after the others."""
+        sha256 = self._sha256.copy()
+        self._add(sha256, columns)
+        return sha256.hexdigest()
+
+    @staticmethod
+    def _add(sha256: Any, columns: Columns) -> None:
+        for name, column in columns.items():
+            _take(sha256, name, _stamps_of(column) if column.dtype.kind == "M" else _floats(column))
+
+
 def series_digest(kind: str, columns: Columns) -> str:
     """Return the sha256 over the typed values of a table: a header, then each column's little-endian bytes."""
-    sha256 = hashlib.sha256(f"peak_trade {kind} v1 {len(next(iter(columns.values())))}\n".encode())
-    for name, column in columns.items():
-        _take(sha256, name, column.astype("M8[ns]").astype("<i8") if column.dtype.kind == "M" else _floats(column))
-    return sha256.hexdigest()
+    return SeriesDigest(kind, columns).with_columns({})
 
 
 def _take(sha256: Any, name: str, plain: npt.NDArray[Any]) -> None:
     sha256.update(f"{name} {plain.dtype.str}\n".encode())
-    sha256.update(plain.tobytes())
+    sha256.update(np.ascontiguousarray(plain).view(np.uint8).data if plain.size else b"")
+
+
+def _stamps_of(column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    return column.astype("M8[ns]", copy=False).astype("<i8", copy=False)
 
 
 def _floats(column: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return a column whose NaN all have the same bits."""
-    plain = column.astype("<f8")
-    plain[np.isnan(plain)] = np.nan
+    plain = column.astype("<f8", copy=False)
+    unknown = np.isnan(plain)
+    if unknown.any():
+        plain = np.where(unknown, np.nan, plain)
     return plain
 
 
@@ -528,6 +551,6 @@ def trades_digest(trades: Trades) -> str:
         _take(
             sha256,
             name,
-            column.astype("M8[ns]").astype("<i8") if times else column.astype(kind) if kind else _floats(column),
+            _stamps_of(column) if times else column.astype(kind) if kind else _floats(column),
         )
     return sha256.hexdigest()

@@ -32,7 +32,7 @@ from peak_trade.market.trades import Trades
 from peak_trade.probe import Asking
 from peak_trade.probe.watch import Watch
 from peak_trade.redact import Redactor
-from peak_trade.runner import code, outcome
+from peak_trade.runner import code
 from peak_trade.runner.attempt import Attempt, asked, withheld
 from peak_trade.runner.definition import bars_of, definition
 from peak_trade.runner.edition import check_edition
@@ -41,11 +41,11 @@ from peak_trade.runner.holdout import withhold
 from peak_trade.runner.limits import termination_raised, uninterrupted, within
 from peak_trade.runner.log import logging_to
 from peak_trade.runner.making import Stages
+from peak_trade.runner.outcome import Prepared
 from peak_trade.runner.probing import probed
 from peak_trade.runner.snapshot import kept, parameters, told, write_config
 from peak_trade.runner.statement import predicate
 from peak_trade.runner.testament import testament
-from peak_trade.stats.values import need
 from peak_trade.supervisor import UNWATCHED, Line
 
 __all__ = ["load_bars", "run", "seed_generators"]
@@ -171,20 +171,15 @@ def _make(
             raise RunError("the strategy moved the directory of its run, or put another in its place")
         attempt.tidy()
     with attempt.stages.clock("backtest"):
-        result, compared = outcome.trade(bars, target, config)
+        came = Prepared(bars).trade(target, config)
+        result, compared = came.result, came.benchmark
     with attempt.stages.clock("stats"):
-        figures = outcome.figures(bars, result, compared, config)
+        figures = came.figures
     with attempt.stages.clock("evidence"):
-        equity = {
-            "timestamp": bars.timestamp,
-            "equity": result.equity,
-            "drawdown": need(stats.drawdown(result.equity)),
-            "position": result.position,
-        }
         write_config(attempt, params)
         directory = attempt.directory
         directory.write("stats.json", [files.encode_json(figures.to_json_object())])
-        directory.write("equity.csv", tables.series_csv(equity))
+        directory.write("equity.csv", tables.series_csv(came.equity))
         if compared is not None:
             at = benchmark.rows(bars.timestamp)
             thinned = {"timestamp": bars.timestamp[at], "close": bars.close[at], "equity": compared[at]}
@@ -192,8 +187,7 @@ def _make(
         _write_trades(attempt, result.trades)
         summary = {name: figures[name] for name in ("total_return", "sharpe", "max_drawdown", "trades")}
         came_out = {
-            "equity_digest": tables.series_digest("equity", equity),
-            "trades_digest": tables.trades_digest(result.trades),
+            **came.digests,
             "summary": summary,
             "statistics": stats.editions(),
         }

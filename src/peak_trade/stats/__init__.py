@@ -5,6 +5,7 @@ May import market and the leaves.
 In reading order:
 
 - `values`: what a statistic may be, a finite number or `Undefined(reason)`, and never NaN, infinity or a crash;
+- `timeline`: the bars' times, and what statistics take from them alone;
 - `equity`: functions of the equity curve, such as `returns`, `cagr` and `drawdown`;
 - `sample`: functions of the returns, such as `sharpe`, `value_at_risk` and `probabilistic_sharpe`;
 - `shape`: functions of the two sides of their distribution, such as `omega` and `tail_ratio`;
@@ -13,7 +14,9 @@ In reading order:
 - `against`: functions of the returns beside a benchmark's, such as `beta` and `information_ratio`;
 - `closed`: functions of the closed trades, such as `profit_factor`, `turnover` and `borrow_paid`;
 - `streaks`: functions of their order, their exits and their excursions, such as `longest_losing_streak`;
-- `table`: `STATS`, one row for each key of `stats.json`, and `compute`, which fills it.
+- `curve`: an equity curve and what several statistics take from it;
+- `table`: `STATS`, one row for each key of `stats.json`, and `compute`, which fills it (`of_curve`, where others share
+  the curves).
 
 Everything is a fraction, never a percentage. Every sum runs in one fixed order,
 so the same arrays give the same bits on the same machine, however often they are recomputed.
@@ -37,6 +40,7 @@ from peak_trade.stats.closed import (
     win_rate,
     worst_trade,
 )
+from peak_trade.stats.curve import Curve
 from peak_trade.stats.equity import (
     cagr,
     calmar,
@@ -69,16 +73,28 @@ from peak_trade.stats.streaks import (
     longest_winning_streak,
     pnl_of_exits,
 )
-from peak_trade.stats.table import STATS, Stat, Stats, compute, editions, reasons_as_markdown, stats_as_markdown
+from peak_trade.stats.table import (
+    STATS,
+    Stat,
+    Stats,
+    compute,
+    editions,
+    of_curve,
+    reasons_as_markdown,
+    stats_as_markdown,
+)
+from peak_trade.stats.timeline import Timeline
 from peak_trade.stats.values import REASONS, Undefined
 from peak_trade.stats.water import time_under_water, ulcer_index, ulcer_performance_index
 
 __all__ = [
     "REASONS",
     "STATS",
+    "Curve",
     "Sample",
     "Stat",
     "Stats",
+    "Timeline",
     "Undefined",
     "alpha",
     "average_bars_held",
@@ -108,6 +124,7 @@ __all__ = [
     "longest_winning_streak",
     "max_drawdown",
     "max_drawdown_days",
+    "of_curve",
     "omega",
     "payoff_ratio",
     "period_returns",

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.market.trades import Trades
-from peak_trade.stats.equity import years_to_annualise
+from peak_trade.stats.timeline import Timeline, timeline_of
 from peak_trade.stats.values import Floats, NoValueError, Times, finite, or_undefined
 
 __all__ = [
@@ -147,13 +147,13 @@ def average_bars_held(bars_held: npt.NDArray[np.int64]) -> float:
 
 
 @or_undefined
-def turnover(trades: Trades, equity: Floats, timestamp: Times) -> float:
+def turnover(trades: Trades, equity: Floats, timestamp: Times | Timeline) -> float:
     """How often a year the account is traded: the notional of every entry and exit over mean equity and years.
 
     Formula: sum(quantity (entry_price + exit_price)) / mean(equity) / years. Both sides count: a round trip
     of the whole account is about 2. Undefined under a twelfth of a year.
     """
-    elapsed = years_to_annualise(timestamp)
+    elapsed = timeline_of(timestamp).years_to_annualise
     mean = finite(equity.mean())
     if mean <= 0.0:
         raise NoValueError("mean equity is zero or below")

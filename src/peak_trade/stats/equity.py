@@ -1,6 +1,7 @@
 """Functions of the equity curve: N values in quote currency, marked at each bar's close.
 
-`equity` is float64 and finite, `timestamp` datetime64, both of shape (N,).
+`equity` is float64 and finite, `timestamp` datetime64, both of shape (N,); where several figures share the work, it is
+a `Timeline` of them.
 Equity may be zero or negative, for a short can lose more than the account holds:
 what compounds is undefined then, what only compares two values is not.
 """
@@ -10,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from peak_trade.market.rate import SHORTEST_YEARS
-from peak_trade.stats.values import NOISE, Floats, NoValueError, Times, need, or_undefined
+from peak_trade.stats.timeline import SECONDS_PER_YEAR, Timeline, timeline_of
+from peak_trade.stats.values import NOISE, Floats, NoValueError, Times, or_undefined
 
 __all__ = [
     "DAY",
@@ -25,10 +26,8 @@ __all__ = [
     "returns",
     "total_return",
     "years",
-    "years_to_annualise",
 ]
 
-SECONDS_PER_YEAR = 31_557_600  # 365.25 days, the Julian year
 DAY = np.timedelta64(1, "D")
 
 
@@ -70,27 +69,17 @@ def total_return(equity: Floats) -> float:
 
 
 @or_undefined
-def years(timestamp: Times) -> float:
+def years(timestamp: Times | Timeline) -> float:
     """Time from the first bar to the last, in years of 365.25 days; 0 for one bar.
 
     >>> years(np.array(["2020-01-01", "2022-01-01"], dtype="datetime64[ns]"))
     2.001368925393566
     """
-    if len(timestamp) == 0:
-        raise NoValueError("no bars")
-    return float((timestamp[-1] - timestamp[0]) / np.timedelta64(SECONDS_PER_YEAR, "s"))
-
-
-def years_to_annualise(timestamp: Times) -> float:
-    """Return `years`, or raise `NoValueError` where they are too short to say anything about a year."""
-    elapsed = need(years(timestamp))
-    if elapsed < SHORTEST_YEARS:
-        raise NoValueError("less than a twelfth of a year of bars")
-    return elapsed
+    return timeline_of(timestamp).years
 
 
 @or_undefined
-def cagr(equity: Floats, timestamp: Times) -> float:
+def cagr(equity: Floats, timestamp: Times | Timeline) -> float:
     """Compound annual growth rate: the constant yearly rate that leads from the first equity to the last.
 
     Formula: (equity[-1] / equity[0]) ** (1 / years) - 1, with `years` as elapsed. Undefined under a twelfth of a year.
@@ -105,7 +94,7 @@ def cagr(equity: Floats, timestamp: Times) -> float:
         raise NoValueError("fewer than two bars")
     if equity.min() <= 0.0:
         raise NoValueError("equity fell to zero or below")
-    growth: float = float(equity[-1] / equity[0]) ** (1.0 / years_to_annualise(timestamp))
+    growth: float = float(equity[-1] / equity[0]) ** (1.0 / timeline_of(timestamp).years_to_annualise)
     return growth - 1.0
 
 

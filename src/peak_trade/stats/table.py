@@ -3,68 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from peak_trade.errors import InputError
 from peak_trade.market.trades import EXIT_REASONS, Trades
 from peak_trade.stats import against, closed, periods, shape, streaks, water
 from peak_trade.stats import equity as curve
 from peak_trade.stats import sample as spread
+from peak_trade.stats.curve import Curve, check
 from peak_trade.stats.values import REASONS, Floats, NoValueError, Times, Undefined, need, or_undefined, quiet
 
-__all__ = ["STATS", "Stat", "Stats", "Unit", "compute", "editions", "reasons_as_markdown", "stats_as_markdown"]
+__all__ = [
+    "STATS",
+    "Stat",
+    "Stats",
+    "Unit",
+    "compute",
+    "editions",
+    "of_curve",
+    "reasons_as_markdown",
+    "stats_as_markdown",
+]
 
 Unit = Literal["count", "bars", "days", "years", "per year", "quote", "fraction", "ratio", "probability"]
 """`quote` is an amount of quote currency, `fraction` of something (0.05 is 5 %), `ratio` a pure number."""
-
-
-class Curve:
-    """An equity curve, and what several statistics take from it, worked out once."""
-
-    def __init__(self, equity: Floats, timestamp: Times) -> None:
-        self.equity = equity
-        self.timestamp = timestamp
-
-    @cached_property
-    def returns(self) -> spread.Sample:
-        return spread.Sample(need(curve.returns(self.equity)))
-
-    @cached_property
-    def depth(self) -> Floats:
-        return need(curve.drawdown(self.equity))
-
-    @cached_property
-    def day_ends(self) -> periods.Ints:
-        return periods.period_ends(self.timestamp, "D")
-
-    @cached_property
-    def days(self) -> Floats:
-        return need(periods.period_returns(self.timestamp, self.equity, "D", self.day_ends))
-
-    @cached_property
-    def months(self) -> Floats:
-        return need(periods.period_returns(self.timestamp, self.equity, "M", self.day_ends))
-
-    @cached_property
-    def ulcer(self) -> float:
-        return need(water.ulcer_index(self.depth))
-
-    def total_return(self) -> float:
-        return need(curve.total_return(self.equity))
-
-    def cagr(self) -> float:
-        return need(curve.cagr(self.equity, self.timestamp))
-
-    def max_drawdown(self) -> float:
-        return need(curve.max_drawdown(self.depth))
-
-    def at(self, bar: int) -> float:
-        if len(self.equity) == 0:
-            raise NoValueError("no bars")
-        return float(self.equity[bar])
 
 
 class Inputs(NamedTuple):
@@ -185,7 +148,7 @@ STATS = (
         "years",
         "years",
         "time from the first bar to the last; a year is 365.25 days",
-        lambda run: curve.years(run.own.timestamp),
+        lambda run: curve.years(run.own.times),
     ),
     Stat(
         "periods_per_year",
@@ -197,12 +160,12 @@ STATS = (
     Stat("initial_equity", "quote", "equity at the first close", lambda run: run.own.at(0)),
     Stat("final_equity", "quote", "equity at the last close", lambda run: run.own.at(-1)),
     Stat("net_profit", "quote", "final_equity - initial_equity", lambda run: run.own.at(-1) - run.own.at(0)),
-    Stat("total_return", "fraction", "final_equity / initial_equity - 1", lambda run: run.own.total_return()),
+    Stat("total_return", "fraction", "final_equity / initial_equity - 1", lambda run: run.own.total_return),
     Stat(
         "cagr",
         "fraction",
         "compound annual growth rate: (final_equity / initial_equity) ** (1 / years) - 1",
-        lambda run: run.own.cagr(),
+        lambda run: run.own.cagr,
         edition=2,
     ),
     Stat(
@@ -227,20 +190,20 @@ STATS = (
         "calmar",
         "ratio",
         "cagr / |max_drawdown|",
-        lambda run: curve.calmar(run.own.cagr(), run.own.max_drawdown()),
+        lambda run: curve.calmar(run.own.cagr, run.own.max_drawdown),
         edition=2,
     ),
     Stat(
         "max_drawdown",
         "fraction",
         "lowest equity / running maximum of equity - 1, at closes; negative or 0",
-        lambda run: run.own.max_drawdown(),
+        lambda run: run.own.max_drawdown,
     ),
     Stat(
         "max_drawdown_days",
         "days",
         "longest time from a peak of equity to the first close that reaches it again, or to the last",
-        lambda run: curve.max_drawdown_days(run.own.depth, run.own.timestamp),
+        lambda run: curve.max_drawdown_days(run.own.depth, run.own.times.timestamp),
     ),
     Stat(
         "time_under_water",
@@ -258,7 +221,7 @@ STATS = (
         "ulcer_performance_index",
         "ratio",
         "(cagr - risk-free rate a year) / ulcer_index; also called the Martin ratio",
-        lambda run: water.ulcer_performance_index(run.own.cagr(), run.own.ulcer, run.given[1]),
+        lambda run: water.ulcer_performance_index(run.own.cagr, run.own.ulcer, run.given[1]),
     ),
     Stat(
         "skew",
@@ -345,7 +308,7 @@ STATS = (
         "turnover",
         "per year",
         "notional of all entries and exits / mean equity / years",
-        lambda run: closed.turnover(run.trades, run.own.equity, run.own.timestamp),
+        lambda run: closed.turnover(run.trades, run.own.equity, run.own.times),
         edition=2,
     ),
     Stat("trades", "count", "closed trades", lambda run: len(run.trades)),
@@ -430,13 +393,13 @@ STATS = (
         "benchmark_total_return",
         "fraction",
         "total_return of the benchmark's equity",
-        lambda run: run.benchmark.total_return(),
+        lambda run: run.benchmark.total_return,
     ),
     Stat(
         "benchmark_cagr",
         "fraction",
         "cagr of the benchmark's equity",
-        lambda run: run.benchmark.cagr(),
+        lambda run: run.benchmark.cagr,
         edition=2,
     ),
     Stat(
@@ -449,13 +412,13 @@ STATS = (
         "benchmark_max_drawdown",
         "fraction",
         "max_drawdown of the benchmark's equity",
-        lambda run: run.benchmark.max_drawdown(),
+        lambda run: run.benchmark.max_drawdown,
     ),
     Stat(
         "excess_return",
         "fraction",
         "total_return - benchmark_total_return",
-        lambda run: run.own.total_return() - run.benchmark.total_return(),
+        lambda run: run.own.total_return - run.benchmark.total_return,
     ),
     Stat(
         "beta",
@@ -520,18 +483,35 @@ def compute(
     and trades may have gaps or be of several currencies: what needs what is not there is None.
     Raises `InputError` where the shapes differ, equity is not finite, or a rate is out of its range.
     """
-    for name, column in (("equity", equity), ("position", position), ("benchmark equity", benchmark_equity)):
-        if column is not None and column.shape != timestamp.shape:
-            raise InputError(f"{name} has shape {column.shape}, and timestamp {timestamp.shape}")
-        if column is not None and not np.isfinite(column).all():
-            raise InputError(f"{name} is not finite at bar {int(np.argmin(np.isfinite(column)))}")
+    own = Curve(equity, timestamp)
+    market = None if benchmark_equity is None else Curve(benchmark_equity, own.times)
+    return of_curve(
+        own, position, trades, risk_free_rate=risk_free_rate, periods_per_year=periods_per_year, benchmark=market
+    )
+
+
+def of_curve(
+    own: Curve,
+    position: Floats | None,
+    trades: Trades | None,
+    *,
+    risk_free_rate: float,
+    periods_per_year: float | None,
+    benchmark: Curve | None = None,
+) -> Stats:
+    """Do as `compute`, of curves that others may share: what has been worked out of them is not worked out again."""
+    own.check("equity")
+    if position is not None:
+        check("position", position, own.times)
+    if benchmark is not None:
+        benchmark.check("benchmark equity")
     spread.check_rates(risk_free_rate, 1.0 if periods_per_year is None else periods_per_year)
     run = Inputs(
-        own=Curve(equity, timestamp),
+        own=own,
         held=position,
         closed=_partial(trades),
         given=(None if periods_per_year is None else float(periods_per_year), float(risk_free_rate)),
-        market=None if benchmark_equity is None else Curve(benchmark_equity, timestamp),
+        market=benchmark,
     )
     several = trades is not None and trades.currencies is not None and len(set(trades.currencies.tolist())) > 1
     with quiet():

@@ -8,7 +8,7 @@ from msgspec import Struct
 from peak_trade.config import Config
 from peak_trade.errors import RunError
 from peak_trade.market.bars import Bars, Floats
-from peak_trade.runner import outcome
+from peak_trade.runner.outcome import Prepared
 
 __all__ = ["Delay", "delay"]
 
@@ -39,13 +39,13 @@ class Delay(Struct, frozen=True):
 def delay(bars: Bars, target: Floats, config: Config) -> Delay:
     """Trade a target as it is and one bar later, at the config's costs."""
     try:
-        found = [_sharpe(bars, each, config) for each in (target, np.concatenate([[0.0], target[:-1]]))]
+        prepared = Prepared(bars)
+        found = [_sharpe(prepared, each, config) for each in (target, np.concatenate([[0.0], target[:-1]]))]
     except RunError:  # it may not be traded at all, as one that is short
         return Delay()
     return Delay(*found)
 
 
-def _sharpe(bars: Bars, target: Floats, config: Config) -> float | None:
-    result, held = outcome.trade(bars, target, config)
-    value = outcome.figures(bars, result, held, config)["sharpe"]
+def _sharpe(prepared: Prepared, target: Floats, config: Config) -> float | None:
+    value = prepared.trade(target, config).figures["sharpe"]
     return value if isinstance(value, float) else None
