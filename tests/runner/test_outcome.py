@@ -55,7 +55,7 @@ def bars_of(count: int, *, seed: int = 0, step: str = "1h", volatility: float = 
     high = np.maximum(opened, close) * (1 + volatility * random.random(count))
     low = np.minimum(opened, close) * (1 - volatility * random.random(count))
     steps = np.cumsum(random.choice([1, 1, 1, 1, 9], count) if gaps else np.ones(count, np.int64))
-    times = np.datetime64("2023-11-29T05:00", "ns") + steps * np.timedelta64(int(step[:-1]), step[-1])
+    times = np.datetime64("2023-11-29T05:00", "ns") + steps * np.array(int(step[:-1]), f"m8[{step[-1]}]")
     return Bars(times, opened, high, low, close, random.random(count), "TEST", step)
 
 

@@ -13,41 +13,53 @@ from msgspec import Struct
 from peak_trade import engine, stats, strategies
 from peak_trade.config import Config, Source, changed
 from peak_trade.errors import PeakError
-from peak_trade.evidence import tables
 from peak_trade.market.bars import Bars
-from peak_trade.runner import outcome
 from peak_trade.runner.order import seed_generators
-from peak_trade.stats.values import need
+from peak_trade.runner.outcome import Outcome, Prepared
 from peak_trade.sweep.plan import Task
 from peak_trade.sweep.rows import BLOCKS, KEYS, Row
 
 __all__ = ["Bench", "Came"]
 
+_FOLDS = 4  # whose bars are kept at once
+
 
 class Came(Struct, frozen=True, eq=False):
-    """What one trial came to, whole: its config and bars, the parameters of its strategy, and what followed."""
+    """What one trial came to: the bars that it traded, the parameters of its strategy, and what followed."""
 
-    config: Config
     bars: Bars
     params: dict[str, Any]
-    result: engine.Result
-    benchmark: npt.NDArray[np.float64] | None
-    figures: stats.Stats
+    outcome: Outcome
+
+    @property
+    def config(self) -> Config:
+        """The config of the trial."""
+        return self.outcome.config
+
+    @property
+    def result(self) -> engine.Result:
+        """Equity, position and trades."""
+        return self.outcome.result
+
+    @property
+    def benchmark(self) -> npt.NDArray[np.float64] | None:
+        """What holding the bars would have made."""
+        return self.outcome.benchmark
+
+    @property
+    def figures(self) -> stats.Stats:
+        """Every statistic."""
+        return self.outcome.figures
 
     @property
     def equity(self) -> dict[str, npt.NDArray[Any]]:
         """The columns of equity.csv."""
-        return {
-            "timestamp": self.bars.timestamp,
-            "equity": self.result.equity,
-            "drawdown": need(stats.drawdown(self.result.equity)),
-            "position": self.result.position,
-        }
+        return self.outcome.equity
 
     @property
     def digests(self) -> tuple[str, str]:
         """The digests over the typed values of equity and trades."""
-        return tables.series_digest("equity", self.equity), tables.trades_digest(self.result.trades)
+        return self.outcome.digests["equity_digest"], self.outcome.digests["trades_digest"]
 
 
 class Bench:
@@ -56,6 +68,7 @@ class Bench:
     def __init__(self, source: Source, bars: Bars, function: Callable[..., Any]) -> None:
         self.source, self.bars, self.function = source, bars, function
         self.manner = strategies.Manner.of(source.config.strategy, lenient=source.lenient)
+        self._prepared: dict[tuple[int, int], Prepared] = {}
 
     def trial(self, task: Task) -> Row:
         """Make one trial. Whatever its strategy raises is the row's error."""
@@ -79,9 +92,19 @@ class Bench:
         seed_generators(config.run.seed)
         answer = self.function(self.manner.handed(seen.apart()), **params)
         target = self.manner.target(answer, seen)[first:]
-        bars = seen if first == 0 else seen.between(first, end)
-        result, benchmark = outcome.trade(bars, target, config)
-        return Came(config, bars, params, result, benchmark, outcome.figures(bars, result, benchmark, config))
+        prepared = self._over(first, end)
+        return Came(prepared.bars, params, prepared.trade(target, config))
+
+    def _over(self, first: int, end: int) -> Prepared:
+        """Return what is prepared for some of the bars: of folds, the last few are kept."""
+        found = self._prepared.pop((first, end), None)
+        if found is None:
+            whole = (first, end) == (0, len(self.bars))
+            found = Prepared(self.bars if whole else self.bars.between(first, end))
+            if len(self._prepared) == _FOLDS:
+                del self._prepared[next(iter(self._prepared))]
+        self._prepared[first, end] = found
+        return found
 
 
 def _failed(task: Task, error: str, start: float) -> Row:
