@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from peak_trade.errors import RunError
 
-__all__ = ["columns", "table"]
+__all__ = ["columns", "numbers", "table"]
 
 _FOOTER = 1 << 16  # bytes; of a run 3,500, and 2,000 more for each million trades. Deep columns overflow the stack
 _ROW = 1 << 10  # bytes of a row when it is unpacked; a trade has about 150
@@ -82,3 +85,16 @@ def column(file: Any, group: int, at: int, name: str) -> Any:
     if file.num_row_groups == 1:  # as in every file of ours: half the time of the other way
         return file.reader.read_column(at)
     return file.read_row_group(group, [name], use_threads=False).column(0)  # threads cost more than they save
+
+
+def numbers(part: Any, kind: Any) -> npt.NDArray[Any]:
+    """Return numbers or times of an Arrow array: NaN, NaT or -1 where it has null."""
+    missing: Any = {np.float64: np.nan, np.int64: -1}.get(kind, np.datetime64("NaT", "ns"))
+    if part.null_count == len(part):
+        return np.full(len(part), missing, kind)
+    values = np.frombuffer(part.buffers()[1], kind, len(part), 8 * part.offset)
+    if not part.null_count:
+        return values
+    bits = np.unpackbits(np.frombuffer(part.buffers()[0], np.uint8), bitorder="little")
+    known = bits[part.offset : part.offset + len(part)].astype(np.bool_)
+    return np.where(known, values, missing)

@@ -77,6 +77,7 @@ ENDED = (SEALED, FAILED)
 
 EVENTS = {
     "start": Event(STARTED, after=("",)),
+    "tried": Event("", after=(STARTED,)),  # how many trials a sweep under way has made: the last line of it counts
     "sealed": Event(SEALED, after=(STARTED,)),
     "failed": Event(FAILED, after=(STARTED,)),
     "abandoned": Event(FAILED, after=(STARTED,)),  # by `run_dir.recover`, of a run that nothing sealed
@@ -145,8 +146,8 @@ FIELDS = (
     | dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "bars", "bytes", "line"), _NUMBER)
     | {"repeatable": Field("true or false", frozenset((bool, _NONE)))}
     | dict.fromkeys(("kind", "origin", "digest"), _TEXT)
-    | dict.fromkeys(("engine", "command"), _TEXT)
-    | dict.fromkeys(("count", "symbols", "trials", "trials_failed", "exit_code"), _NUMBER)
+    | dict.fromkeys(("engine", "command", "parent"), _TEXT)
+    | dict.fromkeys(("count", "symbols", "trial", "trials", "trials_failed", "exit_code"), _NUMBER)
     | dict.fromkeys(("verdict", "code", "environment"), _TEXT)
     | {"findings": Field("counts", frozenset((_NONE,)), _are_counts)}
     | dict.fromkeys(("params", "settings"), Field("settings", frozenset((_NONE,)), _are_settings))
@@ -237,6 +238,14 @@ class History(Struct):
     def manifest(self) -> str | None:
         """The sha256 of the manifest that sealed the run."""
         return self.end.fields.get("manifest") if self.end else None
+
+    @property
+    def tried(self) -> dict[str, Any]:
+        """What it tells of its trials: as its end counts them, else as they were when a sweep last said it."""
+        if self.end is not None and "trials" in self.end.fields:
+            return self.end.fields
+        said = next((entry for entry in reversed(self.entries) if entry.event == "tried"), None)
+        return said.fields if said else {}
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ __all__ = [
     "Manifest",
     "Predicate",
     "Subject",
+    "byproducts",
     "decode",
     "encode",
 ]
@@ -203,6 +204,21 @@ def decode(content: bytes) -> Manifest:
         raise RunError(f"{NAME} is not a run's manifest: {error}") from None
     if len(found.files) != len(found.subject):
         raise RunError(f"{NAME} is not a run's manifest: a file is named twice")
+    return found
+
+
+def byproducts(sealed: Manifest) -> dict[str, str]:
+    """Return name → sha256 of the files beside a run that its manifest names all the same: what varies, written once.
+
+    A sweep's parent has the durations of its trials there.
+    """
+    told = sealed.predicate.run_details.get("byproducts")
+    found: dict[str, str] = {}
+    for one in told if isinstance(told, list) else ():
+        digest = one.get("digest") if isinstance(one, dict) else None
+        sha256 = digest.get("sha256") if isinstance(digest, dict) else None
+        if isinstance(sha256, str) and isinstance(one.get("name"), str):
+            found[one["name"]] = sha256
     return found
 
 

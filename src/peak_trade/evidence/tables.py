@@ -443,19 +443,9 @@ def _parquet_columns(content: bytes) -> dict[str, Any]:
             columns[name] = [word for part in column.chunks for word in _worded(part)]
         else:
             kind = np.float64 if name in _TRADE_FLOATS else "M8[ns]" if name in _TIMES else np.int64
-            parts = [_plain(part, kind) for part in column.chunks]
+            parts = [footer.numbers(part, kind) for part in column.chunks]
             columns[name] = np.concatenate(parts) if parts else np.empty(0, kind)
     return columns
-
-
-def _plain(part: Any, kind: Any) -> npt.NDArray[Any]:
-    """Return numbers or times of an Arrow array: NaN, NaT or -1 where it has null."""
-    values = np.frombuffer(part.buffers()[1], kind, len(part), 8 * part.offset)
-    if not part.null_count:
-        return values
-    bits = np.unpackbits(np.frombuffer(part.buffers()[0], np.uint8), bitorder="little")
-    known = bits[part.offset : part.offset + len(part)].astype(np.bool_)
-    return np.where(known, values, {np.float64: np.nan, np.int64: -1}.get(kind, np.datetime64("NaT", "ns")))
 
 
 def suits_trades(schema: Any) -> bool:

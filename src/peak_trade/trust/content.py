@@ -17,19 +17,20 @@ import numpy as np
 
 import peak_trade
 from peak_trade import stats
-from peak_trade.config import Config, Data, parse
+from peak_trade.config import Config, Data, changed, parse
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import bars as came
 from peak_trade.evidence import benchmark, code, door, manifest, settings, tables
 from peak_trade.evidence.ledger import FIELDS, Entry, History
 from peak_trade.evidence.run_dir import ERROR
+from peak_trade.evidence.trials import Trials
 from peak_trade.market import fingerprint, ohlcv, promised
 from peak_trade.market import rate as rates
 from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
 from peak_trade.redact import MASK
 from peak_trade.stats.values import Floats, Times
-from peak_trade.trust import excursions, money, other, statistics
+from peak_trade.trust import excursions, money, other, statistics, sweeps
 from peak_trade.trust.verdict import Verdict
 
 __all__ = ["TRADES", "check"]
@@ -64,7 +65,7 @@ def check(
     The data is looked for in `data`, a folder of bars by their digests, then below `root`, and never in `results`;
     without them it is left alone. What is below `root` is not that of a run made elsewhere, where it is another.
     """
-    if sealed.predicate.kind != manifest.RUN:
+    if sealed.predicate.kind not in (manifest.RUN, manifest.SWEPT):
         other.check(verdict, sealed, contents, history)
     elif sealed.predicate.completed:
         elsewhere = verdict.foreign or history.received is not None
@@ -78,7 +79,14 @@ def _check_sealed(
     verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, kept: Kept
 ) -> None:  # fmt: skip
     definition, results = sealed.predicate.build_definition, sealed.predicate.results
-    config = _check_config(verdict, sealed, contents)
+    table = None
+    if sealed.predicate.kind == manifest.SWEPT:
+        try:
+            table = sweeps.read(sealed, contents)
+        except ImportError as error:
+            verdict.skip("the trials, and all that was chosen from them", f"{error}; hint: just setup lake")
+            return
+    config = _check_config(verdict, sealed, contents, table)
     verdict.compare(
         f"{manifest.NAME} config", sealed.files["config_snapshot.toml"], definition["externalParameters"]["config"]
     )
@@ -92,6 +100,10 @@ def _check_sealed(
     data = _made(sealed) | _held_out(sealed) | {"bars": len(equity["timestamp"])}
     ruined = {manifest.RUINED: results.get(manifest.RUINED)}
     told = called | data | results["summary"] | ruined | sealed.predicate.doubts | _found(sealed.predicate)
+    told |= _within(sealed)
+    if table is not None:
+        told |= sweeps.check(verdict, sealed, contents, table, equity["equity"])
+        told |= _check_batch(verdict, history.end, table, told)
     _check_history(verdict, history.end, told)
     _check_nothing_more(verdict, history.end, told)
     _check_ruin(verdict, sealed.predicate, equity)
@@ -110,6 +122,15 @@ def _check_sealed(
     excursions.check(verdict, name, trades, equity["timestamp"], bars, closes, at_close=at_close)
 
 
+def _check_batch(verdict: Verdict, entry: Entry | None, table: Trials, told: dict[str, Any]) -> dict[str, Any]:
+    """Check what the line that seals a parent tells of its trials; return what it tells, and nothing of what it leaves."""
+    if entry is None:
+        return {}
+    batches = entry.fields.get("trials_on")
+    sweeps.check_batch(verdict, entry.where, table, batches, told, told["data"])
+    return {"trials_on": batches} | {key: None for key in ("code", "params") if key not in entry.fields}
+
+
 def _check_ruin(verdict: Verdict, predicate: manifest.Predicate, equity: dict[str, Any]) -> None:
     """Check that a run is ruined from the first close at or below zero on, and no other: since there is such a rule."""
     money, expected = equity["equity"], None
@@ -125,13 +146,21 @@ def _series(contents: dict[str, bytes], name: str, columns: Sequence[str]) -> di
     return tables.read_series(Path(name), columns, contents[name])
 
 
-def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes]) -> Config:
-    """Hold the config as resolved against the file as given and its overrides, and the manifest against both."""
+def _check_config(
+    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], table: Trials | None = None
+) -> Config:  # fmt: skip
+    """Hold the config as resolved against the file as given and its overrides, and the manifest against both.
+
+    The config that is returned is that of the result: of a parent, with what its chosen trial had otherwise.
+    """
     definition, file = sealed.predicate.build_definition, contents["config_snapshot.toml"]
     snapshot = msgspec.json.decode(contents["config_snapshot.json"])
     overrides = snapshot.pop("overrides")
     verdict.compare(f"{manifest.NAME} overrides", overrides, definition["externalParameters"]["overrides"])
     again, asked_for = _asked(file, overrides)
+    best = None if table is None else table.best
+    if table is not None and best is not None:
+        again["strategy"]["params"] |= table.params[best]
     # the snapshot has the defaults too, and texts in the form that a parameter's type gives them
     params = {name: value for name, value in again["strategy"]["params"].items() if not isinstance(value, str)}
     again["strategy"]["params"] = snapshot["strategy"]["params"] | params
@@ -150,7 +179,7 @@ def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
         told = definition["externalParameters"]
         verdict.compare(f"{manifest.NAME} name", snapshot["run"]["name"], told.get("name"))
         verdict.compare(f"{manifest.NAME} params", snapshot["strategy"]["params"], told.get("params"))
-    return config
+    return config if table is None or best is None else changed(config, table.settings[best])
 
 
 def _asked(file: bytes, overrides: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
@@ -169,21 +198,32 @@ def _parsed(file: bytes, overrides: bytes) -> tuple[bytes, frozenset[str]]:
 
 def _check_failed(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History) -> None:
     """Check that all places tell the same of a failed run's error."""
+    if sealed.predicate.kind == manifest.SWEPT and history.end:  # no table tells how many trials it had
+        tried = {key: history.end.fields.get(key) for key in ("trials", "trials_failed", "trials_on")}
+        of_kind = {"kind": manifest.SWEPT} | tried
+    else:
+        of_kind = _within(sealed)
     if history.end and history.end.event == "failed":  # of an abandoned run, error.json may be what it died of
         error = sealed.predicate.error or {}
         verdict.compare(ERROR, error, msgspec.json.decode(contents[ERROR]))
         config = _check_config(verdict, sealed, contents)
         _check_start(verdict, sealed, contents, history, _called(config))
-        told = _called(config) | _reached(sealed) | _held_out(sealed) | _found(sealed.predicate) | error
+        told = _called(config) | _reached(sealed) | _held_out(sealed) | _found(sealed.predicate) | error | of_kind
         _check_history(verdict, history.end, told)
         _check_nothing_more(verdict, history.end, told)
     else:
-        _check_nothing_more(verdict, history.end, {})
+        _check_nothing_more(verdict, history.end, of_kind)
 
 
 def _held_out(sealed: manifest.Manifest) -> dict[str, Any]:
     """Return from when on the run's bars were held out, as the ledger says it; None where none were."""
     return {"holdout": sealed.predicate.build_definition["internalParameters"].get("holdout")}
+
+
+def _within(sealed: manifest.Manifest) -> dict[str, Any]:
+    """Return which trial of which parent a run was kept as, as the ledger says it; nothing of other runs."""
+    metadata = sealed.predicate.run_details["metadata"]
+    return {key: metadata[key] for key in ("parent", "trial") if key in metadata}
 
 
 def _reached(sealed: manifest.Manifest) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from peak_trade.evidence import code, door, manifest, seal
 from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED, STARTED, History, Reading, is_run_id
 from peak_trade.evidence.results import BARS, WORKING, Results, run_ids
 from peak_trade.evidence.run_dir import BESIDE, ERROR, OUTPUTS, unfinished
-from peak_trade.trust import content
+from peak_trade.trust import content, sweeps
 from peak_trade.trust.proofs import check as proofs
 from peak_trade.trust.proofs.check import NOBODY, Trusted
 from peak_trade.trust.verdict import Finding, Verdict
@@ -172,6 +172,7 @@ def _check_run(
     contents = _check_files(verdict, run_dir, sealed, there)
     if contents is not None and verdict.count == before:  # else there is no use in reading what is not as it was sealed
         content.check(verdict, sealed, contents, history, run_dir.parent, root, data)
+        sweeps.durations(verdict, run_dir, sealed)
     _check_carried(verdict, carried, history)
     signed = proofs.NAME in there and there[proofs.NAME].is_file
     proofs.run(verdict, run_dir, History() if copy else history, trusted, signed=signed)
@@ -393,7 +394,7 @@ def _check_files(
 ) -> dict[str, bytes] | None:
     """Check that the sealed files are all there and each has its digest; return their bytes, unless they are many."""
     completed, expected = sealed.predicate.completed, sealed.files
-    ours = sealed.predicate.kind == manifest.RUN
+    ours = sealed.predicate.kind in (manifest.RUN, manifest.SWEPT)
     for name in (_SEALED if ours else _SEALED[:2]) if completed else (ERROR,):
         if name not in expected:
             verdict.add(manifest.NAME, f"{name} among the sealed files", "it is not listed")

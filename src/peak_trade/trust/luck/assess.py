@@ -79,8 +79,10 @@ class _Work(Struct, dict=True):  # for what is worked out once
         """The returns of all trials that are there."""
         if self.gathered is None:
             raise NoValueError(NOT_ASKED)
-        if self.known.recorded and self.gathered.returns.shape[1] < self.known.results:
-            raise NoValueError("the returns of other engines' trials are not kept")
+        known = self.known
+        if (known.recorded or known.swept) and self.gathered.returns.shape[1] < known.results:
+            of = "other engines'" if known.recorded else "a sweep's"
+            raise NoValueError(f"the returns of {of} trials are not kept")
         return self.gathered.returns
 
 
@@ -248,7 +250,7 @@ def superior_ability(returns: Floats, block: float) -> float:
 def _costs(work: _Work) -> tuple[float, float]:
     """Return what the run earned, and what it paid."""
     told = [_number(work.stats.get(key)) for key in ("net_profit", "fees_paid", "slippage_paid", "borrow_paid")]
-    if told[1] is None and work.sealed.predicate.kind != manifest.RUN:
+    if told[1] is None and work.sealed.predicate.gaps:
         raise NoValueError("not every trade says what it cost")
     earned, *paid = (value or 0.0 for value in told)
     return earned, math.fsum(paid)

@@ -8,6 +8,9 @@ at twice: it is two trials. Their ratios, though, are spread by what differs, so
 Most engines are given bars without a symbol, and the fingerprint has it. Lines therefore have `unnamed` too, the
 fingerprint of the same bars without: trials on bars that nobody named count with those on the same bars by their name.
 
+The parent of a sweep counts each of its trials, also while it is under way, by the last line that says how many there
+are, and where it is never sealed. A run that was kept of it is one of them, and counts no further.
+
 The line of a recorded command says of each series how many trials its engine made on it, and how their ratios spread:
 they count for those series, and the run, which is one of them, no further.
 """
@@ -15,7 +18,7 @@ they count for those series, and the run, which is one of them, no further.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -23,7 +26,7 @@ from msgspec import Meta, Struct
 
 from peak_trade.errors import RunError
 from peak_trade.evidence.ledger import FAILED, REMOVED, SEALED, Entry, History, Reading
-from peak_trade.evidence.manifest import IMPORTED, RECORDED
+from peak_trade.evidence.manifest import IMPORTED, RECORDED, SWEPT
 from peak_trade.evidence.results import Results
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "family_of",
     "family_of_run",
     "is_of_others",
+    "is_within",
     "read_ledger",
     "series_of",
 ]
@@ -104,8 +108,9 @@ class Family(Struct, frozen=True):
     `removed` are among `sealed` and `failed`; `ratios` are the Sharpe ratios a year of the different results; `wider`
     counts the trials on the same symbol and timeframe, whatever the bars. `broken` is the line at which the ledger is
     not whole, 0 where it is: who has changed it can have taken trials out. `run_ids` are those of the sealed runs.
-    `engines` are the trials of other engines, run by run, `spreads` the ratios of those that differ; `alone` says that
-    only those of one run are here, since nothing tells which others were made on the same.
+    `sweeps` are the trials of parents and `engines` those of other engines, run by run, `spreads` the ratios of those
+    that differ; `alone` says that only those of one run are here, since nothing tells which others were made on the
+    same.
     """
 
     series: Series
@@ -120,6 +125,7 @@ class Family(Struct, frozen=True):
     line: int = 0
     broken: int = 0
     run_ids: tuple[str, ...] = ()
+    sweeps: tuple[Engine, ...] = ()
     engines: tuple[Engine, ...] = ()
     spreads: tuple[Moments, ...] = ()
     alone: bool = False
@@ -130,6 +136,11 @@ class Family(Struct, frozen=True):
         return sum(one.count for one in self.engines)
 
     @property
+    def swept(self) -> int:
+        """How many trials sweeps have made."""
+        return sum(one.count for one in self.sweeps)
+
+    @property
     def elsewhere(self) -> int:
         """How many trials other programs have made."""
         return sum(one.count for one in self.imported)
@@ -137,7 +148,7 @@ class Family(Struct, frozen=True):
     @property
     def trials(self) -> int:
         """N: all of them."""
-        return self.sealed + self.failed + self.unfinished + self.recorded + self.elsewhere
+        return self.sealed + self.failed + self.unfinished + self.swept + self.recorded + self.elsewhere
 
     @property
     def moments(self) -> Moments:
@@ -148,7 +159,8 @@ class Family(Struct, frozen=True):
     @property
     def best(self) -> float | None:
         """The highest Sharpe ratio a year that is known of one trial; what other programs made has none."""
-        known = [*self.ratios, *(one.best for one in self.engines if one.best is not None)]
+        others = (*self.sweeps, *self.engines)
+        known = [*self.ratios, *(one.best for one in others if one.best is not None)]
         return max(known, default=None)
 
     @property
@@ -166,6 +178,7 @@ class Family(Struct, frozen=True):
             "failed": self.failed,
             "unfinished": self.unfinished,
             "removed": self.removed,
+            "sweeps": {"trials": self.swept, "failed": sum(one.failed for one in self.sweeps)},
             "engines": {"trials": self.recorded, "failed": sum(one.failed for one in self.engines)},
             "alone": self.alone,
             "imported": [msgspec.to_builtins(one) for one in self.imported],
@@ -235,7 +248,7 @@ def engines_of(history: History) -> tuple[Engine, ...]:
 
     Where it names fewer on their series than there were, the rest count for the run's own.
     """
-    told = history.end.fields if history.end else {}
+    told = history.tried
     count = told.get("trials")
     if type(count) is not int or not 0 <= count <= 1 << 53:
         return ()
@@ -247,6 +260,17 @@ def engines_of(history: History) -> tuple[Engine, ...]:
     if (rest := count - sum(one.count for one in found)) > 0:
         found.append(Engine(**msgspec.structs.asdict(series_of(history)), count=rest))
     return tuple(found)
+
+
+def is_within(history: History, runs: Mapping[str, History]) -> bool:
+    """Tell whether a run is one of the trials of a parent that the ledger has, by which it is counted."""
+    parent = runs.get(str(history.fields.get("parent") or ""))
+    return parent is not None and _is_parent(parent) and bool(engines_of(parent))
+
+
+def _is_parent(history: History) -> bool:
+    """Tell whether a line, the end or one that says how far it is, calls a run the parent of a sweep."""
+    return SWEPT in (history.fields.get("kind"), history.tried.get("kind"))
 
 
 def is_of_others(history: History) -> bool:
@@ -273,11 +297,17 @@ class Families:
         self._runs: dict[Series, list[tuple[str, History, str]]] = {}  # on the same bars, and whatever the bars
         self._unknown: dict[Series, list[tuple[str, History, str]]] = {}
         self._engines: dict[Series, list[tuple[str, History, Engine]]] = {}
+        self._kept: dict[Series, list[tuple[str, History]]] = {}  # of sweeps' trials
         self._imported: dict[Series, list[Imported]] = {}
         self._recorded: dict[str, tuple[Engine, ...]] = {}
-        read = [(run_id, one, series_of(one), engines_of(one)) for run_id, one in reading.runs.items()]
+        runs = reading.runs
+        read = [(run_id, one, series_of(one), engines_of(one)) for run_id, one in runs.items()]
         self._names = _names((history, made, engines) for _, history, made, engines in read)
         for run_id, history, made, engines in read:
+            if is_within(history, runs):
+                for series in self._shared(made):
+                    self._kept.setdefault(series, []).append((run_id, history))
+                continue
             state = "" if history.end is None else SEALED if history.end.event == SEALED else FAILED
             if engines:
                 self._recorded[run_id] = engines
@@ -342,6 +372,7 @@ class Families:
             removed += one.count if history.state == REMOVED else 0
             if history.end is not None and history.end.event == SEALED and one.series == series_of(history):
                 run_ids.append(run_id)
+        run_ids += [one for one, history in self._kept.get(series, ()) if history.end and history.end.event == SEALED]
         spreads = {(one.results, one.ratios): one for _, _, one in engines}  # a command that was recorded twice
         reading, everywhere = self._reading, series.any_bars if series.symbol else series
         wider = len(self._runs.get(everywhere, ())) + sum(one.count for one in self._imported.get(everywhere, ()))
@@ -351,7 +382,9 @@ class Families:
             tuple(ratio for ratio in results.values() if ratio is not None),
             len(results) + sum(one.results for one in spreads.values()),
             wider, len(reading.entries), reading.broken[0][0] if reading.broken else 0, tuple(run_ids),
-            tuple(one for _, _, one in engines), tuple(one.ratios for one in spreads.values()),
+            tuple(one for _, history, one in engines if _is_parent(history)),
+            tuple(one for _, history, one in engines if not _is_parent(history)),
+            tuple(one.ratios for one in spreads.values()),
         )  # fmt: skip
 
     def every(self) -> list[Family]:

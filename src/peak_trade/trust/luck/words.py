@@ -36,11 +36,13 @@ def trials_of(family: Family) -> str:
     >>> trials_of(Family(Series("SPX", "1d", "ab"), sealed=4, failed=1, removed=2, results=3))
     '5 trials (4 sealed, 1 failed; 2 of them removed since), 3 different results'
     """
-    broken = sum(one.failed for one in family.engines)
+    broken, astray = (sum(one.failed for one in made) for made in (family.engines, family.sweeps))
     parts = [
         (family.sealed, "sealed"),
         (family.failed, "failed"),
         (family.unfinished, "without an end"),
+        (family.swept - astray, "of sweeps"),
+        (astray, "of sweeps failed"),
         (family.recorded - broken, "of other engines"),
         (broken, "of other engines failed"),
         *((one.count, f"from {one.kind}") for one in family.imported),
@@ -108,8 +110,12 @@ def sentences(luck: Luck) -> list[str]:
             f"with {family.trials:,} trials, {figure(years, 1)} years are {few} for a Sharpe ratio of 1: "
             f"{figure(needed, 1)} are needed"
         )
-    if family.recorded and luck.gathered and luck.gathered.returns.shape[1] < family.results:
-        said.append("of the trials of other engines figures are kept, and no returns but those of the run itself")
+    if (family.recorded or family.swept) and luck.gathered and luck.gathered.returns.shape[1] < family.results:
+        said.append(
+            "of the trials of other engines figures are kept, and no returns but those of the run itself"
+            if family.recorded
+            else "of a sweep's trials statistics are kept, and no returns but of those that were kept as runs"
+        )
     if family.variance is None and family.trials > 1:
         said.append("fewer than two trials have a Sharpe ratio: they are taken to spread as trials without skill do")
     overfitting = figures.get("overfitting")
@@ -185,7 +191,7 @@ def as_table(found: list[Family]) -> str:
                 family.series.data[:8] or "not seen",
                 f"{family.trials:,}",
                 f"{family.results:,}",
-                f"{family.failed + sum(one.failed for one in family.engines):,}",
+                f"{family.failed + sum(one.failed for one in (*family.engines, *family.sweeps)):,}",
                 f"{family.removed:,}",
                 f"{family.elsewhere:,}",
                 figure(family.best) if family.best is not None else "–",

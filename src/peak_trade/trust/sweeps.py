@@ -1,0 +1,269 @@
+"""Does the table of a sweep's parent say what was asked for, all of it and nothing twice, and does all else follow?
+
+A parent's own result is a run's, and is checked as one (`content`). Here is what it has beside: that each combination
+that its manifest describes has its row, that a row is whole, that the chosen one is the best and is the parent's
+result, and that the ledger's count of trials, and the spread of their ratios, are those of the table.
+What only making a trial again can tell is for `just replay PARENT --trial N`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from peak_trade.errors import RunError
+from peak_trade.evidence import door, manifest, trials
+from peak_trade.evidence.trials import DONE, Trials
+from peak_trade.redact import MASK
+from peak_trade.stats.values import Floats
+from peak_trade.trust.verdict import Verdict
+
+__all__ = ["check", "durations", "ledger_batch", "read"]
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+_CLOSE = 1e-9
+_PARTS = 16
+BLOCKS = ("index", *(f"sum_{at}" for at in range(_PARTS)), *(f"square_{at}" for at in range(_PARTS)))
+_MOST = 50_000_000  # combinations that are gone through
+_LARGEST = 1 << 30  # bytes of durations
+
+
+def read(sealed: manifest.Manifest, contents: Mapping[str, bytes]) -> Trials:
+    """Return the table of a parent; RunError where there is none, or none that can be read, ImportError for Parquet."""
+    name = trials.name_in(contents)
+    if not name:
+        raise RunError("the parent of a sweep has no table of trials")
+    return trials.read(name, contents[name])
+
+
+def check(
+    verdict: Verdict, sealed: manifest.Manifest, contents: Mapping[str, bytes], table: Trials, equity: Floats
+) -> dict[str, Any]:  # fmt: skip
+    """Hold a parent's table against its manifest and its own result; return what the ledger's line tells of it."""
+    name, results = trials.name_in(contents), sealed.predicate.results
+    _check_rows(verdict, name, table, _seed(sealed))
+    plan = _plan(sealed)
+    verdict.compare(f"{manifest.NAME} trials", len(table), results.get("trials"))
+    if "trials_failed" in results:
+        verdict.compare(f"{manifest.NAME} trials_failed", int(table.failed.sum()), results["trials_failed"])
+    _check_space(verdict, name, table, plan)
+    _check_choice(verdict, name, table, plan, contents["stats.json"], results)
+    blocks = next((one for one in ("blocks.parquet", "blocks.csv") if one in contents), "")
+    if blocks:
+        _check_blocks(verdict, blocks, contents[blocks], table, equity)
+    failed = int(table.failed.sum())
+    return {"kind": manifest.SWEPT, "trials": len(table), "trials_failed": failed or None}
+
+
+def _seed(sealed: manifest.Manifest) -> Any:
+    return sealed.predicate.build_definition["internalParameters"].get("seed")
+
+
+def _plan(sealed: manifest.Manifest) -> dict[str, Any]:
+    plan = sealed.predicate.build_definition["externalParameters"].get("sweep")
+    if not isinstance(plan, dict):
+        raise RunError(f"{manifest.NAME} does not say what was searched")
+    return plan
+
+
+def _check_rows(verdict: Verdict, name: str, table: Trials, seed: Any) -> None:
+    """Check that rows are numbered, and that each is whole: done with its digests, or failed with its reason."""
+    count = len(table)
+    _differ(verdict, name, "index", range(count), table.index.tolist())
+    failed = table.failed
+    for at in np.flatnonzero(failed).tolist():
+        if not table.error[at]:
+            verdict.add(f"{name} row {at} error", "why it failed", "nothing")
+        if table.equity_digest[at] or table.trades_digest[at] or not np.isnan(table.values[at]).all():
+            verdict.add(f"{name} row {at}", "no result of a trial that failed", "one")
+    for at in np.flatnonzero(~failed).tolist():
+        digests = table.equity_digest[at], table.trades_digest[at]
+        if not all(map(_DIGEST.fullmatch, digests)):
+            verdict.add(f"{name} row {at}", "the digests of its equity and trades", " and ".join(digests) or "none")
+        if table.error[at]:
+            verdict.add(f"{name} row {at} error", "none of a trial that is done", table.error[at])
+    same = table.first_of_results()
+    _differ(verdict, name, "duplicate_of", same.tolist(), table.duplicate_of.tolist())
+    seeds = [one.get("run.seed", seed) for one in table.settings]
+    _differ(verdict, name, "seed", seeds, table.seed.tolist())
+    for key in ("params", "settings"):
+        column: list[dict[str, Any]] = getattr(table, key)
+        if any(len(one) > 100 for one in column):
+            verdict.add(f"{name} {key}", "at most 100 keys", "more")
+
+
+def _differ(verdict: Verdict, name: str, column: str, expected: Any, found: Any) -> None:
+    """Note each row in which a column is not what is expected; -1 stands for an empty cell."""
+    for at, (one, other) in enumerate(zip(expected, found, strict=True)):
+        if one != other:
+            verdict.add(f"{name} row {at} {column}", "none" if one == -1 else one, "none" if other == -1 else other)
+
+
+def _check_space(verdict: Verdict, name: str, table: Trials, plan: Mapping[str, Any]) -> None:
+    """Check that the rows are the combinations that the manifest describes, each in its place: none is left out."""
+    if not plan.keys() <= {"grid", "maximize", "minimize", "chosen"}:
+        verdict.skip(f"{name} params", "this version does not know how such a search goes on")
+        return
+    grid = plan.get("grid")
+    if not isinstance(grid, dict) or not all(isinstance(values, list) and values for values in grid.values()):
+        raise RunError(f"{manifest.NAME} does not say what was searched")
+    size = math.prod(map(len, grid.values()))
+    chosen = plan.get("chosen")
+    numbers = range(size) if chosen is None else chosen
+    if not all(type(one) is int and 0 <= one < size for one in (numbers if chosen is not None else ())):
+        raise RunError(f"{manifest.NAME} has combinations that its axes have not")
+    if chosen is not None and any(one >= other for one, other in itertools.pairwise(chosen)):
+        verdict.add(f"{manifest.NAME} chosen", "combinations in their order, each once", "others")
+    if len(numbers) != len(table):
+        verdict.add(name, f"{len(numbers):,} rows, one for each combination", f"{len(table):,}")
+        return
+    keys, axes = list(grid), list(grid.values())
+    strides = [math.prod(map(len, axes[at + 1 :])) for at in range(len(axes))]
+    for at, number in enumerate(numbers):
+        expected = {
+            key: values[number // stride % len(values)]
+            for key, values, stride in zip(keys, axes, strides, strict=True)
+        }
+        found = table.overrides(at)
+        if found.keys() != expected.keys() or any(_other(found[key], one) for key, one in expected.items()):
+            verdict.add(f"{name} row {at} params", _told(expected), _told(found))
+    if (table.fold != -1).any() or any(table.part):
+        verdict.add(f"{name} fold", "none: the search is over all bars", "some")
+
+
+def _other(found: Any, expected: Any) -> bool:
+    return MASK not in str(expected) and (type(found) is not type(expected) or found != expected)
+
+
+def _told(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in values.items()) or "nothing"
+
+
+def _check_choice(
+    verdict: Verdict, name: str, table: Trials, plan: Mapping[str, Any], figures: bytes, results: Mapping[str, Any]
+) -> None:
+    """Check that the chosen row is the best of all by what was asked, and that it is the parent's own result."""
+    if not table.chosen.any():
+        if plan.keys() <= {"grid", "maximize", "minimize", "chosen"}:
+            verdict.add(f"{name} chosen", "one row: that of the parent's result", "none")
+        return
+    if (count := int(table.chosen.sum())) != 1:
+        verdict.add(f"{name} chosen", "one row: that of the parent's result", count)
+    at = int(table.chosen.argmax())
+    for key in ("equity_digest", "trades_digest"):
+        verdict.compare(f"{name} row {at} {key}", results.get(key), getattr(table, key)[at])
+    written = msgspec.json.decode(figures)
+    for key, value in table.statistics(at).items():
+        if value != written.get(key):
+            verdict.add(f"{name} row {at} {key}", written.get(key), value)
+    statistic = plan.get("minimize") or plan.get("maximize")
+    if not isinstance(statistic, str) or statistic not in table.keys:
+        verdict.add(f"{manifest.NAME} sweep", "a statistic by which the best is chosen", statistic)
+        return
+    best = _best(table, statistic, least=bool(plan.get("minimize")))
+    if best is not None and best != at:
+        better = f"row {best}, with {statistic} {float(table.of_stat(statistic)[best])!r}"
+        verdict.add(f"{name} chosen", better, f"row {at}, with {float(table.of_stat(statistic)[at])!r}")
+
+
+def _best(table: Trials, statistic: str, *, least: bool) -> int | None:
+    """Return the first of the trials with most of a statistic, or least; None where none has it."""
+    values = table.of_stat(statistic)
+    there = np.flatnonzero(np.isfinite(values) & ~table.failed & (table.first_of_results() < 0))
+    if not len(there):
+        return None
+    return int(there[(values[there] if least else -values[there]).argmin()])
+
+
+def _check_blocks(verdict: Verdict, name: str, content: bytes, table: Trials, equity: Floats) -> None:
+    """Check that the sums of returns are those of each trial's statistics, and of the chosen one's equity."""
+    found = trials.numbers_of(name, content, BLOCKS)
+    if len(found) != len(table) or not np.array_equal(found[:, 0], np.arange(len(table))):
+        verdict.add(f"{name} index", f"0 to {len(table) - 1}", "others")
+        return
+    returns = len(equity) - 1
+    sums, squares = found[:, 1 : _PARTS + 1], found[:, _PARTS + 1 :]
+    known = ~table.failed & (table.fold == -1) & (table.of_stat("bars") == len(equity))
+    if returns < _PARTS:
+        return
+    with np.errstate(all="ignore"):
+        mean, square = sums.sum(axis=1) / returns, squares.sum(axis=1)
+        deviation = np.sqrt((square - returns * mean * mean) / (returns - 1))
+        expected = table.of_stat("volatility") / np.sqrt(table.of_stat("periods_per_year"))
+        wrong = known & ~np.isnan(expected) & ~(np.abs(deviation - expected) <= 1e-6 * np.abs(expected) + 1e-9)
+    for at in np.flatnonzero(wrong).tolist():
+        verdict.add(f"{name} row {at}", f"a volatility of {expected[at]!r} a bar", repr(float(deviation[at])))
+    if (at := table.best) is None or not known[at]:
+        return
+    made = equity[1:] / equity[:-1] - 1.0
+    parts = np.array_split(made, _PARTS)
+    ours = np.array([[part.sum() for part in parts], [(part * part).sum() for part in parts]])
+    for column, one, other in zip(BLOCKS[1:], ours.ravel().tolist(), found[at, 1:].tolist(), strict=True):
+        if not abs(one - other) <= _CLOSE * (abs(one) + 1e-3):
+            verdict.add(f"{name} row {at} {column}", repr(one), repr(other))
+
+
+def ledger_batch(table: Trials) -> dict[str, Any]:
+    """Return what a ledger's line tells of trials on one series: how many, and how the ratios of results spread."""
+    first = (table.first_of_results() < 0) & ~table.failed
+    ratios = table.of_stat("sharpe")[first]
+    known = ratios[np.isfinite(ratios)].tolist()
+    mean = math.fsum(known) / len(known) if known else 0.0
+    variance = math.fsum((one - mean) ** 2 for one in known) / len(known) if known else 0.0
+    told = {
+        "count": len(table),
+        "failed": int(table.failed.sum()),
+        "results": int(np.count_nonzero(first)),
+        "ratios": {"count": len(known), "mean": mean, "variance": variance},
+    }
+    return told | ({"best": max(known)} if known else {})
+
+
+def check_batch(verdict: Verdict, where: str, table: Trials, told: Any, called: Mapping[str, Any], data: str) -> None:
+    """Hold what the ledger's line tells of the trials, `trials_on`, against the table."""
+    if (table.fold != -1).any():
+        counts = [one.get("count") for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+        if not counts or not all(type(one) is int for one in counts) or sum(counts) != len(table):
+            verdict.add(f"{where} trials_on", f"{len(table)} trials", counts)
+        return
+    if not isinstance(told, list) or len(told) != 1 or not isinstance(told[0], dict):
+        verdict.add(f"{where} trials_on", "the trials of one series", told)
+        return
+    expected = {key: called[key] for key in ("symbol", "timeframe")} | {"data": data} | ledger_batch(table)
+    for key in sorted((expected.keys() | told[0].keys()) - {"unnamed"}):  # nothing else tells of bars without a symbol
+        one, other = expected.get(key), told[0].get(key)
+        if not _near(one, other):
+            verdict.add(f"{where} trials_on {key}", one, other)
+
+
+def _near(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_near(one[key], other[key]) for key in one)
+    if isinstance(one, float) and isinstance(other, float | int):
+        return abs(one - other) <= _CLOSE * max(abs(one), 1e-3)
+    return bool(one == other)
+
+
+def durations(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest) -> None:
+    """Check that the file beside a parent that says how long each trial took is the one that its manifest names."""
+    name = "durations.csv"
+    expected = manifest.byproducts(sealed).get(name)
+    if expected is None:
+        return
+    if not door.exists(run_dir, name):
+        verdict.skip(name, "it is not here; nothing rests on it")
+        return
+    try:
+        found = hashlib.sha256(door.read(run_dir, name, _LARGEST)).hexdigest()
+    except OSError as error:
+        verdict.add(name, f"sha256 {expected}", error.strerror)
+    else:
+        verdict.compare(name, expected, found, "sha256 ")
