@@ -8,7 +8,7 @@ workers in chunks. A chunk's rows are one file in `results/.sweeps/<run_id>/`, w
 makes the same, but for how long it took. So what is done is never done again, and what is done twice is the same.
 
 May import record, tracking, runner, stats, evidence and what is below them; nothing that reads runs. In reading order:
-`axes` (what is varied), `wish` (what is asked), `plan` (tasks and rounds), `bench` (one trial), `rows` (what trials
+`axes` (what is varied), `wish` (what is asked), `task` and `plan` (tasks and rounds), `bench` (one trial), `rows` (what trials
 came to), `folder` (a sweep on disk, until it is sealed), `executor` (who works), `table` (`trials.parquet`), `parent`
 (files and seal of the parent run), `order` (of a sweep; nothing else knows it).
 """

@@ -16,8 +16,8 @@ from peak_trade.errors import PeakError
 from peak_trade.market.bars import Bars
 from peak_trade.runner.order import seed_generators
 from peak_trade.runner.outcome import Outcome, Prepared
-from peak_trade.sweep.plan import Task
 from peak_trade.sweep.rows import BLOCKS, KEYS, Row
+from peak_trade.sweep.task import Task
 
 __all__ = ["Bench", "Came"]
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from peak_trade.errors import RunError
 from peak_trade.evidence import door, manifest, trials
-from peak_trade.evidence.trials import DONE, Trials
+from peak_trade.evidence.trials import Trials
 from peak_trade.redact import MASK
 from peak_trade.stats.values import Floats
 from peak_trade.trust.verdict import Verdict
@@ -129,8 +129,7 @@ def _check_space(verdict: Verdict, name: str, table: Trials, plan: Mapping[str, 
     strides = [math.prod(map(len, axes[at + 1 :])) for at in range(len(axes))]
     for at, number in enumerate(numbers):
         expected = {
-            key: values[number // stride % len(values)]
-            for key, values, stride in zip(keys, axes, strides, strict=True)
+            key: values[number // stride % len(values)] for key, values, stride in zip(keys, axes, strides, strict=True)
         }
         found = table.overrides(at)
         if found.keys() != expected.keys() or any(_other(found[key], one) for key, one in expected.items()):
