@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from peak_trade.evidence.files import Written, opened, write, write_all
-from peak_trade.evidence.files import flush as flush_all
+from peak_trade.evidence.files import flush as flush_all_of
 
 __all__ = [
     "Entry",
@@ -37,6 +37,7 @@ __all__ = [
     "entry",
     "exists",
     "flush",
+    "flush_all",
     "folder",
     "folders_of",
     "limit_of",
@@ -193,13 +194,25 @@ def create(run: Path | int, name: str, chunks: Iterable[bytes], *, flushed: bool
 
 def flush(run: Path | int, names: Iterable[str]) -> None:
     """Flush files that are there, and all folders that they lie in, the run directory too. Raises OSError."""
-    names = list(names)
-    for start in range(0, max(len(names), 1), _TOGETHER):
-        some = names[start : start + _TOGETHER]
-        with ExitStack() as stack:
-            opened = [stack.enter_context(_file(run, name, os.O_RDONLY)) for name in some]
-            opened += [stack.enter_context(folder(run, *below.split("/"))) for below in sorted(folders_of(some))]
-            flush_all([*opened, stack.enter_context(folder(run))])
+    flush_all([(run, names)])
+
+
+def flush_all(runs: Iterable[tuple[Path | int, Iterable[str]]]) -> None:
+    """Flush files of several run directories, and all folders that they lie in. Raises OSError."""
+    with ExitStack() as stack:
+        opened: list[int] = []
+        for run, names in runs:
+            names = list(names)
+            for start in range(0, max(len(names), 1), _TOGETHER):
+                some = names[start : start + _TOGETHER]
+                opened += [stack.enter_context(_file(run, name, os.O_RDONLY)) for name in some]
+                opened += [stack.enter_context(folder(run, *below.split("/"))) for below in sorted(folders_of(some))]
+                opened.append(stack.enter_context(folder(run)))
+                if len(opened) >= _TOGETHER:
+                    flush_all_of(opened)
+                    opened.clear()
+                    stack.close()
+        flush_all_of(opened)
 
 
 def append(run: Path | int, name: str, content: bytes) -> None:

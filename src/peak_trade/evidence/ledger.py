@@ -22,7 +22,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +45,7 @@ __all__ = [
     "Event",
     "History",
     "Ledger",
+    "Line",
     "Reading",
     "is_run_id",
     "now",
@@ -53,6 +54,7 @@ __all__ = [
 
 NAME = "ledger.jsonl"
 _TORN = "ledger.torn"
+_NAMES = re.compile(rb'"run_id":"([0-9a-f-]{36})"')
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -253,6 +255,15 @@ class History(Struct):
         return {key: value for entry in (self.start, self.end) if entry for key, value in entry.fields.items()}
 
 
+class Line(NamedTuple):
+    """A line to be added: of `time`, else of now."""
+
+    event: str
+    run_id: str
+    fields: Mapping[str, Any]
+    time: str = ""
+
+
 class Reading(Struct):
     """All entries, and what is wrong with the chain: (line, what was expected, what was found)."""
 
@@ -308,26 +319,40 @@ class Ledger:
     def append(self, event: str, run_id: str, *, time: str = "", **fields: Any) -> bytes:
         """Add a line (of `time`, else of now), on disk when this returns, and return it, without its end.
 
-        Raises OSError where it can't be written; the ledger is then as it was. KeyError for an event that is none of
+        Raises as `append_all`.
+        """
+        (line,) = self.append_all([Line(event, run_id, fields, time)])
+        return line
+
+    def append_all(self, lines: Sequence[Line]) -> list[bytes]:
+        """Add lines in their order, none of another writer's between them, and return them, without their ends.
+
+        They are written at once and on disk when this returns. A process that dies in between leaves some of the first
+        of them, each whole, and at most one that is torn.
+        Raises OSError where they can't be written; the ledger is then as it was. KeyError for an event that is none of
         `EVENTS`: what is written here can be read here.
         """
-        EVENTS[event]
+        for line in lines:
+            EVENTS[line.event]
         new = not os.path.lexists(self.path)
         with door.changing(self._folder, NAME) as handle:
             if new:
                 sync_folder(self.path.parent)
             with _locked(handle):
                 end, previous = self._repaired(handle)
-                entry = {"event": event, "time": time or now(), "run_id": run_id, **fields, "prev": previous}
-                line = msgspec.json.encode(entry)
+                added: list[bytes] = []
+                for line in lines:
+                    entry = {"event": line.event, "time": line.time or now(), "run_id": line.run_id, **line.fields}
+                    added.append(msgspec.json.encode(entry | {"prev": previous}))
+                    previous = hashlib.sha256(added[-1]).hexdigest()
                 os.lseek(handle, end, os.SEEK_SET)
                 try:
-                    write_all(handle, line + b"\n")
+                    write_all(handle, b"".join(line + b"\n" for line in added))
                     os.fsync(handle)
                 except OSError:
                     os.ftruncate(handle, end)
                     raise
-        return line
+        return added
 
     def line(self, number: int) -> bytes:
         """Return a line, counted from 1, without its end; LookupError where there is none, OSError unread."""
@@ -358,12 +383,15 @@ class Ledger:
         last = whole.rpartition(b"\n")[2]
         return size, hashlib.sha256(last).hexdigest() if newline else GENESIS
 
-    def names(self, run_id: str) -> bool:
-        """Tell whether a line speaks of this run, without reading what it says: a run under way asks."""
+    def names(self, run_ids: Collection[str]) -> set[str]:
+        """Return those of these runs that a line speaks of, without reading what it says: a run under way asks."""
         try:
-            return f'"run_id":"{run_id}"'.encode() in door.read(self._folder, NAME)
+            content = door.read(self._folder, NAME)
         except FileNotFoundError:
-            return False
+            return set()
+        if len(run_ids) > 1:
+            return {found.decode() for found in _NAMES.findall(content)} & set(run_ids)
+        return {run_id for run_id in run_ids if f'"run_id":"{run_id}"'.encode() in content}
 
     def read(self) -> Reading:
         """Read every line and check the chain; a ledger that does not exist is empty.

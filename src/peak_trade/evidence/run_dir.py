@@ -26,16 +26,16 @@ import shlex
 import stat
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import code, door, files, manifest, seal
-from peak_trade.evidence.ledger import REMOVED, STARTED, History, Ledger, Reading, now
+from peak_trade.evidence.ledger import REMOVED, STARTED, History, Ledger, Line, Reading, now
 from peak_trade.evidence.results import LEFT, REMOVING, WORKING, Results, is_run_id
 from peak_trade.text import as_utf8
 
@@ -44,12 +44,14 @@ __all__ = [
     "DIED",
     "OUTPUTS",
     "RunDir",
+    "Sealing",
     "Unfinished",
     "carry",
     "named",
     "new_run_id",
     "read_manifest",
     "recover",
+    "seal_all",
     "unfinished",
     "warn_unfinished",
 ]
@@ -60,6 +62,7 @@ DIED = "the process died before the run was sealed"
 """Why an abandoned run failed."""
 _ALL = 1 << 40  # names: what a strategy leaves is taken out, however much it is
 _NAMED = 5  # of what a strategy left
+_TOGETHER = 64  # files that are open at once
 _FILES = {"config_snapshot.toml", "config_snapshot.json", "stats.json", "equity.csv", "benchmark.csv", "trades.csv",
           "trades.parquet", "open_trades.csv", "symbols.csv", "trials.csv", "trials.parquet", "trades_extra.csv",
           manifest.NAME, ERROR}  # fmt: skip
@@ -144,6 +147,14 @@ class RunDir:
         self._start = self.ledger.append("start", self.run_id, **fields)
         return hashlib.sha256(self._start).hexdigest()
 
+    @staticmethod
+    def begin_all(runs: Sequence[tuple[RunDir, Mapping[str, Any]]]) -> list[str]:
+        """Put the START records of runs in one results folder on disk together: each run with the fields of its own."""
+        lines = [Line("start", run.run_id, fields) for run, fields in runs]
+        for (run, _), line in zip(runs, runs[0][0].ledger.append_all(lines) if runs else [], strict=True):
+            run._start = line
+        return [hashlib.sha256(run._start).hexdigest() for run, _ in runs]
+
     @classmethod
     def create(cls, results: Path, run_id: str, *, given: bool) -> RunDir:
         """Make the working directory and lock it.
@@ -151,22 +162,33 @@ class RunDir:
         Raises InputError where the run_id exists already (`given`: the ledger is asked too, as an id that was given can
         be that of a removed run); OSError where `results` can't be written.
         """
+        (run,) = cls.create_all(results, [run_id], given=given)
+        return run
+
+    @classmethod
+    def create_all(cls, results: Path, run_ids: Sequence[str], *, given: bool) -> list[RunDir]:
+        """Make and lock several, all of them or none; raises as `create`."""
         working = results / WORKING
         working.mkdir(parents=True, exist_ok=True)
-        path = working / run_id
-        with _registry(working):  # nobody sees the directory before it is locked
-            taken = os.path.lexists(path) or os.path.lexists(results / run_id)
-            if taken or (given and Ledger(results).names(run_id)):
-                raise InputError(f"run {run_id} exists already and is never overwritten", hint="leave --run-id out")
-            run = cls(results, run_id, path, -1)
+        made: list[RunDir] = []
+        with _registry(working):  # nobody sees a directory before it is locked
+            known = Ledger(results).names(run_ids) if given else frozenset[str]()
             try:
-                path.mkdir()
-                run._lock = _lock(path)
-                run._mark = _mark(run._lock)
-            except OSError:
-                run.release()
+                for run_id in run_ids:
+                    path = working / run_id
+                    if os.path.lexists(path) or os.path.lexists(results / run_id) or run_id in known:
+                        raise InputError(
+                            f"run {run_id} exists already and is never overwritten", hint="leave --run-id out"
+                        )
+                    made.append(cls(results, run_id, path, -1))
+                    path.mkdir()
+                    made[-1]._lock = _lock(path)
+                    made[-1]._mark = _mark(made[-1]._lock)
+            except (OSError, InputError):
+                for run in made:
+                    run.abandon()
                 raise
-            return run
+        return made
 
     def write(self, name: str, chunks: Iterable[bytes]) -> files.Written:
         """Write a file that the seal will cover; `seal` flushes it."""
@@ -312,6 +334,20 @@ class RunDir:
 
     def seal(self, predicate: manifest.Predicate, event: str, **fields: Any) -> Path:
         """Write the manifest, note the seal in the ledger and give the directory its final name."""
+        sealing = self.conclude(predicate, event, **fields)
+        door.flush(self._lock, self._flushed)
+        self._go_on(self.ledger.append(event, self.run_id, time=sealing.line.time, **sealing.line.fields))
+        if event != "abandoned":  # long after, who knows what has its name: that is for people to look at
+            self._make_way()
+        path = self.publish()
+        self._settle_late(named=True)
+        return path
+
+    def conclude(self, predicate: manifest.Predicate, event: str, **fields: Any) -> Sealing:
+        """Write the manifest, and return what seals the run: nothing of it is to change from here on.
+
+        Raises OSError where the directory is not to be found.
+        """
         if self.astray:
             raise OSError(errno.ESTALE, "the results folder was moved or replaced")
         if self.displaced:
@@ -319,17 +355,18 @@ class RunDir:
         self._begun.add(manifest.NAME)
         content = manifest.encode(self.sealed, predicate)
         written = door.create(self._lock, manifest.NAME, [content], flushed=False)
-        door.flush(self._lock, [*self.sealed, manifest.NAME])
         finished = predicate.run_details.get("metadata", {}).get("finishedOn", "")  # said twice: either can be checked
-        end = self.ledger.append(event, self.run_id, time=finished, manifest=written.sha256, **fields)
+        return Sealing(self, Line(event, self.run_id, {"manifest": written.sha256, **fields}, finished))
+
+    @property
+    def _flushed(self) -> list[str]:
+        return [*self.sealed, manifest.NAME]
+
+    def _go_on(self, end: bytes) -> None:
+        """Do what is left to do before the directory gets its name, once the ledger has its end."""
         self.noted = True
         self._carry(end)
         self._settle_late(named=False)  # as late as can be: a child that is still there may add a name at any time
-        if event != "abandoned":  # long after, who knows what has its name: that is for people to look at
-            self._make_way()
-        path = self.publish()
-        self._settle_late(named=True)
-        return path
 
     def _make_way(self) -> None:
         """Take out what has the run's final name by now: nothing had when the run began, and nobody else gives it."""
@@ -352,15 +389,14 @@ class RunDir:
 
     def publish(self) -> Path:
         """Give the directory its final name."""
+        self._rename()
+        _flush_names([self])
+        return self.path
+
+    def _rename(self) -> None:
         final = self.results / self.run_id
         os.rename(self.path, final)
         self.path = final
-        with ExitStack() as stack:
-            handles = [stack.enter_context(files.opened(self.results, os.O_RDONLY | os.O_DIRECTORY))]
-            with suppress(FileNotFoundError):  # it could not be written, which was said
-                handles.append(stack.enter_context(door.reading(self.place, seal.NAME)).fileno())
-            files.flush(handles)
-        return final
 
     def abandon(self) -> None:
         """Take back a directory whose run did not start; what can't be removed is left to `recover`."""
@@ -383,6 +419,55 @@ class RunDir:
             if _mark(self._lock) == self._mark:  # else a strategy has closed it, and it may be another file
                 os.close(self._lock)
             self._lock = -1
+
+
+class Sealing(NamedTuple):
+    """A run whose files are all written, its manifest too, and the line that is to seal it."""
+
+    run: RunDir
+    line: Line
+
+
+def seal_all(sealings: Sequence[Sealing]) -> list[OSError | RunError | None]:
+    """Seal runs of one results folder together, as `RunDir.seal` does each: one flush, one write of the ledger.
+
+    The order is that of one run, for all of them: what is in the directories is on disk before the ledger has a line of
+    any, and each has its line before it gets its name. Returns for each what kept it from its name or from what comes
+    after it, None where nothing did. Raises OSError where they can't be flushed or noted: none is sealed then.
+    """
+    door.flush_all((sealing.run._lock, sealing.run._flushed) for sealing in sealings)
+    ends = sealings[0].run.ledger.append_all([sealing.line for sealing in sealings]) if sealings else []
+    for sealing in sealings:
+        sealing.run.noted = True  # whatever comes next: none of them may change
+    came: list[OSError | RunError | None] = []
+    for (run, _), end in zip(sealings, ends, strict=True):
+        try:
+            run._go_on(end)
+            run._make_way()
+            run._rename()
+            came.append(None)
+        except (OSError, RunError) as error:
+            came.append(error)
+    named = [sealing.run for sealing, error in zip(sealings, came, strict=True) if error is None]
+    try:
+        _flush_names(named)
+    except OSError as error:
+        return [one or error for one in came]
+    for run in named:
+        run._settle_late(named=True)
+    return came
+
+
+def _flush_names(runs: Sequence[RunDir]) -> None:
+    """Flush the names of runs of one results folder, and what was written once the ledger had their ends."""
+    for start in range(0, len(runs), _TOGETHER):
+        with ExitStack() as stack:
+            some = runs[start : start + _TOGETHER]
+            handles = [stack.enter_context(files.opened(some[0].results, os.O_RDONLY | os.O_DIRECTORY))]
+            for run in some:
+                with suppress(FileNotFoundError):  # it could not be written, which was said
+                    handles.append(stack.enter_context(door.reading(run.place, seal.NAME)).fileno())
+            files.flush(handles)
 
 
 def _lock(folder: Path) -> int:

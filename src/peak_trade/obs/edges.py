@@ -143,6 +143,7 @@ EDGES = (
          lambda session, given: {"symbol": given["bars"].symbol, "rows": len(given["bars"])},
          lambda session, given, result: {"trades": len(result.trades)}),
     Edge("stats", "peak_trade.stats", "compute", lambda session, given: {"rows": len(given["equity"])}),
+    Edge("stats", "peak_trade.stats", "of_curve", lambda session, given: {"rows": len(given["own"].equity)}),
     Edge("write", "peak_trade.evidence.run_dir", "RunDir.write",
          lambda session, given: {"file": given["name"]},
          lambda session, given, written: {"bytes": written.size}),
