@@ -21,7 +21,7 @@ from peak_trade.runner.making import Making, Stages
 from peak_trade.supervisor import UNWATCHED, Line
 from peak_trade.text import as_utf8
 
-__all__ = ["Attempt", "asked", "withheld"]
+__all__ = ["Attempt", "asked", "unwritable", "withheld"]
 
 _LOG = logging.getLogger("peak_trade.run")
 
@@ -54,10 +54,7 @@ class Attempt(Making, kw_only=True):
         except OSError as error:
             if directory:
                 directory.abandon()
-            raise RunError(
-                f"cannot write to {results}: {error.strerror}",
-                hint="check the folder and the disk; PEAK_RESULTS_DIR names another folder",
-            ) from None
+            raise unwritable(results, error) from None
         log = RunLog(directory, redactor)
         return cls(root, source.path.parent, argv, stages, redactor, directory, log, follows, source=source, line=line)
 
@@ -89,6 +86,14 @@ class Attempt(Making, kw_only=True):
     def forget(self) -> None:
         """Forget the receipts that speak of what a run that failed discards: what was found in its bars stands."""
         self.receipts[:] = [receipt for receipt in self.receipts if receipt["part"] in ("data", "directory")]
+
+
+def unwritable(results: Path, error: OSError) -> RunError:
+    """Return what a run says that can't begin where its results are to go."""
+    return RunError(
+        f"cannot write to {results}: {error.strerror}",
+        hint="check the folder and the disk; PEAK_RESULTS_DIR names another folder",
+    )
 
 
 def withheld(source: Source) -> dict[str, str]:

@@ -93,7 +93,13 @@ def seal_failed(attempt: Attempt, git: provenance.GitQuestion, told: dict[str, s
             ],
         }
         statement = predicate(attempt, "failed", origin, {}, told)
-        facts = asked(attempt.source.config) | withheld(attempt.source) | attempt.reached() | attempt.findings()
+        facts = (
+            asked(attempt.source.config)
+            | attempt.kin
+            | withheld(attempt.source)
+            | attempt.reached()
+            | attempt.findings()
+        )
         directory.seal(statement, "failed", **facts, **told)
 
 

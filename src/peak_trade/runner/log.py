@@ -55,10 +55,13 @@ class RunLog(logging.Handler):
 
 
 @contextmanager
-def logging_to(handler: RunLog) -> Iterator[None]:
-    """Send all log records and warnings of this process to `handler` too."""
-    ours, level = logging.getLogger("peak_trade"), logging.getLogger("peak_trade").level
-    logging.getLogger().addHandler(handler)
+def logging_to(handler: RunLog, *, alone: bool = False) -> Iterator[None]:
+    """Send all log records and warnings of this process to `handler` too, or to it `alone`."""
+    root, ours, level = logging.getLogger(), logging.getLogger("peak_trade"), logging.getLogger("peak_trade").level
+    others = root.handlers[:] if alone else []
+    for other in others:
+        root.removeHandler(other)
+    root.addHandler(handler)
     ours.setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
@@ -66,4 +69,6 @@ def logging_to(handler: RunLog) -> Iterator[None]:
     finally:
         logging.captureWarnings(False)
         ours.setLevel(level)
-        logging.getLogger().removeHandler(handler)
+        root.removeHandler(handler)
+        for other in others:
+            root.addHandler(other)

@@ -57,6 +57,7 @@ class Making(Struct):
     log: RunLog
     follows: str
     receipts: list[dict[str, Any]] = []
+    kin: dict[str, Any] = {}  # the parent run that it is a trial of, and which one
 
     def skip(self, part: str, reason: str, hint: str = "") -> None:
         """Warn that an optional part was skipped, and note it; with PEAK_STRICT=1 the run fails instead."""

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -41,14 +41,14 @@ from peak_trade.runner.holdout import withhold
 from peak_trade.runner.limits import termination_raised, uninterrupted, within
 from peak_trade.runner.log import logging_to
 from peak_trade.runner.making import Stages
-from peak_trade.runner.outcome import Prepared
 from peak_trade.runner.probing import probed
+from peak_trade.runner.shared import Shared
 from peak_trade.runner.snapshot import kept, parameters, told, write_config
 from peak_trade.runner.statement import predicate
 from peak_trade.runner.testament import testament
 from peak_trade.supervisor import UNWATCHED, Line
 
-__all__ = ["load_bars", "run", "seed_generators"]
+__all__ = ["Done", "load_bars", "make", "registered", "run", "seed_generators"]
 
 _LOG = logging.getLogger("peak_trade.run")
 
@@ -83,9 +83,8 @@ def run(
         with stages.clock("load"):
             given = told(source, redactor)  # of the config as it was asked for: a holdout changes where its bars end
             source, held = withhold(source, root, results) if bars is None else (source, None)
-            loaded = bars or load_bars(source, root)
-            loaded.bars.freeze()  # a strategy that wrote into them would change what its own evidence is made from
-            function = _registered(source.config)
+            shared = Shared(bars or load_bars(source, root))
+            function = registered(source.config)
         with stages.clock("evidence"):
             attempt = Attempt.begin(source, root, results, run_id, list(argv), stages, redactor, line, given)
         try:
@@ -96,7 +95,7 @@ def run(
                         attempt.warn("rules", "changed", of_old)
                     if held:
                         attempt.warn("holdout", *held)
-                    return _make(attempt, git, loaded, function)
+                    return _sealed(attempt, make(attempt, git, shared, function))
                 except BaseException as error:  # noqa: BLE001 - the one guard: whatever a strategy does, evidence is left
                     fail(attempt, git, error)
         except PeakError:
@@ -124,7 +123,7 @@ def load_bars(source: Source, root: Path) -> ohlcv.Loaded:
     )
 
 
-def _registered(config: Config) -> Callable[..., Any] | None:
+def registered(config: Config) -> Callable[..., Any] | None:
     """Return a registered strategy, its parameters checked: that needs no user's code, so it comes before START."""
     if config.strategy.name is None:
         return None
@@ -133,10 +132,16 @@ def _registered(config: Config) -> Callable[..., Any] | None:
     return function
 
 
-def _make(
-    attempt: Attempt, git: provenance.GitQuestion, loaded: ohlcv.Loaded, function: Callable[..., Any] | None
-) -> Path:
-    config, bars = attempt.source.config, loaded.bars
+class Done(NamedTuple):
+    """A run whose files are all written: what its manifest says, and what the line that seals it tells."""
+
+    statement: manifest.Predicate
+    facts: dict[str, Any]
+
+
+def make(attempt: Attempt, git: provenance.GitQuestion, shared: Shared, function: Callable[..., Any] | None) -> Done:
+    """Do all of a run that has started, up to its manifest. Raises whatever its strategy raises."""
+    config, bars, loaded = attempt.source.config, shared.bars, shared.loaded
     attempt.skip_what_could_not_start()
     for line in loaded.assumptions:
         _LOG.info("%s", line)
@@ -147,8 +152,8 @@ def _make(
         attempt.skip("run.timeout_s", "only a run in the main thread can be stopped")
         limit = None
     with attempt.stages.clock("evidence"):
-        marks = fingerprint.fingerprint(bars)  # of the bars as they were loaded: no user's code has run
-        attempt.bars, attempt.unnamed = bars_of(attempt, loaded, marks), fingerprint.unnamed(bars)
+        marks = shared.marks  # of the bars as they were loaded: no user's code has run
+        attempt.bars, attempt.unnamed = bars_of(attempt, loaded, marks), shared.unnamed
     with attempt.stages.clock("strategy"):
         attempt.line.strategy(limit, own=function is None, bars=msgspec.json.encode(attempt.bars))
         asking, made, params, target = within(limit, lambda: _ask(attempt, loaded, function))
@@ -171,7 +176,7 @@ def _make(
             raise RunError("the strategy moved the directory of its run, or put another in its place")
         attempt.tidy()
     with attempt.stages.clock("backtest"):
-        came = Prepared(bars).trade(target, config)
+        came = shared.prepared.trade(target, config)
         result, compared = came.result, came.benchmark
     with attempt.stages.clock("stats"):
         figures = came.figures
@@ -201,14 +206,17 @@ def _make(
         attempt.tidy()  # again, for what a thread or a child has left since
     took = attempt.stages.milliseconds.items()
     _LOG.info("sealing, after %s", ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in took))
+    ruined = {name: time for name, time in came_out.items() if name == manifest.RUINED}
+    statement = predicate(attempt, manifest.RUINED if ruined else "sealed", origin, came_out, probe=probe)
+    facts: dict[str, Any] = asked(config) | attempt.kin | withheld(attempt.source) | parameters(attempt, params)
+    facts |= ruined | statement.doubts | attempt.findings() | attempt.reached()
+    return Done(statement, facts | {"code": captured.digest, "bars": len(bars)} | summary)
+
+
+def _sealed(attempt: Attempt, done: Done) -> Path:
     start = time.perf_counter()
     with uninterrupted():
-        ruined = {name: time for name, time in came_out.items() if name == manifest.RUINED}
-        statement = predicate(attempt, manifest.RUINED if ruined else "sealed", origin, came_out, probe=probe)
-        facts: dict[str, Any] = asked(config) | withheld(attempt.source) | parameters(attempt, params) | ruined
-        facts |= statement.doubts | attempt.findings() | attempt.reached()
-        facts |= {"code": captured.digest, "bars": len(bars)}
-        path = directory.seal(statement, "sealed", **facts, **summary)
+        path = attempt.directory.seal(done.statement, "sealed", **done.facts)
     _LOG.info("sealed in %.1f ms", (time.perf_counter() - start) * 1e3)
     return path
 

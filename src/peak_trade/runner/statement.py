@@ -35,7 +35,12 @@ def predicate(
             "id": f"urn:peak-trade:{builder}",
             "version": {"peak_trade": provenance.machine()["peak_trade"]},
         },
-        "metadata": {"invocationId": attempt.directory.run_id, "startedOn": attempt.stages.began, "finishedOn": now()},
+        "metadata": {
+            "invocationId": attempt.directory.run_id,
+            "startedOn": attempt.stages.began,
+            "finishedOn": now(),
+            **attempt.kin,
+        },
         "folder": attempt.redactor.text(_from_root(attempt.folder, attempt.root)),
         "argv": attempt.redactor.argv(map(as_utf8, attempt.argv)),
         "host": os.uname().nodename,
