@@ -20,13 +20,17 @@ def main() -> int:
     parser.add_argument("--seed", type=script.seed, metavar="S", help="of what is drawn (default: 0)")
     parser.add_argument("--maximize", metavar="STAT", help="what the best has most of (default: sharpe)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key for all trials")
+    parser.add_argument("--jobs", type=script.count, metavar="N", help="workers (default: cores of this process)")
+    parser.add_argument("--timeout", type=script.seconds, metavar="S", help="stop a trial that takes longer")
+    parser.add_argument("--memory-limit", type=script.size, metavar="SIZE", help="of a worker's own memory, as 2G")
     args = parser.parse_args()
+    script.one_thread()
     result = script.claim_stdout()
     with script.loading():
         from peak_trade import config, sweep
     source, options = config.load(args.config, args.set), vars(args)
     run_dir = sweep.sweep(
-        source, sweep.of_options(sweep.Wish, options),
+        source, sweep.of_options(sweep.Wish, options), work=sweep.of_options(sweep.Work, options),
         root=script.repo_root(), results=script.results_dir(args.results_dir), argv=sys.argv[1:],
     )  # fmt: skip
     script.show(run_dir.name, result)

@@ -37,6 +37,7 @@ __all__ = [
     "loading",
     "name_run",
     "note",
+    "one_thread",
     "parser",
     "print_json",
     "progress",
@@ -45,12 +46,17 @@ __all__ = [
     "repo_root",
     "results_dir",
     "run",
+    "seconds",
+    "seed",
     "show",
     "show_warnings",
+    "size",
     "under_telemetry",
     "warn",
 ]
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+            "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")  # fmt: skip
 command: str | None = None  # what the script was started as, where that is not its file's name
 
 
@@ -132,6 +138,36 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is below 1")
     return number
+
+
+def size(text: str) -> int:
+    """Read an argument that is a size in bytes, as 500M or 2G: powers of 1024.
+
+    >>> size("2G")
+    2147483648
+    """
+    if not (found := re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]?)i?B?", text.strip(), re.IGNORECASE)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: say 500M or 2G")
+    if (found_bytes := int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is nothing")
+    return found_bytes
+
+
+def seconds(text: str) -> float:
+    """Read an argument that is a time in seconds, above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time above 0")
+    return number
+
+
+def one_thread() -> None:
+    """Hold what this process loads, and starts, to one thread each for BLAS and OpenMP: call it before NumPy is loaded.
+
+    Many workers side by side would else start as many threads each as there are cores.
+    """
+    for name in _THREADS:
+        os.environ[name] = "1"
 
 
 def seed(text: str) -> int:

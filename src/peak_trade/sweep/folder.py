@@ -1,10 +1,10 @@
 """A sweep on disk while it is under way: `results/.sweeps/<run_id>/`, shared by all that work on it.
 
-    order.msgpack   what was asked, by which the same command finds its sweep again
-    rows/0-000012   the rows of a chunk: round 0, chunk 12
+    order.msgpack               what was asked, by which the same command finds its sweep again
+    rows/0-00000012-00000076    the rows of a chunk: of round 0, the trials from 12 up to 76
 
-A file is written under another name, flushed, and renamed: one that has its name is whole. The rows of a chunk are the
-same whoever makes them, so the last one to rename changes nothing.
+A file is written under another name, flushed, and renamed: one that has its name is whole. The rows of a trial are the
+same whoever makes them, so it changes nothing where chunks overlap, or who renames last.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from peak_trade.errors import RunError
 from peak_trade.evidence import files
 from peak_trade.sweep.rows import Rows
+from peak_trade.sweep.spans import Span, merged
 
 __all__ = ["SWEEPS", "Folder"]
 
@@ -54,32 +55,49 @@ class Folder:
         except FileNotFoundError:
             return b""
 
-    def keep(self, number: int, chunk: int, rows: Rows) -> None:
-        """Put the rows of a chunk of a round on disk."""
-        self._write(f"rows/{number}-{chunk:06}", rows.encode())
+    def keep(self, number: int, first: int, rows: Rows) -> None:
+        """Put the rows of a round's trials, from the trial `first` on, on disk."""
+        self._write(f"rows/{number}-{first:08}-{first + len(rows):08}", rows.encode())
 
-    def has(self, number: int) -> set[int]:
-        """Return the chunks of a round whose rows are there."""
-        return {int(name.partition("-")[2]) for name in self._names() if name.startswith(f"{number}-")}
+    def done(self, number: int) -> list[Span]:
+        """Return the trials of a round whose rows are there."""
+        return merged(self._chunks(number))
 
-    def rows(self, number: int, chunks: int) -> Rows:
-        """Return the rows of a round; RunError where a file is not what was written."""
-        return Rows.joined(list(self._read(number, chunks)))
+    def rows(self, number: int, count: int) -> Rows:
+        """Return the rows of a round of `count` trials; RunError where a file is not what was written."""
+        return Rows.joined(list(self._read(number, count)))
+
+    def failed(self, number: int) -> int:
+        """Return how many of the trials of a round whose rows are there have failed."""
+        return sum(len(part.error) for part in self._read(number, None))
 
     def end(self) -> None:
         """Remove the folder: the sweep is sealed."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _read(self, number: int, chunks: int) -> Iterator[Rows]:
-        for chunk in range(chunks):
-            path = self.path / "rows" / f"{number}-{chunk:06}"
+    def _read(self, number: int, count: int | None) -> Iterator[Rows]:
+        """Yield the rows of a round in order, each trial once: all of `count` trials, or those that are there."""
+        at = 0
+        for first, end in sorted(self._chunks(number)):
+            if end <= at:
+                continue
+            if first > at and count is not None:
+                break
+            path = self.path / "rows" / f"{number}-{first:08}-{end:08}"
             try:
-                yield Rows.decode(path.read_bytes())
+                rows = Rows.decode(path.read_bytes())
+                if len(rows) != end - first:
+                    raise ValueError(f"it has {len(rows)} rows")
             except ValueError as error:
                 raise RunError(f"{path.name} of the sweep is damaged: {error}", hint=f"remove {path}") from None
+            yield rows if first >= at else rows.since(at - first)
+            at = end
+        if count is not None and at != count:
+            raise RunError(f"the rows of the sweep end at {at}, not {count}", hint="the same command makes the others")
 
-    def _names(self) -> list[str]:
-        return [name for name in os.listdir(self.path / "rows") if "." not in name]
+    def _chunks(self, number: int) -> list[Span]:
+        names = [name.split("-") for name in os.listdir(self.path / "rows") if "." not in name]
+        return [(int(first), int(end)) for of, first, end in names if int(of) == number]
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.path / name

@@ -26,17 +26,15 @@ from peak_trade.runner.making import Stages
 from peak_trade.runner.order import load_bars
 from peak_trade.runner.snapshot import told
 from peak_trade.supervisor import UNWATCHED
-from peak_trade.sweep import parent
+from peak_trade.sweep import executor, parent
 from peak_trade.sweep.bench import Bench
-from peak_trade.sweep.executor import Chunk, Executor, Serial
+from peak_trade.sweep.executor import Executor
 from peak_trade.sweep.folder import Folder
 from peak_trade.sweep.plan import Plan
 from peak_trade.sweep.rows import Rows
-from peak_trade.sweep.wish import Wish
+from peak_trade.sweep.wish import Wish, Work
 
 __all__ = ["sweep"]
-
-_CHUNK = 64  # trials
 
 
 def sweep(
@@ -47,7 +45,7 @@ def sweep(
     results: str | os.PathLike[str],
     run_id: str | None = None,
     argv: Sequence[str] = (),
-    executor: Callable[[Bench, Folder], Executor] = Serial,
+    work: Work | None = None,
     done: Callable[[int, int, int], None] = lambda done, failed, of: None,
 ) -> Path:
     """Make every trial of a plan and return the sealed directory of the parent run.
@@ -57,6 +55,7 @@ def sweep(
     Raises InputError where config, data or plan are wrong, RunError where every trial failed or a write did.
     """
     wish.check()
+    executors = executor.of(work or Work())
     root, results = Path(root), Path(results).absolute()
     redactor = Redactor(msgspec.to_builtins(source.config), source.overrides)
     stages = Stages()
@@ -79,7 +78,7 @@ def sweep(
                 folder = Folder(results, attempt.directory.run_id)
                 folder.begin(msgspec.msgpack.encode({"plan": plan.describe()}))
                 with stages.clock("trials"):
-                    rows = _rounds(plan, executor(bench, folder), folder, done)
+                    rows = _rounds(plan, executors(bench, folder), folder, done)
                 outcome = plan.outcome(bench, rows)
                 statement = parent.write(attempt, git, bench, rows, outcome, plan.describe())
                 facts: dict[str, Any] = asked(source.config) | withheld(source) | attempt.reached()
@@ -93,23 +92,17 @@ def sweep(
         git.close()
 
 
-def _rounds(plan: Plan, executor: Executor, folder: Folder, done: Callable[[int, int, int], None]) -> Rows:
+def _rounds(plan: Plan, workers: Executor, folder: Folder, done: Callable[[int, int, int], None]) -> Rows:
     rows = Rows.joined([])
     for number in range(plan.rounds()):
         tasks = plan.round(number, rows)
-        chunks = [
-            Chunk(number, at, first, min(first + _CHUNK, len(tasks)))
-            for at, first in enumerate(range(0, len(tasks), _CHUNK))
-        ]
-        if not chunks:
+        if not len(tasks):
             break
-        there = folder.has(number)
-        made, failed = sum(chunk.end - chunk.first for chunk in chunks if chunk.number in there), 0
-        done(made, failed, len(tasks))
-        for chunk, bad in executor.run(tasks, [chunk for chunk in chunks if chunk.number not in there]):
-            made, failed = made + chunk.end - chunk.first, failed + bad
+        made = failed = 0
+        for more, bad in workers.run(number, tasks):
+            made, failed = made + more, failed + bad
             done(made, failed, len(tasks))
-        rows = Rows.joined([rows, folder.rows(number, len(chunks))])
+        rows = Rows.joined([rows, folder.rows(number, len(tasks))])
     return rows
 
 

@@ -104,6 +104,14 @@ class Rows(Struct, eq=False):
             np.concatenate([part.duration_s for part in parts]) if parts else np.empty(0),
         )
 
+    def since(self, at: int) -> Rows:
+        """Return the rows from the row `at` on."""
+        return Rows(
+            self.overrides[at:], self.fold[at:], self.part[at:],
+            {n - at: why for n, why in self.error.items() if n >= at},
+            self.values[at:], self.digests[at:], self.blocks[at:], self.duration_s[at:],
+        )  # fmt: skip
+
     def of_stat(self, key: str) -> npt.NDArray[np.float64]:
         """Return a statistic of all trials, NaN where a trial has none."""
         return self.values[:, KEYS.index(key)]

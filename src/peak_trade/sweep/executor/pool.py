@@ -1,0 +1,328 @@
+"""Workers on this machine: forks of this process, which share its bars by copy-on-write.
+
+A worker gets chunks of trials, of about a quarter of a second's work, and one more while it is at one. A worker that
+dies, or answers what is no answer, is replaced: the trials that it had are asked for again, the one that it was at
+alone, in a fresh worker. What kills that one too is a failed trial, and so is, at once, what takes too long.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import mmap
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+
+from msgspec import Struct, field
+
+from peak_trade.errors import RunError
+from peak_trade.sweep.bench import Bench
+from peak_trade.sweep.executor import worker
+from peak_trade.sweep.folder import Folder
+from peak_trade.sweep.plan import Round
+from peak_trade.sweep.rows import Row, Rows
+from peak_trade.sweep.spans import gaps, total
+
+__all__ = ["Pool", "cores"]
+
+_WORK = 0.25  # seconds in a chunk
+_MOST = 4096  # trials in a chunk
+_GROWTH = 8  # times the last chunk, at most: the first trials may not be like the others
+_AHEAD = 2  # chunks that a worker has been asked for
+_LOOK = 0.2  # seconds after which workers are looked at, where none says anything
+_LARGEST = 1 << 30  # bytes of an answer
+_CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Chunk(Struct, frozen=True):
+    first: int
+    end: int
+    alone: bool = False  # of one trial, which a worker has died at
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+
+class _Worker(Struct, eq=False):
+    pid: int
+    line: socket.socket
+    place: int
+    slot: worker.Slot
+    chunks: deque[_Chunk] = field(default_factory=deque)
+    answer: bytearray = field(default_factory=bytearray)
+    since: float = 0.0  # it has been at its first chunk
+
+
+class Pool(Struct, frozen=True):
+    """So many workers on this machine; as many as there are cores that this process may use, where `jobs` is None.
+
+    `timeout` is in seconds a trial, `memory_limit` in bytes a worker, beside what it shares.
+    """
+
+    bench: Bench
+    folder: Folder
+    jobs: int | None = None
+    timeout: float | None = None
+    memory_limit: int | None = None
+
+    def run(self, number: int, tasks: Round) -> Iterator[tuple[int, int]]:
+        """Yield what there is, then what has been added; RunError where there can be no workers."""
+        there = self.folder.done(number)
+        yield total(there), self.folder.failed(number)
+        if left := gaps(there, 0, len(tasks)):
+            shift = _Shift(self, number, tasks, [_Chunk(*span) for span in left])
+            try:
+                yield from shift.work()
+            finally:
+                shift.end()
+
+
+class _Shift:
+    """The workers of one round."""
+
+    def __init__(self, pool: Pool, number: int, tasks: Round, left: list[_Chunk]) -> None:
+        self.pool, self.number, self.tasks = pool, number, tasks
+        self.left = deque(left)
+        self.pieces: deque[_Chunk] = deque()  # of chunks whose worker died
+        self.jobs = min(pool.jobs or cores(), sum(map(len, left)))
+        self.memory = mmap.mmap(-1, max(self.jobs * worker.SLOT.size, mmap.PAGESIZE))
+        self.workers: list[_Worker] = []
+        self.selector = selectors.DefaultSelector()
+        self.timeout = pool.timeout or pool.bench.source.config.run.timeout_s
+        self.size, self.took = 1, 0.0  # trials in the next chunk; seconds a trial
+
+    def work(self) -> Iterator[tuple[int, int]]:
+        gc.freeze()  # else the first collection in a worker writes into every page that has an object
+        for place in range(self.jobs):
+            self._hire(place)
+        while self.pieces or any(one.chunks for one in self.workers):
+            for one in self.workers:
+                self._ask(one)
+            for key, _ in self.selector.select(self._patience()):
+                yield from self._heard(key.data)
+            for one in list(self.workers):
+                if (why := self._late(one)) or self._is_gone(one):
+                    yield from self._lost(one, why)
+
+    def end(self) -> None:
+        """End all workers, and what they have started."""
+        for one in self.workers:
+            _kill(one.pid)
+            one.line.close()
+        for one in self.workers:
+            os.waitpid(one.pid, 0)
+        self.workers.clear()
+        self.selector.close()
+
+    # --- what is to be done
+
+    def _ask(self, one: _Worker) -> None:
+        """Give a worker chunks, until it has enough to do."""
+        while len(one.chunks) < _AHEAD and not (one.chunks and one.chunks[0].alone):
+            chunk = self._next()
+            if chunk is None:
+                return
+            self._give(one, chunk)
+
+    def _give(self, one: _Worker, chunk: _Chunk) -> None:
+        if not one.chunks:
+            one.since = time.monotonic()
+        one.chunks.append(chunk)
+        with suppress(OSError):  # it is dead, which will be seen
+            one.line.sendall(worker.HEAD.pack(chunk.first, chunk.end))
+
+    def _next(self) -> _Chunk | None:
+        if self.pieces:
+            return self.pieces.popleft()
+        if not self.left:
+            return None
+        whole = self.left.popleft()
+        fair = math.ceil((len(whole) + sum(map(len, self.left))) / (2 * self.jobs))  # so that all end together
+        end = min(whole.first + min(self.size, fair), whole.end)
+        if end < whole.end:
+            self.left.appendleft(_Chunk(end, whole.end))
+        return _Chunk(whole.first, end)
+
+    # --- what comes of it
+
+    def _heard(self, one: _Worker) -> Iterator[tuple[int, int]]:
+        """Take what a worker has written; where it is gone, or what it wrote is no answer, see to its trials."""
+        try:
+            content = one.line.recv(1 << 20)
+        except BlockingIOError:
+            return
+        except OSError:
+            content = b""
+        if not content:
+            yield from self._lost(one)
+            return
+        one.answer += content
+        size = worker.HEAD.size
+        while len(one.answer) >= size:
+            length, again = worker.HEAD.unpack_from(one.answer)
+            if length != again or not 0 <= length <= _LARGEST or not one.chunks:
+                yield from self._lost(one, garbled=True)
+                return
+            if len(one.answer) < size + length:
+                return
+            rows = self._rows(one.chunks[0], bytes(one.answer[size : size + length]))
+            if rows is None:
+                yield from self._lost(one, garbled=True)
+                return
+            del one.answer[: size + length]
+            chunk, now = one.chunks.popleft(), time.monotonic()
+            self._learn(len(chunk), now - one.since)
+            one.since = now
+            self._ask(one)  # before its rows are flushed to the disk, which takes a while
+            yield self._keep(chunk.first, rows)
+
+    def _rows(self, chunk: _Chunk, content: bytes) -> Rows | None:
+        """Return the rows that a worker has sent; None where they are not those of the chunk."""
+        try:
+            rows = Rows.decode(content)
+        except ValueError:
+            return None
+        if len(rows) != len(chunk) or any(not 0 <= at < len(rows) for at in rows.error):
+            return None
+        tasks = [self.tasks[at] for at in range(chunk.first, chunk.end)]
+        same = rows.fold.tolist() == [one.fold for one in tasks] and rows.part == [one.part for one in tasks]
+        return rows if same else None
+
+    def _keep(self, first: int, rows: Rows) -> tuple[int, int]:
+        self.pool.folder.keep(self.number, first, rows)
+        return len(rows), len(rows.error)
+
+    def _learn(self, trials: int, took: float) -> None:
+        self.took = took / trials
+        self.size = max(1, min(int(_WORK / max(self.took, 1e-9)), self.size * _GROWTH, _MOST))
+
+    # --- workers
+
+    def _hire(self, place: int, chunk: _Chunk | None = None) -> None:
+        """Start a worker, with one chunk or with what is next; RunError where there can be none at all."""
+        ours, theirs = socket.socketpair()
+        slot = worker.Slot(self.memory, place)
+        slot.put(-1)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # closed by a strategy: what it holds must not be written twice
+                stream.flush()
+        parent = os.getpid()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore", DeprecationWarning
+                )  # Python 3.12 of threads, which ours do not wait for
+                pid = os.fork()
+        except OSError as error:
+            ours.close()
+            theirs.close()
+            if not self.workers:
+                raise RunError(
+                    f"no worker can be started: {error.strerror}", hint="free memory or processes, then the same again"
+                ) from None
+            if chunk is not None:
+                self.pieces.append(chunk)
+            return
+        if pid == 0:
+            ours.close()
+            for other in self.workers:  # else they would not see that this process has gone
+                other.line.close()
+            worker.serve(theirs, self.pool.bench, self.tasks, slot, self.pool.memory_limit, parent)
+        theirs.close()
+        ours.setblocking(False)
+        one = _Worker(pid, ours, place, slot)
+        self.workers.append(one)
+        self.selector.register(ours, selectors.EVENT_READ, one)
+        if chunk is None:
+            self._ask(one)
+        else:
+            self._give(one, chunk)
+
+    def _lost(self, one: _Worker, late: str = "", *, garbled: bool = False) -> Iterator[tuple[int, int]]:
+        """See to the trials of a worker that has died, or is to: `late` says why its trial fails at once."""
+        at, _ = one.slot.get()
+        self.workers.remove(one)
+        self.selector.unregister(one.line)
+        one.line.close()
+        _kill(one.pid)
+        died = os.waitpid(one.pid, 0)[1]
+        chunks = deque(one.chunks)
+        self.size = 1  # what kills one may kill others: the less is to be done again
+        alone: _Chunk | None = None
+        if chunks:
+            hand = chunks.popleft()
+            if hand.alone or late:
+                failed = hand.first if hand.alone else at
+                yield self._keep(failed, self._failed(failed, late or _told(died, garbled)))
+                pieces = [_Chunk(hand.first, failed), _Chunk(failed + 1, hand.end)]
+            elif hand.first <= at < hand.end:
+                alone = _Chunk(at, at + 1, alone=True)
+                pieces = [_Chunk(hand.first, at), _Chunk(at + 1, hand.end)]
+            else:  # it was at none: any of them may have done it
+                pieces = [_Chunk(trial, trial + 1, alone=True) for trial in range(hand.first, hand.end)]
+            self.pieces.extendleft(reversed([piece for piece in (*pieces, *chunks) if len(piece)]))
+        if alone or self.pieces or self.left:
+            self._hire(one.place, alone)
+
+    def _failed(self, at: int, why: str) -> Rows:
+        task = self.tasks[at]
+        return Rows.of([Row(task.overrides, task.fold, task.part, why, None, None, None, 0.0)])
+
+    def _patience(self) -> float:
+        """Return how long to wait for an answer, at most."""
+        if self.timeout is None:
+            return _LOOK
+        running = [since for one in self.workers for at, since in [one.slot.get()] if at >= 0]
+        return min([_LOOK, *(max(since + self.timeout - time.monotonic(), 0.0) for since in running)])
+
+    def _late(self, one: _Worker) -> str:
+        """Return why a worker's trial fails, where it has taken too long."""
+        at, since = one.slot.get()
+        if self.timeout is None or not one.chunks or not one.chunks[0].first <= at < one.chunks[0].end:
+            return ""
+        late = time.monotonic() - since > self.timeout
+        return f"stopped after {self.timeout:g} s, its limit" if late else ""
+
+    def _is_gone(self, one: _Worker) -> bool:
+        """Tell whether a worker is dead: a child that it left may hold its socket open."""
+        if one not in self.workers:
+            return False
+        about = os.waitid(os.P_PID, one.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return about is not None
+
+
+def _kill(pid: int) -> None:
+    """Kill a worker that has not been waited for, and the processes that it has started."""
+    for kill in (os.killpg, os.kill):
+        with suppress(OSError):
+            kill(pid, signal.SIGKILL)
+
+
+def _told(status: int, garbled: bool) -> str:
+    """Return how a worker ended, twice."""
+    code = os.waitstatus_to_exitcode(status)
+    if garbled:
+        return "the strategy wrote into its worker's answer, twice"
+    if code == worker.CLOSED:
+        return "the strategy closed the descriptor that its worker answers by, twice"
+    if code >= 0:
+        return f"the strategy ended its process (exit code {code}), twice"
+    name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
+    if name in _CRASHES:
+        return f"the interpreter crashed ({name}), twice"
+    return f"killed ({name}), twice"
