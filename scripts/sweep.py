@@ -1,7 +1,8 @@
 """Run a config with many combinations of some of its keys, sealed as one parent run with a row a trial.
 
 The same command goes on where it stopped, and does nothing where all is there. The last line of stdout is the run_id of
-the parent; everything else goes to stderr. Exit 0: sealed. 1: it failed. 2: wrong config, data, grid or usage.
+the parent; everything else goes to stderr. Exit 0: sealed, or it was. 1: it failed. 2: wrong config, data, grid or
+usage. 130: interrupted, and what is done is kept.
 """
 
 from __future__ import annotations
@@ -14,26 +15,44 @@ from peak_trade import script
 
 def main() -> int:
     parser = script.parser(__doc__, results=True, usage="%(prog)s CONFIG --grid KEY=a:b:step [OPTION…]")
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the config's TOML file")
-    parser.add_argument("--grid", action="append", default=[], metavar="KEY=…", help="vary a key: a:b:step or a,b,c")
-    parser.add_argument("--random", type=script.count, metavar="N", help="so many of the combinations, by --seed")
-    parser.add_argument("--seed", type=script.seed, metavar="S", help="of what is drawn (default: 0)")
-    parser.add_argument("--maximize", metavar="STAT", help="what the best has most of (default: sharpe)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key for all trials")
-    parser.add_argument("--jobs", type=script.count, metavar="N", help="workers (default: cores of this process)")
-    parser.add_argument("--timeout", type=script.seconds, metavar="S", help="stop a trial that takes longer")
-    parser.add_argument("--memory-limit", type=script.size, metavar="SIZE", help="of a worker's own memory, as 2G")
+    parser.add_argument("config", type=Path, nargs="?", metavar="CONFIG", help="the config's TOML file")
+    script.sweep_options(parser)
+    parser.add_argument("--again", action="store_true", help="make a sweep that is sealed once more")
+    parser.add_argument("--abandon", metavar="RUN", help="give a sweep up that stopped: sealed as failed, and counted")
+    parser.add_argument("--tracking", choices=("off", "auto", "strict"), help="override tracking.mode")
+    parser.add_argument("--json", action="store_true", help="print what `just show --json` does instead of the run_id")
+    parser.add_argument("--quiet", action="store_true", help="no progress and no summary on stderr")
     args = parser.parse_args()
+    if not args.config and not args.abandon:
+        parser.error("the following arguments are required: CONFIG")
+    script.under_telemetry()
     script.one_thread()
     result = script.claim_stdout()
     with script.loading():
-        from peak_trade import config, sweep
-    source, options = config.load(args.config, args.set), vars(args)
+        from peak_trade import config, runner, sweep, tracking
+        from peak_trade.evidence.results import Results
+        from peak_trade.shown import listing
+        from peak_trade.trust.luck import beforehand
+    script.show_warnings()
+    root, results = script.repo_root(), script.results_dir(args.results_dir).absolute()
+    if args.abandon:
+        script.show(sweep.abandon(args.abandon, Results(results)).name, result)
+        return 0
+    source = config.load(args.config, [*args.set, *([f"tracking.mode={args.tracking}"] if args.tracking else [])])
+    tracker = tracking.tracker(source.config.tracking, root)
+    told = None if args.quiet else sweep.Telling(lambda one: beforehand.sentences(Results(results), one))
     run_dir = sweep.sweep(
-        source, sweep.of_options(sweep.Wish, options), work=sweep.of_options(sweep.Work, options),
-        root=script.repo_root(), results=script.results_dir(args.results_dir), argv=sys.argv[1:],
+        source, sweep.of_options(sweep.Wish, vars(args)), work=sweep.of_options(sweep.Work, vars(args)), root=root,
+        results=results, argv=sys.argv[1:], again=args.again, heard=told,
     )  # fmt: skip
-    script.show(run_dir.name, result)
+    if args.json:
+        script.print_json(listing.describe(run_dir), result)
+    else:
+        script.show(run_dir.name, result)
+    if not args.quiet:
+        script.show(listing.summary(run_dir), sys.stderr)
+    tracker.log(run_dir)
+    runner.refuse_doubtful(run_dir)
     return 0
 
 

@@ -51,6 +51,7 @@ __all__ = [
     "show",
     "show_warnings",
     "size",
+    "sweep_options",
     "under_telemetry",
     "warn",
 ]
@@ -229,6 +230,28 @@ def reading_keys(args: argparse.Namespace) -> dict[str, Any]:
     keys = {name: value for name in names if (value := getattr(args, name)) is not None}
     columns = _columns(args.columns, "--columns timestamp=Date")
     return keys | {"columns": columns} if columns else keys
+
+
+def sweep_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what a sweep asks for and who works: the fields of `sweep.Wish` and `sweep.Work`."""
+    parser.add_argument("--grid", action="append", metavar="KEY=…", help="vary a key: a:b:step or a,b,c")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key for all trials")
+    for name, kind, metavar, text in (
+        ("random", count, "N", "so many of the combinations, drawn by --seed"),
+        ("seed", seed, "S", "of what is drawn (default: 0)"),
+        ("maximize", str, "STAT", "what the best has most of (default: sharpe)"),
+        ("minimize", str, "STAT", "what the best has least of"),
+        ("keep", _keep, "N", "so many of the best as full runs of their own, or `all` (default: 20)"),
+        ("jobs", count, "N", "workers (default: cores of this process)"),
+        ("timeout", seconds, "S", "stop a trial that takes longer"),
+        ("memory-limit", size, "SIZE", "of a worker's own memory, as 2G"),
+    ):
+        parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+
+
+def _keep(text: str) -> int:
+    """Read how many runs are kept: a number, or all of as many as a sweep can have."""
+    return 1_000_000 if text == "all" else seed(text)
 
 
 def list_options(parser: argparse.ArgumentParser) -> None:

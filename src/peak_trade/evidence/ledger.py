@@ -87,6 +87,7 @@ EVENTS = {
     "received_failed": Event(FAILED, after=("",)),
     "removed": Event(REMOVED, after=(STARTED, *ENDED)),
     "unsealed": Event("", after=ENDED),  # the bars that the run and others on its series held out, for good
+    "tried": Event("", after=(STARTED,)),  # the trials of a sweep so far, which count also if it is never sealed
     "trials": Event("", after=("",)),  # made elsewhere, by whatever program: the line has an id of its own
     "signed": Event("", after=ENDED),  # its manifest, by a key
     "anchored": Event("", after=("", STARTED, *ENDED, REMOVED)),  # a line of it, and with it all lines before

@@ -22,6 +22,7 @@ REMOVING = ".removing"  # where `retention` takes a run whose removal is in the 
 LEFT = ".left"  # what a strategy left in the directory of its run, by run_id: no part of the evidence
 BARS = ".bars"  # files of bars that came with runs received, each named by its digest
 IMPORTING = ".importing"  # where runs that are received wait for their line in the ledger
+SWEEPS = ".sweeps"  # what the trials of a sweep under way came to, by the run_id of its parent
 PINS = ".pins"  # a file for each run that retention leaves, with its run_id as name: runs are pinned after their seal
 
 

@@ -36,13 +36,14 @@ from msgspec import Struct
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import code, door, files, manifest, seal
 from peak_trade.evidence.ledger import REMOVED, STARTED, History, Ledger, Line, Reading, now
-from peak_trade.evidence.results import LEFT, REMOVING, WORKING, Results, is_run_id
+from peak_trade.evidence.results import LEFT, REMOVING, SWEEPS, WORKING, Results, is_run_id
 from peak_trade.text import as_utf8
 
 __all__ = [
     "BESIDE",
     "DIED",
     "OUTPUTS",
+    "STOPPED",
     "RunDir",
     "Sealing",
     "Unfinished",
@@ -65,7 +66,7 @@ _NAMED = 5  # of what a strategy left
 _TOGETHER = 64  # files that are open at once
 _FILES = {"config_snapshot.toml", "config_snapshot.json", "stats.json", "equity.csv", "benchmark.csv", "trades.csv",
           "trades.parquet", "open_trades.csv", "symbols.csv", "trials.csv", "trials.parquet", "trades_extra.csv",
-          manifest.NAME, ERROR}  # fmt: skip
+          "blocks.csv", "blocks.parquet", manifest.NAME, ERROR}  # fmt: skip
 OUTPUTS = "outputs"
 """The folder of what a recorded command, or another program, has left: sealed, byte for byte."""
 BESIDE = {
@@ -572,8 +573,15 @@ def _alive(folder: Path) -> bool:
 
 
 def warn_unfinished(results: Results) -> None:
-    """Warn, in one line each, where dead processes have left runs, and removals of runs."""
-    if dead := [left.run_id for left in unfinished(results) if not left.alive]:
+    """Warn, in one line each, where dead processes have left runs, sweeps that can go on, and removals of runs."""
+    dead = [left.run_id for left in unfinished(results) if not left.alive]
+    stopped = [run_id for run_id in dead if os.path.lexists(results.path / SWEEPS / run_id)]
+    if stopped:
+        _LOG.warning(
+            "%d sweep(s) stopped before their end: %s; hint: just doctor says how they go on",
+            len(stopped), _some(stopped),
+        )  # fmt: skip
+    if dead := [run_id for run_id in dead if run_id not in stopped]:
         _LOG.warning(
             "%d unfinished run(s) of dead processes: %s; hint: just doctor seals them as failed", len(dead), _some(dead)
         )
@@ -588,15 +596,22 @@ def _some(run_ids: list[str]) -> str:
     return ", ".join(run_ids[:3]) + (", …" if len(run_ids) > 3 else "")
 
 
-def recover(results: Results) -> list[tuple[str, str]]:
-    """Bring every dead run to its end, and return (run_id, what was done) for each.
+STOPPED = "stopped"
+"""How it begins what `recover` tells of a sweep that its own command takes up again."""
+
+
+def recover(results: Results, only: str = "") -> list[tuple[str, str]]:
+    """Bring every dead run, or the one that is named, to its end, and return (run_id, what was done) for each.
 
     Where the ledger has the seal, only the rename was missing. Else the run is sealed as failed, with all that it left.
     So is a START record whose directory is gone, in a new one. Safe to repeat and to run beside others. What can't be
-    brought to its end, or not by what the ledger says, is left as it is and told as `not recovered`.
+    brought to its end, or not by what the ledger says, is left as it is and told as `not recovered`; a sweep that can
+    go on is left too, and told as `stopped`.
     """
     done = _remake(results)
     for left in unfinished(results):
+        if only not in ("", left.run_id):
+            continue
         try:
             with _registry(results.path / WORKING):
                 lock = _lock(left.path)
@@ -653,6 +668,9 @@ def _finish(run: RunDir, reading: Reading) -> str:
     if not history.entries and not there:
         run.path.rmdir()
         return "removed: it had not started"
+    if history.start and history.start.fields.get("kind") == manifest.SWEPT:
+        command = str(history.start.fields.get("command") or "its own command")
+        return f"{STOPPED} before its end; it goes on with: {command}"
     if sealed and reading.broken:  # who knows what the ledger had of it
         return f"not recovered: it has a manifest, and the ledger is not whole at line {reading.broken[0][0]}"
     start = history.start.sha256 if history.start else run.begin()

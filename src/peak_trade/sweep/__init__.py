@@ -8,12 +8,18 @@ workers in chunks. A chunk's rows are one file in `results/.sweeps/<run_id>/`, w
 makes the same, but for how long it took. So what is done is never done again, and what is done twice is the same.
 
 May import record, tracking, runner, stats, evidence and what is below them; nothing that reads runs. In reading order:
-`axes` (what is varied), `wish` (what is asked), `task` and `plan` (tasks and rounds), `bench` (one trial), `rows` (what trials
-came to), `folder` (a sweep on disk, until it is sealed), `executor` (who works), `table` (`trials.parquet`), `parent`
-(files and seal of the parent run), `order` (of a sweep; nothing else knows it).
+`axes` (what is varied), `valid` (which combinations of it), `wish` (what is asked), `task` and `plan` (tasks and
+rounds), `bench` (one trial), `rows` (what trials came to), `spans` (which trials of a round), `folder` (a sweep on
+disk, until it is sealed), `executor/` (who works), `marks` (by what a sweep is found again), `start` (up to the first
+trial), `keeping` (the best as runs of their own), `table` (`trials.parquet`), `parent` (files and seal of the parent
+run), `heard` and `telling` (what a person hears of it), `order` (of a sweep; nothing else knows it), `abandoning` (of
+one that nobody goes on with).
 """
 
-from peak_trade.sweep.order import sweep
+from peak_trade.sweep.abandoning import abandon
+from peak_trade.sweep.heard import Beginning
+from peak_trade.sweep.order import Stopped, sweep
+from peak_trade.sweep.telling import Telling
 from peak_trade.sweep.wish import Wish, Work, of_options
 
-__all__ = ["Wish", "Work", "of_options", "sweep"]
+__all__ = ["Beginning", "Stopped", "Telling", "Wish", "Work", "abandon", "of_options", "sweep"]

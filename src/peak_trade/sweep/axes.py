@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import re
 import tomllib
 from collections.abc import Sequence
@@ -14,10 +13,11 @@ from msgspec import Struct
 
 from peak_trade.errors import InputError
 
-__all__ = ["Axis", "Space", "axis"]
+__all__ = ["PARAMS", "Axis", "Space", "axis"]
 
 _KEY = re.compile(r"[\w-]+(\.[\w-]+)*")
-_MOST = 10_000_000  # combinations
+PARAMS = "strategy.params."
+_VALUES = 100_000  # of one key
 
 
 class Axis(Struct, frozen=True):
@@ -28,10 +28,16 @@ class Axis(Struct, frozen=True):
 
 
 class Space(Struct, frozen=True):
-    """All combinations of some axes, the last one varying fastest; or `chosen` of them, by their numbers."""
+    """All combinations of some axes, the last one varying fastest; or `chosen` of them, by their numbers.
+
+    `drawn` are how many were asked for of all, and the seed that they were drawn by; `invalid` counts those that were
+    left out.
+    """
 
     axes: tuple[Axis, ...]
     chosen: tuple[int, ...] | None = None
+    drawn: tuple[int, int] | None = None
+    invalid: int = 0
 
     @property
     def size(self) -> int:
@@ -45,30 +51,32 @@ class Space(Struct, frozen=True):
         """Return a combination: value by key."""
         if not 0 <= at < len(self):
             raise IndexError(at)
-        number = at if self.chosen is None else self.chosen[at]
+        return self.numbered(at if self.chosen is None else self.chosen[at])
+
+    def numbered(self, number: int) -> dict[str, Any]:
+        """Return the combination with a number, whether or not it is chosen."""
         found: dict[str, Any] = {}
         for one in reversed(self.axes):
             number, place = divmod(number, len(one.values))
             found[one.key] = one.values[place]
         return dict(reversed(found.items()))
 
-    def sampled(self, count: int, seed: int) -> Space:
-        """Return `count` different combinations of these, drawn by a seed, in the order of all; all, if that is fewer.
-
-        >>> Space((Axis("x", (1, 2, 3)),)).sampled(2, 1).chosen
-        (0, 2)
-        """
-        drawn = random.Random(seed).sample(range(self.size), min(count, self.size))
-        return Space(self.axes, tuple(sorted(drawn)))
+    def describe(self) -> dict[str, Any]:
+        """Return what was asked for, and how much of it was left out, as the manifest has it."""
+        told: dict[str, Any] = {"grid": {one.key: list(one.values) for one in self.axes}}
+        told |= {} if self.chosen is None else {"chosen": list(self.chosen)}
+        told |= dict(zip(("random", "seed"), self.drawn, strict=True)) if self.drawn else {}
+        return told | ({"invalid": self.invalid} if self.invalid else {})
 
 
 def axis(text: str) -> Axis:
     """Return the axis of `KEY=a:b:step` (to `b`, that included where a step ends there) or of `KEY=a,b,c`.
 
-    Steps are taken in decimals, so that 0.1:0.3:0.1 has the values 0.1, 0.2 and 0.3.
+    A key of one word is a parameter of the strategy: every other key of a config has two. Steps are taken in decimals,
+    so that 0.1:0.3:0.1 has the values 0.1, 0.2 and 0.3.
 
-    >>> axis("strategy.params.fast=5:20:5").values
-    (5, 10, 15, 20)
+    >>> axis("fast=5:20:5")
+    Axis(key='strategy.params.fast', values=(5, 10, 15, 20))
 
     Raises InputError where it is neither.
     """
@@ -80,10 +88,10 @@ def axis(text: str) -> Axis:
     values = _steps(text, parts) if len(parts) == 3 else tuple(map(_value, said.split(",")))
     if len({repr(one) for one in values}) != len(values):
         raise InputError(f"--grid {text!r} has a value twice", hint="name each value once")
-    return Axis(key, values)
+    return Axis(key if "." in key else f"{PARAMS}{key}", values)
 
 
-_EXAMPLE = "--grid strategy.params.fast=5:50:5"
+_EXAMPLE = "--grid fast=5:50:5"
 
 
 def _steps(text: str, parts: Sequence[str]) -> tuple[int | float, ...]:
@@ -95,8 +103,8 @@ def _steps(text: str, parts: Sequence[str]) -> tuple[int | float, ...]:
     if not all(one.is_finite() for one in (first, last, step)) or step <= 0 or last < first:
         raise no_range
     count = int((last - first) / step) + 1
-    if count > _MOST:
-        raise InputError(f"--grid {text!r} has {count:,} values, allowed: {_MOST:,}", hint="take a larger step")
+    if count > _VALUES:
+        raise InputError(f"--grid {text!r} has {count:,} values, allowed: {_VALUES:,}", hint="take a larger step")
     whole = not any(set(".eE") & set(part) for part in (parts[0], parts[2]))
     steps = [first + step * n for n in range(count)]
     return tuple(int(one) if whole else float(one) for one in steps)

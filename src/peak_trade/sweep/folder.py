@@ -17,12 +17,11 @@ from pathlib import Path
 
 from peak_trade.errors import RunError
 from peak_trade.evidence import files
+from peak_trade.evidence.results import SWEEPS
 from peak_trade.sweep.rows import Rows
 from peak_trade.sweep.spans import Span, merged
 
-__all__ = ["SWEEPS", "Folder"]
-
-SWEEPS = ".sweeps"
+__all__ = ["Folder"]
 
 
 class Folder:
@@ -31,16 +30,6 @@ class Folder:
     def __init__(self, results: Path, run_id: str) -> None:
         self.results, self.run_id = results, run_id
         self.path = results / SWEEPS / run_id
-
-    @classmethod
-    def under_way(cls, results: Path) -> list[Folder]:
-        """Return the sweeps that are not sealed yet."""
-        try:
-            return [
-                cls(results, entry.name) for entry in sorted(os.scandir(results / SWEEPS), key=lambda one: one.name)
-            ]
-        except FileNotFoundError:
-            return []
 
     def begin(self, order: bytes) -> None:
         """Make the folder, with the order that its sweep has."""
@@ -66,6 +55,10 @@ class Folder:
     def rows(self, number: int, count: int) -> Rows:
         """Return the rows of a round of `count` trials; RunError where a file is not what was written."""
         return Rows.joined(list(self._read(number, count)))
+
+    def all_rows(self) -> Rows:
+        """Return the rows of all rounds that are there."""
+        return Rows.joined([part for number in sorted(self._rounds()) for part in self._read(number, None)])
 
     def failed(self, number: int) -> int:
         """Return how many of the trials of a round whose rows are there have failed."""
@@ -96,8 +89,16 @@ class Folder:
             raise RunError(f"the rows of the sweep end at {at}, not {count}", hint="the same command makes the others")
 
     def _chunks(self, number: int) -> list[Span]:
-        names = [name.split("-") for name in os.listdir(self.path / "rows") if "." not in name]
-        return [(int(first), int(end)) for of, first, end in names if int(of) == number]
+        return [(int(first), int(end)) for of, first, end in self._names() if int(of) == number]
+
+    def _rounds(self) -> set[int]:
+        return {int(of) for of, _, _ in self._names()}
+
+    def _names(self) -> list[list[str]]:
+        try:
+            return [name.split("-") for name in os.listdir(self.path / "rows") if "." not in name]
+        except FileNotFoundError:
+            return []
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.path / name

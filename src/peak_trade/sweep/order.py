@@ -1,40 +1,48 @@
-"""The order of a sweep: config, bars, plan, START, rounds of chunks, the choice, files, seal. Nothing else knows it.
+"""The order of a sweep: config, bars, plan, START, rounds of trials, kept runs, files, seal. Nothing else knows it.
 
-Up to START nothing is written: a wrong config, wrong data or a wrong grid leaves no trace.
+    bars ─▶ valid combinations ─▶ START ─▶ rounds of trials ─▶ kept runs ─▶ files ─▶ manifest ─▶ seal
+
+Up to START nothing is written: a wrong config, wrong data or a wrong grid leaves no trace. From then on the sweep is
+there until it is sealed, whatever ends its process: the same command finds it by its marks, and goes on. Trials that
+are done stand in the ledger at checkpoints, so that they count also if nobody ever does.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from peak_trade import strategies
 from peak_trade.config import Source
+from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import provenance
-from peak_trade.evidence.run_dir import new_run_id
-from peak_trade.market import fingerprint
-from peak_trade.redact import Redactor
-from peak_trade.runner.attempt import Attempt, asked, withheld
-from peak_trade.runner.definition import bars_of
-from peak_trade.runner.holdout import withhold
+from peak_trade.runner.attempt import Attempt
+from peak_trade.runner.limits import termination_raised, uninterrupted
 from peak_trade.runner.log import logging_to
-from peak_trade.runner.making import Stages
-from peak_trade.runner.order import load_bars
-from peak_trade.runner.snapshot import told
-from peak_trade.supervisor import UNWATCHED
-from peak_trade.sweep import executor, parent
+from peak_trade.stats.equity import years
+from peak_trade.stats.values import need
+from peak_trade.sweep import executor, keeping, parent
 from peak_trade.sweep.bench import Bench
 from peak_trade.sweep.executor import Executor
 from peak_trade.sweep.folder import Folder
+from peak_trade.sweep.heard import Beginning, Heard
 from peak_trade.sweep.plan import Plan
 from peak_trade.sweep.rows import Rows
+from peak_trade.sweep.start import Asked, ask, begin
 from peak_trade.sweep.wish import Wish, Work
 
-__all__ = ["sweep"]
+__all__ = ["Stopped", "sweep"]
+
+_FIRST_S, _LATER_S = 5.0, 60.0  # between checkpoints: twice as long each time
+
+
+class Stopped(RunError):
+    """A sweep was interrupted: what is done is kept."""
+
+    exit_code = 130
 
 
 def sweep(
@@ -43,56 +51,96 @@ def sweep(
     *,
     root: str | os.PathLike[str],
     results: str | os.PathLike[str],
-    run_id: str | None = None,
     argv: Sequence[str] = (),
     work: Work | None = None,
-    done: Callable[[int, int, int], None] = lambda done, failed, of: None,
+    again: bool = False,
+    heard: Heard | None = None,
 ) -> Path:
     """Make every trial of a plan and return the sealed directory of the parent run.
 
-    `done` hears how many trials of a round are done, how many of them failed, and how many there are.
+    One that the same command has begun is taken up where it stopped; one that is sealed is returned as it is, but for
+    `again`.
 
-    Raises InputError where config, data or plan are wrong, RunError where every trial failed or a write did.
+    Raises InputError where config, data or plan are wrong, RunError where every trial failed, a write did, or another
+    process is making it, and Stopped where it was interrupted.
     """
-    wish.check()
     executors = executor.of(work or Work())
-    root, results = Path(root), Path(results).absolute()
-    redactor = Redactor(msgspec.to_builtins(source.config), source.overrides)
-    stages = Stages()
-    git = provenance.GitQuestion(root)
+    heard = heard or Heard()
+    asked = ask(source, wish, Path(root), Path(results).absolute(), argv)
+    git = provenance.GitQuestion(asked.root)
     try:
-        with stages.clock("load"):
-            given = told(source, redactor)
-            source, _ = withhold(source, root, results)
-            loaded = load_bars(source, root)
-            loaded.bars.freeze()
-            plan, function = wish.plan(source, loaded.bars), _strategy(source, root)
-        attempt = Attempt.begin(
-            source, root, results, new_run_id(run_id), list(argv), stages, redactor, UNWATCHED, given
-        )
+        attempt = begin(asked, again=again)
+        if isinstance(attempt, Path):
+            heard.is_there(attempt.name)
+            return attempt
+        folder = Folder(attempt.directory.results, attempt.directory.run_id)
         try:
-            with logging_to(attempt.log):
-                marks = fingerprint.fingerprint(loaded.bars)
-                attempt.bars, attempt.unnamed = bars_of(attempt, loaded, marks), fingerprint.unnamed(loaded.bars)
-                bench = Bench(source, loaded.bars, function)
-                folder = Folder(results, attempt.directory.run_id)
-                folder.begin(msgspec.msgpack.encode({"plan": plan.describe()}))
-                with stages.clock("trials"):
-                    rows = _rounds(plan, executors(bench, folder), folder, done)
-                outcome = plan.outcome(bench, rows)
-                statement = parent.write(attempt, git, bench, rows, outcome, plan.describe())
-                facts: dict[str, Any] = asked(source.config) | withheld(source) | attempt.reached()
-                facts |= parent.facts(attempt, rows) | statement.results["summary"] | {"bars": len(loaded.bars)}
-                path = attempt.directory.seal(statement, "sealed", **facts)
-                folder.end()
-                return path
+            _note_order(attempt, folder)
+            bench = Bench(asked.source, asked.shared.bars, asked.function)
+            with termination_raised():
+                with logging_to(attempt.log):
+                    rows = _tried(asked, attempt, executors(bench, folder), folder, heard)
+                kept = _kept(asked, attempt, rows, heard)
+                with logging_to(attempt.log), uninterrupted():
+                    return _sealed(asked, attempt, git, bench, rows, kept, folder)
+        except KeyboardInterrupt:
+            done = len(folder.all_rows())
+            error: PeakError = Stopped(f"interrupted: {done:,} trials are done and kept", hint=_goes_on(attempt))
+            raise _of(attempt, error) from None
+        except OSError as error:
+            wrong = RunError(f"the sweep can't be written: {error.strerror}", hint=f"make room: {_goes_on(attempt)}")
+            raise _of(attempt, wrong) from error
+        except PeakError as error:
+            raise _of(attempt, error)  # noqa: B904 - it is the same error, with the run that it is of
         finally:
             attempt.directory.release()
     finally:
         git.close()
 
 
-def _rounds(plan: Plan, workers: Executor, folder: Folder, done: Callable[[int, int, int], None]) -> Rows:
+def _goes_on(attempt: Attempt) -> str:
+    return f"the same command goes on where it stopped; just sweep --abandon {attempt.directory.run_id[:8]} gives it up"
+
+
+def _of(attempt: Attempt, error: PeakError) -> PeakError:
+    error.run_id = error.run_id or attempt.directory.run_id
+    return error
+
+
+def _note_order(attempt: Attempt, folder: Folder) -> None:
+    """Put on disk what it takes to give the sweep up without its config."""
+    if not folder.order():
+        order = {"on": parent.batch_on(attempt), "seed": attempt.source.config.run.seed}
+        folder.begin(msgspec.msgpack.encode(order))
+
+
+def _tried(asked: Asked, attempt: Attempt, workers: Executor, folder: Folder, heard: Heard) -> Rows:
+    """Make the trials that are not done yet, and return the rows of all."""
+    attempt.skip_what_could_not_start()
+    for finding in asked.shared.loaded.findings:
+        attempt.say(finding)
+    if asked.held:
+        attempt.warn("holdout", *asked.held)
+    there, data = folder.all_rows(), asked.source.config.data
+    heard.begins(
+        Beginning(
+            attempt.directory.run_id, data.symbol, data.timeframe, str(asked.shared.marks["digest"]),
+            need(years(asked.shared.bars.timestamp)), asked.trials, len(there),
+        )
+    )  # fmt: skip
+    checkpoints = _Checkpoints(attempt, folder)
+    if len(there):
+        checkpoints.note()
+    with attempt.stages.clock("trials"):
+        try:
+            return _rounds(asked.plan, workers, folder, heard, checkpoints)
+        except KeyboardInterrupt:
+            with uninterrupted():
+                checkpoints.note()
+            raise
+
+
+def _rounds(plan: Plan, workers: Executor, folder: Folder, heard: Heard, checkpoints: _Checkpoints) -> Rows:
     rows = Rows.joined([])
     for number in range(plan.rounds()):
         tasks = plan.round(number, rows)
@@ -101,13 +149,55 @@ def _rounds(plan: Plan, workers: Executor, folder: Folder, done: Callable[[int, 
         made = failed = 0
         for more, bad in workers.run(number, tasks):
             made, failed = made + more, failed + bad
-            done(made, failed, len(tasks))
+            heard.done(made, failed, len(tasks))
+            checkpoints.pass_by()
         rows = Rows.joined([rows, folder.rows(number, len(tasks))])
     return rows
 
 
-def _strategy(source: Source, root: Path) -> Callable[..., Any]:
-    strategy = source.config.strategy
-    if strategy.name is not None:
-        return strategies.resolve(strategy.name)
-    return strategies.load_entrypoint(strategy.entrypoint or "", source.bases(root))
+class _Checkpoints:
+    """Puts the trials that are done into the ledger, from time to time."""
+
+    def __init__(self, attempt: Attempt, folder: Folder) -> None:
+        self.attempt, self.folder = attempt, folder
+        self.wait_s = _FIRST_S
+        self.due = time.monotonic() + self.wait_s
+
+    def pass_by(self) -> None:
+        """Note them where it is time."""
+        if time.monotonic() >= self.due:
+            self.note()
+            self.wait_s = min(2 * self.wait_s, _LATER_S)
+            self.due = time.monotonic() + self.wait_s
+
+    def note(self) -> None:
+        """Note the trials whose rows are on disk."""
+        facts = parent.facts(parent.batch_on(self.attempt), self.folder.all_rows())
+        self.attempt.directory.ledger.append("tried", self.attempt.directory.run_id, **facts)
+
+
+def _kept(asked: Asked, attempt: Attempt, rows: Rows, heard: Heard) -> list[keeping.Kept]:
+    """Make runs of the best trials."""
+    best = asked.plan.best(rows)[: asked.keep]
+    with attempt.stages.clock("keep"):
+        return keeping.keep(
+            asked.source, asked.shared, rows, best, attempt.directory.run_id, root=asked.root, results=asked.results,
+            heard=heard.keeps,
+        )  # fmt: skip
+
+
+def _sealed(
+    asked: Asked,
+    attempt: Attempt,
+    git: provenance.GitQuestion,
+    bench: Bench,
+    rows: Rows,
+    kept: Sequence[keeping.Kept],
+    folder: Folder,
+) -> Path:
+    read = [file.path for file in asked.shared.loaded.files]
+    try:
+        return parent.seal(attempt, git, bench, rows, asked.plan, kept, asked.marks, read)
+    finally:
+        if attempt.directory.noted:
+            folder.end()

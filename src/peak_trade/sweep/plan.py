@@ -74,10 +74,8 @@ class Grid(Struct, frozen=True):
         return _Combinations(self.space)
 
     def describe(self) -> Mapping[str, Any]:
-        """Return the axes, and which of their combinations were chosen."""
-        told: dict[str, Any] = {"grid": {one.key: list(one.values) for one in self.space.axes}}
-        told |= {"minimize" if self.least else "maximize": self.statistic}
-        return told if self.space.chosen is None else told | {"chosen": list(self.space.chosen)}
+        """Return the axes, how many of their combinations were drawn or left out, and what the best has most of."""
+        return self.space.describe() | {"minimize" if self.least else "maximize": self.statistic}
 
     def outcome(self, bench: Bench, rows: Rows) -> Outcome:
         """Return the best trial, whole."""

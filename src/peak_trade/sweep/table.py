@@ -19,6 +19,7 @@ import msgspec
 
 from peak_trade.evidence import tables
 from peak_trade.evidence.run_dir import RunDir
+from peak_trade.redact import Redactor
 from peak_trade.sweep.rows import KEYS, Rows, duplicates
 
 __all__ = ["NAME", "write"]
@@ -27,7 +28,7 @@ NAME = "trials"
 _PARAMS = "strategy.params."
 
 
-def write(directory: RunDir, rows: Rows, chosen: int | None, seed: int) -> str:
+def write(directory: RunDir, rows: Rows, chosen: int | None, seed: int, redactor: Redactor) -> str:
     """Write the table into the directory of the parent; return why it is no Parquet, empty where it is."""
     columns = _columns(rows, chosen, seed)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from peak_trade.market.bars import Bars
 from peak_trade.sweep.axes import Space, axis
 from peak_trade.sweep.plan import Grid, Plan
 from peak_trade.sweep.rows import KEYS
+from peak_trade.sweep.valid import Invalid, checked
 
 __all__ = ["Wish", "Work", "of_options"]
 _T = TypeVar("_T", bound=Struct)
@@ -45,18 +46,21 @@ class Wish(Struct, frozen=True, kw_only=True):
         self.space()
 
     def space(self) -> Space:
-        """Return the combinations that are asked for: all, or so many drawn by a seed."""
+        """Return the keys that are varied, with their values."""
         if not self.grid:
-            raise InputError("nothing is varied", hint="--grid strategy.params.fast=5:50:5")
+            raise InputError("nothing is varied", hint="--grid fast=5:50:5")
         axes = tuple(map(axis, self.grid))
         if len({one.key for one in axes}) != len(axes):
             raise InputError("a key is in two --grid", hint="name each key once")
-        whole = Space(axes)
-        return whole if self.random is None else whole.sampled(self.random, self.seed)
+        return Space(axes)
 
-    def plan(self, source: Source, bars: Bars) -> Plan:
-        """Return the plan over these bars."""
-        return Grid(self.space(), self.minimize or self.maximize, bool(self.minimize))
+    def valid(self, source: Source, bars: Bars, function: Callable[..., Any]) -> tuple[Space, list[Invalid]]:
+        """Return the combinations that are asked for, all or so many drawn by a seed, and those that are left out."""
+        return checked(self.space(), (self.random, self.seed) if self.random else None, source, bars, function)
+
+    def plan(self, source: Source, bars: Bars, space: Space) -> Plan:
+        """Return the plan over these bars, of these combinations."""
+        return Grid(space, self.minimize or self.maximize, bool(self.minimize))
 
 
 class Work(Struct, frozen=True, kw_only=True):
