@@ -86,7 +86,11 @@ def seal(
     }
     if outcome.index is not None:
         chosen = attempt.redactor.tree(plain(rows.overrides[outcome.index]))
-        results["chosen"] = {"index": outcome.index, "overrides": chosen}
+        results["chosen"] = {
+            "index": outcome.index,
+            "overrides": chosen,
+            "params": attempt.redactor.tree(plain(params)),
+        }
     results |= outcome.results
     ruined: dict[str, str] = {}
     if came.result.ruined is not None:
@@ -97,7 +101,8 @@ def seal(
     status = manifest.RUINED if ruined else "sealed"
     statement = predicate(attempt, status, origin, results | ruined, probe=found, builder="sweep")
     _beside(statement, durations, kept_runs)
-    told: dict[str, Any] = asked(came.config) | withheld(attempt.source) | parameters(attempt, params) | ruined
+    told: dict[str, Any] = asked(came.config) | withheld(attempt.source) | ruined
+    told |= parameters(attempt, params) if outcome.index is not None else {}
     told |= statement.doubts | attempt.findings() | attempt.reached() | facts(batch_on(attempt), rows)
     told |= {"code": captured.digest, "bars": len(came.bars)} | summary
     return attempt.directory.seal(statement, "sealed", **told)

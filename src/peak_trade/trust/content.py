@@ -151,7 +151,8 @@ def _check_config(
 ) -> Config:  # fmt: skip
     """Hold the config as resolved against the file as given and its overrides, and the manifest against both.
 
-    The config that is returned is that of the result: of a parent, with what its chosen trial had otherwise.
+    The config that is returned is that of the result: of a parent, whose files have the one that was asked for, with
+    what its chosen trial had otherwise.
     """
     definition, file = sealed.predicate.build_definition, contents["config_snapshot.toml"]
     snapshot = msgspec.json.decode(contents["config_snapshot.json"])
@@ -159,8 +160,6 @@ def _check_config(
     verdict.compare(f"{manifest.NAME} overrides", overrides, definition["externalParameters"]["overrides"])
     again, asked_for = _asked(file, overrides)
     best = None if table is None else table.best
-    if table is not None and best is not None:
-        again["strategy"]["params"] |= table.params[best]
     # the snapshot has the defaults too, and texts in the form that a parameter's type gives them
     params = {name: value for name, value in again["strategy"]["params"].items() if not isinstance(value, str)}
     again["strategy"]["params"] = snapshot["strategy"]["params"] | params
@@ -179,7 +178,7 @@ def _check_config(
         told = definition["externalParameters"]
         verdict.compare(f"{manifest.NAME} name", snapshot["run"]["name"], told.get("name"))
         verdict.compare(f"{manifest.NAME} params", snapshot["strategy"]["params"], told.get("params"))
-    return config if table is None or best is None else changed(config, table.settings[best])
+    return config if table is None or best is None else changed(config, table.overrides(best))
 
 
 def _asked(file: bytes, overrides: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
@@ -248,7 +247,8 @@ def _made(sealed: manifest.Manifest) -> dict[str, Any]:
     data = {"data": made["bars"]["digest"]["sha256"]}
     if sealed.format == 1:
         return data
-    params = settings.short(definition["externalParameters"]["params"])
+    chosen = sealed.predicate.results.get("chosen") if sealed.predicate.kind == manifest.SWEPT else None
+    params = settings.short(chosen["params"] if chosen else definition["externalParameters"]["params"])
     bars = made["bars"]["annotations"]
     return data | {
         "code": made[code.FOLDER]["digest"]["sha256"],

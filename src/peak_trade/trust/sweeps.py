@@ -30,6 +30,8 @@ __all__ = ["check", "durations", "ledger_batch", "read"]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _CLOSE = 1e-9
+_GRID = {"grid", "maximize", "minimize", "chosen", "random", "seed", "invalid"}
+"""What the manifest says of combinations that are all there from the beginning."""
 _PARTS = 16
 BLOCKS = ("index", *(f"sum_{at}" for at in range(_PARTS)), *(f"square_{at}" for at in range(_PARTS)))
 _MOST = 50_000_000  # combinations that are gone through
@@ -109,7 +111,7 @@ def _differ(verdict: Verdict, name: str, column: str, expected: Any, found: Any)
 
 def _check_space(verdict: Verdict, name: str, table: Trials, plan: Mapping[str, Any]) -> None:
     """Check that the rows are the combinations that the manifest describes, each in its place: none is left out."""
-    if not plan.keys() <= {"grid", "maximize", "minimize", "chosen"}:
+    if not plan.keys() <= _GRID:
         verdict.skip(f"{name} params", "this version does not know how such a search goes on")
         return
     grid = plan.get("grid")
@@ -151,7 +153,7 @@ def _check_choice(
 ) -> None:
     """Check that the chosen row is the best of all by what was asked, and that it is the parent's own result."""
     if not table.chosen.any():
-        if plan.keys() <= {"grid", "maximize", "minimize", "chosen"}:
+        if plan.keys() <= _GRID:
             verdict.add(f"{name} chosen", "one row: that of the parent's result", "none")
         return
     if (count := int(table.chosen.sum())) != 1:
