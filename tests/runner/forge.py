@@ -162,6 +162,22 @@ def many(request: dict[str, Any]) -> int:
     return 0
 
 
+def batch(request: dict[str, Any]) -> int:
+    """Make a run with each of the overrides in `sets` in one batch, and print what became of each."""
+    from peak_trade import config
+    from peak_trade.runner.many import Wanted, run_many
+    from peak_trade.runner.order import load_bars
+    from peak_trade.runner.shared import Shared
+
+    sources = [config.load(Path(request["config"]), overrides) for overrides in request["sets"]]
+    wanted = [Wanted(source, parent=request.get("parent", ""), trial=at) for at, source in enumerate(sources)]
+    for made in run_many(
+        wanted, root=ROOT, results=Path(request["results"]), shared=Shared(load_bars(sources[0], ROOT))
+    ):
+        print(f"{made.run_id} {made.error.message if made.error else 'sealed'}")
+    return 0
+
+
 def until_told(most: int | None = None) -> Iterator[int]:
     """Count rounds, from 1 on, until SIGTERM, which may have come before this, or `most` are done."""
     ended, parent = list[bool](), os.getppid()
@@ -228,7 +244,7 @@ def check(request: dict[str, Any]) -> int:
 
 
 DEEDS: dict[str, Callable[[dict[str, Any]], int]] = {
-    "cli": cli, "recover": recover, "many": many, "watch": watch, "clean": clean, "check": check
+    "cli": cli, "recover": recover, "many": many, "batch": batch, "watch": watch, "clean": clean, "check": check
 }  # fmt: skip
 
 
@@ -261,6 +277,21 @@ def write_in_place() -> None:
 
     run_dir.RunDir.create = classmethod(created)  # type: ignore[method-assign,assignment]
     run_dir.RunDir.displaced = property(lambda self: False)  # type: ignore[method-assign,assignment]
+
+
+def name_first() -> None:
+    """Give the runs of a batch their final names before their seals are noted."""
+    from peak_trade.evidence import run_dir
+    from peak_trade.runner import many
+
+    def seal_all(sealings: Any) -> Any:
+        for sealing in sealings:
+            sealing.run._rename()
+        return real(sealings)
+
+    real = run_dir.seal_all
+    run_dir.RunDir._make_way = lambda self: None  # type: ignore[method-assign]
+    many.seal_all = seal_all  # type: ignore[assignment]
 
 
 def leave_torn() -> None:
@@ -376,7 +407,7 @@ def hold_nothing() -> None:
 SABOTAGE = {
     f.__name__: f
     for f in (
-        *(publish_first, write_in_place, leave_torn, swallow_errors, no_turns, all_dead, hold_nothing),
+        *(publish_first, write_in_place, name_first, leave_torn, swallow_errors, no_turns, all_dead, hold_nothing),
         *(delete_first, delete_in_place, all_at_once),
     )
 }

@@ -96,7 +96,7 @@ def _check_sealed(
     market = _check_benchmark(verdict, sealed, config, contents, equity["timestamp"], bars)
     closes = market.closes if bars is None else money.Closes(np.arange(len(bars)), bars.close)
     called = _called(config)
-    _check_start(verdict, sealed, contents, history, called)
+    _check_start(verdict, sealed, contents, history, called | _within(sealed))
     data = _made(sealed) | _held_out(sealed) | {"bars": len(equity["timestamp"])}
     ruined = {manifest.RUINED: results.get(manifest.RUINED)}
     told = called | data | results["summary"] | ruined | sealed.predicate.doubts | _found(sealed.predicate)
@@ -206,7 +206,7 @@ def _check_failed(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
         error = sealed.predicate.error or {}
         verdict.compare(ERROR, error, msgspec.json.decode(contents[ERROR]))
         config = _check_config(verdict, sealed, contents)
-        _check_start(verdict, sealed, contents, history, _called(config))
+        _check_start(verdict, sealed, contents, history, _called(config) | _within(sealed))
         told = _called(config) | _reached(sealed) | _held_out(sealed) | _found(sealed.predicate) | error | of_kind
         _check_history(verdict, history.end, told)
         _check_nothing_more(verdict, history.end, told)
