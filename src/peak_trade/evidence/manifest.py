@@ -7,6 +7,7 @@ what varies from run to run stands in `predicate.runDetails` and `predicate.rece
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -32,6 +33,8 @@ __all__ = [
     "byproducts",
     "decode",
     "encode",
+    "kept",
+    "unrepeatable",
 ]
 
 NAME = "manifest.json"
@@ -219,6 +222,28 @@ def byproducts(sealed: Manifest) -> dict[str, str]:
         sha256 = digest.get("sha256") if isinstance(digest, dict) else None
         if isinstance(sha256, str) and isinstance(one.get("name"), str):
             found[one["name"]] = sha256
+    return found
+
+
+def kept(sealed: Manifest) -> dict[int, str]:
+    """Return the trials of a sweep that are runs of their own: number → run_id. None of another run's manifest."""
+    metadata = sealed.predicate.run_details.get("metadata")
+    told = metadata.get("kept") if isinstance(metadata, dict) else None
+    if not isinstance(told, dict):
+        return {}
+    return {
+        int(at): run_id
+        for at, run_id in told.items()
+        if re.fullmatch("0|[1-9][0-9]{0,8}", at) and isinstance(run_id, str) and re.fullmatch("[0-9a-f-]{36}", run_id)
+    }
+
+
+def unrepeatable(sealed: Manifest) -> set[str]:
+    """Return the trials, by number, that came to something else when they were kept: as a receipt of the parent says it."""
+    found: set[str] = set()
+    for receipt in sealed.predicate.receipts:
+        if receipt.get("outcome") == "unrepeatable" and isinstance(trials := receipt.get("trials"), list):
+            found |= {str(one) for one in trials}
     return found
 
 

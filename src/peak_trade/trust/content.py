@@ -102,7 +102,7 @@ def _check_sealed(
     told = called | data | results["summary"] | ruined | sealed.predicate.doubts | _found(sealed.predicate)
     told |= _within(sealed)
     if table is not None:
-        told |= sweeps.check(verdict, sealed, contents, table, equity["equity"])
+        told |= sweeps.check(verdict, sealed, contents, table, equity["equity"], kept.results)
         told |= _check_batch(verdict, history.end, table, told)
     _check_history(verdict, history.end, told)
     _check_nothing_more(verdict, history.end, told)

@@ -47,9 +47,13 @@ def read(sealed: manifest.Manifest, contents: Mapping[str, bytes]) -> Trials:
 
 
 def check(
-    verdict: Verdict, sealed: manifest.Manifest, contents: Mapping[str, bytes], table: Trials, equity: Floats
+    verdict: Verdict, sealed: manifest.Manifest, contents: Mapping[str, bytes], table: Trials, equity: Floats,
+    results_dir: Path,
 ) -> dict[str, Any]:  # fmt: skip
-    """Hold a parent's table against its manifest and its own result; return what the ledger's line tells of it."""
+    """Hold a parent's table against its manifest, its own result and the runs that were kept of it in `results_dir`.
+
+    Return what the ledger's line tells of it.
+    """
     name, results = trials.name_in(contents), sealed.predicate.results
     _check_rows(verdict, name, table, _seed(sealed))
     plan = _plan(sealed)
@@ -61,6 +65,7 @@ def check(
     blocks = next((one for one in ("blocks.parquet", "blocks.csv") if one in contents), "")
     if blocks:
         _check_blocks(verdict, blocks, contents[blocks], table, equity)
+    _check_kept(verdict, name, table, sealed, results_dir)
     failed = int(table.failed.sum())
     return {"kind": manifest.SWEPT, "trials": len(table), "trials_failed": failed or None}
 
@@ -136,8 +141,8 @@ def _check_space(verdict: Verdict, name: str, table: Trials, plan: Mapping[str, 
         found = table.overrides(at)
         if found.keys() != expected.keys() or any(_other(found[key], one) for key, one in expected.items()):
             verdict.add(f"{name} row {at} params", _told(expected), _told(found))
-    if (table.fold != -1).any() or any(table.part):
-        verdict.add(f"{name} fold", "none: the search is over all bars", "some")
+    _differ(verdict, name, "fold", [-1] * len(table), table.fold.tolist())  # the search is over all bars
+    _differ(verdict, name, "part", [""] * len(table), table.part)
 
 
 def _other(found: Any, expected: Any) -> bool:
@@ -159,20 +164,21 @@ def _check_choice(
     if (count := int(table.chosen.sum())) != 1:
         verdict.add(f"{name} chosen", "one row: that of the parent's result", count)
     at = int(table.chosen.argmax())
+    statistic = plan.get("minimize") or plan.get("maximize")
+    if not isinstance(statistic, str) or statistic not in table.keys:
+        verdict.add(f"{manifest.NAME} sweep", "a statistic by which the best is chosen", statistic)
+        best = None
+    else:
+        best = _best(table, statistic, least=bool(plan.get("minimize")))
+    if best is not None and best != at:
+        better = f"row {best}, with {statistic} {float(table.of_stat(statistic)[best])!r}"
+        verdict.add(f"{name} chosen", better, f"row {at}, with {float(table.of_stat(statistic)[at])!r}")
     for key in ("equity_digest", "trades_digest"):
         verdict.compare(f"{name} row {at} {key}", results.get(key), getattr(table, key)[at])
     written = msgspec.json.decode(figures)
     for key, value in table.statistics(at).items():
         if value != written.get(key):
             verdict.add(f"{name} row {at} {key}", written.get(key), value)
-    statistic = plan.get("minimize") or plan.get("maximize")
-    if not isinstance(statistic, str) or statistic not in table.keys:
-        verdict.add(f"{manifest.NAME} sweep", "a statistic by which the best is chosen", statistic)
-        return
-    best = _best(table, statistic, least=bool(plan.get("minimize")))
-    if best is not None and best != at:
-        better = f"row {best}, with {statistic} {float(table.of_stat(statistic)[best])!r}"
-        verdict.add(f"{name} chosen", better, f"row {at}, with {float(table.of_stat(statistic)[at])!r}")
 
 
 def _best(table: Trials, statistic: str, *, least: bool) -> int | None:
@@ -210,6 +216,22 @@ def _check_blocks(verdict: Verdict, name: str, content: bytes, table: Trials, eq
     for column, one, other in zip(BLOCKS[1:], ours.ravel().tolist(), found[at, 1:].tolist(), strict=True):
         if not abs(one - other) <= _CLOSE * (abs(one) + 1e-3):
             verdict.add(f"{name} row {at} {column}", repr(one), repr(other))
+
+
+def _check_kept(verdict: Verdict, name: str, table: Trials, sealed: manifest.Manifest, results: Path) -> None:
+    """Check that runs that were kept, as far as they are here, have the digests that their rows have."""
+    for at, run_id in manifest.kept(sealed).items():
+        if not at < len(table):
+            verdict.add(f"{manifest.NAME} kept {at}", f"a trial below {len(table)}", at)
+            continue
+        if str(at) in manifest.unrepeatable(sealed) or not door.exists(results / run_id, manifest.NAME):
+            continue
+        try:
+            run = manifest.decode(door.read(results / run_id, manifest.NAME)).predicate.results
+        except (OSError, RunError):  # which is for the check of that run to say
+            continue
+        for key in ("equity_digest", "trades_digest"):
+            verdict.compare(f"{name} row {at} {key}", run.get(key), getattr(table, key)[at], f"of run {run_id[:8]}: ")
 
 
 def ledger_batch(table: Trials) -> dict[str, Any]:

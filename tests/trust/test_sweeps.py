@@ -1,0 +1,302 @@
+"""A parent of a sweep is intact as it was sealed; and what is changed in it, however well it is sealed anew, is found."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import Evidence, rewrite
+from tests.trust.sweeping import edit_end, edit_rows, rows_of, sweep_of, sweep_of_csv
+
+from peak_trade.evidence import trials
+from peak_trade.evidence.results import Results
+from peak_trade.trust import verify
+
+
+@pytest.fixture(scope="session")
+def swept_once(sealed_once: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """Two parents of the same sweep: `parent` with Parquet, `plain` with CSV."""
+    root = tmp_path_factory.mktemp("swept")
+    for folder in ("data", "strategies"):
+        shutil.copytree(sealed_once.root / folder, root / folder)
+    made = Evidence(root, root / "results", {})
+    sweep_of(made, "parent")
+    sweep_of_csv(made, "plain")
+    return made
+
+
+@pytest.fixture
+def swept(swept_once: Evidence, tmp_path: Path) -> Evidence:
+    """A copy of the parents, to be broken."""
+    return swept_once.copy(tmp_path / "repository")
+
+
+def _forged(swept: Evidence, name: str = "plain") -> list[str]:
+    """Seal a parent anew whose files were edited, and return what is found."""
+    swept.forge(name)
+    return swept.findings(name)
+
+
+def test_a_parent_is_intact_with_parquet_and_with_csv(swept: Evidence) -> None:
+    assert {name: one.state for name, one in swept.verdicts().items()} == dict.fromkeys(
+        ("ledger.jsonl", "parent", "plain"), "intact"
+    )
+    assert not any(one.unchecked for one in swept.verdicts().values())
+    assert _forged(swept) == []  # the control of all below: what is sealed anew and not changed is intact
+
+
+def test_the_table_of_both_is_the_same_and_has_what_trials_came_to(swept: Evidence) -> None:
+    found = [
+        trials.read(name, (swept.path(run) / name).read_bytes())
+        for run, name in (("parent", "trials.parquet"), ("plain", "trials.csv"))
+    ]
+    for one in found:
+        assert one.status == ["done"] * 4 + ["failed"] * 2 + ["done"] * 2
+        assert one.duplicate_of.tolist() == [-1, 0, -1, 2, -1, -1, -1, 6]
+        assert one.first_of_results().tolist() == one.duplicate_of.tolist()
+        assert one.overrides(3) == {
+            "strategy.params.fast": 3, "strategy.params.slow": 12, "stops.stop_loss": 0.95
+        }  # fmt: skip
+    a, b = found
+    assert a.keys == b.keys
+    assert (a.values == b.values)[~a.failed].sum() == (~(a.values != a.values))[~a.failed].sum()
+    assert (a.equity_digest, a.error, a.params, a.best) == (b.equity_digest, b.error, b.params, b.best)
+
+
+_CELLS = {
+    "index": "77", "fold": "0", "part": "test", "params": '{"fast":3,"slow":9}', "settings": '{"stops.stop_loss":0.91}',
+    "seed": "5", "status": "failed", "error": "no idea", "duplicate_of": "0", "sharpe": "0.123", "equity_digest": "ab",
+    "trades_digest": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("column", _CELLS)
+def test_a_cell_that_was_changed_in_a_row_that_is_not_the_chosen_one_is_found(swept: Evidence, column: str) -> None:
+    chosen = next(at for at, row in enumerate(rows_of(swept.path("plain") / "trials.csv")) if row["chosen"] == "true")
+    at = 2 if chosen != 2 else 0
+    edit_rows(swept, "plain", lambda rows: rows[at].update({column: _CELLS[column]}))
+    found = _forged(swept)
+    where = "trials_on" if column == "sharpe" else f"trials.csv row {at}"
+    assert any(where in one for one in found), found
+
+
+def test_each_cell_of_the_chosen_row_is_held_against_the_result(swept: Evidence) -> None:
+    rows = rows_of(swept.path("plain") / "trials.csv")
+    at = next(at for at, row in enumerate(rows) if row["chosen"] == "true")
+    columns = [key for key in rows[at] if key not in _CELLS and key != "chosen" and rows[at][key]]
+    assert len(columns) > 50
+    for column in columns:
+        before = rows[at][column]
+        edit_rows(swept, "plain", lambda rows, key=column: rows[at].update({key: "0.987"}))
+        found = _forged(swept)
+        assert any(f"trials.csv row {at} {column}" in one for one in found), (column, found)
+        edit_rows(swept, "plain", lambda rows, key=column, old=before: rows[at].update({key: old}))
+    assert _forged(swept) == []
+
+
+def test_another_row_is_not_chosen_in_place_of_the_best(swept: Evidence) -> None:
+    def other(rows: list[dict[str, str]]) -> None:
+        at = next(at for at, row in enumerate(rows) if row["chosen"] == "true")
+        rows[at]["chosen"], rows[6 if at != 6 else 0]["chosen"] = "false", "true"
+
+    edit_rows(swept, "plain", other)
+    found = _forged(swept)
+    assert any("trials.csv chosen: expected row" in one for one in found), found
+
+
+def test_two_chosen_rows_and_none_are_found(swept: Evidence) -> None:
+    edit_rows(swept, "plain", lambda rows: [row.update(chosen="true") for row in rows[:2]] and None)
+    assert any("trials.csv chosen: expected one row" in one for one in _forged(swept))
+    edit_rows(swept, "plain", lambda rows: [row.update(chosen="false") for row in rows] and None)
+    assert any("that of the parent's result, found none" in one for one in _forged(swept))
+
+
+def test_a_trial_that_is_left_out_is_found_however_well_it_is_sealed(swept: Evidence) -> None:
+    """The trial that looks worst is taken out of the table, of the manifest's count and of the ledger's line."""
+
+    def without(rows: list[dict[str, str]]) -> None:
+        del rows[-1]
+
+    edit_rows(swept, "plain", without)
+    table = trials.read("trials.csv", (swept.path("plain") / "trials.csv").read_bytes())
+    known = {row["sharpe"] for row in rows_of(swept.path("plain") / "trials.csv") if row["sharpe"]}
+    ratios = [float(one) for one in known]
+
+    def told(entry: dict[str, Any]) -> None:
+        entry["trials"] = 7
+        entry["trials_on"][0] |= {"count": 7, "results": len(ratios)}
+        entry["trials_on"][0]["ratios"] = {
+            "count": len(ratios), "mean": math.fsum(ratios) / len(ratios), "variance": statistics.pvariance(ratios)
+        }  # fmt: skip
+
+    edit_end(swept, "plain", told)
+    swept.forge("plain", lambda statement: statement["predicate"]["results"].update(trials=len(table)))
+    assert swept.findings("plain") == ["trials.csv: expected 8 rows, one for each combination, found 7"]
+
+
+def test_a_row_that_is_there_twice_in_place_of_another_is_found(swept: Evidence) -> None:
+    def twice(rows: list[dict[str, str]]) -> None:
+        rows[7] = rows[6] | {"index": "7", "duplicate_of": "6"}
+
+    edit_rows(swept, "plain", twice)
+    assert [one for one in _forged(swept) if "row 7 params" in one]
+
+
+def test_a_search_of_other_axes_than_were_searched_is_found(swept: Evidence) -> None:
+    def narrow(statement: dict[str, Any]) -> None:
+        asked = statement["predicate"]["buildDefinition"]["externalParameters"]["sweep"]
+        asked["grid"]["strategy.params.slow"] = [8]
+
+    swept.forge("plain", narrow)
+    assert "trials.csv: expected 4 rows, one for each combination, found 8" in swept.findings("plain")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("count", 3), ("failed", 0), ("results", 8), ("best", 9.5), ("symbol", "X"), ("data", "0" * 64)]
+)
+def test_what_the_ledger_counts_is_what_the_table_has(swept: Evidence, key: str, value: Any) -> None:
+    edit_end(swept, "plain", lambda entry: entry["trials_on"][0].update({key: value}))
+    swept.rechain()
+    assert any(f"trials_on {key}" in one for one in swept.findings("plain"))
+
+
+def test_the_ledgers_spread_of_ratios_is_that_of_the_different_results(swept: Evidence) -> None:
+    end = json.loads(swept.ledger()[-1])
+    rows = rows_of(swept.path("plain") / "trials.csv")
+    ratios = [float(row["sharpe"]) for row in rows if row["status"] == "done" and not row["duplicate_of"]]
+    told = end["trials_on"][0]
+    assert (told["count"], told["failed"], told["results"]) == (8, 2, 3)
+    assert told["ratios"]["mean"] == pytest.approx(statistics.mean(ratios), rel=1e-12)
+    assert told["ratios"]["variance"] == pytest.approx(statistics.pvariance(ratios), rel=1e-12)
+    edit_end(swept, "plain", lambda entry: entry["trials_on"][0]["ratios"].update(variance=9.0))
+    swept.rechain()
+    assert any("trials_on ratios" in one for one in swept.findings("plain"))
+
+
+def test_a_parent_by_the_least_of_a_statistic_has_the_row_with_least(swept_once: Evidence, tmp_path: Path) -> None:
+    made = Evidence(tmp_path, tmp_path / "results", {})
+    shutil.copytree(swept_once.root / "data", tmp_path / "data")
+    sweep_of_csv(made, "least", minimize="sharpe")
+    assert made.findings("least") == []
+    rows = rows_of(made.path("least") / "trials.csv")
+    least = min(float(row["sharpe"]) for row in rows if row["sharpe"])
+    assert [float(row["sharpe"]) for row in rows if row["chosen"] == "true"] == [least]
+    asked = made.manifest("least")
+    told = asked["predicate"]["buildDefinition"]["externalParameters"]["sweep"]
+    told["maximize"] = told.pop("minimize")
+    made.write_manifest("least", asked)
+    made.rechain()
+    assert any("trials.csv chosen: expected row" in one for one in made.findings("least"))
+
+
+def test_some_combinations_drawn_by_a_seed_are_those_that_the_manifest_names(
+    swept_once: Evidence, tmp_path: Path
+) -> None:  # fmt: skip
+    made = Evidence(tmp_path, tmp_path / "results", {})
+    shutil.copytree(swept_once.root / "data", tmp_path / "data")
+    sweep_of_csv(made, "drawn", random=5, seed=3)
+    assert made.findings("drawn") == []
+    swapped = made.manifest("drawn")
+    chosen = swapped["predicate"]["buildDefinition"]["externalParameters"]["sweep"]["chosen"]
+    free = next(one for one in range(8) if one not in chosen)
+    chosen[0] = free
+    made.write_manifest("drawn", swapped)
+    made.rechain()
+    assert made.findings("drawn")
+
+
+def test_without_pyarrow_what_is_in_parquet_is_named_as_not_checked(
+    swept: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # type: ignore[arg-type]
+    found = swept.verdicts()
+    assert (found["parent"].state, found["plain"].state) == ("intact", "intact")
+    assert "just setup lake" in found["parent"].unchecked[0]
+    assert found["plain"].unchecked == []
+
+
+def test_durations_are_held_by_the_digest_in_the_manifest_though_they_are_not_sealed(swept: Evidence) -> None:
+    import hashlib
+
+    path = swept.path("plain") / "durations.csv"
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def named(statement: dict[str, Any]) -> None:
+        statement["predicate"]["runDetails"]["byproducts"] = [{"name": path.name, "digest": {"sha256": sha256}}]
+
+    swept.forge("plain", named)
+    assert swept.findings("plain") == []
+    rewrite(path, path.read_bytes().replace(b"0.", b"1.", 1))
+    assert [one.split(":")[0] for one in swept.findings("plain")] == ["durations.csv"]
+    path.unlink()
+    verdict = swept.verdicts()["plain"]
+    assert (verdict.state, "durations.csv" in verdict.unchecked[0]) == ("intact", True)
+
+
+_HOSTILE = {
+    "nothing": b"",
+    "a header alone": b"index,chosen\n",
+    "another table": b"a,b\n1,2\n",
+    "no number": None,
+}
+
+
+@pytest.mark.parametrize("name", _HOSTILE)
+def test_a_hostile_table_ends_in_a_sentence(swept: Evidence, name: str) -> None:
+    path = swept.path("plain") / "trials.csv"
+    content = _HOSTILE[name]
+    rewrite(path, path.read_bytes().replace(b"0.95", b"null]", 1) if content is None else content)
+    found = _forged(swept)
+    assert len(found) == 1 and "trials.csv is no table of trials" in found[0], found
+
+
+@pytest.mark.parametrize("cell", ["[" * 5000, "nan", "1e400", '{"a":' * 3000, "9" * 400, "x" * 100_000])
+@pytest.mark.parametrize("column", ["params", "sharpe", "index", "seed", "chosen"])
+def test_a_hostile_cell_ends_in_a_sentence(swept: Evidence, column: str, cell: str) -> None:
+    edit_rows(swept, "plain", lambda rows: rows[2].update({column: cell}))
+    found = _forged(swept)
+    assert found and all(len(one) < 1000 for one in found)
+    assert not any("Traceback" in one or "RecursionError" in one for one in found)
+
+
+def test_a_table_of_very_many_rows_in_few_bytes_is_not_unpacked(swept: Evidence) -> None:
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = swept.path("parent") / "trials.parquet"
+    like = pq.read_schema(path)
+    rows = 5_000_000
+    arrays = [pa.nulls(rows, field.type) if field.name not in ("part",) else pa.array([""] * rows) for field in like]
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(arrays, schema=like), sink, compression="zstd")
+    assert len(sink.getvalue()) < rows // 4
+    rewrite(path, sink.getvalue())
+    found = _forged(swept, "parent")
+    assert len(found) == 1 and "more than" in found[0] and "can hold" in found[0], found
+
+
+def test_a_parquet_file_with_columns_of_other_kinds_ends_in_a_sentence(swept: Evidence) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = swept.path("parent") / "trials.parquet"
+    table = pq.read_table(path)
+    at = table.schema.get_field_index("sharpe")
+    nested = pa.array([[1.0]] * len(table), pa.list_(pa.float64()))
+    path.unlink()
+    pq.write_table(table.set_column(at, "sharpe", nested), path)
+    found = _forged(swept, "parent")
+    assert len(found) == 1 and "sharpe has the type" in found[0], found
+
+
+def test_verify_alone_says_that_a_parent_is_intact(swept: Evidence) -> None:
+    verdict = verify.verify(swept.path("parent"), Results(swept.results).reading(), root=swept.root)
+    assert verdict.as_text().split()[0] == "intact"
