@@ -1,4 +1,4 @@
-"""A parent of a sweep is intact as it was sealed; and what is changed in it, however well it is sealed anew, is found."""
+"""A parent of a sweep is intact as it was sealed; what is changed in it, however well it is sealed anew, is found."""
 
 from __future__ import annotations
 

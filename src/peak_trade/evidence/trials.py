@@ -1,14 +1,15 @@
 """The table of a sweep's trials, read back: `trials.parquet` or `trials.csv` of a parent, a row a trial.
 
 A table may come from a stranger. No more is unpacked than rows of its size can need, each column has the kind that
-`sweep.table` gives it, and each cell holds what such a cell can: what reads a table need not look again. Whether what it
-says is so is for `trust.sweeps` to tell.
+`sweep.table` gives it, and each cell holds what such a cell can: what reads a table need not look again. Whether what
+it says is so is for `trust.sweeps` to tell.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -81,7 +82,7 @@ class Trials(Struct, frozen=True, eq=False):
     def statistics(self, at: int) -> dict[str, float | None]:
         """Return the statistics of one row by name, None where it has none."""
         row = self.values[at].tolist()
-        return {key: None if value != value else value for key, value in zip(self.keys, row, strict=True)}
+        return {key: None if math.isnan(value) else value for key, value in zip(self.keys, row, strict=True)}
 
     def overrides(self, at: int) -> dict[str, Any]:
         """Return what of the config is other than its base in one row: value by dotted key."""

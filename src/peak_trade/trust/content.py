@@ -123,7 +123,7 @@ def _check_sealed(
 
 
 def _check_batch(verdict: Verdict, entry: Entry | None, table: Trials, told: dict[str, Any]) -> dict[str, Any]:
-    """Check what the line that seals a parent tells of its trials; return what it tells, and nothing of what it leaves."""
+    """Check what the line that seals a parent tells of its trials; return that, and None for what it may leave out."""
     if entry is None:
         return {}
     batches = entry.fields.get("trials_on")

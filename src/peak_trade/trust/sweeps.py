@@ -167,12 +167,12 @@ def _check_choice(
     statistic = plan.get("minimize") or plan.get("maximize")
     if not isinstance(statistic, str) or statistic not in table.keys:
         verdict.add(f"{manifest.NAME} sweep", "a statistic by which the best is chosen", statistic)
-        best = None
     else:
-        best = _best(table, statistic, least=bool(plan.get("minimize")))
-    if best is not None and best != at:
-        better = f"row {best}, with {statistic} {float(table.of_stat(statistic)[best])!r}"
-        verdict.add(f"{name} chosen", better, f"row {at}, with {float(table.of_stat(statistic)[at])!r}")
+        values = table.of_stat(statistic)
+        best = _best(table, values, least=bool(plan.get("minimize")))
+        if best is not None and best != at:
+            better, found = (f"row {one}, with {statistic} {float(values[one])!r}" for one in (best, at))
+            verdict.add(f"{name} chosen", better, found)
     for key in ("equity_digest", "trades_digest"):
         verdict.compare(f"{name} row {at} {key}", results.get(key), getattr(table, key)[at])
     written = msgspec.json.decode(figures)
@@ -181,9 +181,8 @@ def _check_choice(
             verdict.add(f"{name} row {at} {key}", written.get(key), value)
 
 
-def _best(table: Trials, statistic: str, *, least: bool) -> int | None:
+def _best(table: Trials, values: Floats, *, least: bool) -> int | None:
     """Return the first of the trials with most of a statistic, or least; None where none has it."""
-    values = table.of_stat(statistic)
     there = np.flatnonzero(np.isfinite(values) & ~table.failed & (table.first_of_results() < 0))
     if not len(there):
         return None
@@ -213,7 +212,8 @@ def _check_blocks(verdict: Verdict, name: str, content: bytes, table: Trials, eq
     made = equity[1:] / equity[:-1] - 1.0
     parts = np.array_split(made, _PARTS)
     ours = np.array([[part.sum() for part in parts], [(part * part).sum() for part in parts]])
-    for column, one, other in zip(BLOCKS[1:], ours.ravel().tolist(), found[at, 1:].tolist(), strict=True):
+    row = found[at, 1:].tolist()
+    for column, one, other in zip(BLOCKS[1:], ours.ravel().tolist(), row, strict=True):
         if not abs(one - other) <= _CLOSE * (abs(one) + 1e-3):
             verdict.add(f"{name} row {at} {column}", repr(one), repr(other))
 
@@ -254,7 +254,8 @@ def check_batch(verdict: Verdict, where: str, table: Trials, told: Any, called: 
     """Hold what the ledger's line tells of the trials, `trials_on`, against the table."""
     if (table.fold != -1).any():
         counts = [one.get("count") for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-        if not counts or not all(type(one) is int for one in counts) or sum(counts) != len(table):
+        whole = [one for one in counts if type(one) is int]
+        if not counts or len(whole) != len(counts) or sum(whole) != len(table):
             verdict.add(f"{where} trials_on", f"{len(table)} trials", counts)
         return
     if not isinstance(told, list) or len(told) != 1 or not isinstance(told[0], dict):
