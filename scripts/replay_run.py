@@ -3,6 +3,8 @@
 RUN is a run_id, a unique start of one, `last`, or a path to a run's directory or an archive, anywhere.
 It is made from its sealed config and code, on its data, in a folder that is thrown away; the ledger notes it, and it is
 no trial. A stranger's run brings its code along: read code/ before you run it.
+Of a sweep the chosen trial and some drawn from the others are made again, or those that --trial names, and held against
+their rows.
 A recorded command is run in a folder of its sealed code and the files that it read: what it reached beside them is
 named, and makes another answer UNKNOWN. Of an imported run its files are read again.
 Exit 0: IDENTICAL, or WITHIN_TOLERANCE (1e-9). 1: DIVERGED, or UNKNOWN. 2: it can't be made again.
@@ -23,15 +25,12 @@ def main() -> int:
         "--environment", choices=("this", "recorded"), default="this", help="`recorded`: the versions of then, by uv"
     )
     parser.add_argument("--data", action="append", default=[], metavar="FILE", help="where its bars lie now")
-    parser.add_argument(
-        "--trial", type=int, metavar="N", help="of a sweep: there are none yet, and a run has no trials"
-    )
+    parser.add_argument("--trial", nargs="+", metavar="N", help="of a sweep: which trials (3, 5-9 or all)")
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
     args = parser.parse_args()
 
     result = script.claim_stdout()  # what a strategy prints goes to stderr
     with script.loading():
-        from peak_trade.errors import InputError
         from peak_trade.evidence import run_dir
         from peak_trade.evidence.results import Results
         from peak_trade.trust import replay
@@ -40,14 +39,10 @@ def main() -> int:
     results = Results(script.results_dir(args.results_dir))
     run_dir.warn_unfinished(results)
     with replay.opened(args.run, results) as one:
-        if args.trial is not None:
-            raise InputError(
-                f"run {one.run.name[:8]} has no trial {args.trial}: it is no sweep, and there are none yet",
-                hint=f"just replay {args.run}",
-            )
         found = replay.replay(
             one.run, one.results, script.repo_root(), here=args.code == "here",
-            recorded=args.environment == "recorded", paths=args.data, along=one.data, tell=script.note,
+            recorded=args.environment == "recorded", paths=args.data, along=one.data,
+            which=args.trial, tell=script.note,
         )  # fmt: skip
         if one.results is not None:
             try:

@@ -239,7 +239,7 @@ def kept(sealed: Manifest) -> dict[int, str]:
 
 
 def unrepeatable(sealed: Manifest) -> set[str]:
-    """Return the trials, by number, that came to something else when they were kept: a receipt of the parent says so."""
+    """Return the trials, by number, that came to something else when kept, as a receipt of the parent says."""
     found: set[str] = set()
     for receipt in sealed.predicate.receipts:
         if receipt.get("outcome") == "unrepeatable" and isinstance(trials := receipt.get("trials"), list):

@@ -24,8 +24,9 @@ from peak_trade.evidence.files import write_all
 from peak_trade.supervisor import GRACE_S, tie
 from peak_trade.terminal import say
 
-__all__ = ["End", "command", "forked", "report"]
+__all__ = ["GONE", "End", "command", "forked", "report"]
 
+GONE = "the strategy ended the process that it ran in"
 _LONGEST = 1 << 16  # bytes of what a process says of its end
 _LOOK_S = 0.05  # a process that was started by it may hold the pipe open
 
@@ -137,7 +138,7 @@ def _waited(pid: int, heard: int, limit_s: float | None) -> End:
         return End(late=True, message=f"the strategy ran longer than run.timeout_s = {limit_s:g} s")
     with suppress(msgspec.DecodeError):
         return msgspec.msgpack.decode(said, type=End)
-    return End(gone=True, message="the strategy ended the process that it ran in")
+    return End(gone=True, message=GONE)
 
 
 def _looked(pid: int) -> int | None:

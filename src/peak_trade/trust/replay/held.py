@@ -19,7 +19,7 @@ from peak_trade.trust.replay.apart import End
 from peak_trade.trust.replay.data import Data
 from peak_trade.trust.replay.recorded import Recorded
 
-__all__ = ["DIVERGED", "IDENTICAL", "TOLERANCE", "WITHIN_TOLERANCE", "described", "held", "valued"]
+__all__ = ["DIVERGED", "IDENTICAL", "TOLERANCE", "WITHIN_TOLERANCE", "described", "held", "same_text", "valued"]
 
 IDENTICAL, WITHIN_TOLERANCE, DIVERGED = "IDENTICAL", "WITHIN_TOLERANCE", "DIVERGED"
 TOLERANCE = 1e-9  # relative: what another processor or library may change
@@ -101,8 +101,13 @@ def _failed(then: Sealed, end: End, made: Sealed | None) -> dict[str, Any]:
 
 def _alike(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     """Tell whether two errors are one: in which folder their files are is another matter, for sealed code has moved."""
-    messages = [_FOLDER.sub("", str(error.get("message"))) for error in (a, b)]
-    return bool(a and b) and a.get("type") == b.get("type") and messages[0] == messages[1]
+    same = same_text(str(a.get("message")), str(b.get("message")))
+    return bool(a and b) and a.get("type") == b.get("type") and same
+
+
+def same_text(a: str, b: str) -> bool:
+    """Tell whether two messages are one, but for the folders of files that they name."""
+    return _FOLDER.sub("", a) == _FOLDER.sub("", b)
 
 
 def _refuse_absent(found: Recorded, made: Sealed) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import nullcontext
+import struct
+from contextlib import nullcontext, suppress
 from pathlib import Path, PurePosixPath
 
 import msgspec
 from msgspec import Struct
 
-from peak_trade import runner
+from peak_trade import runner, strategies
 from peak_trade.config import Source
 from peak_trade.errors import InputError
-from peak_trade.evidence import door
+from peak_trade.evidence import door, tables
 from peak_trade.market.ohlcv import Loaded
+from peak_trade.runner.order import seed_generators
 from peak_trade.strategies import entrypoint
+from peak_trade.sweep.bench import Bench
+from peak_trade.sweep.rows import Rows
+from peak_trade.sweep.task import Task
 from peak_trade.trust.replay import beside, data
 from peak_trade.trust.replay.data import Data
 from peak_trade.trust.replay.recorded import Recorded, source
@@ -28,6 +33,9 @@ class Order(Struct):
 
     `config` is where the config's file is taken to lie, `modules` are files of sealed code by their modules, `entry` is
     the file of an entrypoint; without sealed code there is neither.
+
+    With `tasks` it is these trials of a sweep that are made, and their rows go to the file `rows`, one after the other;
+    the equity of the one whose number `whole` is goes beside it, as equity.csv.
     """
 
     content: bytes
@@ -40,6 +48,9 @@ class Order(Struct):
     modules: dict[str, str] = {}
     entry: str | None = None
     lenient: bool = False  # it is from before signals were declared
+    tasks: list[Task] = []
+    rows: str = ""
+    whole: int | None = None
 
     def make(self, loaded: Loaded | None = None) -> None:
         """Make the run, in this process; of bars that are `loaded` already, else as the files have them."""
@@ -50,7 +61,28 @@ class Order(Struct):
         files = {name: Path(file) for name, file in self.modules.items()}
         of_sealed = entrypoint.sealed(files, Path(self.entry) if self.entry else None) if files else nullcontext()
         with of_sealed:
-            runner.run(asked, root=self.root, results=self.results, bars=loaded)
+            if self.tasks:
+                self._trials(asked, loaded)
+            else:
+                runner.run(asked, root=self.root, results=self.results, bars=loaded)
+
+    def _trials(self, asked: Source, loaded: Loaded) -> None:
+        strategy = asked.config.strategy
+        loaded.bars.freeze()
+        seed_generators(asked.config.run.seed)
+        if strategy.name is None:
+            function = strategies.load_entrypoint(strategy.entrypoint or "", asked.bases(Path(self.root)))
+        else:
+            function = strategies.resolve(strategy.name)
+        bench = Bench(asked, loaded.bars, function)
+        with open(self.rows, "wb", buffering=0) as file:  # a row is there once it is made, whatever comes
+            for at, task in enumerate(self.tasks):
+                row = Rows.of([bench.trial(task)]).encode()
+                file.write(struct.pack("<I", len(row)) + row)
+                if at == self.whole:
+                    with suppress(Exception):  # its row says why there is none
+                        equity = b"".join(tables.series_csv(bench.make(task).equity))
+                        Path(self.rows).with_name("equity.csv").write_bytes(equity)
 
     @property
     def asked(self) -> Source:

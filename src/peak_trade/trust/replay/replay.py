@@ -24,13 +24,14 @@ from peak_trade.runner.limits import termination_raised
 from peak_trade.trust import difference
 from peak_trade.trust.difference import Cause, Input, Sealed
 from peak_trade.trust.handed import Handed, handed
-from peak_trade.trust.replay import apart, commanded, data, environment, imported
+from peak_trade.trust.replay import apart, commanded, data, environment, imported, trials
 from peak_trade.trust.replay.apart import End
 from peak_trade.trust.replay.commanded import UNKNOWN
 from peak_trade.trust.replay.data import Data
 from peak_trade.trust.replay.held import DIVERGED, IDENTICAL, TOLERANCE, WITHIN_TOLERANCE, described, held, valued
 from peak_trade.trust.replay.order import lay_out
 from peak_trade.trust.replay.recorded import Recorded, Whole
+from peak_trade.trust.replay.trials import Again
 
 __all__ = [
     "DIVERGED",
@@ -45,7 +46,8 @@ __all__ = [
     "replay",
 ]
 
-_NAMED = 5  # causes, statistics
+_NAMED = 5  # causes, statistics, trials that are identical
+_TRIALS = 20  # that are not
 _LONG_S = 2.0
 _AWAY = re.compile(r"/[^'\"\s]*/peak-replay-[^/]+/code/")
 _ROOM = "check the disk, and $TMPDIR"
@@ -58,7 +60,7 @@ class Replay(Struct, frozen=True):
     recorded versions. `seconds` is what making it took, `took` what it took then, by its own clock. `bar` and `trade`
     are the first that differ, `figures` the statistics, `causes` what differs of what it was made from, the likeliest
     first. `said` are sentences that a reader has to know, `error` is why it failed this time. `what` is what was made
-    again, where that was no run of a config: it has no bars.
+    again, where that was no run of a config: it has no bars. `trials` are those of a sweep that were made again.
     """
 
     run_id: str
@@ -76,6 +78,7 @@ class Replay(Struct, frozen=True):
     figures: list[difference.Figure] = []
     causes: list[Cause] = []
     what: str = ""
+    trials: list[Again] = []
 
     @property
     def exit_code(self) -> int:
@@ -101,6 +104,7 @@ class Replay(Struct, frozen=True):
             lines.append(f"  first bar    {self.bar.time} {self.bar.column}: {_pair(self.bar.a, self.bar.b)}")
         if self.trade:
             lines += _trade_lines(self.trade)
+        lines += [f"  {one.as_text()}" for one in self._told()]
         lines += [f"  {one.key}: {_pair(*one.values)}" for one in self.figures[:_NAMED]]
         if len(self.figures) > _NAMED:
             lines.append(f"  … and {len(self.figures) - _NAMED} more statistics")
@@ -114,19 +118,31 @@ class Replay(Struct, frozen=True):
             lines.append(f"    … and {len(self.causes) - _NAMED} more")
         return "\n".join(lines)
 
+    def _told(self) -> list[Again]:
+        """Return the trials that a reader is told of: those that differ first; where there are few, all."""
+        order = (DIVERGED, WITHIN_TOLERANCE, IDENTICAL)
+        found = sorted(self.trials, key=lambda one: order.index(one.verdict))
+        differ = [one for one in found if one.verdict != IDENTICAL]
+        return found if len(found) <= _NAMED else differ[:_TRIALS]
+
 
 def replay(
     run: Path, results: Results | None, root: Path, *, here: bool = False, recorded: bool = False,
-    paths: Sequence[str] = (), along: Path | None = None, tell: Callable[[str], None] = lambda _: None,
+    paths: Sequence[str] = (), along: Path | None = None, which: Sequence[str] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Replay:  # fmt: skip
     """Make a run again and hold what comes of it against what was sealed.
 
     With its sealed code, or that of `here`, the checkout at `root`, in this environment or in one of the `recorded`
     versions; on the bars of `paths`, else of where its config says, else of those that came `along`. `tell` is told
     what takes long. Strategies run with the rights of this process.
+    Of a sweep trials are made again: `which` of them (`3`, `5-9`, `all`), else the chosen one and a sample.
     Raises InputError where it can't be made: it is broken, its bars are gone, or it was made by rules of another day.
     """
-    if (kind := _kind(run)) == manifest.RECORDED:
+    kind = _kind(run)
+    if which is not None and kind != manifest.SWEPT:
+        raise _no_trials(run, kind, which)
+    if kind == manifest.RECORDED:
         return _command(run, results, here=here, recorded=recorded, paths=paths, tell=tell)
     if kind == manifest.IMPORTED:
         whole = Whole(run, results)
@@ -138,6 +154,7 @@ def replay(
         )  # fmt: skip
     found = Recorded(run, results)
     of_old, said = _rules(found), list[str]()
+    asked = trials.Asked.of(found, which or ()) if kind == manifest.SWEPT else None
     if not here and not found.code() and not found.left_out:
         here = True
         why = "as all runs of its version" if found.sealed.completed else "for it failed before any was seen"
@@ -150,6 +167,16 @@ def replay(
     with ExitStack() as stack:
         python = stack.enter_context(environment.of(found)) if recorded else None
         said += python.said if python else []
+        if asked is not None:
+            began = time.perf_counter()
+            again_made = trials.remade(asked, found, bars, root, here=here, python=python, tell=tell)
+            return Replay(
+                run_id=found.sealed.run_id, code="here" if here else "sealed",
+                environment="recorded" if recorded else "this", bars=len(bars.loaded.bars),
+                seconds=round(time.perf_counter() - began, 3), took=round(found.seconds, 3),
+                verdict=trials.verdict_of(again_made), what=asked.what(len(bars.loaded.bars)),
+                said=[*said, *bars.said, *asked.said(), *trials.why(again_made, found, of_old)], trials=again_made,
+            )  # fmt: skip
         if found.seconds > _LONG_S:
             tell(f"making run {found.name} again, which took {found.seconds:,.0f} s …")
         began = time.perf_counter()
@@ -191,6 +218,19 @@ def _kind(run: Path) -> str:
         return difference.read(run).manifest.predicate.kind
     except RunError as error:
         raise InputError(error.message, hint=error.hint) from None
+
+
+def _no_trials(run: Path, kind: str, which: Sequence[str]) -> InputError:
+    """Return the error for trials of what is no sweep."""
+    name = run.name[:8]
+    if kind == manifest.RECORDED:
+        return InputError(
+            f"run {name} is a recorded command: its trials were made in one go, and none can be made alone",
+            hint=f"just replay {name} runs the command again, with all of them",
+        )
+    what = "an import: there is nothing to run" if kind == manifest.IMPORTED else "no sweep, and has no trials"
+    shown = " ".join(which) or "0"
+    return InputError(f"run {name} has no trial {shown}: it is {what}", hint=f"just replay {name}")
 
 
 def _command(
