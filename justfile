@@ -7,9 +7,10 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 env := "scripts/utils/in_env.sh"
 dev := "scripts/utils/in_env.sh --with dev"
-tested := "scripts/utils/in_env.sh --with dev --with engines --with experiments --with lake --with luck --with market --with observability --with timestamp"
+tested := "scripts/utils/in_env.sh --with dev --with engines --with experiments --with lake --with luck --with market --with observability --with share --with timestamp"
 lake := "scripts/utils/in_env.sh --with lake"
 market := "scripts/utils/in_env.sh --with market"
+share := "scripts/utils/in_env.sh --with share"
 traced := "scripts/utils/with_telemetry.sh python"
 home := if invocation_directory() == justfile_directory() { "" } else { justfile_directory() + "/" }
 sp500 := home + "config/my_strategy.toml"
@@ -224,6 +225,11 @@ lake-revert *args:
 [group('lake')]
 lake-compact *args:
     {{ lake }} python scripts/compact_lake.py "$@"
+
+# Publish the lake as Delta tables: a folder, S3, GCS or Azure
+[group('lake')]
+lake-publish *args:
+    {{ share }} {{ traced }} scripts/publish_lake.py "$@"
 
 # Show where a run's time went: `just trace last`
 [group('telemetry')]

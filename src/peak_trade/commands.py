@@ -79,6 +79,9 @@ COMMANDS = {
     "lake-check": Command("check_lake.py", "Check the lake: digests, contracts, gaps, tables against each other"),
     "lake-revert": Command("revert_lake.py", "List what came into each series of bars, or go back to it: `--to N`"),
     "lake-compact": Command("compact_lake.py", "Merge the lake's small files, remove what nothing names any more"),
+    "lake-publish": Command(
+        "publish_lake.py", "Publish the lake as Delta tables: a folder, S3, GCS or Azure", traced=True
+    ),
     "golden": Command("golden_runs.py", "Hold the code against golden runs: check, add RUN, approve, list"),
     "trace": Command("trace_run.py", "Show where a run's time went: `trace last`"),
     "doctor": Command("doctor.py", "What is installed, what is missing, and the command that adds it"),

@@ -159,6 +159,11 @@ EDGES = (
              "runs": sum(built.runs.values()), "rows": built.lines + sum(bars.new for bars in built.bars)}),
     Edge("lake_ingest", "peak_trade.data.lake.ingest", "merge",
          lambda session, given: {"symbol": given["bars"].symbol, "rows": len(given["bars"])}),
+    Edge("lake_publish", "peak_trade.data.lake.publish", "publish",
+         lambda session, given: {},
+         lambda session, given, done: {
+             "rows": sum(change.rows for change in done.tables.values()),
+             "bytes": sum(change.bytes for change in done.tables.values())}),
     Edge("lake_query", "peak_trade.data.lake.ask", "Asking.answer",
          lambda session, given: {"format": given["self"].how},
          lambda session, given, result: {"rows": getattr(given["self"], "rows", None)}),

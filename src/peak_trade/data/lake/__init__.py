@@ -8,6 +8,7 @@ In reading order:
 - `build`: brings in what is new. `runs`: run directories and the ledger to rows. `traces`: their telemetry. `ingest`:
   bars to `ohlcv`, what changed as revisions.
 - `compact`: few files instead of many, and none that no marker names. `check`: is everything in the lake as it must be?
+- `publish`: each table as a Delta table, for other engines. `target`: the folder or object store that it goes to.
 - `query`: a locked DuckDB connection. `reads`: SQL that reads and nothing else. `views`: questions that are asked
   often. `ask`: what the command line does with them, `child`: the process that does it, `table`: an answer as people
   read it, `prompt`: one after another.

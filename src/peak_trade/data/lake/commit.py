@@ -61,7 +61,10 @@ class Live(Struct, frozen=True):
 
 
 class Commit(Struct, frozen=True):
-    """The lake at one moment; `bars` are the fingerprints of the runs' bars that have been taken in."""
+    """The lake at one moment; `bars` are the fingerprints of the runs' bars that have been taken in.
+
+    `lake` is what it is told from other lakes by: hex digits that it keeps, none in one of an older version.
+    """
 
     format: str
     number: int
@@ -69,6 +72,7 @@ class Commit(Struct, frozen=True):
     by: str
     tables: dict[str, Live]
     bars: list[str] = []
+    lake: str = ""
 
     @property
     def paths(self) -> set[str]:

@@ -75,7 +75,9 @@ class Writer:
         for folder in sorted({path.rpartition("/")[0] for path in after - before}):
             files.sync_folder(self.lake / folder)
         number = self.commit.number + 1
-        commit = Commit(FORMAT, number, now(), by, dict(tables), self.commit.bars if bars is None else bars)
+        known = self.commit.bars if bars is None else bars
+        lake = self.commit.lake or os.urandom(16).hex()
+        commit = Commit(FORMAT, number, now(), by, dict(tables), known, lake)
         draft = self.lake / WRITING / os.urandom(16).hex()
         files.write(draft, [msgspec.json.encode(commit)])
         try:
