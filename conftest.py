@@ -31,6 +31,7 @@ EXTRAS = {
     "luck": ("arch", {"arch"}),
     "market": ("ccxt", {"ccxt"}),
     "observability": ("opentelemetry-exporter-otlp-json-file", {"grpc", "opentelemetry"}),
+    "share": ("deltalake", {"deltalake"}),
     "timestamp": ("rfc3161-client", {"rfc3161_client"}),
 }
 

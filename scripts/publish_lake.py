@@ -15,7 +15,9 @@ def main() -> int:
     parser = script.parser(__doc__, lake=True)
     parser.add_argument("uri", metavar="URI", help="where to")
     parser.add_argument("--format", choices=["delta"], default="delta", help="the tables' format (default: delta)")
-    parser.add_argument("--replace", action="store_true", help="take the place of another lake that was published there")
+    parser.add_argument(
+        "--replace", action="store_true", help="take the place of another lake that was published there"
+    )
     parser.add_argument("--vacuum", action="store_true", help="delete files that no table has had for a week")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     args = parser.parse_args()

@@ -74,7 +74,9 @@ class Published(Struct):
         vacuumed = f", {self.vacuumed:,} old files deleted" if self.vacuumed else ""
         changed = [change for change in self.tables.values() if change.changed]
         if not changed:
-            newer = f": commit {self.newer} of this lake is there, and is newer than {self.commit}" if self.newer else ""
+            newer = (
+                f": commit {self.newer} of this lake is there, and is newer than {self.commit}" if self.newer else ""
+            )
             return f"nothing is new at {self.uri}{newer}{vacuumed}"
         new, gone, size = (sum(getattr(change, name) for change in changed) for name in ("added", "removed", "bytes"))
         rows = sum(change.rows for change in self.tables.values())
@@ -138,7 +140,9 @@ class _Publisher:
     def __init__(self, lake: Path, found: commit.Commit, target: Target, replace: bool) -> None:
         self.lake, self.commit, self.target, self.replace = lake, found, target, replace
         self.owner = int(found.lake[:15], 16)  # what an application transaction has room for
-        empty = {name: Live(schema.duckdb_types(table), list(table.partitions)) for name, table in schema.TABLES.items()}
+        empty = {
+            name: Live(schema.duckdb_types(table), list(table.partitions)) for name, table in schema.TABLES.items()
+        }
         self.tables = empty | found.tables
         self.copied: set[str] = set()
         self.newer = 0
@@ -147,7 +151,9 @@ class _Publisher:
         names = sorted(self.tables, key=lambda name: name == _LAST)
         states = dict(zip(names, self._each(self._look, names), strict=True))  # a stranger's table, before any change
         self._copy({name: self._missing(name, states[name]) for name in names}, progress)
-        changes = dict(zip(names[:-1], self._each(lambda name: self._settle(name, states[name]), names[:-1]), strict=True))
+        changes = dict(
+            zip(names[:-1], self._each(lambda name: self._settle(name, states[name]), names[:-1]), strict=True)
+        )
         changes[_LAST] = self._settle(_LAST, states[_LAST])
         gone = sum(self._each(self._vacuum, names)) if vacuum else 0
         return Published(
@@ -209,8 +215,8 @@ class _Publisher:
 
         So what is to be deleted, as no table has it, is nobody's who is about to add it.
         """
-        folder, _, name = part.path.rpartition("/")
-        return f"{folder}/{self.commit.number:010}-{name}".partition("/")[2]
+        folder, slash, name = _key(part).rpartition("/")
+        return f"{folder}{slash}{self.commit.number:010}-{name}"
 
     def _missing(self, name: str, state: _State) -> list[Part]:
         if self._is_late(state):
@@ -243,7 +249,9 @@ class _Publisher:
         try:
             size = source.stat(follow_symlinks=False).st_size
         except OSError as error:
-            raise RunError(f"{part.path}: {error.strerror}", hint="just lake-check shows what else is missing") from None
+            raise RunError(
+                f"{part.path}: {error.strerror}", hint="just lake-check shows what else is missing"
+            ) from None
         if size != part.bytes or source.is_symlink():
             raise RunError(
                 f"{part.path} is not what was written", hint="just lake-check, then just lake-build --rebuild"
@@ -338,7 +346,8 @@ def _files(delta: Any) -> dict[str, dict[str, int]]:
 
 
 def _key(part: Part) -> str:
-    return part.path.partition("/")[2]
+    """Return the path of a file of the lake in its table's folder, where every sign is one that addresses have too."""
+    return part.path.partition("/")[2].replace(" ", "%20")
 
 
 def _unnumbered(path: str) -> str:

@@ -94,7 +94,9 @@ class Target(NamedTuple):
             raise
         except Exception as error:  # noqa: BLE001 - deltalake raises what its store does: OSError, ValueError and its own
             text = one_line(_innermost(str(error)))
-            hint = next((hint for sign, hint in _HINTS if sign in str(error)), "check the address and who may write there")
+            hint = next(
+                (hint for sign, hint in _HINTS if sign in str(error)), "check the address and who may write there"
+            )
             raise RunError(f"{self.table(name)}: {text}", hint=hint) from error
 
     def put(self, name: str, source: Path, key: str) -> None:
