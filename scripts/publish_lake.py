@@ -1,4 +1,4 @@
-"""Publish the lake at URI as Delta tables, which Spark, Trino, ClickHouse, Databricks, Polars and DuckDB read without us.
+"""Publish the lake at URI as Delta tables, which Spark, Trino, ClickHouse, Polars and many others read without us.
 
 URI is a folder, s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH, and gets a table for each of ours. Who may
 write there is told by the store's usual variables (AWS_ACCESS_KEY_ID and so on). Only new files are copied, and what
@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument(
         "--replace", action="store_true", help="take the place of another lake that was published there"
     )
-    parser.add_argument("--vacuum", action="store_true", help="delete files that no table has had for a week")
+    parser.add_argument("--vacuum", action="store_true", help="delete files that left more than a week ago")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     args = parser.parse_args()
 

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -189,6 +190,84 @@ class Forge:
 @pytest.fixture(scope="session")
 def forge() -> Iterator[Forge]:
     made = Forge()
+    yield made
+    assert made.process.stdin and made.process.stdout
+    made.process.stdin.close()
+    made.process.stdout.close()
+    made.process.wait(timeout=60)
+
+
+class Published:
+    """What others read at an address, without us: the files that Delta's log names, and their rows."""
+
+    def __init__(self, uri: object) -> None:
+        self.uri = str(uri)
+
+    def table(self, name: str) -> Any:
+        """The table as deltalake has it."""
+        import deltalake
+
+        return deltalake.DeltaTable(f"{self.uri}/{name}")
+
+    def version(self, name: str) -> int:
+        return int(self.table(name).version())
+
+    def files(self, name: str) -> set[str]:
+        """The paths that the log names, of a folder: by reading the log, as JSON is."""
+        live: set[str] = set()
+        for entry in sorted(Path(self.uri, name, "_delta_log").glob("0*.json")):
+            for action in map(json.loads, entry.read_text().splitlines()):
+                if add := action.get("add"):
+                    live.add(unquote(add["path"]))
+                if remove := action.get("remove"):
+                    live.discard(unquote(remove["path"]))
+        return live
+
+    def rows(self, name: str, columns: dict[str, str]) -> list[tuple[Any, ...]]:
+        """All rows as text, in one order, read by DuckDB from the files that the log names."""
+        import duckdb
+
+        paths = [str(Path(self.uri, name, path)) for path in sorted(self.files(name))]
+        if not paths:
+            return []
+        shown = ", ".join(f'CAST(CAST("{column}" AS {kind}) AS VARCHAR)' for column, kind in columns.items())
+        with duckdb.connect() as connection:
+            connection.execute("SET timezone = 'UTC'")
+            asked = f"SELECT {shown} FROM read_parquet(?, hive_partitioning = true, union_by_name = true) ORDER BY ALL"
+            return connection.execute(asked, [paths]).fetchall()
+
+    def contents(self, lake: Path) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of all tables that a lake has."""
+        return {name: self.rows(name, live.columns) for name, live in commit.newest(lake).tables.items()}
+
+
+@pytest.fixture
+def published() -> type[Published]:
+    return Published
+
+
+class Publisher:
+    """Asks publisher.py, which starts once, to publish in processes that die at a step of one's choice."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("publisher.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, *requests: dict[str, Any]) -> list[tuple[int, list[str]]]:
+        """Return the exit code of each (minus the signal that killed it), and what it said."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps(requests, default=str) + "\n")
+        self.process.stdin.flush()
+        return [(answer["code"], answer["said"]) for answer in json.loads(self.process.stdout.readline())]
+
+
+@pytest.fixture(scope="session")
+def publisher() -> Iterator[Publisher]:
+    made = Publisher()
     yield made
     assert made.process.stdin and made.process.stdout
     made.process.stdin.close()

@@ -69,17 +69,23 @@ class Published(Struct):
     newer: int = 0
     vacuumed: int = 0
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything was new."""
+        return any(change.changed for change in self.tables.values())
+
     def as_text(self) -> str:
         """Return what was done in one line."""
         vacuumed = f", {self.vacuumed:,} old files deleted" if self.vacuumed else ""
-        changed = [change for change in self.tables.values() if change.changed]
-        if not changed:
+        if not self.changed:
             newer = (
                 f": commit {self.newer} of this lake is there, and is newer than {self.commit}" if self.newer else ""
             )
             return f"nothing is new at {self.uri}{newer}{vacuumed}"
-        new, gone, size = (sum(getattr(change, name) for change in changed) for name in ("added", "removed", "bytes"))
-        rows = sum(change.rows for change in self.tables.values())
+        new, gone, size, rows = (
+            sum(getattr(change, name) for change in self.tables.values())
+            for name in ("added", "removed", "bytes", "rows")
+        )
         return (
             f"commit {self.commit} is at {self.uri}: {len(self.tables)} tables, {rows:,} rows; {new:,} files came "
             f"({size / 1e6:,.1f} MB), {gone:,} left, in {self.seconds:.1f} s{vacuumed}"
@@ -107,7 +113,7 @@ def publish(
     """Make the tables below `uri` those of the lake's newest commit; nothing is done where they are.
 
     `replace` takes the place of what another lake, or an older state of this one, has published there. `vacuum` then
-    deletes what has been in no table for a week: files that were replaced, and those of publishers that were killed.
+    deletes what left a table more than a week ago, and with it the way back to such a state.
     `progress` is called with the bytes that are copied so far, and all; `waiting` where a writer of the lake is waited
     for, as it may be once with a lake of an older version.
 
@@ -181,7 +187,7 @@ class _Publisher:
             except TableNotFoundError:
                 return _State()
             owner = delta.transaction_version(_OWNER)
-            number = delta.transaction_version(_NUMBER)
+            number = delta.transaction_version(_NUMBER) or 0
             files = _files(delta)
         if owner is None:
             raise InputError(
@@ -288,9 +294,10 @@ class _Publisher:
         rows, keys = sum(part.rows for part in live.parts), {_key(part) for part in live.parts}
         gone = sorted(state.files.keys() - {path for key, path in there.items() if key in keys})
         new = [part for part in live.parts if _key(part) not in there]
-        if state.delta is not None and state.number == self.commit.number and not (new or gone):
+        known = (state.owner, state.number) == (self.owner, self.commit.number)
+        if known and not (new or gone):
             return Change(state.delta.version(), rows)
-        adds = [_add(self._path(part), name, live, part) for part in new]
+        adds = [_add(self._path(part), live, part) for part in new]
         version = self._write(name, live, state, adds, gone)
         return Change(version, rows, len(new), len(gone), sum(part.bytes for part in new), changed=True)
 
@@ -334,8 +341,10 @@ class _Publisher:
         return version
 
     def _vacuum(self, name: str) -> int:
+        """Delete the files that left a table more than a week ago, and no others: not all in its folder may be ours."""
+        delta = self._look(name).delta
         with self.target.told(name):
-            return len(self._look(name).delta.vacuum(dry_run=False, full=True))
+            return len(delta.vacuum(dry_run=False)) if delta.vacuum() else 0
 
 
 def _files(delta: Any) -> dict[str, dict[str, int]]:
@@ -367,14 +376,11 @@ def _grows(delta: Any, live: Live) -> bool:
     return same and list(delta.metadata().partition_columns) == live.partitions
 
 
-def _add(path: str, name: str, live: Live, part: Part) -> Any:
+def _add(path: str, live: Live, part: Part) -> Any:
+    """Return what the log says of a file; of its values no more than how many, for where the least and greatest of some
+    columns alone are named, readers leave out rows by the others (deltalake 1.6). The file says them itself.
+    """
     from deltalake.transaction import AddAction
 
-    stats: dict[str, Any] = {"numRecords": part.rows}
-    if table := schema.TABLES.get(name):  # what the marker says of the column that a file is sorted by
-        key = table.sort[0]
-        number = live.columns.get(key) == "BIGINT"
-        stats["minValues"] = {key: int(part.first) if number else part.first}
-        stats["maxValues"] = {key: int(part.last) if number else part.last}
     values = {key: part.series[key] for key in live.partitions}
-    return AddAction(path, part.bytes, values, int(time.time() * 1000), True, json.dumps(stats))
+    return AddAction(path, part.bytes, values, int(time.time() * 1000), True, json.dumps({"numRecords": part.rows}))

@@ -25,6 +25,8 @@ __all__ = ["Target", "require"]
 _STORES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _HINTS = (
+    ("ernel error", "its _delta_log can't be used: restore it, or publish to an address of its own"),
+    ("Connection refused", "nothing answers there: check the address and AWS_ENDPOINT_URL"),
     ("URL scheme is not allowed", "AWS_ALLOW_HTTP=true allows an endpoint without TLS"),
     ("put is disabled", "leave AWS_CONDITIONAL_PUT out: two at once would overwrite each other's work"),
     ("region", "say where the bucket is: AWS_REGION=eu-central-1"),
@@ -92,12 +94,13 @@ class Target(NamedTuple):
             yield
         except PeakError:
             raise
-        except Exception as error:  # noqa: BLE001 - deltalake raises what its store does: OSError, ValueError and its own
-            text = one_line(_innermost(str(error)))
-            hint = next(
-                (hint for sign, hint in _HINTS if sign in str(error)), "check the address and who may write there"
-            )
-            raise RunError(f"{self.table(name)}: {text}", hint=hint) from error
+        except Exception as error:
+            said = _COLOURS.sub("", str(error))
+            known = next((hint for sign, hint in _HINTS if sign in said), "")
+            here, there = "check the folder and the disk", "check the address and the store's variables"
+            raise RunError(
+                f"{self.table(name)}: {_cause(error, said)}", hint=known or (there if self.folder is None else here)
+            ) from error
 
     def put(self, name: str, source: Path, key: str) -> None:
         """Copy a file into a table's folder under the name `key`: it is there as a whole, or not at all.
@@ -143,13 +146,17 @@ class Target(NamedTuple):
 
 
 _CHUNK = 8 << 20  # bytes: a part of an upload
+_LONGEST = 300  # characters of what a library says: some show all they know
 
 
-def _innermost(text: str) -> str:
-    """Return what an error says of its cause, of lines that lead from the outermost to it.
+def _cause(error: Exception, said: str) -> str:
+    """Return what an error says of its cause: the last of lines that lead to it by arrows, else the first one.
 
-    >>> _innermost("Generic S3 error\\n  ↳ HTTP error\\n   ↳ connection refused\\n")
+    >>> _cause(OSError(), "Generic S3 error\\n  ↳ HTTP error\\n   ↳ connection refused\\n")
     'connection refused'
     """
-    lines = [line.strip(" ↳") for line in _COLOURS.sub("", text).splitlines()]
-    return [line for line in lines if line][-1] if any(lines) else "failed"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or [type(error).__name__]
+    line = next((line for line in reversed(lines) if line.startswith("↳")), lines[0])
+    return one_line(line.strip(" ↳"))[:_LONGEST]
