@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from peak_trade.errors import RunError
+from peak_trade.report import inline
 from peak_trade.report.markup import FENCE
 from peak_trade.report.renderer import LONGEST, MissingTools, raised, title_of
 
@@ -24,7 +25,7 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'{scripts}">
 <title>{title}</title>
 <style>
 {css}</style>
@@ -154,7 +155,7 @@ class Builtin:
                 cell.outputs = shown  # not what a library says on stderr, which Quarto leaves out too
         body, _ = self._exporter.from_notebook_node(notebook)
         css = (self.qmd.parent / "report.css").read_text(encoding="utf-8")
-        return _PAGE.format(title=title_of(run_id), css=css, body=body.strip())
+        return _PAGE.format(title=title_of(run_id), css=css, body=body.strip(), scripts=inline.allowed(body))
 
 
 def _options(source: str) -> Mapping[str, str]:

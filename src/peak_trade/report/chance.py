@@ -5,6 +5,8 @@ The one section that more than the run's own directory has a part in: it says up
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from peak_trade.evidence.results import Results
 from peak_trade.report.markup import counted, number, percent, table, text
 from peak_trade.report.run import RunFiles
@@ -13,7 +15,7 @@ from peak_trade.trust.luck import assess, words
 from peak_trade.trust.luck.figures import FIGURES
 from peak_trade.trust.luck.result import Luck
 
-__all__ = ["luck"]
+__all__ = ["assessed", "badge", "luck"]
 
 _VERDICTS = {
     "PASS": ("good", "✓ More than luck explains"),
@@ -25,13 +27,24 @@ _BANDS = {"sharpe": "Sharpe ratio", "cagr": "CAGR", "max_drawdown": "Max drawdow
 
 def luck(run: RunFiles) -> str:
     """The verdict, what the figures mean, the figures themselves, and the bands of a bootstrap."""
-    found = assess.assess(_handed(run), thorough=False, banded=True)
-    kind, said = _VERDICTS.get(found.verdict, ("bad", text(found.verdict)))
+    found = assessed(run)
     sentences = "".join(f"<li>{text(sentence)}</li>" for sentence in found.said)
     return (
-        f'<p class="badges"><span class="badge {kind}">{said}</span> {_counted(found)}</p><ul>{sentences}</ul>'
+        f'<p class="badges">{badge(found)} {_counted(found)}</p><ul>{sentences}</ul>'
         f"{_figures(found)}{_bands(found)}"
     )
+
+
+@lru_cache(maxsize=1)
+def assessed(run: RunFiles) -> Luck:
+    """Return the luck of a run, worked out once for its page."""
+    return assess.assess(_handed(run), thorough=False, banded=True)
+
+
+def badge(found: Luck) -> str:
+    """Return the verdict as a badge."""
+    kind, said = _VERDICTS.get(found.verdict, ("bad", text(found.verdict)))
+    return f'<span class="badge {kind}">{said}</span>'
 
 
 def _handed(run: RunFiles) -> Handed:

@@ -7,8 +7,9 @@ from typing import Any
 
 from peak_trade.errors import RunError
 from peak_trade.evidence import settings
-from peak_trade.evidence.manifest import COMPLETED, IMPORTED, RECORDED, RUINED
+from peak_trade.evidence.manifest import COMPLETED, IMPORTED, RECORDED, RUINED, SWEPT
 from peak_trade.market.trades import EXIT_REASONS
+from peak_trade.report.beside import link
 from peak_trade.report.markup import counted, figure_of, in_toml, text
 from peak_trade.report.portfolio import KINDS
 from peak_trade.report.run import RunFiles
@@ -68,7 +69,7 @@ def head(run: RunFiles, checked: str) -> str:
         facts.append(text(f"{run.strategy} ({params})".strip() if params else run.strategy))
         facts.append(text(" ".join(cut(str(data.get(key)), _SERIES) for key in _WHAT if data.get(key))))
         facts += _engine(run)
-        if bars and run.kind == "run":
+        if bars and run.ours:
             facts.append(text(f"{counted(bars.rows, 'bar')}, {bars.start[:10]} to {bars.end[:10]}"))
         if told := settings.fills(run.config):
             facts.append(f"<strong>fills {text(told)}</strong>")
@@ -90,20 +91,27 @@ def head(run: RunFiles, checked: str) -> str:
 
 
 def _kind(run: RunFiles) -> str:
-    """Say of a run that was not made here what it is."""
+    """Say of a run that was not made here, or not alone, what it is."""
+    if run.kind == SWEPT:
+        count = run.manifest.predicate.results.get("trials") if run.manifest else None
+        made = f"The best of {counted(count, 'trial')}" if type(count) is int else "The best of many trials"
+        return f'<p class="facts"><strong>{made}: what was chosen looks better than it is.</strong></p>'
+    if run.parent:
+        run_id, trial = run.parent
+        return f'<p class="facts">Trial {trial:,} of the sweep {link(run, run_id)}.</p>'
     return f'<p class="facts"><strong>{text(KINDS[run.kind])}</strong></p>' if KINDS[run.kind] else ""
 
 
 def _engine(run: RunFiles) -> list[str]:
     """Return by which engine, over which time and symbols."""
-    results = run.manifest.predicate.results if run.manifest and run.kind != "run" else {}
+    results = run.manifest.predicate.results if run.manifest and not run.ours else {}
     engine, named = results.get("engine"), results.get("symbols")
     facts = []
     if isinstance(engine, dict):
         facts.append(text(" ".join(str(engine.get(key) or "") for key in ("name", "version")).strip()))
     if isinstance(named, list) and len(named) > 1:
         facts.append(counted(len(named), "symbol"))
-    if run.kind != "run" and run.has("equity.csv") and len(stamps := run.equity["timestamp"]):
+    if not run.ours and run.has("equity.csv") and len(stamps := run.equity["timestamp"]):
         facts.append(text(f"{counted(len(stamps), 'mark')}, {str(stamps[0])[:10]} to {str(stamps[-1])[:10]}"))
     return facts
 

@@ -199,7 +199,7 @@ def failure(run: RunFiles) -> str:
 
 def ruin(run: RunFiles) -> str:
     """When the account of a run was ruined, and what that means for the figures below."""
-    if run.kind != "run":
+    if not run.ours:
         return (
             f'<p class="error">At {text(run.ruined)} equity was at or below zero. What compounds has no value from '
             "there on: the figures below say so.</p>"

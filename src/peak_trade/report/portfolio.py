@@ -18,6 +18,7 @@ __all__ = ["KINDS", "by_symbol", "exposure_of_trades", "lacks"]
 
 KINDS = {
     manifest.RUN: "",
+    manifest.SWEPT: "",
     manifest.RECORDED: "Recorded: another program made it, and was watched while it did.",
     manifest.IMPORTED: "Imported: it is what a file says, not what was run.",
 }
@@ -40,7 +41,7 @@ _NEEDS: Mapping[str, tuple[Callable[[RunFiles], bool], str]] = {
 
 def lacks(run: RunFiles, needs: str) -> str:
     """Return why a section of a run that others made can't be shown; empty where it can, and for a run of ours."""
-    if run.kind == manifest.RUN:
+    if run.ours:
         return ""
     for need in needs.split():
         there, why = _NEEDS[need]

@@ -21,7 +21,7 @@ from peak_trade.evidence import door
 from peak_trade.evidence.results import Results
 from peak_trade.report.builtin import Builtin
 from peak_trade.report.quarto import NotInstalled, Quarto
-from peak_trade.report.renderer import CellRaised, MissingTools, Renderer
+from peak_trade.report.renderer import OUTPUT, CellRaised, MissingTools, Renderer
 from peak_trade.trust.verdict import WHOLE
 
 __all__ = [
@@ -43,7 +43,6 @@ __all__ = [
 
 _LOG = logging.getLogger("peak_trade.report")
 QMD = Path("reports") / "quarto" / "backtest_report.qmd"  # within the checkout
-OUTPUT = "report/backtest_report.html"  # within a run directory
 
 
 class Rendered(NamedTuple):

@@ -8,8 +8,9 @@ from typing import Protocol, Self
 from peak_trade.errors import InputError, RunError
 from peak_trade.text import one_line
 
-__all__ = ["LONGEST", "CellRaised", "MissingTools", "Renderer", "raised", "title_of"]
+__all__ = ["LONGEST", "OUTPUT", "CellRaised", "MissingTools", "Renderer", "raised", "title_of"]
 
+OUTPUT = "report/backtest_report.html"  # within a run directory
 LONGEST = 600  # s, for a cell, and for Quarto
 
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from peak_trade.errors import RunError
 from peak_trade.evidence import benchmark, documents, door, manifest, run_dir, symbols, tables
+from peak_trade.evidence.ledger import is_run_id
 from peak_trade.evidence.results import Results
 from peak_trade.market.trades import Trades
 from peak_trade.shown import listing, telemetry
@@ -32,6 +33,7 @@ _T = TypeVar("_T")
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _LOG_TAIL, _LOG_BYTES = 40, 1 << 20  # lines, and bytes in which they are looked for
 _SYMBOL = 60  # characters of a title: of many symbols, the first
+_DIGITS = 10  # of a trial's number
 _CONFIG = 1 << 20  # characters of a config file that is read: parsing one takes longer than its length tells
 
 
@@ -97,8 +99,38 @@ class RunFiles:
 
     @property
     def kind(self) -> str:
-        """`run`, `recorded` or `imported`; `run` where the manifest can't be read."""
+        """`run`, `swept`, `recorded` or `imported`; `run` where the manifest can't be read."""
         return self.manifest.predicate.kind if self.manifest else manifest.RUN
+
+    @property
+    def ours(self) -> bool:
+        """Whether the run, or all runs of the sweep, were made here; also where the manifest can't be read."""
+        return self.manifest is None or not self.manifest.predicate.gaps
+
+    @property
+    def searched(self) -> dict[str, Any]:
+        """What a sweep was asked to search, by its manifest; empty of any other run."""
+        asked = self.manifest.predicate.build_definition.get("externalParameters") if self.manifest else None
+        found = asked.get("sweep") if isinstance(asked, dict) else None
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def kept(self) -> dict[int, str]:
+        """The run_ids of those trials of a sweep that were kept as runs of their own, by their numbers."""
+        told = self._metadata.get("kept")
+        pairs = told.items() if isinstance(told, dict) else ()
+        return {int(at): one for at, one in pairs if at.isdecimal() and len(at) < _DIGITS and isinstance(one, str) and is_run_id(one)}
+
+    @property
+    def parent(self) -> tuple[str, int] | None:
+        """The sweep that a run was kept of, and the number of its trial; None of a run that was made alone."""
+        run_id, trial = self._metadata.get("parent"), self._metadata.get("trial")
+        return (run_id, trial) if isinstance(run_id, str) and is_run_id(run_id) and type(trial) is int else None
+
+    @property
+    def _metadata(self) -> dict[str, Any]:
+        told = self.manifest.predicate.run_details.get("metadata") if self.manifest else None
+        return told if isinstance(told, dict) else {}
 
     def has(self, *names: str) -> bool:
         """Whether a file of one of these names is sealed."""
@@ -193,7 +225,7 @@ class RunFiles:
 
     @property
     def _gaps(self) -> bool:
-        return self.kind != manifest.RUN
+        return not self.ours
 
     @cached_property
     def error(self) -> dict[str, Any]:
@@ -248,7 +280,7 @@ class RunFiles:
         """The strategy's registered name or entrypoint, without one the command; empty where nobody says either."""
         asked, command = self.config.get("strategy", {}), self.config.get("record", {}).get("command")
         called = listing.called(shlex.join(map(str, command))) if isinstance(command, list) else ""
-        unnamed = "?" if self.kind == manifest.RUN else ""
+        unnamed = "?" if self.ours else ""
         return str(asked.get("name") or asked.get("entrypoint") or called or unnamed)
 
     @property
@@ -308,6 +340,10 @@ class RunFiles:
         except ValueError as error:
             raise RunError(f"{manifest.NAME}: {error}") from None
 
+    def content(self, name: str) -> bytes:
+        """Return what a sealed file holds; RunError where it can't be read."""
+        return self._read(name)
+
     def _read(self, name: str) -> bytes:
         try:
             return door.read(self.path, name, self.manifest.predicate.promised if self.manifest else None)
@@ -324,7 +360,7 @@ class RunFiles:
             return "it failed"
         if self.kind == manifest.RECORDED and "engine" not in self._results:
             return "no engine was seen"
-        return "" if self.kind == manifest.RUN else "nobody said what would be in it"
+        return "" if self.ours else "nobody said what would be in it"
 
     def _lacks(self, name: str) -> bool:
         """Tell whether the run has nothing of that name; what it has there may be no file, which reading it says."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from peak_trade.evidence import symbols
-from peak_trade.evidence.manifest import COMPLETED, IMPORTED, RUINED
+from peak_trade.evidence.manifest import COMPLETED, IMPORTED, RUINED, SWEPT
 from peak_trade.report.chance import luck
 from peak_trade.report.exits import excursions, exits
 from peak_trade.report.head import statistics
@@ -15,6 +15,7 @@ from peak_trade.report.performance import equity, returns, rolling_ratios
 from peak_trade.report.portfolio import by_symbol
 from peak_trade.report.reconciled import reconciled
 from peak_trade.report.run import RunFiles
+from peak_trade.report.swept import distribution, heat, kept, search, sensitivity, top, trials
 from peak_trade.report.timing import there, timing
 from peak_trade.report.trading import costs, exposure, extremes, price, trade_returns
 from peak_trade.stats import reconcile
@@ -35,10 +36,21 @@ class Section(NamedTuple):
     needs: str = ""
 
 
+def _swept(run: RunFiles) -> bool:
+    return run.kind == SWEPT
+
+
 _ANY = (*COMPLETED, "failed", "unreadable")
 SECTIONS = {
     "failure": Section("What happened", failure, ("failed",)),
     "ruin": Section("What happened", ruin, (RUINED, IMPORTED), there=lambda run: bool(run.ruined)),
+    "search": Section("The search", search, there=_swept),
+    "heat": Section("Heat map", heat, there=_swept),
+    "plateau": Section("How wide the top is", top, there=_swept),
+    "sensitivity": Section("What matters", sensitivity, there=_swept),
+    "distribution": Section("All trials and luck", distribution, there=_swept),
+    "trials": Section("Best, worst and failed trials", trials, there=_swept),
+    "kept": Section("Kept runs", kept, there=lambda run: _swept(run) and bool(run.kept)),
     "statistics": Section("Key statistics", statistics, needs="figures"),
     "reconciled": Section("The engine's own figures", reconciled, there=lambda run: run.has(reconcile.NAME)),
     "equity": Section("Equity and drawdown", equity, needs="equity"),

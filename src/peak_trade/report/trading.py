@@ -189,7 +189,7 @@ def _moment(moment: np.datetime64) -> str:
 
 def exposure(run: RunFiles) -> str:
     """How much of equity was at work, and how often it moved."""
-    if run.kind != "run" and (not run.has("equity.csv") or np.isnan(run.equity["position"]).any()):
+    if not run.ours and (not run.has("equity.csv") or np.isnan(run.equity["position"]).any()):
         return exposure_of_trades(run)
     own, market, stats = run.equity, run.benchmark, run.stats
     bars = len(own["position"])

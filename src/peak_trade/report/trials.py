@@ -1,0 +1,294 @@
+"""The trials of a sweep, read from its sealed table for the report: columns of figures, and the axes of the search."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+from peak_trade.errors import RunError
+from peak_trade.evidence import footer
+from peak_trade.report.markup import in_toml
+from peak_trade.report.run import RunFiles
+from peak_trade.stats import STATS
+from peak_trade.stats.values import Floats
+from peak_trade.text import cut, printable
+
+__all__ = ["NAMES", "Axis", "Trials", "read", "statistic_of"]
+
+NAMES = ("trials.parquet", "trials.csv")
+_WORDS = ("part", "params", "settings", "status", "error")
+_WHOLE = ("index", "fold", "duplicate_of")
+_PARAMS = "strategy.params."
+_UNPACKED, _PACKING = 1 << 26, 100  # bytes of the columns that are read, and for each byte of the file
+_LABEL = 40  # characters of a value, or of a key
+_AXES = 12  # parameters that are looked at
+Ints = npt.NDArray[np.int64]
+
+
+class Axis(Struct, frozen=True, eq=False, dict=True):
+    """A key that differs between trials, its values, and which of them each trial has: -1 of one that has none.
+
+    Values that are all numbers are `ordered`, from the least; any others are in the order in which they were given.
+    """
+
+    key: str
+    values: tuple[Any, ...]
+    ordered: bool
+    places: Ints
+
+    @property
+    def name(self) -> str:
+        """The key for people: a parameter of the strategy without its table."""
+        return cut(printable(self.key.removeprefix(_PARAMS), "?"), _LABEL)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The values for people."""
+        return tuple(label(one) for one in self.values)
+
+    def span(self, first: int, last: int) -> str:
+        """Return a stretch of the axis as words."""
+        return self.labels[first] if first == last else f"{self.labels[first]}–{self.labels[last]}"
+
+
+def label(value: Any) -> str:
+    """Return a value as people read it, on a short line.
+
+    >>> label(20), label(0.1), label("a\\tb"), label([1, 2])
+    ('20', '0.1', 'a?b', '[1,2]')
+    """
+    return cut(printable(in_toml(value), "?"), _LABEL)
+
+
+class Trials(Struct, eq=False, dict=True):
+    """All rows of the table. `values` has a column for each key of stats.json that the table has, NaN for null."""
+
+    params: list[str]
+    settings: list[str]
+    failed: npt.NDArray[np.bool_]
+    error: list[str]
+    chosen: npt.NDArray[np.bool_]
+    fold: Ints
+    part: list[str]
+    duplicate_of: Ints
+    values: dict[str, Floats]
+    given: dict[str, Sequence[Any]]
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.params)
+
+    def stat(self, key: str) -> Floats:
+        """Return a statistic of each trial, NaN where it has none; RunError where the table has no such column."""
+        try:
+            return self.values[key]
+        except KeyError:
+            raise RunError(f"{self.name} has no column {cut(key, _LABEL)!r}") from None
+
+    @cached_property
+    def searched(self) -> npt.NDArray[np.bool_]:
+        """Which trials the search was made with: all, or those on bars on which was chosen."""
+        parts = np.array(self.part)
+        return parts != "test" if len(parts) else np.zeros(0, np.bool_)
+
+    @cached_property
+    def first(self) -> npt.NDArray[np.bool_]:
+        """Which trials are no duplicates of one before."""
+        return self.duplicate_of < 0
+
+    @cached_property
+    def pick(self) -> int | None:
+        """The number of the trial that is the parent's result; None where it is of no single one."""
+        found = np.flatnonzero(self.chosen)
+        return int(found[0]) if len(found) else None
+
+    @cached_property
+    def overrides(self) -> list[dict[str, Any]]:
+        """What each trial was asked for, by dotted keys."""
+        kept: dict[str, dict[str, Any]] = {}
+        found = []
+        for params, settings in zip(self.params, self.settings, strict=True):
+            other = kept[settings] if settings in kept else kept.setdefault(settings, _object(settings, self.name))
+            found.append({_PARAMS + key: one for key, one in _object(params, self.name).items()} | other)
+        return found
+
+    @cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """The keys that differ between trials, in the order in which they were given; the first so many of them."""
+        return tuple(axis for axis in self._every if len(axis.values) > 1)[:_AXES]
+
+    @cached_property
+    def left_out(self) -> int:
+        """How many further keys differ."""
+        return sum(len(axis.values) > 1 for axis in self._every) - len(self.axes)
+
+    @cached_property
+    def _every(self) -> tuple[Axis, ...]:
+        seen: dict[str, dict[bytes, int]] = {key: {_code(one): at for at, one in enumerate(self.given[key])}
+                                             for key in self.given}  # fmt: skip
+        values: dict[str, list[Any]] = {key: list(ones) for key, ones in self.given.items()}
+        places: dict[str, Ints] = {}
+        for at, asked in enumerate(self.overrides):
+            for key, one in asked.items():
+                codes = seen.setdefault(key, {})
+                if (place := codes.setdefault(_code(one), len(codes))) == len(values.setdefault(key, [])):
+                    values[key].append(one)
+                if key not in places:
+                    places[key] = np.full(len(self), -1)
+                places[key][at] = place
+        return tuple(_axis(key, values[key], places[key]) for key in values if key in places)
+
+    @cached_property
+    def cell(self) -> Ints:
+        """The cell of the grid of all axes that each trial has, by its number; -1 of one that lacks a parameter."""
+        number = np.zeros(len(self), np.int64)
+        for axis in self.axes:
+            number = np.where((number < 0) | (axis.places < 0), -1, number * len(axis.values) + axis.places)
+        return number
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many values each axis has."""
+        return tuple(len(axis.values) for axis in self.axes)
+
+    def grid(self, key: str) -> Floats | None:
+        """Return a statistic over all axes, NaN where no trial has it; None where not every combination was tried.
+
+        A combination that was tried on several stretches of bars has the median of them.
+        """
+        size, there = math.prod(self.shape), self.searched & (self.cell >= 0)
+        if not self.axes or size > len(self) or len(np.unique(self.cell[there])) < size:
+            return None
+        return medians(self.cell[there], self.stat(key)[there], size).reshape(self.shape)
+
+    def words(self, at: int) -> str:
+        """Return what a trial was asked for as words."""
+        asked = self.overrides[at].items()
+        return ", ".join(f"{cut(printable(key.removeprefix(_PARAMS), '?'), _LABEL)} = {label(one)}" for key, one in asked)
+
+
+def medians(cells: Ints, values: Floats, size: int) -> Floats:
+    """Return the median of the values of each cell, 0 up to `size`; NaN of one without.
+
+    >>> medians(np.array([0, 0, 2]), np.array([1.0, 2.0, 5.0]), 3)
+    array([1.5, nan, 5. ])
+    """
+    known = np.isfinite(values)
+    cells, values = cells[known], values[known]
+    order = np.lexsort((values, cells))
+    cells, values = cells[order], values[order]
+    edges = np.searchsorted(cells, np.arange(size + 1))
+    count, first = np.diff(edges), edges[:-1]
+    found, there = np.full(size, np.nan), count > 0
+    low, high = first + (count - 1) // 2, first + count // 2
+    found[there] = (values[low[there]] + values[high[there]]) / 2
+    return found
+
+
+def _axis(key: str, values: list[Any], places: Ints) -> Axis:
+    if not all(type(one) in (int, float) and math.isfinite(one) for one in values):
+        return Axis(key, tuple(values), False, places)
+    order = sorted(range(len(values)), key=lambda at: values[at])
+    used = np.unique(places[places >= 0]).tolist()
+    order = [at for at in order if at in set(used)] if len(used) < len(values) else order
+    new = np.full(len(values) + 1, -1)  # the last is that of -1
+    new[order] = np.arange(len(order))
+    return Axis(key, tuple(values[at] for at in order), True, new[places])
+
+
+def _code(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def _object(content: str, name: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(content, type=dict[str, Any])
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{name}: the parameters of a trial can't be read: {cut(str(error), 200)}") from None
+
+
+def statistic_of(run: RunFiles) -> tuple[str, bool]:
+    """Return by which statistic a sweep chose, and whether the least of it."""
+    asked = run.searched
+    for word, least in (("minimize", True), ("maximize", False)):
+        if isinstance(asked.get(word), str):
+            return asked[word], least
+    return "sharpe", False
+
+
+def read(run: RunFiles) -> Trials:
+    """Return the trials of a sweep; RunError where its table is missing or not what it should be."""
+    name = next(one for one in NAMES if run.has(one) or one == NAMES[-1])
+    content = run.content(name)
+    keys = [stat.key for stat in STATS]
+    try:
+        columns = _csv(content) if name.endswith(".csv") else _parquet(content, {*_WORDS, *_WHOLE, "chosen", *keys})
+        return _typed(columns, [key for key in keys if key in columns], _given(run), name)
+    except ImportError as error:
+        raise RunError(f"{name} can't be read: {error}", hint="just setup lake") from None
+    except (ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
+        raise RunError(f"{name}: {cut(str(error), 200)}") from None
+
+
+def _given(run: RunFiles) -> dict[str, Sequence[Any]]:
+    grid = run.searched.get("grid")
+    found = grid.items() if isinstance(grid, dict) else ()
+    return {key: ones for key, ones in found if isinstance(ones, list)}
+
+
+def _typed(columns: Mapping[str, Sequence[Any]], keys: Iterable[str], given: dict[str, Any], name: str) -> Trials:
+    count = len(columns["index"])
+    if [int(one) for one in columns["index"]] != list(range(count)):
+        raise RunError(f"{name}: its rows are not numbered 0, 1, 2, …")
+    words = {key: [str(one or "") for one in columns[key]] for key in _WORDS}
+    whole = {key: np.array([-1 if one in (None, "") else int(one) for one in columns[key]], np.int64)
+             for key in _WHOLE}  # fmt: skip
+    return Trials(
+        words["params"], words["settings"], np.array([one != "done" for one in words["status"]], np.bool_),
+        words["error"], np.array([one is True or one == "true" for one in columns["chosen"]], np.bool_),
+        whole["fold"], words["part"], whole["duplicate_of"],
+        {key: np.array([np.nan if one in (None, "") else float(one) for one in columns[key]]) for key in keys},
+        given, name,
+    )  # fmt: skip
+
+
+def _csv(content: bytes) -> dict[str, list[str]]:
+    rows = csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""), strict=True)
+    head = next(rows, [])
+    columns: list[list[str]] = [[] for _ in head]
+    for row in rows:
+        for column, one in zip(columns, row, strict=True):
+            column.append(one)
+    return dict(zip(head, columns, strict=True))
+
+
+def _parquet(content: bytes, wanted: set[str]) -> dict[str, list[Any]]:
+    """Return those columns that are wanted, each looked at before the next is unpacked."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found: dict[str, list[Any]] = {}
+    taken, most = 0, _UNPACKED + _PACKING * len(content)
+    try:
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            for at, name in enumerate(file.schema_arrow.names):
+                if name not in wanted:
+                    continue
+                for group in range(file.num_row_groups):
+                    part = footer.column(file, group, at, name)
+                    taken += part.nbytes
+                    if taken > most:
+                        raise RunError(f"{name} has {taken:,} bytes when unpacked, more than its file can need")
+                    found.setdefault(name, []).extend(part.to_pylist())
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(str(error).splitlines()[0]) from None
+    return found
