@@ -424,7 +424,7 @@ def _table(found: Search, some: Sequence[int], title: str) -> str:
     trials, kept = found.trials, found.run.kept
     own = trials.axes if len(trials.axes) <= _COLUMNS else ()
     keys = list(dict.fromkeys([found.statistic, "sharpe", "total_return", "max_drawdown", "trades"]))
-    keys = [key for key in keys if key in trials.values]
+    keys = [key for key in keys if key in trials.table.keys]
     head = ["Trial", *(text(axis.name) for axis in own), *([] if own else ["Asked for"]), *map(label_of, keys)]
     head += ["Run"] if kept else []
     rows = []
@@ -432,7 +432,7 @@ def _table(found: Search, some: Sequence[int], title: str) -> str:
         asked = [_of(axis, at) for axis in own] if own else [cell(text(cut(trials.words(at), _REASON)), name="asked")]
         figures = [
             cell(
-                figure_of(value := _known(trials.values[key][at]), _UNITS[key]),
+                figure_of(value := _known(trials.stat(key)[at]), _UNITS[key]),
                 attributes=f' data-trial="{at}" data-stat="{key}" data-value="{value!r}"',
             )
             for key in keys
@@ -447,8 +447,8 @@ def _failed(found: Search) -> str:
     if not trials.failed.any():
         return ""
     which = np.flatnonzero(trials.failed).tolist()
-    counts = Counter(trials.error[at] for at in which)
-    first = {trials.error[at]: at for at in reversed(which)}
+    counts = Counter(trials.table.error[at] for at in which)
+    first = {trials.table.error[at]: at for at in reversed(which)}
     rows = [
         [f"{count:,}", cell(text(cut(error, _REASON)), name="asked"), f"{first[error]:,}",
          cell(text(cut(trials.words(first[error]), _REASON)), name="asked")]

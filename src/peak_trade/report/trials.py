@@ -1,11 +1,9 @@
-"""The trials of a sweep, read from its sealed table for the report: columns of figures, and the axes of the search."""
+"""The trials of a sweep for the report: the axes of the search, and where on them each trial stands."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,20 +13,15 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from peak_trade.errors import RunError
-from peak_trade.evidence import footer
+from peak_trade.evidence import trials as evidence
 from peak_trade.report.markup import in_toml
 from peak_trade.report.run import RunFiles
-from peak_trade.stats import STATS
 from peak_trade.stats.values import Floats
 from peak_trade.text import cut, printable
 
-__all__ = ["NAMES", "Axis", "Trials", "read", "statistic_of"]
+__all__ = ["Axis", "Ints", "Trials", "label", "medians", "read", "statistic_of"]
 
-NAMES = ("trials.parquet", "trials.csv")
-_WORDS = ("part", "params", "settings", "status", "error")
-_WHOLE = ("index", "fold", "duplicate_of")
 _PARAMS = "strategy.params."
-_UNPACKED, _PACKING = 1 << 26, 100  # bytes of the columns that are read, and for each byte of the file
 _LABEL = 40  # characters of a value, or of a key
 _AXES = 12  # parameters that are looked at
 Ints = npt.NDArray[np.int64]
@@ -70,56 +63,40 @@ def label(value: Any) -> str:
 
 
 class Trials(Struct, eq=False, dict=True):
-    """All rows of the table. `values` has a column for each key of stats.json that the table has, NaN for null."""
+    """The sealed table of that `name`, and the values that were `given` for keys, in their order."""
 
-    params: list[str]
-    settings: list[str]
-    failed: npt.NDArray[np.bool_]
-    error: list[str]
-    chosen: npt.NDArray[np.bool_]
-    fold: Ints
-    part: list[str]
-    duplicate_of: Ints
-    values: dict[str, Floats]
+    table: evidence.Trials
     given: dict[str, Sequence[Any]]
     name: str
 
     def __len__(self) -> int:
-        return len(self.params)
+        return len(self.table)
 
     def stat(self, key: str) -> Floats:
         """Return a statistic of each trial, NaN where it has none; RunError where the table has no such column."""
-        try:
-            return self.values[key]
-        except KeyError:
-            raise RunError(f"{self.name} has no column {cut(key, _LABEL)!r}") from None
+        if key not in self.table.keys:
+            raise RunError(f"{self.name} has no column {cut(key, _LABEL)!r}")
+        return self.table.of_stat(key)
+
+    @cached_property
+    def failed(self) -> npt.NDArray[np.bool_]:
+        """Which trials failed."""
+        return self.table.failed
 
     @cached_property
     def searched(self) -> npt.NDArray[np.bool_]:
         """Which trials the search was made with: all, or those on bars on which was chosen."""
-        parts = np.array(self.part)
-        return parts != "test" if len(parts) else np.zeros(0, np.bool_)
+        return np.array([part != "test" for part in self.table.part], np.bool_)
 
     @cached_property
     def first(self) -> npt.NDArray[np.bool_]:
         """Which trials are no duplicates of one before."""
-        return self.duplicate_of < 0
+        return self.table.duplicate_of < 0
 
-    @cached_property
+    @property
     def pick(self) -> int | None:
         """The number of the trial that is the parent's result; None where it is of no single one."""
-        found = np.flatnonzero(self.chosen)
-        return int(found[0]) if len(found) else None
-
-    @cached_property
-    def overrides(self) -> list[dict[str, Any]]:
-        """What each trial was asked for, by dotted keys."""
-        kept: dict[str, dict[str, Any]] = {}
-        found = []
-        for params, settings in zip(self.params, self.settings, strict=True):
-            other = kept[settings] if settings in kept else kept.setdefault(settings, _object(settings, self.name))
-            found.append({_PARAMS + key: one for key, one in _object(params, self.name).items()} | other)
-        return found
+        return self.table.best
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:
@@ -137,8 +114,8 @@ class Trials(Struct, eq=False, dict=True):
                                              for key in self.given}  # fmt: skip
         values: dict[str, list[Any]] = {key: list(ones) for key, ones in self.given.items()}
         places: dict[str, Ints] = {}
-        for at, asked in enumerate(self.overrides):
-            for key, one in asked.items():
+        for at in range(len(self)):
+            for key, one in self.table.overrides(at).items():
                 codes = seen.setdefault(key, {})
                 if (place := codes.setdefault(_code(one), len(codes))) == len(values.setdefault(key, [])):
                     values[key].append(one)
@@ -172,7 +149,7 @@ class Trials(Struct, eq=False, dict=True):
 
     def words(self, at: int) -> str:
         """Return what a trial was asked for as words."""
-        asked = self.overrides[at].items()
+        asked = self.table.overrides(at).items()
         return ", ".join(f"{cut(printable(key.removeprefix(_PARAMS), '?'), _LABEL)} = {label(one)}" for key, one in asked)
 
 
@@ -209,13 +186,6 @@ def _code(value: Any) -> bytes:
     return msgspec.json.encode(value, order="deterministic")
 
 
-def _object(content: str, name: str) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(content, type=dict[str, Any])
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{name}: the parameters of a trial can't be read: {cut(str(error), 200)}") from None
-
-
 def statistic_of(run: RunFiles) -> tuple[str, bool]:
     """Return by which statistic a sweep chose, and whether the least of it."""
     asked = run.searched
@@ -227,68 +197,10 @@ def statistic_of(run: RunFiles) -> tuple[str, bool]:
 
 def read(run: RunFiles) -> Trials:
     """Return the trials of a sweep; RunError where its table is missing or not what it should be."""
-    name = next(one for one in NAMES if run.has(one) or one == NAMES[-1])
-    content = run.content(name)
-    keys = [stat.key for stat in STATS]
+    name = next((one for one in evidence.NAMES if run.has(one)), evidence.NAMES[-1])
+    grid = run.searched.get("grid")
+    given = {key: ones for key, ones in grid.items() if isinstance(ones, list)} if isinstance(grid, dict) else {}
     try:
-        columns = _csv(content) if name.endswith(".csv") else _parquet(content, {*_WORDS, *_WHOLE, "chosen", *keys})
-        return _typed(columns, [key for key in keys if key in columns], _given(run), name)
+        return Trials(evidence.read(name, run.content(name)), given, name)
     except ImportError as error:
         raise RunError(f"{name} can't be read: {error}", hint="just setup lake") from None
-    except (ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
-        raise RunError(f"{name}: {cut(str(error), 200)}") from None
-
-
-def _given(run: RunFiles) -> dict[str, Sequence[Any]]:
-    grid = run.searched.get("grid")
-    found = grid.items() if isinstance(grid, dict) else ()
-    return {key: ones for key, ones in found if isinstance(ones, list)}
-
-
-def _typed(columns: Mapping[str, Sequence[Any]], keys: Iterable[str], given: dict[str, Any], name: str) -> Trials:
-    count = len(columns["index"])
-    if [int(one) for one in columns["index"]] != list(range(count)):
-        raise RunError(f"{name}: its rows are not numbered 0, 1, 2, …")
-    words = {key: [str(one or "") for one in columns[key]] for key in _WORDS}
-    whole = {key: np.array([-1 if one in (None, "") else int(one) for one in columns[key]], np.int64)
-             for key in _WHOLE}  # fmt: skip
-    return Trials(
-        words["params"], words["settings"], np.array([one != "done" for one in words["status"]], np.bool_),
-        words["error"], np.array([one is True or one == "true" for one in columns["chosen"]], np.bool_),
-        whole["fold"], words["part"], whole["duplicate_of"],
-        {key: np.array([np.nan if one in (None, "") else float(one) for one in columns[key]]) for key in keys},
-        given, name,
-    )  # fmt: skip
-
-
-def _csv(content: bytes) -> dict[str, list[str]]:
-    rows = csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""), strict=True)
-    head = next(rows, [])
-    columns: list[list[str]] = [[] for _ in head]
-    for row in rows:
-        for column, one in zip(columns, row, strict=True):
-            column.append(one)
-    return dict(zip(head, columns, strict=True))
-
-
-def _parquet(content: bytes, wanted: set[str]) -> dict[str, list[Any]]:
-    """Return those columns that are wanted, each looked at before the next is unpacked."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    found: dict[str, list[Any]] = {}
-    taken, most = 0, _UNPACKED + _PACKING * len(content)
-    try:
-        with pq.ParquetFile(pa.BufferReader(content)) as file:
-            for at, name in enumerate(file.schema_arrow.names):
-                if name not in wanted:
-                    continue
-                for group in range(file.num_row_groups):
-                    part = footer.column(file, group, at, name)
-                    taken += part.nbytes
-                    if taken > most:
-                        raise RunError(f"{name} has {taken:,} bytes when unpacked, more than its file can need")
-                    found.setdefault(name, []).extend(part.to_pylist())
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(str(error).splitlines()[0]) from None
-    return found
