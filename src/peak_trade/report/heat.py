@@ -63,10 +63,9 @@ class Side(Struct, frozen=True):
         if not axis.ordered:
             labels = [*axis.labels[: most - 1], f"{count - most + 1:,} others"]
             return cls(axis.name, labels, np.minimum(axis.places, most - 1), True)
-        parts = np.array_split(np.arange(count), most)
-        joined = np.repeat(np.arange(most), [len(part) for part in parts])
-        labels = [axis.span(int(part[0]), int(part[-1])) for part in parts]
-        return cls(axis.name, labels, np.where(axis.places < 0, -1, joined[axis.places]), True)
+        each = -(-count // most)
+        labels = [axis.span(first, min(first + each, count) - 1) for first in range(0, count, each)]
+        return cls(axis.name, labels, np.where(axis.places < 0, -1, axis.places // each), True)
 
 
 class Pair(Struct, frozen=True):

@@ -303,11 +303,13 @@ def _plot(found: Search, side: Side, made: Effect, scale: svg.Scale, ordered: bo
         scale.place(np.array([np.nan if (one := getattr(level, key)) is None else one for level in made.levels]))
         for key in ("low", "median", "high")
     )
+    there = np.isfinite(medians)
     middle = (
-        [_band(x, lows, highs), svg.line(x, medians, "equity"), svg.dots(x, medians, "level")]
-        if ordered and not side.labels[-1].endswith(" others")
-        else [*(_whisker(*one) for one in zip(x, lows, highs, strict=True)), svg.dots(x, medians, "level")]
+        [_band(x[there], lows[there], highs[there]), svg.line(x, medians, "equity")]
+        if ordered
+        else [_whisker(*one) for one in zip(x[there], lows[there], highs[there], strict=True)]
     )
+    middle.append(svg.dots(x[there], medians[there], "level"))
     each = -(-count // 6)
     ticks = [svg.Tick(float(x[at]), cut(side.labels[at], 12)) for at in range(0, count, each)]
     write = percent_label if _UNITS.get(found.statistic) in ("fraction", "probability") else number_label
@@ -320,15 +322,12 @@ def _plot(found: Search, side: Side, made: Effect, scale: svg.Scale, ordered: bo
 
 
 def _band(x: Floats, low: Floats, high: Floats) -> str:
-    there = np.isfinite(low) & np.isfinite(high)
-    across = np.rint(np.concatenate((x[there], x[there][::-1])) * 10_000).astype(np.int64)
-    up = np.rint((1.0 - np.concatenate((high[there], low[there][::-1]))) * 10_000).astype(np.int64)
-    return f'<path class="band" d="{svg.through(across, up)}z"/>' if there.any() else ""
+    across = np.rint(np.concatenate((x, x[::-1])) * 10_000).astype(np.int64)
+    up = np.rint((1.0 - np.concatenate((high, low[::-1]))) * 10_000).astype(np.int64)
+    return f'<path class="band" d="{svg.through(across, up)}z"/>'
 
 
 def _whisker(x: float, low: float, high: float) -> str:
-    if not math.isfinite(low) or not math.isfinite(high):
-        return ""
     return f'<path class="whisker" d="M{x * 10_000:.0f} {(1 - high) * 10_000:.0f}V{(1 - low) * 10_000:.0f}"/>'
 
 

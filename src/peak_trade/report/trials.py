@@ -41,7 +41,7 @@ class Axis(Struct, frozen=True, eq=False, dict=True):
     @property
     def name(self) -> str:
         """The key for people: a parameter of the strategy without its table."""
-        return cut(printable(self.key.removeprefix(_PARAMS), "?"), _LABEL)
+        return _called(self.key)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -51,6 +51,10 @@ class Axis(Struct, frozen=True, eq=False, dict=True):
     def span(self, first: int, last: int) -> str:
         """Return a stretch of the axis as words."""
         return self.labels[first] if first == last else f"{self.labels[first]}–{self.labels[last]}"
+
+
+def _called(key: str) -> str:
+    return cut(printable(key.removeprefix(_PARAMS), "?"), _LABEL)
 
 
 def label(value: Any) -> str:
@@ -148,9 +152,10 @@ class Trials(Struct, eq=False, dict=True):
         return medians(self.cell[there], self.stat(key)[there], size).reshape(self.shape)
 
     def words(self, at: int) -> str:
-        """Return what a trial was asked for as words."""
-        asked = self.table.overrides(at).items()
-        return ", ".join(f"{cut(printable(key.removeprefix(_PARAMS), '?'), _LABEL)} = {label(one)}" for key, one in asked)
+        """Return what a trial was asked for as words, in the order in which keys were given."""
+        asked, order = self.table.overrides(at), {key: place for place, key in enumerate(self.given)}
+        keys = sorted(asked, key=lambda key: order.get(key, len(order)))
+        return ", ".join(f"{_called(key)} = {label(asked[key])}" for key in keys)
 
 
 def medians(cells: Ints, values: Floats, size: int) -> Floats:
