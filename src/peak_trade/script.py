@@ -247,6 +247,13 @@ def sweep_options(parser: argparse.ArgumentParser) -> None:
         ("memory-limit", size, "SIZE", "of a worker's own memory, as 2G"),
     ):
         parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+    folds = parser.add_argument_group("choose on some bars, trade others")
+    folds.add_argument("--walk-forward", nargs=2, metavar=("train=730d", "test=180d"), help="choose, then trade")
+    folds.add_argument("--anchored", action="store_true", default=None, help="train from the first bar on")
+    folds.add_argument("--carry", action="store_true", default=None, help="keep positions over the folds' edges")
+    folds.add_argument("--cpcv", metavar="N,K", help="cross-validation: N groups of bars, K of them tested")
+    folds.add_argument("--embargo", metavar="LENGTH", help="bars between train and test that are left out")
+    folds.add_argument("--choose", metavar="STAT", help="what is chosen on train bars (default: of --maximize)")
 
 
 def _keep(text: str) -> int:

@@ -12,7 +12,7 @@ from peak_trade.market.hints import under_data
 from peak_trade.market.instants import MISSING, Unreadable, iso
 from peak_trade.market.timestamps import TimestampColumn
 
-__all__ = ["check_bounds", "so_long_before", "within"]
+__all__ = ["check_bounds", "months_before", "so_long_before", "within"]
 
 _RELATIVE = re.compile(r"-(\d{1,5})(y|M|w|d|h|m)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
@@ -79,7 +79,7 @@ def _bound(name: str, text: str, last: np.datetime64, zone: str | None) -> np.da
         count, unit = int(found[1]), found[2]
         if unit in _SECONDS:
             return last - np.timedelta64(count * _SECONDS[unit] * 10**9, "ns")
-        return _months_before(last, count * (12 if unit == "y" else 1))
+        return months_before(last, count * (12 if unit == "y" else 1))
     if not _DATE.fullmatch(text):
         better = {4: f"{text}-01-01", 7: f"{text}-01"}.get(len(text), "")
         raise InputError(
@@ -102,7 +102,7 @@ def _bound(name: str, text: str, last: np.datetime64, zone: str | None) -> np.da
     return bound
 
 
-def _months_before(time: np.datetime64, months: int) -> np.datetime64:
+def months_before(time: np.datetime64, months: int) -> np.datetime64:
     """Return a time so many calendar months earlier, on the last day of a month that is shorter."""
     month = time.astype("datetime64[M]")
     there = month - np.timedelta64(months, "M")

@@ -85,17 +85,21 @@ class Bench:
 
     def make(self, task: Task) -> Came:
         """Make one trial and return all of it. Raises what its strategy raises, InputError and RunError."""
+        config, params, target = self.decide(task)
+        prepared = self.over(*task.span or (0, len(self.bars)))
+        return Came(prepared.bars, params, prepared.trade(target, config))
+
+    def decide(self, task: Task) -> tuple[Config, dict[str, Any], npt.NDArray[np.float64]]:
+        """Return a trial's config, the parameters of its strategy, and its target over its span."""
         config = changed(self.source.config, task.overrides)
         params = strategies.check_params(self.function, config.strategy.params)
         first, end = task.span or (0, len(self.bars))
         seen = self.bars if end == len(self.bars) else self.bars.between(0, end)
         seed_generators(config.run.seed)
         answer = self.function(self.manner.handed(seen.apart()), **params)
-        target = self.manner.target(answer, seen)[first:]
-        prepared = self._over(first, end)
-        return Came(prepared.bars, params, prepared.trade(target, config))
+        return config, params, self.manner.target(answer, seen)[first:]
 
-    def _over(self, first: int, end: int) -> Prepared:
+    def over(self, first: int, end: int) -> Prepared:
         """Return what is prepared for some of the bars: of folds, the last few are kept."""
         found = self._prepared.pop((first, end), None)
         if found is None:

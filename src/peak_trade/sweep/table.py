@@ -22,7 +22,7 @@ from peak_trade.evidence.run_dir import RunDir
 from peak_trade.redact import Redactor
 from peak_trade.sweep.rows import KEYS, Rows, duplicates
 
-__all__ = ["NAME", "write"]
+__all__ = ["NAME", "settings_of", "write"]
 
 NAME = "trials"
 _PARAMS = "strategy.params."
@@ -48,8 +48,8 @@ def _columns(rows: Rows, chosen: int | None, seed: int) -> dict[str, list[Any]]:
         "chosen": [at == chosen for at in range(len(rows))],
         "fold": [None if one < 0 else one for one in rows.fold.tolist()],
         "part": rows.part,
-        "params": [_json(one, True) for one in rows.overrides],
-        "settings": [_json(one, False) for one in rows.overrides],
+        "params": [settings_of(one, True) for one in rows.overrides],
+        "settings": [settings_of(one, False) for one in rows.overrides],
         "seed": [one.get("run.seed", seed) for one in rows.overrides],
         "status": ["failed" if one else "done" for one in failed],
         "error": [rows.error.get(at, "") for at in range(len(rows))],
@@ -64,7 +64,8 @@ def _columns(rows: Rows, chosen: int | None, seed: int) -> dict[str, list[Any]]:
     return columns
 
 
-def _json(overrides: dict[str, Any], params: bool) -> str:
+def settings_of(overrides: dict[str, Any], params: bool) -> str:
+    """Return the strategy's parameters among some overrides, or with `params` false the other keys, as JSON."""
     told = {key.removeprefix(_PARAMS): one for key, one in overrides.items() if key.startswith(_PARAMS) is params}
     return msgspec.json.encode(told, order="deterministic").decode()
 

@@ -10,7 +10,10 @@ from msgspec import Struct
 from peak_trade.config import Source
 from peak_trade.errors import InputError
 from peak_trade.market.bars import Bars
+from peak_trade.sweep import cpcv, walk_forward
 from peak_trade.sweep.axes import Space, axis
+from peak_trade.sweep.choice import Choice
+from peak_trade.sweep.cpcv import STATISTICS
 from peak_trade.sweep.plan import Grid, Plan
 from peak_trade.sweep.rows import KEYS
 from peak_trade.sweep.valid import Invalid, checked
@@ -34,6 +37,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     walk_forward: tuple[str, ...] = ()
     anchored: bool = False
     embargo: str = ""
+    choose: str = ""
     carry: bool = False
     cpcv: str = ""
     optuna: int | None = None
@@ -41,9 +45,34 @@ class Wish(Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Refuse what can be refused without a config: InputError."""
-        if (statistic := self.minimize or self.maximize) not in KEYS:
+        if (statistic := self.choice().statistic) not in KEYS:
             raise InputError(f"there is no statistic {statistic!r}", hint="docs/reports/stats.md lists them")
+        self._check_folds(statistic)
         self.space()
+
+    def choice(self) -> Choice:
+        """Return what a choice goes by."""
+        return Choice(self.choose or self.minimize or self.maximize, bool(self.minimize))
+
+    def _check_folds(self, statistic: str) -> None:
+        """Refuse options of walk-forward and cross-validation that go with nothing."""
+        if self.choose and self.minimize:
+            raise InputError("--choose chooses what has most, --minimize what has least", hint="leave out one of them")
+        if self.walk_forward and self.cpcv:
+            raise InputError("--walk-forward and --cpcv are two plans", hint="leave out one of them")
+        if self.cpcv and statistic not in STATISTICS:
+            raise InputError(
+                f"{statistic} of several groups does not follow from what each has, so --cpcv can't choose by it",
+                hint=" or ".join(f"--choose {one}" for one in STATISTICS),
+            )
+        for option, given, where in (
+            ("--anchored", self.anchored, self.walk_forward),
+            ("--carry", self.carry, self.walk_forward),
+            ("--embargo", self.embargo, self.walk_forward or self.cpcv),
+            ("--choose", self.choose, self.walk_forward or self.cpcv),
+        ):
+            if given and not where:
+                raise InputError(f"{option} goes with --walk-forward", hint="--walk-forward train=730d test=180d")
 
     def space(self) -> Space:
         """Return the keys that are varied, with their values."""
@@ -60,6 +89,13 @@ class Wish(Struct, frozen=True, kw_only=True):
 
     def plan(self, source: Source, bars: Bars, space: Space) -> Plan:
         """Return the plan over these bars, of these combinations."""
+        if self.walk_forward:
+            return walk_forward.planned(
+                space, self.choice(), bars, self.walk_forward,
+                embargo=self.embargo, anchored=self.anchored, carry=self.carry,
+            )  # fmt: skip
+        if self.cpcv:
+            return cpcv.planned(space, self.choice(), bars, source.config, self.cpcv, self.embargo)
         return Grid(space, self.minimize or self.maximize, bool(self.minimize))
 
 

@@ -7,10 +7,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from peak_trade.stats.values import NOISE, Floats, NoValueError
 
-__all__ = ["Overfitting", "backtest_overfitting", "purged_paths", "symmetric_splits"]
+__all__ = ["Overfitting", "backtest_overfitting", "of_sums", "purged_paths", "symmetric_splits"]
 
 BLOCKS = 16
 _AT_ONCE = 4_000_000  # figures of splits and trials in memory
@@ -70,29 +71,49 @@ def backtest_overfitting(returns: Floats, blocks: int = BLOCKS) -> Overfitting:
     used = used - used.mean(axis=0)  # so that sums of squares do not cancel
     offset = returns[: length * blocks].mean(axis=0)
     parts = used.reshape(blocks, length, trials)
-    sums, squares = parts.sum(axis=1), (parts * parts).sum(axis=1)
-    half = length * (blocks // 2)
+    return _of_blocks(parts.sum(axis=1), (parts * parts).sum(axis=1), offset, np.full(blocks, float(length)))
+
+
+def of_sums(sums: Floats, squares: Floats, counts: npt.NDArray[np.int64]) -> Overfitting:
+    """Return what `backtest_overfitting` does, by the sums of the returns and of their squares in each block.
+
+    Both have shape (S, M), a row a block, S even; `counts` (S,) are the returns of each block, which may differ.
+    Raises NoValueError for fewer than two trials, or fewer than two returns a block.
+    """
+    if sums.shape[1] < 2:
+        raise NoValueError("fewer than two trials with returns")
+    if counts.min() < 2:
+        raise NoValueError("too few bars to cut into blocks")
+    offset, lengths = sums.sum(axis=0) / counts.sum(), counts.astype(np.float64)
+    each = lengths[:, None]
+    return _of_blocks(sums - each * offset, squares - 2.0 * offset * sums + each * offset * offset, offset, lengths)
+
+
+def _of_blocks(sums: Floats, squares: Floats, offset: Floats, lengths: Floats) -> Overfitting:
+    """Return what follows from sums of returns less `offset`, shape (S, M), of so many returns in each block."""
+    blocks, trials = sums.shape
     chosen = np.zeros((symmetric_splits(blocks), blocks))
     for row, members in enumerate(itertools.combinations(range(blocks), blocks // 2)):
         chosen[row, list(members)] = 1.0
     step = max(_AT_ONCE // trials, 1)
     ranks = np.concatenate(
-        [_ranks(chosen[at : at + step], sums, squares, offset, half) for at in range(0, len(chosen), step)]
+        [_ranks(chosen[at : at + step], sums, squares, offset, lengths) for at in range(0, len(chosen), step)]
     )
     share = ranks / (trials + 1.0)
-    return Overfitting(float((share <= 0.5).mean()), len(chosen), trials, length * blocks, float(share.mean()))
+    return Overfitting(float((share <= 0.5).mean()), len(chosen), trials, int(lengths.sum()), float(share.mean()))
 
 
-def _ranks(chosen: Floats, sums: Floats, squares: Floats, offset: Floats, half: int) -> Floats:
+def _ranks(chosen: Floats, sums: Floats, squares: Floats, offset: Floats, lengths: Floats) -> Floats:
     """Return the rank of each split's winner on the other half, from 1; the mean one where trials tie."""
-    inside = _ratios(chosen @ sums, chosen @ squares, offset, half)
-    outside = _ratios((1.0 - chosen) @ sums, (1.0 - chosen) @ squares, offset, half)
+    inside, outside = (
+        _ratios(half @ sums, half @ squares, offset, (half @ lengths)[:, None]) for half in (chosen, 1.0 - chosen)
+    )
     of_winner = np.take_along_axis(outside, inside.argmax(axis=1)[:, None], axis=1)
     below, same = (outside < of_winner).sum(axis=1), (outside == of_winner).sum(axis=1)
     return np.asarray(below + (same + 1) / 2.0)
 
 
-def _ratios(sums: Floats, squares: Floats, offset: Floats, count: int) -> Floats:
+def _ratios(sums: Floats, squares: Floats, offset: Floats, count: Floats) -> Floats:
     """Return Sharpe ratios per bar, from sums of returns less `offset`; 0 of returns that do not vary."""
     mean = sums / count
     deviation = np.sqrt(np.maximum(squares - sums * mean, 0.0) / (count - 1))
