@@ -26,6 +26,7 @@ from peak_trade.sweep.task import Task
 __all__ = ["Leg", "stitched"]
 
 _CASH = "execution.initial_cash"
+_PARAMS = "strategy.params."
 
 
 class Leg(Struct, frozen=True):
@@ -38,25 +39,31 @@ class Leg(Struct, frozen=True):
 def stitched(bench: Bench, legs: Sequence[Leg], *, carry: bool = False) -> Came:
     """Trade legs one after the other, in order of time, and return what came of them as one.
 
-    The benchmark holds all bars from the first leg's first on, at the costs of the base; its parameters are those that
-    all choices have in common. Raises what a strategy raises, InputError and RunError.
+    The benchmark holds all bars from the first leg's first on, at the costs of the base. The parameters are those of
+    the base: what legs have otherwise is in no one place. Raises what a strategy raises, InputError and RunError.
     """
     config = bench.source.config
     prepared = bench.over(legs[0].span[0], legs[-1].span[1])
     result, params = (_carried if carry else _closed)(bench, legs, prepared.bars, config)
-    common = {
-        name: value for name, value in params[0].items() if all(name in one and one[name] == value for one in params)
-    } if params else {}  # fmt: skip
-    return Came(prepared.bars, common, Outcome(prepared, config, result))
+    varied = {key.removeprefix(_PARAMS) for leg in legs for key in leg.overrides or () if key.startswith(_PARAMS)}
+    common = {name: value for name, value in params.items() if name not in varied}
+    return Came(prepared.bars, common | _base(config, varied), Outcome(prepared, config, result))
 
 
-_Made = tuple[engine.Result, list[dict[str, Any]]]
+_Made = tuple[engine.Result, dict[str, Any]]
+
+
+def _base(config: Config, varied: set[str]) -> dict[str, Any]:
+    """Return the parameters that the base gives to what is varied."""
+    return {name: value for name, value in config.strategy.params.items() if name in varied}
 
 
 def _closed(bench: Bench, legs: Sequence[Leg], bars: Bars, config: Config) -> _Made:
     start, cash = legs[0].span[0], config.execution.initial_cash
     equity, position = np.empty(len(bars)), np.zeros(len(bars))
-    trades, params, ruined, done = [], [], None, 0
+    trades: list[Trades] = []
+    params: dict[str, Any] = {}
+    ruined, done = None, 0
     for leg in legs:
         first, end = (bar - start for bar in leg.span)
         equity[done:end] = cash
@@ -66,7 +73,7 @@ def _closed(bench: Bench, legs: Sequence[Leg], bars: Bars, config: Config) -> _M
         came = bench.make(Task(leg.overrides | {_CASH: cash}, leg.span))
         equity[first:end], position[first:end] = came.result.equity, came.result.position
         trades.append(came.result.trades)
-        params.append(came.params)
+        params = came.params
         cash = float(came.result.equity[-1])
         if came.result.ruined is not None:
             ruined = first + came.result.ruined
@@ -74,12 +81,12 @@ def _closed(bench: Bench, legs: Sequence[Leg], bars: Bars, config: Config) -> _M
 
 
 def _carried(bench: Bench, legs: Sequence[Leg], bars: Bars, config: Config) -> _Made:
-    start, target, params = legs[0].span[0], np.zeros(len(bars)), []
+    start, target = legs[0].span[0], np.zeros(len(bars))
+    params: dict[str, Any] = {}
     for leg in legs:
         if leg.overrides is not None:
             first, end = (bar - start for bar in leg.span)
-            _, used, target[first:end] = bench.decide(Task(leg.overrides, leg.span))
-            params.append(used)
+            _, params, target[first:end] = bench.decide(Task(leg.overrides, leg.span))
     result = engine.run(bars, target, execution=config.execution, sizing=config.sizing, stops=config.stops)
     return result, params
 
