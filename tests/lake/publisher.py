@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import deltalake  # noqa: F401 - imported before the fork
+import deltalake
 import deltalake.fs
 import deltalake.transaction
 import pyarrow.fs  # noqa: F401

@@ -247,7 +247,9 @@ def test_the_share_of_a_parameter_is_that_of_the_variance_of_all_trials(shown: A
     values = table.of_stat("sharpe")
     for name in ("length", "execution.fee_bps"):
         groups = [np.array(one) for one in by_cell(table, "sharpe", name).values()]
-        share = sum(len(one) * (one.mean() - values.mean()) ** 2 for one in groups) / ((values - values.mean()) ** 2).sum()
+        share = (
+            sum(len(one) * (one.mean() - values.mean()) ** 2 for one in groups) / ((values - values.mean()) ** 2).sum()
+        )
         (row,) = [row for row in shown("costs").rows("How much each parameter matters") if row[0] == name]
         assert row[1] == percent(float(share), 1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.sweep.conftest import Bed
 
 GRID = ("--grid", "strategy.params.n=2:13:1")  # twelve trials

@@ -29,10 +29,7 @@ def luck(run: RunFiles) -> str:
     """The verdict, what the figures mean, the figures themselves, and the bands of a bootstrap."""
     found = assessed(run)
     sentences = "".join(f"<li>{text(sentence)}</li>" for sentence in found.said)
-    return (
-        f'<p class="badges">{badge(found)} {_counted(found)}</p><ul>{sentences}</ul>'
-        f"{_figures(found)}{_bands(found)}"
-    )
+    return f'<p class="badges">{badge(found)} {_counted(found)}</p><ul>{sentences}</ul>{_figures(found)}{_bands(found)}'
 
 
 @lru_cache(maxsize=1)

@@ -108,7 +108,8 @@ def aggregated(trials: Trials, axes: Sequence[Axis], asked: str, flat: npt.NDArr
     sides = [Side.of(axis, most) for axis in axes]
     there = trials.searched & np.all([side.places >= 0 for side in sides], axis=0)
     pairs = [
-        _pair(trials, axes, sides, (one, other), there, keys, modes, flat) for one, other in combinations(range(len(axes)), 2)
+        _pair(trials, axes, sides, (one, other), there, keys, modes, flat)
+        for one, other in combinations(range(len(axes)), 2)
     ]
     return Shown(
         [(side.name, side.labels) for side in sides],
@@ -137,7 +138,7 @@ def _pair(
     down, across = (sides[at] for at in of)
     wide, size = len(across.labels), len(down.labels) * len(across.labels)
     cells = np.where(there, down.places * wide + across.places, -1)
-    masks = {mode: there for mode in modes}
+    masks = dict.fromkeys(modes, there)
     if "chosen" in masks and trials.pick is not None:
         others = [axis.places == axis.places[trials.pick] for at, axis in enumerate(axes) if at not in of]
         masks["chosen"] = there & np.all(others, axis=0) if others else there
@@ -229,7 +230,8 @@ def _choices(found: Shown, first: tuple[int, int]) -> str:
 
 def _select(name: str, label: str, words: Iterable[str], at: int) -> str:
     listed = "".join(
-        f'<option value="{place}"{" selected" if place == at else ""}>{text(one)}</option>' for place, one in enumerate(words)
+        f'<option value="{place}"{" selected" if place == at else ""}>{text(one)}</option>'
+        for place, one in enumerate(words)
     )
     return f'<label>{label} <select data-choice="{name}" autocomplete="off">{listed}</select></label>'
 
@@ -373,5 +375,3 @@ def parameters(axes: Sequence[Axis], shares: Sequence[float | None]) -> list[int
     """Return which axes can be chosen, those first that explain most; at most six."""
     order = sorted(range(len(axes)), key=lambda at: (-(shares[at] or 0.0), at))
     return sorted(order[:_PARAMETERS])
-
-

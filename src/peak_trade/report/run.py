@@ -119,7 +119,11 @@ class RunFiles:
         """The run_ids of those trials of a sweep that were kept as runs of their own, by their numbers."""
         told = self._metadata.get("kept")
         pairs = told.items() if isinstance(told, dict) else ()
-        return {int(at): one for at, one in pairs if at.isdecimal() and len(at) < _DIGITS and isinstance(one, str) and is_run_id(one)}
+        return {
+            int(at): one
+            for at, one in pairs
+            if at.isdecimal() and len(at) < _DIGITS and isinstance(one, str) and is_run_id(one)
+        }
 
     @property
     def parent(self) -> tuple[str, int] | None:

@@ -117,11 +117,17 @@ def search(run: RunFiles) -> str:
             f"{text(found.label)} <strong>{found.shown(_known(value))}</strong>. Its result is the one that this run "
             "is sealed with, and all sections below the search are about it.</p>"
         )
-    rows = [[text(axis.name), cell(_listed(axis)), f"{len(axis.values):,}", _of(axis, trials.pick)] for axis in trials.axes]
+    rows = [
+        [text(axis.name), cell(_listed(axis)), f"{len(axis.values):,}", _of(axis, trials.pick)] for axis in trials.axes
+    ]
     more = f'<p class="note">{counted(trials.left_out, "further parameter")} differ, and are not shown.</p>'
     return (
         words
-        + (table(["Parameter", "Values", "How many", "Chosen"], rows, label="What was varied", name="varied") if rows else "")
+        + (
+            table(["Parameter", "Values", "How many", "Chosen"], rows, label="What was varied", name="varied")
+            if rows
+            else ""
+        )
         + (more if trials.left_out else "")
         + f'<p class="note">A row for each trial stands in <a href="../{trials.name}">{trials.name}</a>, which is '
         f"sealed; <code>just replay {text(run.run_id[:8])} --trial N</code> makes one again.</p>"
@@ -260,7 +266,9 @@ def sensitivity(run: RunFiles) -> str:
     if not found.effects:
         return "<p>No parameter differs between the trials.</p>"
     rows, plots, details = [], [], []
-    known = [one for _, made in found.effects for level in made.levels for one in (level.low, level.high) if one is not None]
+    known = [
+        one for _, made in found.effects for level in made.levels for one in (level.low, level.high) if one is not None
+    ]
     scale = svg.Scale.around(np.clip(np.array(known), -_LARGEST, _LARGEST))
     for at in sorted(range(len(found.effects)), key=lambda one: -(found.effects[one][1].share or 0.0)):
         side, made = found.effects[at]
@@ -283,7 +291,9 @@ def sensitivity(run: RunFiles) -> str:
     shares = [made.share for _, made in found.effects if made.share is not None]
     rest = ""
     if found.trials.grid(found.statistic) is not None and shares and not found.trials.failed.any():
-        rest = f"Each for itself, they explain {percent(math.fsum(shares), 1)}; the rest lies in how they act together. "
+        rest = (
+            f"Each for itself, they explain {percent(math.fsum(shares), 1)}; the rest lies in how they act together. "
+        )
     head = ["Parameter", "Share of the variance", "Lowest median", "Highest median"]
     numbers = table(["Value", "Trials", "25 %", "Median", "75 %"], details, label="Quartiles by value")
     return (
@@ -355,12 +365,14 @@ def distribution(run: RunFiles) -> str:
             f"{number(hurdle)}: {above:,} of these lie above that. "
         )
     else:
-        words += f"What the best without skill would show is not known: {luck.reasons.get('hurdle', 'no ledger tells it')}. "
+        words += (
+            f"What the best without skill would show is not known: {luck.reasons.get('hurdle', 'no ledger tells it')}. "
+        )
     words += f"The chosen one has {number(float(own))}. " if math.isfinite(own) else ""
     overfit = luck.figures.get("overfitting")
     if overfit is not None:
         words += f"The probability that the choice is overfitted is {percent(overfit)}. "
-    return f"{verdict}<p>{text(words.strip())} More stands under <a href=\"#luck\">luck</a>.</p>" + _histogram(
+    return f'{verdict}<p>{text(words.strip())} More stands under <a href="#luck">luck</a>.</p>' + _histogram(
         ratios, hurdle, own, words.strip()
     )
 
@@ -382,7 +394,9 @@ def _histogram(ratios: Floats, hurdle: float | None, own: float, about: str) -> 
             key.append((name, f"{words}, {number(float(value))}"))
     values = svg.linear_ticks(low, high, 8)
     step = values[1] - values[0] if len(values) > 1 else 1.0
-    ticks = [svg.Tick(float(across.place(one)), number_label(one, step), minor=bool(at % 2)) for at, one in enumerate(values)]
+    ticks = [
+        svg.Tick(float(across.place(one)), number_label(one, step), minor=bool(at % 2)) for at, one in enumerate(values)
+    ]
     whole = [tick for tick in scale.ticks(number_label, 4) if "." not in tick.label]
     caption = f"How many trials have a Sharpe ratio in each step of {number_label(bins.step, bins.step)}."
     rows = [
@@ -469,7 +483,9 @@ def kept(run: RunFiles) -> str:
     for at in [one for one in found.ranked if one in there] + [one for one in there if one not in set(found.ranked)]:
         value = _known(found.values[at]) if at < len(found.values) else None
         asked = found.trials.words(at) if at < len(found.values) else ""
-        rows.append([f"{at:,}", link(run, there[at]), cell(text(cut(asked, _REASON)), name="asked"), found.shown(value)])
+        rows.append(
+            [f"{at:,}", link(run, there[at]), cell(text(cut(asked, _REASON)), name="asked"), found.shown(value)]
+        )
     left = len(rows) - _KEPT
     more = f'<p class="note">{counted(left, "more run")} in the manifest.</p>' if left > 0 else ""
     return (

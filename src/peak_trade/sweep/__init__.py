@@ -11,10 +11,10 @@ May import record, tracking, runner, stats, evidence and what is below them; not
 `axes` (what is varied), `valid` (which combinations of it), `wish` (what is asked), `task` and `plan` (tasks and
 rounds), `bench` (one trial), `rows` (what trials came to), `spans` (which trials of a round), `folder` (a sweep on
 disk, until it is sealed), `executor/` (who works), `marks` (by what a sweep is found again), `start` (up to the first
-trial), `choice` (what a choice goes by), `folds` (which bars are train and which
-are test), `stitching` (one account over windows), `walk_forward` and `cpcv` (their plans), `keeping` (the best as runs of their own), `table` (`trials.parquet`), `parent` (files and seal of the parent
-run), `heard` and `telling` (what a person hears of it), `order` (of a sweep; nothing else knows it), `abandoning` (of
-one that nobody goes on with).
+trial), `choice` (what a choice goes by), `folds` (which bars are train and which are test), `stitching` (one account
+over windows), `walk_forward` and `cpcv` (their plans), `keeping` (the best as runs of their own), `table`
+(`trials.parquet`), `parent` (files and seal of the parent run), `heard` and `telling` (what a person hears of it),
+`order` (of a sweep; nothing else knows it), `abandoning` (of one that nobody goes on with).
 """
 
 from peak_trade.sweep.abandoning import abandon
