@@ -115,4 +115,5 @@ def _value(text: str) -> Any:
         parsed = tomllib.loads(f"value = {text.strip()}")
     except (ValueError, RecursionError):
         return text.strip()
-    return parsed["value"] if parsed.keys() == {"value"} else text.strip()
+    value = parsed["value"] if parsed.keys() == {"value"} else text
+    return value if isinstance(value, bool | int | float) else str(value if isinstance(value, str) else text).strip()

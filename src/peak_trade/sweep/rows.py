@@ -11,6 +11,7 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from peak_trade.stats import STATS
+from peak_trade.text import one_line
 
 __all__ = ["BLOCKS", "KEYS", "Row", "Rows", "duplicates"]
 
@@ -18,6 +19,7 @@ KEYS = tuple(stat.key for stat in STATS)
 BLOCKS = 16
 """Into so many equal parts the bars are divided, for the overfitting of a search: see `Row.blocks`."""
 _DIGEST = 32  # bytes
+_LONGEST = 400  # characters of an error
 
 
 class Row(Struct, frozen=True):
@@ -78,7 +80,7 @@ class Rows(Struct, eq=False):
             [row.overrides for row in rows],
             np.array([row.fold for row in rows], np.int64),
             [row.part for row in rows],
-            {at: row.error for at, row in enumerate(rows) if row.error},
+            {at: one_line(row.error, _LONGEST) for at, row in enumerate(rows) if row.error},
             values,
             digests,
             blocks,

@@ -1,4 +1,4 @@
-"""`trials.parquet`, or `trials.csv` without pyarrow: a row a trial of a sweep, sealed.
+"""`trials.parquet`, or `trials.csv` without pyarrow: a row a trial of a sweep, sealed; and beside it the blocks.
 
     index, chosen, fold, part, params, settings, seed, status, error, duplicate_of, a column for each statistic of
     stats.json, equity_digest, trades_digest
@@ -6,98 +6,150 @@
 `params` are the strategy's parameters that were varied, `settings` other keys, both JSON with sorted keys. `status` is
 `done` or `failed`; `duplicate_of` names the first trial with the same digests on the same bars, null for one that is
 the first. How long each took varies, and stands beside the sealed files: see `parent`.
+
+`blocks` has the sum and the sum of squares of each trial's returns in 16 parts of its bars (`rows.Row`), of up to
+10,000 trials: it is what the overfitting of the search is worked out from.
 """
 
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
 
 from peak_trade.evidence import tables
 from peak_trade.evidence.run_dir import RunDir
 from peak_trade.redact import Redactor
-from peak_trade.sweep.rows import KEYS, Rows, duplicates
+from peak_trade.sweep.axes import PARAMS
+from peak_trade.sweep.rows import BLOCKS, KEYS, Rows, duplicates
+from peak_trade.text import as_utf8
 
-__all__ = ["NAME", "settings_of", "write"]
+__all__ = ["BLOCKED", "settings_of", "write"]
 
-NAME = "trials"
-_PARAMS = "strategy.params."
+BLOCKED = 10_000
+"""Trials up to which a sweep keeps its blocks."""
+
+
+class _Column(Struct, frozen=True, eq=False):
+    """Values, or texts; `known` says which are there, None where all are."""
+
+    values: npt.NDArray[Any] | list[str]
+    known: npt.NDArray[np.bool_] | None = None
 
 
 def write(directory: RunDir, rows: Rows, chosen: int | None, seed: int, redactor: Redactor) -> str:
-    """Write the table into the directory of the parent; return why it is no Parquet, empty where it is."""
-    columns = _columns(rows, chosen, seed)
-    try:
-        content = _parquet(columns)
-    except ImportError as error:
-        directory.write(f"{NAME}.csv", _csv(columns))
-        return f"{error}; wrote trials.csv instead (just setup lake adds Parquet)"
-    directory.write(f"{NAME}.parquet", [content])
-    return ""
+    """Write the tables into the directory of the parent; return why they are no Parquet, empty where they are."""
+    found = {"trials": _columns(rows, chosen, seed, redactor)}
+    if len(rows) <= BLOCKED:
+        found["blocks"] = _blocks(rows)
+    why = ""
+    for name, columns in found.items():
+        try:
+            content = _parquet(columns)
+        except ImportError as error:
+            directory.write(f"{name}.csv", _csv(columns))
+            why = f"{error}; wrote {' and '.join(f'{one}.csv' for one in found)} instead (just setup lake adds Parquet)"
+        else:
+            directory.write(f"{name}.parquet", [content])
+    return why
 
 
-def _columns(rows: Rows, chosen: int | None, seed: int) -> dict[str, list[Any]]:
-    failed = [at in rows.error for at in range(len(rows))]
+def _columns(rows: Rows, chosen: int | None, seed: int, redactor: Redactor) -> dict[str, _Column]:
+    count = len(rows)
+    failed = np.zeros(count, np.bool_)
+    failed[list(rows.error)] = True
+    errors = {at: redactor.text(as_utf8(why)) for at, why in rows.error.items()}
     same = duplicates(rows)
-    columns: dict[str, list[Any]] = {
-        "index": list(range(len(rows))),
-        "chosen": [at == chosen for at in range(len(rows))],
-        "fold": [None if one < 0 else one for one in rows.fold.tolist()],
-        "part": rows.part,
-        "params": [settings_of(one, True) for one in rows.overrides],
-        "settings": [settings_of(one, False) for one in rows.overrides],
-        "seed": [one.get("run.seed", seed) for one in rows.overrides],
-        "status": ["failed" if one else "done" for one in failed],
-        "error": [rows.error.get(at, "") for at in range(len(rows))],
-        "duplicate_of": [None if one < 0 else one for one in same.tolist()],
+    numbers = np.arange(count)
+    columns = {
+        "index": _Column(numbers),
+        "chosen": _Column(numbers == (-1 if chosen is None else chosen)),
+        "fold": _Column(rows.fold, rows.fold >= 0),
+        "part": _Column(rows.part),
+        "params": _Column(_told(rows.overrides, redactor, params=True)),
+        "settings": _Column(_told(rows.overrides, redactor, params=False)),
+        "seed": _Column(np.array([one.get("run.seed", seed) for one in rows.overrides], np.int64)),
+        "status": _Column(["failed" if one else "done" for one in failed.tolist()]),
+        "error": _Column([errors.get(at, "") for at in range(count)]),
+        "duplicate_of": _Column(same, same >= 0),
     }
-    for at, key in enumerate(KEYS):
-        columns[key] = [None if math.isnan(one) else one for one in rows.values[:, at].tolist()]
+    columns |= {key: _number(rows.values[:, at]) for at, key in enumerate(KEYS)}
     for at, name in enumerate(("equity_digest", "trades_digest")):
-        columns[name] = [
-            "" if bad else row.tobytes().hex() for row, bad in zip(rows.digests[:, at], failed, strict=True)
-        ]
+        digits = rows.digests[:, at].tobytes().hex()
+        columns[name] = _Column(
+            ["" if bad else digits[64 * row : 64 * row + 64] for row, bad in enumerate(failed.tolist())]
+        )
     return columns
+
+
+def _blocks(rows: Rows) -> dict[str, _Column]:
+    columns = {"index": _Column(np.arange(len(rows)))}
+    for at, what in enumerate(("sum", "square")):
+        columns |= {f"{what}_{part}": _number(rows.blocks[:, at, part]) for part in range(BLOCKS)}
+    return columns
+
+
+def _number(values: npt.NDArray[np.float64]) -> _Column:
+    return _Column(values, ~np.isnan(values))
 
 
 def settings_of(overrides: dict[str, Any], params: bool) -> str:
     """Return the strategy's parameters among some overrides, or with `params` false the other keys, as JSON."""
-    told = {key.removeprefix(_PARAMS): one for key, one in overrides.items() if key.startswith(_PARAMS) is params}
-    return msgspec.json.encode(told, order="deterministic").decode()
+    told = {key.removeprefix(PARAMS): one for key, one in overrides.items() if key.startswith(PARAMS) is params}
+    return _encode(told).decode()
 
 
-def _parquet(columns: dict[str, list[Any]]) -> bytes:
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def _told(overrides: list[dict[str, Any]], redactor: Redactor, *, params: bool) -> list[str]:
+    """Return `settings_of` each, with the values of secrets masked."""
+    plain = dict.fromkeys((key for one in overrides for key in one), "")
+    if redactor.tree(plain) != plain:  # a key is that of a secret
+        overrides = [redactor.tree(one) for one in overrides]
+    return [settings_of(one, params) for one in overrides]
+
+
+def _parquet(columns: Mapping[str, _Column]) -> bytes:
+    """Return the columns as Parquet, from buffers: pyarrow's own conversions import pandas."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    whole = {"index", "fold", "seed", "duplicate_of"}
-    words = {"part", "params", "settings", "status", "error", "equity_digest", "trades_digest"}
-    kinds = {
-        name: pa.int64()
-        if name in whole
-        else pa.string()
-        if name in words
-        else pa.bool_()
-        if name == "chosen"
-        else pa.float64()
-        for name in columns
-    }
-    schema = pa.schema(list(kinds.items()))
+    kinds = {np.dtype(np.int64): pa.int64(), np.dtype(np.bool_): pa.bool_(), np.dtype(np.float64): pa.float64()}
+    arrays: dict[str, Any] = {}
+    for name, column in columns.items():
+        if isinstance(column.values, list):
+            texts = [text.encode() for text in column.values]
+            sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+            kind, parts = pa.string(), [np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32), b"".join(texts)]
+        else:
+            kind, packed = kinds[column.values.dtype], column.values.dtype == np.bool_
+            parts = [np.packbits(column.values, bitorder="little") if packed else np.ascontiguousarray(column.values)]
+        mask = None if column.known is None or column.known.all() else np.packbits(column.known, bitorder="little")
+        buffers = [None if mask is None else pa.py_buffer(mask), *map(pa.py_buffer, parts)]
+        arrays[name] = pa.Array.from_buffers(kind, len(column.values), buffers)
+    floats = [name for name, array in arrays.items() if array.type == pa.float64()]
+    repeated = [name for name in ("fold", "part", "settings", "seed", "status", "error") if name in arrays]
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
+    table = pa.Table.from_arrays(list(arrays.values()), names=list(arrays))
+    pq.write_table(table, sink, compression="zstd", use_dictionary=repeated, use_byte_stream_split=floats)
     return sink.getvalue()
 
 
-def _csv(columns: dict[str, list[Any]]) -> Iterator[bytes]:
-    rows = zip(*([_cell(cell) for cell in cells] for cells in columns.values()), strict=True)
-    yield tables.rows_csv([dict(zip(columns, row, strict=True)) for row in rows]).encode()
+def _csv(columns: Mapping[str, _Column]) -> Iterator[bytes]:
+    cells = {name: list(_cells(column)) for name, column in columns.items()}
+    yield tables.rows_csv([dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]).encode()
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def _cells(column: _Column) -> Iterator[str]:
+    if isinstance(column.values, list):
+        yield from column.values
+        return
+    known = [True] * len(column.values) if column.known is None else column.known.tolist()
+    for value, there in zip(column.values.tolist(), known, strict=True):
+        yield msgspec.json.encode(value).decode() if there else ""
