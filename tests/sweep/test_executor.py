@@ -84,7 +84,7 @@ def test_a_trial_that_hangs_where_no_signal_reaches_it_is_stopped_by_the_configs
 def test_memory_beyond_the_limit_fails_a_trial_and_no_other(bed: Bed) -> None:
     bed.strategy(does("np.ones(2**27)"))  # 1 GiB
     assert bed.sweep(*GRID).errors == {}
-    errors = bed.sweep(*GRID, "--memory-limit", "300M").errors
+    errors = bed.sweep(*GRID, "--again", "--memory-limit", "300M").errors
     assert list(errors) == [3]
     assert "Unable to allocate 1.00 GiB" in errors[3]
 
