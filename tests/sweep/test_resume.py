@@ -15,11 +15,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.sweep.conftest import ROOT, Bed, Swept, ledger, sealed
 
 from peak_trade.evidence.results import Results
 from peak_trade.sweep.rows import Rows
-from peak_trade.trust.luck.family import Series, families
-from tests.sweep.conftest import ROOT, Bed, Swept, ledger, sealed
+from peak_trade.trust.luck.family import families
 
 GRID = ("--grid", "n=2:41:1", "--keep", "3")  # forty trials
 SLOW = """
@@ -114,7 +114,7 @@ def test_interrupted_it_says_how_to_go_on_and_counts_what_is_done(slow: Bed) -> 
     (family,) = families(Results(slow.results).reading())
     assert family.trials == done
     second = slow.sweep(*GRID)
-    assert f"goes on as {line['run_id'][:8]}: {done} trials done before" in second.stderr
+    assert f"goes on as {line['run_id'][:8]}: {done} trial" in second.stderr
     assert second.path.name == line["run_id"]
     (family,) = families(Results(slow.results).reading())
     assert family.trials == 40
@@ -221,7 +221,10 @@ def test_a_sweep_that_is_given_up_is_sealed_as_failed_with_its_trials_counted(sl
 
 def test_what_is_no_sweep_that_stopped_is_not_given_up(bed: Bed) -> None:
     path = bed.sweep("--grid", "n=2,3", "--keep", "0").path
-    for which, message in ((path.name, "is no sweep that stopped: it is sealed"), ("nothing", "is the start of no run")):
+    for which, message in (
+        (path.name, "is no sweep that stopped: it is sealed"),
+        ("nothing", "is the start of no run"),
+    ):
         refused = script("sweep.py", bed, "--abandon", which)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert message in refused.stderr
@@ -239,11 +242,11 @@ def test_what_it_means_is_said_on_stderr_and_not_when_quiet(bed: Bed) -> None:
     loud = bed.sweep("--grid", "n=2,3")
     assert "2 trials on" in loud.stderr
     assert len(loud.stdout.splitlines()) == 1
-    quiet = bed.sweep("--grid", "n=4,5", "--quiet")
+    quiet = bed.sweep("--grid", "n=4,5", "--quiet", "--set", "run.probe=off")
     assert quiet.stderr == ""
 
 
 def test_json_is_what_show_prints(bed: Bed) -> None:
     told = json.loads(bed.sweep("--grid", "n=2,3", "--json").stdout)
     assert told["run_id"] in os.listdir(bed.results)
-    assert Series("TEST", "1h") == Series(told["symbol"], told["timeframe"])
+    assert told == json.loads(script("show_run.py", bed, told["run_id"], "--json").stdout)

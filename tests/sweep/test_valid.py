@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.sweep.conftest import bars_csv
 
 from peak_trade import config, strategies
 from peak_trade.config import Source
@@ -14,7 +15,6 @@ from peak_trade.market.bars import Bars
 from peak_trade.runner.order import load_bars
 from peak_trade.sweep.axes import Space, axis
 from peak_trade.sweep.valid import Invalid, checked
-from tests.sweep.conftest import bars_csv
 
 CONFIG = """
 [data]

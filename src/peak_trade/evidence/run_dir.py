@@ -668,9 +668,11 @@ def _finish(run: RunDir, reading: Reading) -> str:
     if not history.entries and not there:
         run.path.rmdir()
         return "removed: it had not started"
-    if history.start and history.start.fields.get("kind") == manifest.SWEPT:
-        command = str(history.start.fields.get("command") or "its own command")
+    if _is_sweep(history):
+        command = str(history.start.fields.get("command") or "its own command") if history.start else ""
         return f"{STOPPED} before its end; it goes on with: {command}"
+    if _is_sweep(reading.of(parent := str(history.fields.get("parent") or ""))):
+        return f"{STOPPED} with the sweep {parent[:8]}, which makes it when it goes on"
     if sealed and reading.broken:  # who knows what the ledger had of it
         return f"not recovered: it has a manifest, and the ledger is not whole at line {reading.broken[0][0]}"
     start = history.start.sha256 if history.start else run.begin()
@@ -698,6 +700,12 @@ def _finish(run: RunDir, reading: Reading) -> str:
     predicate = manifest.Predicate("failed", definition, details, {}, receipts, {"follows": start}, error)
     run.seal(predicate, "abandoned", **({} if kind == manifest.RUN else {"kind": kind}))
     return "sealed as failed: its process died"
+
+
+def _is_sweep(history: History) -> bool:
+    """Tell whether a run is a sweep that its own command takes up again."""
+    start = history.start
+    return history.state == STARTED and start is not None and start.fields.get("kind") == manifest.SWEPT
 
 
 def carry(results: Results) -> list[tuple[str, str]]:

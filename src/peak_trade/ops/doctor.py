@@ -123,7 +123,7 @@ def _runs(results: Results) -> Iterator[Finding]:
     for run_id, what in mended:
         state, hint = ("broken", "just verify --all") if what.startswith("not recovered") else ("mended", "")
         if what.startswith(run_dir.STOPPED):
-            state, hint = "stale", f"or just sweep --abandon {run_id[:8]}"
+            state, hint = "stale", f"or just sweep --abandon {run_id[:8]}" if "it goes on with" in what else ""
         yield Finding(f"run {run_id[:8]}", state, what, hint)
     going = [left.run_id[:8] for left in run_dir.unfinished(results) if left.alive]
     yield Finding("runs", "ok", f"{len(results.runs())} finished, {len(going)} going on {' '.join(going)}".rstrip())

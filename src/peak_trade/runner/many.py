@@ -42,12 +42,16 @@ _TOGETHER = 64  # runs of a batch: each holds two descriptors until it is sealed
 
 
 class Wanted(Struct, frozen=True):
-    """A run to be made, as trial number `trial` of the run `parent`, if of any. Its bars are those of the call."""
+    """A run to be made, as trial number `trial` of the run `parent`, if of any. Its bars are those of the call.
+
+    One that is `begun` has its START in the ledger, by a process that is gone, and is made from there on.
+    """
 
     source: Source
     run_id: str | None = None
     parent: str = ""
     trial: int | None = None
+    begun: bool = False
 
     @property
     def kin(self) -> dict[str, Any]:
@@ -147,25 +151,39 @@ class _Batch:
 
     def _begin(self, begun: Sequence[_Begun]) -> list[Attempt]:
         """Make the working directories, and put the START records on disk: of all, or of none."""
-        directories: list[RunDir] = []
+        created: list[RunDir] = []
+        taken: dict[str, RunDir] = {}
+        new = [one for one in begun if not one.wanted.begun]
         try:
-            ids, given = [one.run_id for one in begun], any(one.wanted.run_id for one in begun)
-            directories = RunDir.create_all(self.results, ids, given=given)
+            for one in begun:
+                if one.wanted.begun:
+                    taken[one.run_id] = RunDir.take_over(self.results, one.run_id)
+                    taken[one.run_id].discard()
+            created = RunDir.create_all(
+                self.results, [one.run_id for one in new], given=any(one.wanted.run_id for one in new)
+            )
             fields = [
-                asked(one.wanted.source.config) | one.wanted.kin | withheld(one.wanted.source) | one.told
-                for one in begun
+                asked(one.wanted.source.config) | one.wanted.kin | withheld(one.wanted.source) | one.told for one in new
             ]
-            follows = RunDir.begin_all(list(zip(directories, fields, strict=True)))
+            started = RunDir.begin_all(list(zip(created, fields, strict=True)))
         except OSError as error:
-            for directory in directories:
+            for directory in created:
                 directory.abandon()
+            for directory in taken.values():
+                directory.release()
             raise unwritable(self.results, error) from None
+        after = {one.run_id: line for one, line in zip(new, started, strict=True)}
+        if taken:
+            runs = Results(self.results).reading().runs
+            after |= {run_id: start.sha256 for run_id in taken if (start := runs[run_id].start)}
+        places = taken | {directory.run_id: directory for directory in created}
         return [
             Attempt(
-                self.root, one.wanted.source.path.parent, self.argv, one.stages, one.redactor, directory,
-                RunLog(directory, one.redactor), after, kin=one.wanted.kin, source=one.wanted.source,
+                self.root, one.wanted.source.path.parent, self.argv, one.stages, one.redactor, places[one.run_id],
+                RunLog(places[one.run_id], one.redactor), after[one.run_id], kin=one.wanted.kin,
+                source=one.wanted.source,
             )
-            for one, directory, after in zip(begun, directories, follows, strict=True)
+            for one in begun
         ]  # fmt: skip
 
     def _make(self, one: _Begun, attempt: Attempt) -> None:

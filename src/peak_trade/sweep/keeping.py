@@ -1,7 +1,7 @@
 """The best trials as full runs of their own: each with the bytes that it has when it is run alone, and made once.
 
-A run's id is made of its parent's and the number of its trial, so that going on finds those that are there. One whose
-process died in the middle was sealed as failed under that id, by whoever came first: it is made again under the next.
+A run's id is made of its parent's and the number of its trial, so that going on finds those that are there, and takes
+up one whose process died in the middle. One that failed is made again under the next id.
 """
 
 from __future__ import annotations
@@ -9,26 +9,28 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from peak_trade import config
 from peak_trade.config import Source
-from peak_trade.errors import RunError
-from peak_trade.evidence.ledger import FAILED, STARTED
+from peak_trade.evidence.ledger import FAILED, STARTED, Reading
 from peak_trade.evidence.results import Results
-from peak_trade.evidence.run_dir import read_manifest, recover
+from peak_trade.evidence.run_dir import read_manifest
+from peak_trade.runner.limits import uninterrupted
 from peak_trade.runner.many import Wanted, run_many
 from peak_trade.runner.shared import Shared
 from peak_trade.sweep.rows import Rows
 
 __all__ = ["Kept", "keep", "kept_id"]
 
-_TOGETHER = 64
-_TIMES = 8  # that a run may have failed under one id
+_TOGETHER, _QUICK_S = 64, 0.5  # runs of a batch; and seconds that they may take together, by their rows
 
 
 class Kept(Struct, frozen=True):
@@ -54,16 +56,20 @@ def keep(
 
     Raises KeyboardInterrupt where that was sent, RunError where none can be written.
     """
-    ledger = Results(results)
     kept: list[Kept] = []
-    for start in range(0, len(best), _TOGETHER):
-        some = {trial: _next(ledger, parent, trial) for trial in best[start : start + _TOGETHER]}
+    took = float(np.median(rows.duration_s[list(best)])) if best else 0.0
+    size = max(1, min(_TOGETHER, int(_QUICK_S / max(took, 1e-3))))
+    for start in range(0, len(best), size):
+        reading = Results(results).reading()
+        some = {trial: _of(reading, parent, trial) for trial in best[start : start + size]}
         wanted = [
-            Wanted(_source(source, rows.overrides[trial]), run_id, parent, trial)
-            for trial, (run_id, there) in some.items()
-            if not there
+            Wanted(_source(source, rows.overrides[trial]), run_id, parent, trial, begun=state == STARTED)
+            for trial, (run_id, state) in some.items()
+            if state in ("", STARTED)
         ]
-        made = {one.run_id: one for one in run_many(wanted, root=root, results=results, shared=shared)}
+        # a quick batch comes to its end: an interrupt would leave its runs sealed as failed
+        with uninterrupted() if size > 1 else nullcontext():
+            made = {one.run_id: one for one in run_many(wanted, root=root, results=results, shared=shared)}
         for trial, (run_id, _) in some.items():
             error = made[run_id].error if run_id in made else None
             kept.append(Kept(trial, run_id, error.message if error else _differs(results / run_id, rows, trial)))
@@ -81,17 +87,10 @@ def kept_id(parent: str, trial: int, times: int = 0) -> str:
     return str(uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16], version=4))
 
 
-def _next(results: Results, parent: str, trial: int) -> tuple[str, bool]:
-    """Return the run_id of a trial's run, and whether it has come to its end, or was removed since."""
-    run_id = ""
-    for times in range(_TIMES):
-        run_id = kept_id(parent, trial, times)
-        if results.reading().of(run_id).state == STARTED:
-            recover(results, run_id)
-        state = results.reading().of(run_id).state
-        if state != FAILED:
-            return run_id, bool(state)
-    raise RunError(f"trial {trial} was begun as a run {_TIMES} times, and failed each time", hint=f"just show {run_id}")
+def _of(reading: Reading, parent: str, trial: int) -> tuple[str, str]:
+    """Return the run_id of a trial's run, and its state: of one that failed before, those of the next."""
+    ids = (kept_id(parent, trial, times) for times in count())
+    return next((run_id, state) for run_id in ids if (state := reading.of(run_id).state) != FAILED)
 
 
 def _source(source: Source, overrides: dict[str, Any]) -> Source:

@@ -36,6 +36,7 @@ from peak_trade.runner.snapshot import told
 from peak_trade.supervisor import UNWATCHED
 from peak_trade.sweep.marks import Found, Marks, find, marks_of
 from peak_trade.sweep.plan import Plan
+from peak_trade.sweep.rows import Rows
 from peak_trade.sweep.wish import Wish
 
 __all__ = ["Asked", "ask", "begin"]
@@ -79,12 +80,13 @@ def ask(source: Source, wish: Wish, root: Path, results: Path, argv: Sequence[st
         function = _strategy(source, root)
         space, invalid = wish.valid(source, shared.bars, function)
         plan = wish.plan(source, shared.bars, space)
+        trials = max(len(space), len(plan.round(0, Rows.joined([]))))
     for one in invalid:
         hint = f"; hint: {one.hint}" if one.hint else ""
         _LOG.warning("%s%s", redactor.text(one.as_text(len(space) + space.invalid)), hint)
     return Asked(
         source=source, root=root, results=results, argv=list(argv), redactor=redactor, stages=stages, held=held,
-        shared=shared, function=function, before=before, plan=plan, trials=len(space), keep=wish.keep, told=given,
+        shared=shared, function=function, before=before, plan=plan, trials=trials, keep=wish.keep, told=given,
         marks=marks_of(source, redactor, plan.describe(), data, function, before),
     )  # fmt: skip
 
