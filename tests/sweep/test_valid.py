@@ -72,7 +72,7 @@ def test_all_valid_combinations_need_no_numbers(source: Source, bars: Bars) -> N
 @pytest.mark.parametrize(
     "key",
     ["data.symbol", "data.start", "run.name", "run.tags", "run.probe", "run.holdout", "run.timeout_s", "tracking.mode",
-     "lake.max_revised", "strategy.name", "strategy.signals", "stats.risk_free_rate"],
+     "lake.max_revised", "strategy.name", "strategy.signals", "stats.risk_free_rate", "strategy.params.api_key"],
 )  # fmt: skip
 def test_what_is_the_same_for_all_trials_is_refused(source: Source, bars: Bars, key: str) -> None:
     with pytest.raises(InputError, match=f"{key} can't be varied") as raised:

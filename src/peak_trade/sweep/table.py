@@ -71,8 +71,8 @@ def _columns(rows: Rows, chosen: int | None, seed: int, redactor: Redactor) -> d
         "chosen": _Column(numbers == (-1 if chosen is None else chosen)),
         "fold": _Column(rows.fold, rows.fold >= 0),
         "part": _Column(rows.part),
-        "params": _Column(_told(rows.overrides, redactor, params=True)),
-        "settings": _Column(_told(rows.overrides, redactor, params=False)),
+        "params": _Column([settings_of(one, True) for one in rows.overrides]),
+        "settings": _Column([settings_of(one, False) for one in rows.overrides]),
         "seed": _Column(np.array([one.get("run.seed", seed) for one in rows.overrides], np.int64)),
         "status": _Column(["failed" if one else "done" for one in failed.tolist()]),
         "error": _Column([errors.get(at, "") for at in range(count)]),
@@ -105,14 +105,6 @@ def settings_of(overrides: dict[str, Any], params: bool) -> str:
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-
-
-def _told(overrides: list[dict[str, Any]], redactor: Redactor, *, params: bool) -> list[str]:
-    """Return `settings_of` each, with the values of secrets masked."""
-    plain = dict.fromkeys((key for one in overrides for key in one), "")
-    if redactor.tree(plain) != plain:  # a key is that of a secret
-        overrides = [redactor.tree(one) for one in overrides]
-    return [settings_of(one, params) for one in overrides]
 
 
 def _parquet(columns: Mapping[str, _Column]) -> bytes:

@@ -23,7 +23,7 @@ class Telling(Heard):
 
     def __init__(self, means: Callable[[Beginning], Sequence[str]]) -> None:
         self.means = means
-        self.since, self.first, self.due = time.monotonic(), -1, 0.0
+        self.since, self.first, self.last, self.due = time.monotonic(), 0, -1, 0.0
 
     def begins(self, told: Beginning) -> None:
         """Say what the sweep means, or how far it is already."""
@@ -35,14 +35,14 @@ class Telling(Heard):
     def done(self, done: int, failed: int, of: int) -> None:
         """Show how far a round is, at which rate, and how long it takes yet."""
         now = time.monotonic()
-        if self.first < 0 or done < self.first:  # a round begins: what is done by now took no time
+        if self.last < 0 or done < self.last:  # a round begins: what is done by now took no time
             self.since, self.first, self.due = now, done, now + (0.0 if draws(sys.stderr) else _LINE_S)
-        made, took = done - self.first, now - self.since
+        self.last, made, took = done, done - self.first, now - self.since
         if now < self.due and done < of:
             return
         rate = made / took if made and took > 0.0 else 0.0
         what = f"trials{f', {failed:,} failed' if failed else ''}"
-        what += f", {rate:,.0f}/s, {lasting((of - done) / rate)} left" if rate else ""
+        what += f", {rate:,.{0 if rate >= 10 else 1}f}/s, {lasting((of - done) / rate)} left" if rate else ""
         if draws(sys.stderr):
             progress(done, of, what)
             self.due = now + _BAR_S

@@ -18,6 +18,7 @@ from peak_trade import strategies
 from peak_trade.config import Source, changed
 from peak_trade.errors import InputError
 from peak_trade.market.bars import Bars
+from peak_trade.redact import is_secret_key
 from peak_trade.sweep.axes import PARAMS, Space
 
 __all__ = ["MOST", "Invalid", "checked"]
@@ -100,6 +101,8 @@ def _drawn(space: Space, count: int, seed: int, judge: _Judge) -> list[int]:
 
 def _refuse(key: str) -> None:
     """Raise InputError for a key of the config that is the same for all trials."""
+    if is_secret_key(key):
+        raise InputError(f"{key} can't be varied: it looks like a secret", hint=f"--set {key}=… is for all trials")
     section = key.partition(".")[0]
     if section in ("run", "data", "strategy", "stats", "tracking", "lake") and not (
         key.startswith(_VARIED) or key == "run.seed"

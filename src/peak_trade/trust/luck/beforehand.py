@@ -33,6 +33,6 @@ def sentences(results: Results, told: Beginning) -> list[str]:
     needed = shortest_backtest(trials)
     return [
         *said,
-        f"{counted(trials, 'trial')} on {figure(told.years, 1)} years: a Sharpe ratio below {figure(best)} is what "
+        f"{counted(trials, 'trial')} on {figure(told.years, 1 if told.years >= 1.0 else 2)} years: a Sharpe ratio below {figure(best)} is what "
         f"luck gives; for one of 1 to be more than that, {figure(needed, 1)} years are needed",
     ]
