@@ -167,11 +167,11 @@ def test_an_archive_that_is_damaged_can_not_be_replayed(place: Place, tmp_path: 
     assert done.returncode == 2 and not done.stdout, done.stderr
 
 
-def test_there_is_no_trial_to_replay_yet(place: Place) -> None:
+def test_a_run_has_no_trial_to_replay(place: Place) -> None:
     done = place.call("replay_run.py", "last", "--trial", "3")
     assert done.returncode == 2 and not done.stdout
-    error = f"error: run {place.run_id[:8]} has no trial 3: it is no sweep, and there are none yet"
-    assert done.stderr.splitlines() == [error, "hint: just replay last"]
+    error = f"error: run {place.run_id[:8]} has no trial 3: it is no sweep, and has no trials"
+    assert done.stderr.splitlines() == [error, f"hint: just replay {place.run_id[:8]}"]
 
 
 def test_what_hangs_on_the_order_of_sets_is_not_repeatable_by_another_process(place: Place, tmp_path: Path) -> None:

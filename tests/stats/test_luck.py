@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ exactly = {"rel": 1e-14, "abs": 0.0}
 FUND = Track(1.585 / 12**0.5, 24, -2.448, 10.164)  # Bailey and López de Prado 2012, their first example
 DAILY = Track(2.5 / 250**0.5, 1250, -3.0, 10.0)  # 2014, theirs too
 V = 0.5 / 250
+SAMPLE = Path(__file__).parents[2] / "data" / "samples" / "sp500_daily.csv"
 
 
 @pytest.mark.parametrize(
@@ -334,3 +337,63 @@ def test_what_the_docs_say_of_noise_is_what_theory_has() -> None:
     told = {name: round(100 * share, 1) for name, share in BY_THEORY.items()}
     assert told == {"probabilistic": 92.3, "deflated": 0.2, "above the hurdle": 43.7, "sidak": 5.0}
     assert trials.expected_maximum(50) == pytest.approx(HURDLE, **exactly)
+
+
+def _crossovers(bars: int) -> np.ndarray:
+    """Returns of moving averages of the S&P 500, a column each: real returns, of trials that are alike."""
+    closes = pd.read_csv(SAMPLE, comment="#")["Close" if "Close" in pd.read_csv(SAMPLE, nrows=1) else "close"]
+    change = closes.pct_change()
+    columns = [
+        (closes.rolling(fast).mean() > closes.rolling(slow).mean()).shift(1, fill_value=False) * change
+        for fast in (5, 10, 20, 30)
+        for slow in (50, 100, 200)
+    ]
+    return np.column_stack([column.to_numpy()[201 : 201 + bars] for column in columns])
+
+
+def _sums(returns: np.ndarray, blocks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    parts = np.array_split(returns, blocks)
+    return (
+        np.array([part.sum(axis=0) for part in parts]),
+        np.array([(part * part).sum(axis=0) for part in parts]),
+        np.array([float(len(part)) for part in parts]),
+    )
+
+
+def test_overfitting_by_sums_of_blocks_is_that_by_the_returns_themselves() -> None:
+    returns = _crossovers(4800)  # 16 blocks of 300
+    by_returns, by_sums = overfit.backtest_overfitting(returns), overfit.of_sums(*_sums(returns, 16))
+    assert by_sums.splits == 12_870
+    assert by_sums.returns == by_returns.returns == 4800
+    assert by_sums.probability == pytest.approx(by_returns.probability, abs=1e-9)
+    assert by_sums.rank == pytest.approx(by_returns.rank, abs=1e-9)
+    assert 0.0 < by_sums.probability < 1.0
+
+
+def test_overfitting_by_sums_of_blocks_of_unequal_lengths_is_that_of_a_count_one_by_one() -> None:
+    returns, blocks = _crossovers(1003), 6
+    parts = np.array_split(np.arange(len(returns)), blocks)
+
+    def ratio(column: np.ndarray, members: tuple[int, ...]) -> float:
+        chosen = column[np.concatenate([parts[one] for one in members])]
+        return float(chosen.mean() / chosen.std(ddof=1))
+
+    shares = []
+    for members in itertools.combinations(range(blocks), blocks // 2):
+        others = tuple(one for one in range(blocks) if one not in members)
+        inside = [ratio(column, members) for column in returns.T]
+        outside = [ratio(column, others) for column in returns.T]
+        won = outside[inside.index(max(inside))]
+        rank = sum(one < won for one in outside) + (sum(one == won for one in outside) + 1) / 2
+        shares.append(rank / (len(inside) + 1))
+    found = overfit.of_sums(*_sums(returns, blocks))
+    assert found.probability == pytest.approx(sum(one <= 0.5 for one in shares) / len(shares), abs=1e-9)
+    assert found.rank == pytest.approx(statistics.mean(shares), abs=1e-9)
+
+
+def test_overfitting_by_sums_needs_two_trials_and_two_returns_a_block() -> None:
+    sums, squares, counts = _sums(_crossovers(160), 16)
+    with pytest.raises(NoValueError, match="fewer than two trials"):
+        overfit.of_sums(sums[:, :1], squares[:, :1], counts)
+    with pytest.raises(NoValueError, match="too few bars"):
+        overfit.of_sums(*_sums(_crossovers(31), 16))

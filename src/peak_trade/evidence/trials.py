@@ -11,7 +11,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -23,12 +23,17 @@ from msgspec import Struct
 from peak_trade.errors import RunError
 from peak_trade.evidence import footer
 
-__all__ = ["DONE", "FAILED", "HEAD", "NAMES", "TAIL", "Trials", "name_in", "numbers_of", "read"]
+__all__ = ["BLOCKS", "DONE", "FAILED", "HEAD", "NAMES", "PARTS", "TAIL", "Trials", "blocks", "name_in", "read"]
 
 NAMES = ("trials.parquet", "trials.csv")
 HEAD = ("index", "chosen", "fold", "part", "params", "settings", "seed", "status", "error", "duplicate_of")
 TAIL = ("equity_digest", "trades_digest")
 DONE, FAILED = "done", "failed"
+BLOCKS = ("blocks.parquet", "blocks.csv")
+"""A table beside it: of each trial the sum, and the sum of squares, of the returns in each of `PARTS` equal parts."""
+PARTS = 16
+_SUMS = ("index", *(f"sum_{at}" for at in range(PARTS)), *(f"square_{at}" for at in range(PARTS)))
+Floats = npt.NDArray[np.float64]
 _WHOLE = frozenset(("index", "fold", "seed", "duplicate_of"))
 _TEXTS = ("part", "params", "settings", "status", "error", *TAIL)
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -101,13 +106,14 @@ class Trials(Struct, frozen=True, eq=False):
         return found
 
 
-def name_in(files: Mapping[str, Any]) -> str:
+def name_in(files: Iterable[str], names: Sequence[str] = NAMES) -> str:
     """Return the name of the table among a run's files; empty where there is none.
 
     >>> name_in({"stats.json": b"", "trials.csv": b""})
     'trials.csv'
     """
-    return next((name for name in NAMES if name in files), "")
+    there = set(files)
+    return next((name for name in names if name in there), "")
 
 
 def read(name: str, content: bytes) -> Trials:
@@ -133,18 +139,23 @@ def read(name: str, content: bytes) -> Trials:
     return trials
 
 
-def numbers_of(name: str, content: bytes, header: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return a table of numbers alone, as `blocks.parquet` or `.csv` are, in the order of `header`: shape (N, columns).
+def blocks(name: str, content: bytes, count: int) -> tuple[Floats, Floats]:
+    """Return the sums and the sums of squares of the returns of `count` trials, each of shape (count, PARTS).
 
-    Empty cells are NaN. Raises RunError where it is another, ImportError for Parquet without pyarrow.
+    NaN of a trial that has none. Raises RunError where the table is another, ImportError for Parquet without pyarrow.
     """
     try:
         columns = _parquet(content) if name.endswith(".parquet") else _csv(content)
-        if list(columns) != list(header):
+        if tuple(columns) != _SUMS:
             raise ValueError("its columns are others")
-        return np.column_stack([columns[key].astype(np.float64) for key in header])
-    except (ValueError, TypeError, csv.Error, msgspec.MsgspecError) as error:
-        raise RunError(f"{name} is no table of numbers: {error}") from None
+        if not np.array_equal(columns["index"], np.arange(count)):
+            raise ValueError(f"its rows are not those of {count:,} trials")
+        found = np.column_stack([columns[key] for key in _SUMS[1:]])
+        if np.isinf(found).any():
+            raise ValueError("a sum is not finite")
+    except (ValueError, TypeError, OverflowError, csv.Error, msgspec.MsgspecError, RecursionError) as error:
+        raise RunError(f"{name} is no table of sums of returns: {error}") from None
+    return found[:, :PARTS], found[:, PARTS:]
 
 
 def _keys(names: list[str]) -> tuple[str, ...]:

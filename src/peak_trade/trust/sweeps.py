@@ -29,12 +29,8 @@ from peak_trade.trust.verdict import Verdict
 __all__ = ["check", "durations", "ledger_batch", "read"]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
-_CLOSE = 1e-9
+_CLOSE, _SMALL = 1e-9, 1e-3
 _GRID = {"grid", "maximize", "minimize", "chosen", "random", "seed", "invalid"}
-"""What the manifest says of combinations that are all there from the beginning."""
-_PARTS = 16
-BLOCKS = ("index", *(f"sum_{at}" for at in range(_PARTS)), *(f"square_{at}" for at in range(_PARTS)))
-_MOST = 50_000_000  # combinations that are gone through
 _LARGEST = 1 << 30  # bytes of durations
 
 
@@ -62,8 +58,7 @@ def check(
         verdict.compare(f"{manifest.NAME} trials_failed", int(table.failed.sum()), results["trials_failed"])
     _check_space(verdict, name, table, plan)
     _check_choice(verdict, name, table, plan, contents["stats.json"], results)
-    blocks = next((one for one in ("blocks.parquet", "blocks.csv") if one in contents), "")
-    if blocks:
+    if blocks := trials.name_in(contents, trials.BLOCKS):
         _check_blocks(verdict, blocks, contents[blocks], table, equity)
     _check_kept(verdict, name, table, sealed, results_dir)
     failed = int(table.failed.sum())
@@ -191,14 +186,10 @@ def _best(table: Trials, values: Floats, *, least: bool) -> int | None:
 
 def _check_blocks(verdict: Verdict, name: str, content: bytes, table: Trials, equity: Floats) -> None:
     """Check that the sums of returns are those of each trial's statistics, and of the chosen one's equity."""
-    found = trials.numbers_of(name, content, BLOCKS)
-    if len(found) != len(table) or not np.array_equal(found[:, 0], np.arange(len(table))):
-        verdict.add(f"{name} index", f"0 to {len(table) - 1}", "others")
-        return
+    sums, squares = trials.blocks(name, content, len(table))
     returns = len(equity) - 1
-    sums, squares = found[:, 1 : _PARTS + 1], found[:, _PARTS + 1 :]
     known = ~table.failed & (table.fold == -1) & (table.of_stat("bars") == len(equity))
-    if returns < _PARTS:
+    if returns < trials.PARTS:
         return
     with np.errstate(all="ignore"):
         mean, square = sums.sum(axis=1) / returns, squares.sum(axis=1)
@@ -207,15 +198,16 @@ def _check_blocks(verdict: Verdict, name: str, content: bytes, table: Trials, eq
         wrong = known & ~np.isnan(expected) & ~(np.abs(deviation - expected) <= 1e-6 * np.abs(expected) + 1e-9)
     for at in np.flatnonzero(wrong).tolist():
         verdict.add(f"{name} row {at}", f"a volatility of {expected[at]!r} a bar", repr(float(deviation[at])))
-    if (at := table.best) is None or not known[at]:
+    if (best := table.best) is None or not known[best]:
         return
-    made = equity[1:] / equity[:-1] - 1.0
-    parts = np.array_split(made, _PARTS)
-    ours = np.array([[part.sum() for part in parts], [(part * part).sum() for part in parts]])
-    row = found[at, 1:].tolist()
-    for column, one, other in zip(BLOCKS[1:], ours.ravel().tolist(), row, strict=True):
-        if not abs(one - other) <= _CLOSE * (abs(one) + 1e-3):
-            verdict.add(f"{name} row {at} {column}", repr(one), repr(other))
+    parts = np.array_split(equity[1:] / equity[:-1] - 1.0, trials.PARTS)
+    for part, mine in enumerate(parts):
+        for column, one, other in (
+            ("sum", mine.sum(), sums[best, part]),
+            ("square", (mine * mine).sum(), squares[best, part]),
+        ):
+            if not abs(one - other) <= _CLOSE * (abs(one) + _SMALL):
+                verdict.add(f"{name} row {best} {column}_{part}", repr(float(one)), repr(float(other)))
 
 
 def _check_kept(verdict: Verdict, name: str, table: Trials, sealed: manifest.Manifest, results: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -68,53 +68,54 @@ def backtest_overfitting(returns: Floats, blocks: int = BLOCKS) -> Overfitting:
     if length < 2:
         raise NoValueError("too few bars to cut into blocks")
     used = returns[: length * blocks]
-    used = used - used.mean(axis=0)  # so that sums of squares do not cancel
-    offset = returns[: length * blocks].mean(axis=0)
-    parts = used.reshape(blocks, length, trials)
-    return _of_blocks(parts.sum(axis=1), (parts * parts).sum(axis=1), offset, np.full(blocks, float(length)))
+    offset = used.mean(axis=0)
+    parts = (used - offset).reshape(blocks, length, trials)  # so that sums of squares do not cancel
+    return _overfitting(parts.sum(axis=1), (parts * parts).sum(axis=1), offset, np.full(blocks, float(length)))
 
 
-def of_sums(sums: Floats, squares: Floats, counts: npt.NDArray[np.int64]) -> Overfitting:
-    """Return what `backtest_overfitting` does, by the sums of the returns and of their squares in each block.
+def of_sums(sums: Floats, squares: Floats, counts: npt.NDArray[Any]) -> Overfitting:
+    """Return the same of trials of which no returns are kept, but their sums and sums of squares in each block.
 
-    Both have shape (S, M), a row a block, S even; `counts` (S,) are the returns of each block, which may differ.
-    Raises NoValueError for fewer than two trials, or fewer than two returns a block.
+    `sums` and `squares` have shape (blocks, M), `counts`, the returns in each block, (blocks,): they are all that a
+    Sharpe ratio over any of the blocks together needs. Blocks need not be of one length, and none is left out.
+    Raises NoValueError as `backtest_overfitting` does.
     """
     if sums.shape[1] < 2:
         raise NoValueError("fewer than two trials with returns")
     if counts.min() < 2:
         raise NoValueError("too few bars to cut into blocks")
-    offset, lengths = sums.sum(axis=0) / counts.sum(), counts.astype(np.float64)
-    each = lengths[:, None]
-    return _of_blocks(sums - each * offset, squares - 2.0 * offset * sums + each * offset * offset, offset, lengths)
+    offset, count = sums.sum(axis=0) / counts.sum(), counts[:, None]
+    centred = np.maximum(squares - 2.0 * offset * sums + count * offset * offset, 0.0)
+    return _overfitting(sums - count * offset, centred, offset, counts.astype(np.float64))
 
 
-def _of_blocks(sums: Floats, squares: Floats, offset: Floats, lengths: Floats) -> Overfitting:
-    """Return what follows from sums of returns less `offset`, shape (S, M), of so many returns in each block."""
+def _overfitting(sums: Floats, squares: Floats, offset: Floats, counts: Floats) -> Overfitting:
+    """Go through all splits; sums, shape (blocks, M), are those of returns less `offset`, shape (M,)."""
     blocks, trials = sums.shape
-    chosen = np.zeros((symmetric_splits(blocks), blocks))
-    for row, members in enumerate(itertools.combinations(range(blocks), blocks // 2)):
+    splits = symmetric_splits(blocks)
+    chosen = np.zeros((splits // 2, blocks))  # of each pair of halves, which is two splits, that with the first block
+    for row, members in zip(range(splits // 2), itertools.combinations(range(blocks), blocks // 2), strict=False):
         chosen[row, list(members)] = 1.0
-    step = max(_AT_ONCE // trials, 1)
-    ranks = np.concatenate(
-        [_ranks(chosen[at : at + step], sums, squares, offset, lengths) for at in range(0, len(chosen), step)]
-    )
-    share = ranks / (trials + 1.0)
-    return Overfitting(float((share <= 0.5).mean()), len(chosen), trials, int(lengths.sum()), float(share.mean()))
+    step, ranks = max(_AT_ONCE // trials, 1), []
+    for at in range(0, len(chosen), step):
+        one, other = (
+            _ratios(half @ sums, half @ squares, offset, (half @ counts)[:, None])
+            for half in (chosen[at : at + step], 1.0 - chosen[at : at + step])
+        )
+        ranks += [_ranks(one, other), _ranks(other, one)]
+    share = np.concatenate(ranks) / (trials + 1.0)
+    return Overfitting(float((share <= 0.5).mean()), splits, trials, int(counts.sum()), float(share.mean()))
 
 
-def _ranks(chosen: Floats, sums: Floats, squares: Floats, offset: Floats, lengths: Floats) -> Floats:
+def _ranks(inside: Floats, outside: Floats) -> Floats:
     """Return the rank of each split's winner on the other half, from 1; the mean one where trials tie."""
-    inside, outside = (
-        _ratios(half @ sums, half @ squares, offset, (half @ lengths)[:, None]) for half in (chosen, 1.0 - chosen)
-    )
     of_winner = np.take_along_axis(outside, inside.argmax(axis=1)[:, None], axis=1)
     below, same = (outside < of_winner).sum(axis=1), (outside == of_winner).sum(axis=1)
     return np.asarray(below + (same + 1) / 2.0)
 
 
 def _ratios(sums: Floats, squares: Floats, offset: Floats, count: Floats) -> Floats:
-    """Return Sharpe ratios per bar, from sums of returns less `offset`; 0 of returns that do not vary."""
+    """Return Sharpe ratios per bar, from sums of `count` returns less `offset`; 0 of returns that do not vary."""
     mean = sums / count
     deviation = np.sqrt(np.maximum(squares - sums * mean, 0.0) / (count - 1))
     mean = mean + offset

@@ -13,11 +13,12 @@ from msgspec import Struct
 
 from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import documents, manifest, run_dir, tables
+from peak_trade.evidence.ledger import Reading
 from peak_trade.stats.luck import haircut, overfit, resample, track, trials
 from peak_trade.stats.sample import rate_per_period
 from peak_trade.stats.values import Floats, NoValueError, Times, need
 from peak_trade.trust.handed import Handed
-from peak_trade.trust.luck import unsealing
+from peak_trade.trust.luck import blocks, unsealing
 from peak_trade.trust.luck.family import Family, Series, family_of_run, is_of_others, read_ledger, series_of
 from peak_trade.trust.luck.figures import FEWEST, FIGURES, LEVEL
 from peak_trade.trust.luck.result import Luck
@@ -45,6 +46,7 @@ class _Work(Struct, dict=True):  # for what is worked out once
     record: track.Track
     family: Family | None
     gathered: Gathered | None
+    reading: Reading | None = None
 
     @property
     def known(self) -> Family:
@@ -117,6 +119,7 @@ def assess(handed: Handed, *, thorough: bool = True, banded: bool | None = None,
         luck.said += [f"no Sharpe ratio: {missing.reason}", *closing(luck)]
         return luck
     if thorough and handed.results and reading and family:
+        work.reading = reading
         work.gathered = luck.gathered = gather(handed.results.path, reading, family.run_ids, work.times)
     luck.years, luck.returns = _number(work.stats.get("years")), work.record.count
     for key in FIGURES:
@@ -222,6 +225,22 @@ def _holm(work: _Work, luck: Luck) -> float:
     return float(haircut.holm(given, work.known.trials)[0])
 
 
+def _overfitting(work: _Work) -> float:
+    """Of a sweep's parent it is that of its own trials, among which it has chosen; else of all on the same bars."""
+    returns = len(work.returns)
+    if work.sealed.predicate.kind == manifest.SWEPT:
+        return blocks.overfitting(blocks.of_parent(work.path, work.sealed, returns), returns).probability
+    family = work.known
+    if not family.swept:
+        return overfit.backtest_overfitting(work.side_by_side).probability
+    if work.gathered is None or work.reading is None:
+        raise NoValueError(NOT_ASKED)
+    if family.recorded:
+        raise NoValueError("the returns of other engines' trials are not kept")
+    sums = blocks.of_family(work.path.parent, work.reading, family.parents, work.gathered, returns)
+    return blocks.overfitting(sums, returns).probability
+
+
 def _superior(work: _Work, luck: Luck) -> float:
     side_by_side = work.side_by_side
     if not side_by_side.shape[1]:
@@ -310,7 +329,7 @@ _HOW: dict[str, Callable[[_Work, Luck], float]] = {
     "sharpe_after_haircut": lambda work, luck: (
         haircut.haircut(_figure(luck, "p_value_sidak"), track.standard_error(work.record)) * math.sqrt(work.yearly)
     ),
-    "overfitting": lambda work, luck: overfit.backtest_overfitting(work.side_by_side).probability,
+    "overfitting": lambda work, luck: _overfitting(work),
     "superior_ability": _superior,
     "cost_multiple": _cost_multiple,
     "cost_left": _cost_left,

@@ -110,7 +110,7 @@ class Family(Struct, frozen=True):
     not whole, 0 where it is: who has changed it can have taken trials out. `run_ids` are those of the sealed runs.
     `sweeps` are the trials of parents and `engines` those of other engines, run by run, `spreads` the ratios of those
     that differ; `alone` says that only those of one run are here, since nothing tells which others were made on the
-    same.
+    same. `parents` are the run_ids of sweeps.
     """
 
     series: Series
@@ -129,6 +129,7 @@ class Family(Struct, frozen=True):
     engines: tuple[Engine, ...] = ()
     spreads: tuple[Moments, ...] = ()
     alone: bool = False
+    parents: tuple[str, ...] = ()
 
     @property
     def recorded(self) -> int:
@@ -385,6 +386,7 @@ class Families:
             tuple(one for _, history, one in engines if _is_parent(history)),
             tuple(one for _, history, one in engines if not _is_parent(history)),
             tuple(one.ratios for one in spreads.values()),
+            parents=tuple(dict.fromkeys(run_id for run_id, history, _ in engines if _is_parent(history))),
         )  # fmt: skip
 
     def every(self) -> list[Family]:

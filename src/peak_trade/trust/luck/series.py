@@ -65,10 +65,12 @@ def returns_of(equity: Floats) -> Floats:
 class Gathered(Struct, frozen=True):
     """The returns of trials side by side, shape (T, M), a column for each different result; and what was left out.
 
-    `missing` are those whose directories are gone, `unfit` those with other bars, other bytes than sealed, or ruin.
+    `digests` are those of their equity. `missing` are those whose directories are gone, `unfit` those with other bars,
+    other bytes than sealed, or ruin, `beyond` those that are too many to hold.
     """
 
     returns: Floats
+    digests: tuple[str, ...] = ()
     missing: int = 0
     unfit: int = 0
     beyond: int = 0
@@ -86,7 +88,7 @@ class Gathered(Struct, frozen=True):
 def gather(results: Path, reading: Reading, run_ids: Iterable[str], like: Times) -> Gathered:
     """Return the returns of runs that were made on the times `like`, newest first, each result once."""
     columns: list[Floats] = []
-    seen: set[str] = set()
+    seen: dict[str, None] = {}
     missing = unfit = beyond = 0
     for run_id in reversed(list(run_ids)):
         path = results / run_id
@@ -108,6 +110,6 @@ def gather(results: Path, reading: Reading, run_ids: Iterable[str], like: Times)
         except (PeakError, NoValueError):
             unfit += 1
         else:
-            seen.add(result)
+            seen[result] = None
     made = np.column_stack(columns) if columns else np.empty((max(len(like) - 1, 0), 0))
-    return Gathered(made, missing, unfit, beyond)
+    return Gathered(made, tuple(seen), missing, unfit, beyond)

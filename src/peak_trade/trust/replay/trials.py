@@ -213,8 +213,8 @@ def remade(
         again = _held(asked, found.sealed, rows, place / "equity.csv")
         differ = [at for at, one in enumerate(again) if one.verdict != IDENTICAL][:_TWICE]
         if differ:
-            which, tasks = ([of[at] for at in differ] for of in (asked.which, asked.tasks))
-            once_more = Asked(asked.table, which, tasks, drawn=False)
+            which = [asked.which[at] for at in differ]
+            once_more = Asked(asked.table, which, [asked.tasks[at] for at in differ], drawn=False)
             twice = _made(once_more, order, make, found.config.run.timeout_s, lambda _: None)
             for number, at in enumerate(differ):
                 if not _same_row(rows, at, twice, number):
