@@ -9,7 +9,6 @@ What only making a trial again can tell is for `just replay PARENT --trial N`.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -22,15 +21,14 @@ import numpy as np
 from peak_trade.errors import RunError
 from peak_trade.evidence import door, manifest, trials
 from peak_trade.evidence.trials import Trials
-from peak_trade.redact import MASK
 from peak_trade.stats.values import Floats
+from peak_trade.trust import space
 from peak_trade.trust.verdict import Verdict
 
 __all__ = ["check", "durations", "ledger_batch", "read"]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _CLOSE, _SMALL = 1e-9, 1e-3
-_GRID = {"grid", "maximize", "minimize", "chosen", "random", "seed", "invalid"}
 _LARGEST = 1 << 30  # bytes of durations
 
 
@@ -56,7 +54,7 @@ def check(
     verdict.compare(f"{manifest.NAME} trials", len(table), results.get("trials"))
     if "trials_failed" in results:
         verdict.compare(f"{manifest.NAME} trials_failed", int(table.failed.sum()), results["trials_failed"])
-    _check_space(verdict, name, table, plan)
+    space.check(verdict, name, table, plan)
     _check_choice(verdict, name, table, plan, contents["stats.json"], results)
     if blocks := trials.name_in(contents, trials.BLOCKS):
         _check_blocks(verdict, blocks, contents[blocks], table, equity)
@@ -109,51 +107,12 @@ def _differ(verdict: Verdict, name: str, column: str, expected: Any, found: Any)
             verdict.add(f"{name} row {at} {column}", "none" if one == -1 else one, "none" if other == -1 else other)
 
 
-def _check_space(verdict: Verdict, name: str, table: Trials, plan: Mapping[str, Any]) -> None:
-    """Check that the rows are the combinations that the manifest describes, each in its place: none is left out."""
-    if not plan.keys() <= _GRID:
-        verdict.skip(f"{name} params", "this version does not know how such a search goes on")
-        return
-    grid = plan.get("grid")
-    if not isinstance(grid, dict) or not all(isinstance(values, list) and values for values in grid.values()):
-        raise RunError(f"{manifest.NAME} does not say what was searched")
-    size = math.prod(map(len, grid.values()))
-    chosen = plan.get("chosen")
-    numbers = range(size) if chosen is None else chosen
-    if not all(type(one) is int and 0 <= one < size for one in (numbers if chosen is not None else ())):
-        raise RunError(f"{manifest.NAME} has combinations that its axes have not")
-    if chosen is not None and any(one >= other for one, other in itertools.pairwise(chosen)):
-        verdict.add(f"{manifest.NAME} chosen", "combinations in their order, each once", "others")
-    if len(numbers) != len(table):
-        verdict.add(name, f"{len(numbers):,} rows, one for each combination", f"{len(table):,}")
-        return
-    keys, axes = list(grid), list(grid.values())
-    strides = [math.prod(map(len, axes[at + 1 :])) for at in range(len(axes))]
-    for at, number in enumerate(numbers):
-        expected = {
-            key: values[number // stride % len(values)] for key, values, stride in zip(keys, axes, strides, strict=True)
-        }
-        found = table.overrides(at)
-        if found.keys() != expected.keys() or any(_other(found[key], one) for key, one in expected.items()):
-            verdict.add(f"{name} row {at} params", _told(expected), _told(found))
-    _differ(verdict, name, "fold", [-1] * len(table), table.fold.tolist())  # the search is over all bars
-    _differ(verdict, name, "part", [""] * len(table), table.part)
-
-
-def _other(found: Any, expected: Any) -> bool:
-    return MASK not in str(expected) and (type(found) is not type(expected) or found != expected)
-
-
-def _told(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} = {value}" for key, value in values.items()) or "nothing"
-
-
 def _check_choice(
     verdict: Verdict, name: str, table: Trials, plan: Mapping[str, Any], figures: bytes, results: Mapping[str, Any]
 ) -> None:
     """Check that the chosen row is the best of all by what was asked, and that it is the parent's own result."""
     if not table.chosen.any():
-        if plan.keys() <= _GRID:
+        if space.has_one_best(plan):
             verdict.add(f"{name} chosen", "one row: that of the parent's result", "none")
         return
     if (count := int(table.chosen.sum())) != 1:
@@ -164,7 +123,8 @@ def _check_choice(
         verdict.add(f"{manifest.NAME} sweep", "a statistic by which the best is chosen", statistic)
     else:
         values = table.of_stat(statistic)
-        best = _best(table, values, least=bool(plan.get("minimize")))
+        first = np.where(table.first_of_results() < 0, values, np.nan)  # each result once
+        best = space.best(first, least=bool(plan.get("minimize")))
         if best is not None and best != at:
             better, found = (f"row {one}, with {statistic} {float(values[one])!r}" for one in (best, at))
             verdict.add(f"{name} chosen", better, found)
@@ -174,14 +134,6 @@ def _check_choice(
     for key, value in table.statistics(at).items():
         if value != written.get(key):
             verdict.add(f"{name} row {at} {key}", written.get(key), value)
-
-
-def _best(table: Trials, values: Floats, *, least: bool) -> int | None:
-    """Return the first of the trials with most of a statistic, or least; None where none has it."""
-    there = np.flatnonzero(np.isfinite(values) & ~table.failed & (table.first_of_results() < 0))
-    if not len(there):
-        return None
-    return int(there[(values[there] if least else -values[there]).argmin()])
 
 
 def _check_blocks(verdict: Verdict, name: str, content: bytes, table: Trials, equity: Floats) -> None:
