@@ -17,16 +17,30 @@ from peak_trade import config, sweep
 from peak_trade.evidence import tables
 
 GRID = ("strategy.params.fast=3,8", "strategy.params.slow=8,12", "stops.stop_loss=0.9,0.95")
-"""A fast average that is no faster than the slow one is refused: trials 4 and 5. No stop is ever touched."""
+"""A fast average that is no faster than the slow one is an error: trials 4 and 5. No stop is ever touched."""
+CROSSING = """
+import numpy as np
 
 
-def sweep_of(evidence: Evidence, name: str, *overrides: str, text: str = CONFIGS["builtin"], **wish: Any) -> Path:
+def crossing(bars, *, fast=3, slow=8):
+    if fast >= slow:
+        raise ValueError("fast is no faster than slow")
+    means = [np.convolve(bars.close, np.ones(n) / n)[: len(bars)] for n in (fast, slow)]
+    return (means[0] > means[1]).astype(float)
+"""
+TEXT = CONFIGS["builtin"].replace('name = "sma_crossover"', 'entrypoint = "strategies/crossing.py:crossing"')
+
+
+def sweep_of(evidence: Evidence, name: str, *overrides: str, text: str = TEXT, **wish: Any) -> Path:
     """Sweep a config in a repository, and keep the parent under a name."""
     file = evidence.root / "config" / f"{name}.toml"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text, encoding="utf-8")
-    asked = sweep.Wish(**{"grid": GRID} | wish)
-    path = sweep.sweep(config.load(file, list(overrides)), asked, root=evidence.root, results=evidence.results)
+    (evidence.root / "strategies").mkdir(exist_ok=True)
+    (evidence.root / "strategies" / "crossing.py").write_text(CROSSING, encoding="utf-8")
+    asked = sweep.Wish(**{"grid": GRID, "keep": 0} | wish)
+    source = config.load(file, list(overrides))
+    path = sweep.sweep(source, asked, root=evidence.root, results=evidence.results, again=True)
     evidence.runs[name] = path.name
     return path
 

@@ -8,6 +8,7 @@ so does what is drawn from ranges.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ from peak_trade.trust.verdict import Verdict
 
 __all__ = ["Axes", "best", "check", "has_one_best", "span_of", "told"]
 
-_GRID = frozenset(("grid", "maximize", "minimize", "random", "seed", "invalid"))
+_GRID = frozenset(("grid", "chosen", "maximize", "minimize", "random", "seed", "invalid"))
 _FOLDS = {"walk_forward": "folds", "cpcv": "groups"}
 TRAIN, TEST = "train", "test"
 
@@ -134,17 +135,28 @@ def _check_grid(verdict: Verdict, name: str, table: Trials, axes: Axes, plan: Ma
     whole = size - invalid if asked is None else asked
     if len(table) != whole and not (asked is not None and len(table) + invalid == size and len(table) < asked):
         verdict.add(name, f"{max(whole, 0):,} rows, one for each combination", f"{len(table):,}")
-    before = -1
-    for at in range(len(table)):
-        overrides = table.overrides(at)
-        number = axes.number(overrides) if not axes.secret else before + 1
-        if number is None or number <= before:
-            why = "a combination of its axes" if number is None else "another combination than the rows before it"
-            verdict.add(f"{name} row {at} params", why, told(overrides))
-        else:
-            before = number
-        if number is not None and asked is None and not invalid and number != at and not axes.secret:
-            verdict.add(f"{name} row {at} params", f"combination {at}", told(overrides))
+    numbers = _chosen(plan, size)
+    if numbers is None and (asked is not None or invalid):
+        raise RunError(f"{manifest.NAME} does not say which combinations were made")
+    if numbers is not None and len(numbers) != len(table):
+        verdict.add(name, f"{len(numbers):,} rows, one for each combination that was made", f"{len(table):,}")
+        return
+    for at in range(min(len(table), size) if not axes.secret else 0):
+        overrides, expected = table.overrides(at), at if numbers is None else numbers[at]
+        if axes.number(overrides) != expected:
+            verdict.add(f"{name} row {at} params", f"combination {expected} of the axes", told(overrides))
+
+
+def _chosen(plan: Mapping[str, Any], size: int) -> list[int] | None:
+    """Return the numbers of the combinations that were made, in order; None where all were."""
+    numbers = plan.get("chosen")
+    if numbers is None:
+        return None
+    if not isinstance(numbers, list) or not all(type(one) is int and 0 <= one < size for one in numbers):
+        raise RunError(f"{manifest.NAME} has combinations that its axes have not")
+    if any(one >= other for one, other in itertools.pairwise(numbers)):
+        raise RunError(f"{manifest.NAME} has combinations that are out of order, or there twice")
+    return numbers
 
 
 def _count(plan: Mapping[str, Any], key: str) -> int | None:
