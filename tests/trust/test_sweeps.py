@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import Evidence, rewrite
+from tests.conftest import CONFIGS, Evidence, rewrite
 from tests.trust.sweeping import edit_end, edit_rows, rows_of, sweep_of, sweep_of_csv
 
 from peak_trade.evidence import trials
@@ -208,7 +208,59 @@ def test_some_combinations_drawn_by_a_seed_are_those_that_the_manifest_names(
     chosen[:] = sorted({*chosen[1:], free})
     made.write_manifest("drawn", other)
     made.rechain()
-    assert any("params: expected combination" in one for one in made.findings("drawn"))
+    found = made.findings("drawn")
+    assert any("params: expected combination" in one for one in found)
+    assert "trials.csv params: expected the combinations that the seed 3 draws, found others" in found
+
+
+def test_a_valid_combination_that_is_called_invalid_is_found_where_a_registered_strategy_can_be_asked(
+    swept_once: Evidence, tmp_path: Path
+) -> None:
+    made = Evidence(tmp_path, tmp_path / "results", {})
+    shutil.copytree(swept_once.root / "data", tmp_path / "data")
+    sweep_of_csv(made, "grid", text=CONFIGS["builtin"], grid=("fast=3,8", "slow=8,12"))
+    assert made.findings("grid") == []
+    asked = made.manifest("grid")
+    plan = asked["predicate"]["buildDefinition"]["externalParameters"]["sweep"]
+    assert (plan["chosen"], plan["invalid"]) == ([0, 1, 3], 1)
+
+    def without(rows: list[dict[str, str]]) -> None:  # the last one, which is valid, and not the best
+        assert rows[2]["chosen"] == "false"
+        del rows[2]
+
+    edit_rows(made, "grid", without)
+    plan.update(chosen=[0, 1], invalid=2)
+    asked["predicate"]["results"]["trials"] = 2
+    made.write_manifest("grid", asked)
+    made.forge("grid")
+    expected = (
+        "trials.csv params: expected 3 combinations that are valid, found left out: combination 3, which is valid"
+    )
+    assert any(one.startswith(expected) for one in made.findings("grid"))
+
+
+def test_what_a_strategy_of_ones_own_refuses_is_said_to_be_unchecked(swept_once: Evidence, tmp_path: Path) -> None:
+    made = Evidence(tmp_path, tmp_path / "results", {})
+    shutil.copytree(swept_once.root / "data", tmp_path / "data")
+    sweep_of_csv(made, "own", grid=("strategy.params.fast=3,8", "stops.stop_loss=0.9,1.5"))
+    verdict = made.verdicts()["own"]
+    assert (verdict.state, len(verdict.unchecked)) == ("intact", 1)
+    assert "which 2 combinations are invalid: the strategy's own code says it" in verdict.unchecked[0]
+
+
+def test_a_kept_run_that_has_other_digests_than_its_row_is_found(swept_once: Evidence, tmp_path: Path) -> None:
+    made = Evidence(tmp_path, tmp_path / "results", {})
+    shutil.copytree(swept_once.root / "data", tmp_path / "data")
+    sweep_of_csv(made, "kept", keep=3)
+    assert made.findings() == []
+    kept = made.manifest("kept")["predicate"]["runDetails"]["metadata"]["kept"]
+    assert len(kept) == 3
+    rows = rows_of(made.path("kept") / "trials.csv")
+    at = next(int(at) for at in kept if rows[int(at)]["chosen"] == "false")
+    edit_rows(made, "kept", lambda rows: rows[at].update(equity_digest="ab" * 32))
+    made.forge("kept")
+    assert any(f"trials.csv row {at} equity_digest: expected of run {kept[str(at)][:8]}" in one
+               for one in made.findings("kept"))  # fmt: skip
 
 
 def test_without_pyarrow_what_is_in_parquet_is_named_as_not_checked(

@@ -22,7 +22,7 @@ from peak_trade.errors import RunError
 from peak_trade.evidence import door, manifest, trials
 from peak_trade.evidence.trials import Trials
 from peak_trade.stats.values import Floats
-from peak_trade.trust import space
+from peak_trade.trust import left_out, space
 from peak_trade.trust.verdict import Verdict
 
 __all__ = ["check", "durations", "ledger_batch", "read"]
@@ -55,6 +55,8 @@ def check(
     if "trials_failed" in results:
         verdict.compare(f"{manifest.NAME} trials_failed", int(table.failed.sum()), results["trials_failed"])
     space.check(verdict, name, table, plan)
+    if space.has_one_best(plan) and "optuna" not in plan:
+        left_out.check(verdict, name, plan, contents)
     _check_choice(verdict, name, table, plan, contents["stats.json"], results)
     if blocks := trials.name_in(contents, trials.BLOCKS):
         _check_blocks(verdict, blocks, contents[blocks], table, equity)
