@@ -23,7 +23,7 @@ SERIES = ("timestamp", "equity", "drawdown", "position")
 
 
 def rows_of(page: str) -> Iterator[list[str]]:
-    for row in re.findall(r"<tr(?: hidden)?><th scope=\"row\">.*?</tr>", page):
+    for row in re.findall(r"<tr(?: hidden)?(?: class=kept)?><th scope=\"row\">.*?</tr>", page):
         yield [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
 
 
@@ -228,3 +228,32 @@ def test_a_run_whose_strategy_looks_ahead_leads_in_no_order(browser: Any, tmp_pa
         browser.ask("document.querySelectorAll('thead button')[7].click()")
         assert [name[7] for name in browser.ask(runs)] == expected
     assert browser.complaints == []
+
+
+def test_runs_that_were_kept_of_a_sweep_stand_below_it_by_the_numbers_of_their_trials(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    names = {word: f"{at:08d}-0000-4000-8000-000000000000" for at, word in enumerate(("sweep", "nine", "two", "late"))}
+    told = {"strategy": "s", "symbol": "X", "timeframe": "1d"}
+    for word, more in (
+        ("sweep", {}), ("nine", {"trial": 9}), ("two", {"trial": 2}), ("late", {}),
+    ):  # fmt: skip
+        of = {"parent": names["sweep"], **more} if more else {}
+        ledger.append("start", names[word], **told, **of)
+        ledger.append("sealed", names[word], **told, **of)
+    page = index.write(Results(tmp_path)).read_text()
+    rows = [row[0] for row in rows_of(page)]
+    assert [row[:8] for row in rows] == [
+        names[word][:8] for word in ("late", "sweep", "two", "nine")
+    ]
+    assert "<small>trial 9 of <code>00000000</code></small>" in page
+    assert page.count("class=kept") == 2
+
+
+def test_a_run_whose_sweep_is_not_there_stands_where_it_would(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for at, parent in enumerate(("<b>", "99999999-0000-4000-8000-000000000000")):
+        of = {"parent": parent, "trial": 1}
+        ledger.append("start", f"{at:08d}-0000-4000-8000-000000000000", strategy="s", symbol="X", timeframe="1d", **of)
+    page = index.write(Results(tmp_path)).read_text()
+    assert len(list(rows_of(page))) == 2
+    assert "<b>" not in page

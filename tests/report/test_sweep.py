@@ -353,3 +353,143 @@ def test_what_a_parameter_says_is_no_markup(shown: Any, sweeps: Sweeps) -> None:
 def test_the_statistics_of_the_map_are_labelled_as_elsewhere(shown: Any) -> None:
     for key, label, _ in data_of(shown("two"))["stats"]:
         assert label == label_of(key)
+
+
+# --- in a browser ---------------------------------------------------------------------------------------------------
+
+CHOOSE = """
+(choices => {
+  for (const [name, value] of Object.entries(choices)) {
+    const select = document.querySelector(`[data-choice=${name}]`);
+    select.value = value;
+    select.dispatchEvent(new Event("change"));
+  }
+})"""
+REDRAWN = """
+(() => {
+  const seen = () => ["drawn", "numbers", "colours"].map(name => document.querySelector(`.heatmap .${name}`));
+  const before = seen().map(each => each.cloneNode(true));
+  document.querySelector("[data-choice=stat]").dispatchEvent(new Event("change"));
+  return seen().map((each, at) => each.isEqualNode(before[at]));
+})()
+"""
+CELLS = "[...document.querySelectorAll('.heatmap .numbers tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+TITLES = "[...document.querySelectorAll('.heatmap rect title')].map(each => each.textContent)"
+
+
+@pytest.fixture(scope="module")
+def made(sweeps: Sweeps, builtin: Any) -> Callable[[str], Path]:
+    from peak_trade.report import render
+
+    kept: dict[str, Path] = {}
+
+    def of(kind: str) -> Path:
+        if kind not in kept:
+            kept[kind] = render.render(sweeps[kind], builtin).html
+        return kept[kind]
+
+    return of
+
+
+@pytest.mark.parametrize("kind", ["two", "three", "hostile", "long"])
+def test_the_script_draws_first_what_was_there_without_it(kind: str, browser: Any, made: Any) -> None:
+    browser.open(made(kind))
+    assert browser.complaints == []
+    assert browser.requests == [made(kind).as_uri()]
+    assert browser.ask(REDRAWN) == [True, True, True]
+    assert browser.complaints == []
+
+
+def test_another_statistic_two_others_axes_and_another_mode_show_the_sealed_numbers(
+    browser: Any, made: Any, sweeps: Sweeps
+) -> None:
+    browser.open(made("three"))
+    assert browser.ask("document.querySelector('.choices').hidden") is False
+    stats = browser.ask("[...document.querySelector('[data-choice=stat]').options].map(each => each.text)")
+    names = ["length", "level", "kind"]
+    table = table_of(sweeps["three"])
+    for key, down, across, mode in (
+        ("total_return", 2, 0, "highest"), ("trades", 0, 2, "lowest"), ("max_drawdown", 1, 0, "median"),
+    ):  # fmt: skip
+        asked = {"stat": stats.index(label_of(key)), "down": down, "across": across, "mode": list(MODES).index(mode)}
+        browser.ask(f"{CHOOSE}({json.dumps(asked)})")
+        head, *rows = browser.ask(CELLS)
+        assert head[0] == f"{names[down]} \\ {names[across]}"
+        how = {"highest": np.nanmax, "lowest": np.nanmin, "median": np.nanmedian}[mode]
+        cells = by_cell(table, key, names[down], names[across])
+        told = {(row[0], label): said for row in rows for label, said in zip(head[1:], row[1:], strict=True)}
+        known = {place: [one for one in values if one == one] for place, values in cells.items()}
+        expected = {
+            (str(one), str(other)): figure_of(float(how(values)), UNITS[key]) if values else "failed"
+            for (one, other), values in known.items()
+        }
+        assert told == expected
+        assert len(browser.ask(TITLES)) == len(cells)
+
+
+def test_the_same_axis_twice_is_not_drawn(browser: Any, made: Any) -> None:
+    browser.open(made("three"))
+    browser.ask(f"{CHOOSE}({json.dumps({'down': 1, 'across': 1})})")
+    down, across = (browser.ask(f"document.querySelector('[data-choice={one}]').value") for one in ("down", "across"))
+    assert down != across
+    assert browser.complaints == []
+
+
+def test_a_script_of_another_does_not_run_in_the_page(browser: Any, made: Any, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(made("two").read_text().replace("</main>", "<script>document.title = 'taken'</script></main>"))
+    browser.open(page)
+    assert browser.ask("document.title") != "taken"
+    assert browser.ask("document.querySelector('.choices').hidden") is False
+    assert browser.complaints
+
+
+@pytest.mark.parametrize("width", [360, 400, 768, 1200])
+@pytest.mark.parametrize("kind", ["three", "hostile", "long"])
+def test_nothing_is_wider_than_the_screen(width: int, kind: str, browser: Any, made: Any) -> None:
+    browser.open(made(kind), width=width)
+    assert browser.ask("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_each_number_in_a_cell_can_be_read_on_its_colour(scheme: str, browser: Any, made: Any) -> None:
+    browser.open(made("two"), scheme=scheme, width=1200)
+    contrast = browser.ask(
+        """(() => {
+          const light = (colour) => {
+            const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map(Number)
+              .map(each => each / 255).map(each => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          return [...document.querySelectorAll('svg.heat text.cell')].map(each => {
+            const step = each.getAttribute('class').match(/t(\\d)/)[1];
+            const one = light(getComputedStyle(each).fill);
+            const other = light(getComputedStyle(document.querySelector(`.colours .c${step}`)).backgroundColor);
+            return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+          });
+        })()"""
+    )
+    assert len(contrast) == 31
+    assert min(contrast) >= 4.5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_steps_of_the_scale_are_equally_far_apart_for_the_eye(scheme: str, browser: Any, made: Any) -> None:
+    browser.open(made("two"), scheme=scheme)
+    colours = browser.ask(
+        "[...document.querySelectorAll('.colours i')].map(each => getComputedStyle(each).backgroundColor)"
+    )
+    lightness = []
+    for colour in colours:
+        rgb = np.array([int(one) / 255 for one in re.findall(r"\d+", colour)[:3]])
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        cones = np.cbrt(np.array([
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]) @ linear)  # fmt: skip
+        lightness.append(float(np.array([0.2104542553, 0.7936177850, -0.0040720468]) @ cones))  # L of OKLab
+    steps = np.diff(lightness)
+    assert len(colours) == 9
+    assert np.abs(steps).min() > 0.075
+    assert np.ptp(steps) < 0.01

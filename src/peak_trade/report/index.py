@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from peak_trade.evidence import door
+from peak_trade.evidence.ledger import is_run_id
 from peak_trade.evidence.results import Results
 from peak_trade.report.markup import number, percent, text
 from peak_trade.report.render import OUTPUT, replace
@@ -42,7 +43,8 @@ def write(results: Results) -> Path:
 
     Raises OSError where it can't be written.
     """
-    listed, there = listing.rows(results), {path.name for path in results.runs()}
+    there, kept = {path.name for path in results.runs()}, _kept(results)
+    listed = _grouped(listing.rows(results), kept)
     files = resources.files("peak_trade.report")
     script = (files / "index.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -51,7 +53,7 @@ def write(results: Results) -> Path:
         "count": f"{len(listed):,}",
         "head": "".join(_head(name) for name in _COLUMNS),
         "limit": str(_SHOWN),
-        "rows": "\n".join(_row(results.path, row, there, place >= _SHOWN) for place, row in enumerate(listed)),
+        "rows": "\n".join(_row(results.path, row, there, place >= _SHOWN, kept.get(row.run_id)) for place, row in enumerate(listed)),
         "more": "" if len(listed) > _SHOWN else " hidden",
         "script": script,
     }
@@ -68,13 +70,38 @@ def _head(name: str) -> str:
     return f'<th scope="col">{name if name == "Equity" else f"<button type=button>{name}</button>"}</th>'
 
 
-def _row(results: Path, row: listing.Row, directories: Container[str], hidden: bool) -> str:
+def _kept(results: Results) -> dict[str, tuple[str, int]]:
+    """Return of which sweep each run was kept, and as which of its trials, by the ledger."""
+    found = {}
+    for run_id, history in results.reading().runs.items():
+        parent, trial = history.fields.get("parent"), history.fields.get("trial")
+        if isinstance(parent, str) and is_run_id(parent) and type(trial) is int:
+            found[run_id] = parent, trial
+    return found
+
+
+def _grouped(listed: Sequence[listing.Row], kept: Mapping[str, tuple[str, int]]) -> list[listing.Row]:
+    """Return runs in their order, those that were kept of a sweep below it, by the numbers of their trials."""
+    below: dict[str, list[listing.Row]] = {row.run_id: [] for row in listed if row.run_id not in kept}
+    alone = []
+    for row in listed:
+        parent = kept.get(row.run_id, ("",))[0]
+        (below[parent] if parent in below and not row.lookahead else alone).append(row)
+    for rows in below.values():
+        rows.sort(key=lambda row: kept[row.run_id][1])
+    return [each for row in alone for each in (row, *below.get(row.run_id, ()))]
+
+
+def _row(
+    results: Path, row: listing.Row, directories: Container[str], hidden: bool, of: tuple[str, int] | None
+) -> str:
     """Return a run as a row; the name of a directory is a plain run_id, what the ledger tells may be anything."""
     there = row.run_id in directories
     short = f"<code>{text(row.run_id[:8])}</code>"
     if there and door.exists(results / row.run_id, OUTPUT):
         short = f'<a href="{row.run_id}/{OUTPUT}">{short}</a>'
     short += f"<small>{text(cut(row.name, _NAME))}</small>" if row.name else ""
+    short += f"<small>trial {of[1]:,} of <code>{of[0][:8]}</code></small>" if of else ""
     differs = text(cut(apart.said(row.differs), _DIFFERS))
     differs += f'<small class="failed">{text(cut(row.reason, _REASON))}</small>' if row.reason else ""
     figures = "".join(
@@ -86,7 +113,7 @@ def _row(results: Path, row: listing.Row, directories: Container[str], hidden: b
     made = f"<small>{text(cut(row.origin, _NAME))}</small>" if row.origin else ""
     started = text(row.started[:19].replace("T", " "))
     return (
-        f'<tr{" hidden" if hidden else ""}{last}><th scope="row">{short}</th><td>{started}</td>'
+        f'<tr{" hidden" if hidden else ""}{last}{" class=kept" if of else ""}><th scope="row">{short}</th><td>{started}</td>'
         f"<td>{text(row.title[-48:])}{made}</td><td>{text(row.traded)}</td>"
         f"<td>{differs}</td>"
         f'<td class="{text("doubted" if row.standing != row.status else row.status)}">{text(row.standing)}</td>'
