@@ -242,9 +242,7 @@ def test_runs_that_were_kept_of_a_sweep_stand_below_it_by_the_numbers_of_their_t
         ledger.append("sealed", names[word], **told, **of)
     page = index.write(Results(tmp_path)).read_text()
     rows = [row[0] for row in rows_of(page)]
-    assert [row[:8] for row in rows] == [
-        names[word][:8] for word in ("late", "sweep", "two", "nine")
-    ]
+    assert [row[:8] for row in rows] == [names[word][:8] for word in ("late", "sweep", "two", "nine")]
     assert "<small>trial 9 of <code>00000000</code></small>" in page
     assert page.count("class=kept") == 2
 

@@ -27,7 +27,7 @@ from peak_trade.trust.handed import Handed
 from peak_trade.trust.luck import assess
 from peak_trade.trust.luck.words import trials_of
 
-SWEPT = ("search", "heat", "plateau", "sensitivity", "distribution", "trials", "kept")
+SWEPT = ("search", "folds", "paths", "heat", "plateau", "sensitivity", "distribution", "trials", "kept")
 OTHERS = ("timing", "symbols", "reconciled", *SWEPT)
 SEALED = [name for name, section in SECTIONS.items() if "sealed" in section.of and name not in OTHERS]
 """Without what has telemetry, several symbols, an engine of its own, or many trials."""

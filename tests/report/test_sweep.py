@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -158,7 +159,7 @@ def test_each_cell_of_two_parameters_is_the_value_of_its_trial(shown: Any, sweep
     for length, *values in rows:
         for level, said in zip((0.25, 0.5, 0.75, 1.0), values, strict=True):
             (value,) = cells[level, int(length)]
-            assert said == ("failed" if value != value else number(value))
+            assert said == ("failed" if math.isnan(value) else number(value))
     assert sum(row.count("failed") for row in rows) == 1
 
 
@@ -176,7 +177,7 @@ def test_a_cell_of_many_trials_shows_their_median_at_first_and_not_their_best(sh
                 for at, value in enumerate(told):
                     labels = values[down][at // len(values[across])], values[across][at % len(values[across])]
                     (own,) = [ones for cell, ones in cells.items() if tuple(map(str, cell)) == labels]
-                    known = [one for one in own if one == one]
+                    known = [one for one in own if math.isfinite(one)]
                     expected = figure_of(float(how(known)), UNITS[key]) if known else "–"
                     assert shown_as(value, sign) == expected, (down, across, key, mode, labels)
 
@@ -192,7 +193,7 @@ def test_the_slice_of_the_chosen_one_holds_those_trials_alone_that_have_its_othe
     expected = [
         cells[length, level, kind][0] for length in range(5, 13) for level in (0.25, 0.5, 0.75, 1.0)
     ]  # fmt: skip
-    assert [shown_as(one, "n") for one in told] == [number(None if one != one else one) for one in expected]
+    assert [shown_as(one, "n") for one in told] == [number(None if math.isnan(one) else one) for one in expected]
 
 
 def test_the_chosen_trial_and_failed_cells_and_duplicates_are_marked(shown: Any, sweeps: Sweeps) -> None:
@@ -338,6 +339,134 @@ def test_kept_runs_are_linked_where_they_are_there(sweeps: Sweeps, page: Any, ru
     assert f'<a href="../../{there}/report/backtest_report.html">' in page(parent).section("kept").html
 
 
+# --- walk-forward and cross-validation ------------------------------------------------------------------------------
+
+FOLDS = """fold,train_start,train_end,test_start,test_end,train_bars,test_bars,complete,train_trial,test_trial,params,\
+settings,train,test,degradation,train_return,test_return,trades
+0,2023-11-20T00:00:00Z,2023-11-29T23:00:00Z,2023-11-30T00:00:00Z,2023-12-04T23:00:00Z,240,120,true,3,32,\
+"{""length"":5}",{},1.2345,0.5,0.7345,0.1,0.0234,7
+1,2023-11-25T00:00:00Z,2023-12-04T23:00:00Z,2023-12-05T00:00:00Z,2023-12-09T23:00:00Z,240,120,true,4,33,\
+"{""length"":7}",{},2.0,-1.5,3.5,0.2,-0.05,4
+2,2023-11-30T00:00:00Z,2023-12-09T23:00:00Z,2023-12-10T00:00:00Z,2023-12-14T23:00:00Z,240,120,false,,,,,,,,,,
+"""
+WALKED = {"train_mean": 1.61725, "test_mean": -0.5, "degradation": 2.11725, "above_zero": 0.5, "flat": [2],
+          "rank_correlation": -1.0, "efficiency": None, "incomplete": [2]}  # fmt: skip
+PATHS = """path,chosen,splits,sharpe,total_return,cagr,volatility,max_drawdown,trades,final_equity
+0,false,0 0 1,-0.25,-0.1,-0.2,0.1,-0.3,12,9000
+1,true,1 2 2,0.75,0.2,0.3,0.1,-0.2,9,12000
+"""
+SPLITS = """split,tested,combination,params,settings,train,test,degradation
+0,0 1,2,"{""length"":5}",{},1.5,0.25,1.25
+1,0 2,,,,,,
+2,1 2,1,"{""length"":9}",{},1.0,1.5,-0.5
+"""
+CROSSED = {"sharpe": {"least": -0.25, "median": 0.25, "most": 0.75, "above_zero": 0.5}, "train_mean": 1.25,
+           "test_mean": 0.875, "degradation": 0.375, "overfitting": {"probability": 0.3125}, "flat": [1]}  # fmt: skip
+
+
+@pytest.fixture
+def folded(sweeps: Sweeps, tmp_path: Path) -> Callable[..., Path]:
+    """A parent with further files, as one that says so: its seal is broken, and the page is made all the same."""
+    import shutil
+
+    def made(results: dict[str, Any], **files: str) -> Path:
+        parent = tmp_path / sweeps["two"].name
+        shutil.copytree(sweeps["two"], parent)
+        path = parent / "manifest.json"
+        path.chmod(0o644)
+        sealed = json.loads(path.read_text())
+        for name, content in files.items():
+            (parent / f"{name}.csv").write_text(content, encoding="utf-8")
+            sealed["subject"].append({"name": f"{name}.csv", "digest": {"sha256": "0" * 64}})
+        sealed["predicate"]["results"] |= results
+        path.write_text(json.dumps(sealed))
+        return parent
+
+    return made
+
+
+def test_each_fold_has_a_row_with_its_choice_on_train_and_on_test_bars(folded: Any, page: Any) -> None:
+    made = page(folded({"walk_forward": WALKED}, folds=FOLDS))
+    head, *rows = made.rows("Folds")
+    assert head[4:] == ["Sharpe ratio, train", "… test", "Lost", "Test return", "Trades"]
+    assert rows == [
+        [
+            "0",
+            "2023-11-20 – 2023-11-29",
+            "2023-11-30 – 2023-12-04",
+            "length = 5",
+            "1.23",
+            "0.50",
+            "0.73",
+            "2.34 %",
+            "7",
+        ],
+        [
+            "1",
+            "2023-11-25 – 2023-12-04",
+            "2023-12-05 – 2023-12-09",
+            "length = 7",
+            "2.00",
+            "−1.50",
+            "3.50",
+            "−5.00 %",
+            "4",
+        ],
+        ["2", "2023-11-30 – 2023-12-09", "2023-12-10 – 2023-12-14", "nothing", "–", "–", "–", "–", "–"],
+    ]
+    words = made.section("folds").words
+    assert "a Sharpe ratio of 1.62 where they were chosen and −0.50 after that: 2.12 is lost." in words
+    assert "50 % of the tests earned something." in words
+    assert "In 1 of them nothing could be traded. In 1 of them the bars end before the test does." in words
+    assert "out of sample" in made.words
+
+
+def test_folds_stand_on_the_time_axis_where_their_bars_are(folded: Any, page: Any) -> None:
+    html = page(folded({"walk_forward": WALKED}, folds=FOLDS)).section("folds").html
+    (train,) = re.findall(r'<path class="train" d="([^"]*)"', html)
+    (test,) = re.findall(r'<path class="test" d="([^"]*)"', html)
+    hours = 599  # from the first train bar to the last test bar
+    assert re.findall(r"M(\d+) \d+h(\d+)", train) == [
+        (str(round(10_000 * start / hours)), str(round(10_000 * (start + 239) / hours) - round(10_000 * start / hours)))
+        for start in (0, 120, 240)
+    ]
+    assert [int(x) for x, _ in re.findall(r"M(\d+) \d+h(\d+)", test)] == [
+        round(10_000 * start / hours) for start in (240, 360, 480)
+    ]
+
+
+def test_each_path_has_a_row_and_overfitting_is_told(folded: Any, page: Any) -> None:
+    made = page(folded({"cpcv": CROSSED}, paths=PATHS, splits=SPLITS))
+    assert made.rows("Paths")[1:] == [
+        ["0", "−0.25", "−10.00 %", "−20.00 %", "−30.00 %", "12", "0 0 1"],
+        ["1 the result", "0.75", "20.00 %", "30.00 %", "−20.00 %", "9", "1 2 2"],
+    ]
+    assert made.rows("Splits")[1:] == [
+        ["0", "0 1", "length = 5", "1.50", "0.25", "1.25"],
+        ["1", "0 2", "nothing", "–", "–", "–"],
+        ["2", "1 2", "length = 9", "1.00", "1.50", "−0.50"],
+    ]
+    words = made.section("paths").words
+    assert "Sharpe ratios from −0.25 to 0.75, half of them below 0.25; 50 % are above zero." in words
+    assert "The probability that the choice is overfitted is 31.25 %." in words
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("fold,train\n0,1\n", "folds.csv has no column 'train_start'"),
+        (FOLDS.replace("2023-11-20T00:00:00Z", "<script>"), "is no time"),
+        (FOLDS + "3,x\n", "one of another length"),
+        (FOLDS.splitlines()[0] + "\n", "There is no fold."),
+        ('"', "folds.csv"),
+    ],
+)
+def test_a_table_of_folds_that_is_none_is_said_to_be_none(content: str, said: str, folded: Any, page: Any) -> None:
+    section = page(folded({"walk_forward": {"flat": 3, "train_mean": "x"}}, folds=content)).section("folds")
+    assert said in section.words
+    assert "<script>" not in section.html
+
+
 # --- strangers, size and rendering ----------------------------------------------------------------------------------
 
 
@@ -353,6 +482,48 @@ def test_what_a_parameter_says_is_no_markup(shown: Any, sweeps: Sweeps) -> None:
 def test_the_statistics_of_the_map_are_labelled_as_elsewhere(shown: Any) -> None:
     for key, label, _ in data_of(shown("two"))["stats"]:
         assert label == label_of(key)
+
+
+def test_a_hundred_thousand_trials_make_a_page_of_less_than_five_megabytes(
+    sweeps: Sweeps, page: Any, tmp_path: Path
+) -> None:
+    """Of four parameters, one of them with a thousand values, as a table that takes the place of a small sweep's."""
+    import shutil
+
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parent = tmp_path / sweeps["two"].name
+    shutil.copytree(sweeps["two"], parent)
+    small, count = pq.read_table(parent / "trials.parquet"), 100_000
+    rng, at = np.random.default_rng(7), np.arange(100_000)
+    axes = {"fast": at % 1000, "slow": at // 1000 % 10, "wide": at // 10_000 % 5, "flag": at // 50_000}
+    ratio = np.sin(axes["fast"] / 100) + rng.normal(size=count)
+    told: dict[str, Any] = {
+        "index": at, "chosen": at == int(np.argmax(ratio)), "sharpe": ratio, "settings": ["{}"] * count,
+        "params": [json.dumps({key: int(axis[one]) for key, axis in axes.items()}) for one in range(count)],
+        "status": ["done"] * count, "error": [""] * count, "part": [""] * count, "seed": np.zeros(count, int),
+        "fold": [None] * count, "duplicate_of": [None] * count,
+        "equity_digest": ["0" * 64] * count, "trades_digest": ["0" * 64] * count,
+    }  # fmt: skip
+    columns = [pa.array(told.get(field.name, rng.normal(size=count)), field.type) for field in small.schema]
+    path = parent / "trials.parquet"
+    path.chmod(0o644)
+    pq.write_table(pa.table(columns, schema=small.schema), path)
+    manifest = parent / "manifest.json"
+    manifest.chmod(0o644)
+    sealed = json.loads(manifest.read_text())
+    (receipt,) = [one for one in sealed["predicate"]["receipts"] if one.get("part") == "evidence"]
+    receipt["bytes"] = path.stat().st_size
+    sealed["predicate"]["buildDefinition"]["externalParameters"]["sweep"]["grid"] = {}
+    manifest.write_text(json.dumps(sealed))
+    made = page(parent)
+    assert len(made.html) < 5_000_000
+    assert "100,000 trials" in made.section("search").words
+    assert "combinations of 100,000" in made.section("plateau").words
+    assert len(made.rows("Best trials")) == 51
+    assert "99,940 trials between these" in made.section("trials").words
+    found = data_of(made)
+    assert all(len(labels) <= 40 for _, labels in found["axes"])
+    assert {sum(pair["count"]) for pair in found["pairs"]} == {count}
 
 
 # --- in a browser ---------------------------------------------------------------------------------------------------
@@ -373,7 +544,9 @@ REDRAWN = """
   return seen().map((each, at) => each.isEqualNode(before[at]));
 })()
 """
-CELLS = "[...document.querySelectorAll('.heatmap .numbers tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+CELLS = (
+    "[...document.querySelectorAll('.heatmap .numbers tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+)
 TITLES = "[...document.querySelectorAll('.heatmap rect title')].map(each => each.textContent)"
 
 
@@ -418,7 +591,7 @@ def test_another_statistic_two_others_axes_and_another_mode_show_the_sealed_numb
         how = {"highest": np.nanmax, "lowest": np.nanmin, "median": np.nanmedian}[mode]
         cells = by_cell(table, key, names[down], names[across])
         told = {(row[0], label): said for row in rows for label, said in zip(head[1:], row[1:], strict=True)}
-        known = {place: [one for one in values if one == one] for place, values in cells.items()}
+        known = {place: [one for one in values if math.isfinite(one)] for place, values in cells.items()}
         expected = {
             (str(one), str(other)): figure_of(float(how(values)), UNITS[key]) if values else "failed"
             for (one, other), values in known.items()

@@ -94,8 +94,11 @@ def _kind(run: RunFiles) -> str:
     """Say of a run that was not made here, or not alone, what it is."""
     if run.kind == SWEPT:
         count = run.manifest.predicate.results.get("trials") if run.manifest else None
-        made = f"The best of {counted(count, 'trial')}" if type(count) is int else "The best of many trials"
-        return f'<p class="facts"><strong>{made}: what was chosen looks better than it is.</strong></p>'
+        many = counted(count, "trial") if type(count) is int else "many trials"
+        told = f"The best of {many}: what was chosen looks better than it is."
+        if run.has("folds.csv", "paths.csv"):
+            told = f"Chosen among {many} on train bars and traded on others: out of sample."
+        return f'<p class="facts"><strong>{told}</strong></p>'
     if run.parent:
         run_id, trial = run.parent
         return f'<p class="facts">Trial {trial:,} of the sweep {link(run, run_id)}.</p>'

@@ -102,7 +102,8 @@ def aggregated(trials: Trials, axes: Sequence[Axis], asked: str, flat: npt.NDArr
     `flat` tells of each trial whether it is of the plateau, where that is known.
     """
     keys = [asked, *(key for key in _STATS if key != asked and key in trials.table.keys)]
-    modes = list(MODES) if len(axes) > 2 or any(len(axis.values) > _PLACES for axis in axes) else ["median"]
+    many = len(trials.axes) > 2 or any(len(axis.values) > _PLACES for axis in axes) or trials.folded
+    modes = list(MODES) if many else ["median"]
     modes = [mode for mode in modes if mode != "chosen" or trials.pick is not None]
     most = _fitting(axes, len(keys) * len(modes))
     sides = [Side.of(axis, most) for axis in axes]

@@ -53,7 +53,9 @@ def write(results: Results) -> Path:
         "count": f"{len(listed):,}",
         "head": "".join(_head(name) for name in _COLUMNS),
         "limit": str(_SHOWN),
-        "rows": "\n".join(_row(results.path, row, there, place >= _SHOWN, kept.get(row.run_id)) for place, row in enumerate(listed)),
+        "rows": "\n".join(
+            _row(results.path, row, there, place >= _SHOWN, kept.get(row.run_id)) for place, row in enumerate(listed)
+        ),
         "more": "" if len(listed) > _SHOWN else " hidden",
         "script": script,
     }
@@ -92,9 +94,7 @@ def _grouped(listed: Sequence[listing.Row], kept: Mapping[str, tuple[str, int]])
     return [each for row in alone for each in (row, *below.get(row.run_id, ()))]
 
 
-def _row(
-    results: Path, row: listing.Row, directories: Container[str], hidden: bool, of: tuple[str, int] | None
-) -> str:
+def _row(results: Path, row: listing.Row, directories: Container[str], hidden: bool, of: tuple[str, int] | None) -> str:
     """Return a run as a row; the name of a directory is a plain run_id, what the ledger tells may be anything."""
     there = row.run_id in directories
     short = f"<code>{text(row.run_id[:8])}</code>"

@@ -9,6 +9,7 @@ from peak_trade.evidence import symbols
 from peak_trade.evidence.manifest import COMPLETED, IMPORTED, RUINED, SWEPT
 from peak_trade.report.chance import luck
 from peak_trade.report.exits import excursions, exits
+from peak_trade.report.folds import FOLDS, PATHS, folds, paths
 from peak_trade.report.head import statistics
 from peak_trade.report.origin import configuration, failure, provenance, ruin
 from peak_trade.report.performance import equity, returns, rolling_ratios
@@ -45,6 +46,8 @@ SECTIONS = {
     "failure": Section("What happened", failure, ("failed",)),
     "ruin": Section("What happened", ruin, (RUINED, IMPORTED), there=lambda run: bool(run.ruined)),
     "search": Section("The search", search, there=_swept),
+    "folds": Section("Walk-forward", folds, there=lambda run: _swept(run) and run.has(FOLDS)),
+    "paths": Section("Cross-validation", paths, there=lambda run: _swept(run) and run.has(PATHS)),
     "heat": Section("Heat map", heat, there=_swept),
     "plateau": Section("How wide the top is", top, there=_swept),
     "sensitivity": Section("What matters", sensitivity, there=_swept),

@@ -117,17 +117,21 @@ def search(run: RunFiles) -> str:
             f"{text(found.label)} <strong>{found.shown(_known(value))}</strong>. Its result is the one that this run "
             "is sealed with, and all sections below the search are about it.</p>"
         )
-    rows = [
-        [text(axis.name), cell(_listed(axis)), f"{len(axis.values):,}", _of(axis, trials.pick)] for axis in trials.axes
-    ]
+    elif trials.folded:
+        words += (
+            "<p>Chosen on train bars, again and again, and traded on others: the result that this run is sealed with is of "
+            "no single trial, and out of sample throughout. What follows of the search is about trials on train bars; "
+            "those of one combination stand together by their median.</p>"
+        )
+    rows = [[text(axis.name), cell(_listed(axis)), f"{len(axis.values):,}"] for axis in trials.axes]
+    head = ["Parameter", "Values", "How many"]
+    if trials.pick is not None:
+        head.append("Chosen")
+        rows = [[*row, _of(axis, trials.pick)] for row, axis in zip(rows, trials.axes, strict=True)]
     more = f'<p class="note">{counted(trials.left_out, "further parameter")} differ, and are not shown.</p>'
     return (
         words
-        + (
-            table(["Parameter", "Values", "How many", "Chosen"], rows, label="What was varied", name="varied")
-            if rows
-            else ""
-        )
+        + (table(head, rows, label="What was varied", name="varied") if rows else "")
         + (more if trials.left_out else "")
         + f'<p class="note">A row for each trial stands in <a href="../{trials.name}">{trials.name}</a>, which is '
         f"sealed; <code>just replay {text(run.run_id[:8])} --trial N</code> makes one again.</p>"
@@ -355,7 +359,7 @@ def distribution(run: RunFiles) -> str:
     if not len(ratios):
         return f"{verdict}<p>No trial has a Sharpe ratio.</p>"
     hurdle = luck.figures.get("hurdle")
-    own = trials.stat("sharpe")[trials.pick] if trials.pick is not None else np.nan
+    own = _own(found)
     words = f"{counted(len(ratios), 'different result')}: Sharpe ratios from {number(float(ratios.min()))} to "
     words += f"{number(float(ratios.max()))}, half of them below {number(float(np.median(ratios)))}. "
     if hurdle is not None and luck.family is not None:
@@ -368,13 +372,20 @@ def distribution(run: RunFiles) -> str:
         words += (
             f"What the best without skill would show is not known: {luck.reasons.get('hurdle', 'no ledger tells it')}. "
         )
-    words += f"The chosen one has {number(float(own))}. " if math.isfinite(own) else ""
+    who = "chosen one" if trials.pick is not None else "result, out of sample,"
+    words += f"The {who} has {number(own)}. " if math.isfinite(own) else ""
     overfit = luck.figures.get("overfitting")
     if overfit is not None:
         words += f"The probability that the choice is overfitted is {percent(overfit)}. "
     return f'{verdict}<p>{text(words.strip())} More stands under <a href="#luck">luck</a>.</p>' + _histogram(
         ratios, hurdle, own, words.strip()
     )
+
+
+def _own(found: Search) -> float:
+    """Return the Sharpe ratio of the sealed result; NaN where it has none."""
+    own = found.run.stats.get("sharpe")
+    return float(own) if isinstance(own, int | float) and abs(own) < _LARGEST else math.nan
 
 
 def _histogram(ratios: Floats, hurdle: float | None, own: float, about: str) -> str:
@@ -387,7 +398,7 @@ def _histogram(ratios: Floats, hurdle: float | None, own: float, about: str) -> 
     scale, across = svg.Scale(0.0, float(counts.max()) * 1.05), svg.Scale(float(low), float(high))
     marks = [svg.columns(across.place(edges).tolist(), scale.place(counts), 0.0, "trials")]
     key = [("trials", "Trials, each result once")]
-    for name, value, words in (("hurdle", hurdle, "The best without skill"), ("own", own, "The chosen one")):
+    for name, value, words in (("hurdle", hurdle, "The best without skill"), ("own", own, "The result")):
         if value is not None and math.isfinite(value):
             at = float(across.place(value)) * 10_000
             marks.append(f'<path class="{name}" d="M{at:.0f} 10000V0"/>')
@@ -438,7 +449,13 @@ def _table(found: Search, some: Sequence[int], title: str) -> str:
     own = trials.axes if len(trials.axes) <= _COLUMNS else ()
     keys = list(dict.fromkeys([found.statistic, "sharpe", "total_return", "max_drawdown", "trades"]))
     keys = [key for key in keys if key in trials.table.keys]
-    head = ["Trial", *(text(axis.name) for axis in own), *([] if own else ["Asked for"]), *map(label_of, keys)]
+    head = [
+        "Trial",
+        *(["Fold"] if trials.folded else []),
+        *(text(axis.name) for axis in own),
+        *([] if own else ["Asked for"]),
+        *map(label_of, keys),
+    ]
     head += ["Run"] if kept else []
     rows = []
     for at in some:
@@ -451,7 +468,10 @@ def _table(found: Search, some: Sequence[int], title: str) -> str:
             for key in keys
         ]
         mark = f"<strong>{at:,}</strong> <small>chosen</small>" if at == trials.pick else f"{at:,}"
-        rows.append([mark, *asked, *figures, *([link(found.run, kept[at]) if at in kept else ""] if kept else [])])
+        fold = [f"{trials.table.fold[at]:,}"] if trials.folded else []
+        rows.append(
+            [mark, *fold, *asked, *figures, *([link(found.run, kept[at]) if at in kept else ""] if kept else [])]
+        )
     return table(head, rows, label=title, name="trials")
 
 
@@ -469,7 +489,7 @@ def _failed(found: Search) -> str:
     ]  # fmt: skip
     left = len(counts) - len(rows)
     more = f'<p class="note">{counted(left, "further reason")} in {found.trials.name}.</p>' if left else ""
-    shown = table(["Trials", "Reason", "First", "Asked for"], rows, label="Trials that failed", name="trials")
+    shown = table(["Trials", "Reason", "First", "Asked for"], rows, label="Trials that failed", name="trials reasons")
     return f"<h3>Failed</h3>{shown}{more}"
 
 
@@ -490,6 +510,6 @@ def kept(run: RunFiles) -> str:
     more = f'<p class="note">{counted(left, "more run")} in the manifest.</p>' if left > 0 else ""
     return (
         f"<p>{counted(len(rows), 'trial')} kept as runs of their own, with the bytes that they have when run alone.</p>"
-        + table(["Trial", "Run", "Asked for", found.label], rows[:_KEPT], label="Kept runs", name="trials")
+        + table(["Trial", "Run", "Asked for", found.label], rows[:_KEPT], label="Kept runs", name="trials kept")
         + more
     )

@@ -98,6 +98,11 @@ class Trials(Struct, eq=False, dict=True):
         return self.table.duplicate_of < 0
 
     @property
+    def folded(self) -> bool:
+        """Whether trials were made on several stretches of the bars."""
+        return bool((self.table.fold >= 0).any())
+
+    @property
     def pick(self) -> int | None:
         """The number of the trial that is the parent's result; None where it is of no single one."""
         return self.table.best
