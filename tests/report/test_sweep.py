@@ -57,7 +57,10 @@ GRIDS: dict[str, tuple[str, ...]] = {
         'strategy.params.kind="both","long","none"',
     ),
     "costs": ("strategy.params.length=5:8:1", "execution.fee_bps=0:10:5"),
-    "hostile": ("strategy.params.length=5:8:1", """strategy.params.kind="both","<script>alert(1)</script>","```{{< x >}}" """),
+    "hostile": (
+        "strategy.params.length=5:8:1",
+        """strategy.params.kind="both","<script>alert(1)</script>","```{{< x >}}" """,
+    ),
     "long": ("strategy.params.length=1:60:1", "strategy.params.shift=0:54:1"),
 }  # fmt: skip
 
@@ -77,7 +80,7 @@ class Sweeps:
 
     def make(self, grid: tuple[str, ...], **asked: Any) -> Path:
         source = config.load(self.root / "own.toml", ())
-        return sweep.sweep(source, sweep.Wish(grid=grid, **asked), root=self.root, results=self.results)
+        return sweep.sweep(source, sweep.Wish(grid=grid, **{"keep": 2, **asked}), root=self.root, results=self.results)
 
     def __getitem__(self, kind: str) -> Path:
         if kind not in self.made:
@@ -120,7 +123,7 @@ def data_of(page: Any) -> dict[str, Any]:
 
 
 def test_a_sweep_has_the_sections_of_a_search_before_those_of_the_chosen_trial(shown: Any) -> None:
-    assert shown("two").sections[:7] == [*SWEPT, "statistics"]
+    assert shown("two").sections[:8] == [*SWEPT, "kept", "statistics"]
     assert "Seal intact" in shown("two").words
 
 
@@ -312,6 +315,21 @@ def test_the_worst_is_chosen_last_where_less_is_asked_for(sweeps: Sweeps, page: 
 
 
 # --- kept runs ------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_and_the_runs_that_were_kept_of_it_link_to_each_other(sweeps: Sweeps, page: Any) -> None:
+    parent, table = sweeps["two"], table_of(sweeps["two"])
+    kept = json.loads((parent / "manifest.json").read_text())["predicate"]["runDetails"]["metadata"]["kept"]
+    assert len(kept) == 2
+    rows = page(parent).rows("Kept runs")[1:]
+    assert {row[0]: row[1] for row in rows} == {at: run_id[:8] for at, run_id in kept.items()}
+    assert rows[0][0] == str(table.best)
+    run_id = kept[str(table.best)]
+    assert f'<a href="../../{run_id}/"><code>{run_id[:8]}</code></a>' in page(parent).section("trials").html
+    head = page(sweeps.results / run_id)
+    assert f"Trial {table.best} of the sweep {parent.name[:8]} ." in head.words
+    assert f'<a href="../../{parent.name}/' in head.html
+    assert "search" not in head.sections
 
 
 def test_kept_runs_are_linked_where_they_are_there(sweeps: Sweeps, page: Any, runs: Any, tmp_path: Path) -> None:
@@ -518,7 +536,7 @@ def test_a_hundred_thousand_trials_make_a_page_of_less_than_five_megabytes(
     made = page(parent)
     assert len(made.html) < 5_000_000
     assert "100,000 trials" in made.section("search").words
-    assert "combinations of 100,000" in made.section("plateau").words
+    assert "The plateau is 1 combination of 100,000" in made.section("plateau").words
     assert len(made.rows("Best trials")) == 51
     assert "99,940 trials between these" in made.section("trials").words
     found = data_of(made)

@@ -44,7 +44,7 @@ def folds(run: RunFiles) -> str:
             told, key, f"{counted(len(rows), 'fold')}: on the train bars of each was chosen, on its test bars traded. "
         )
         + _timeline(rows)
-        + _pairs(rows, key, "fold", "Fold")
+        + _pairs(rows, key, "fold", "Fold by fold")
         + _stitched(run, rows)
         + _table(rows, key)
     )
@@ -66,7 +66,7 @@ def paths(run: RunFiles) -> str:
     elif isinstance(overfit.get("reason"), str):
         words += f"The probability of overfitting is not known: {cut(overfit['reason'], 200)}. "
     listed = [
-        [f"{row['path']}{' <small>the result</small>' if row['chosen'] == 'true' else ''}" if row["path"].isdecimal() else "?",
+        [text(row["path"][:6]) + (" <small>the result</small>" if row["chosen"] == "true" else ""),
          *(figure_of(_number(row[each]), _UNITS[each]) for each in _PATH), text(cut(row["splits"], 60))]
         for row in rows[:_ROWS]
     ]  # fmt: skip
@@ -83,7 +83,10 @@ def _said(told: Mapping[str, Any], key: str, words: str) -> str:
     means = [_float(told.get(name)) for name in ("train_mean", "test_mean", "degradation")]
     if None not in means:
         train, test, lost = (figure_of(one, unit) for one in means)
-        words += f"On average the choices show a {label_of(key)} of {train} where they were chosen and {test} after that: {lost} is lost. "
+        words += (
+            f"On average the choices show a {label_of(key)} of {train} where they were chosen and {test} after that: "
+            f"{lost} is lost. "
+        )
     if (share := _float(told.get("above_zero"))) is not None:
         words += f"{percent(share, 0)} of the tests earned something. "
     if (rank := _float(told.get("rank_correlation"))) is not None:
@@ -173,7 +176,7 @@ def _pairs(rows: Sequence[Row], key: str, name: str, title: str) -> str:
     about = f"{label_of(key)} of each choice on its train bars and on its test bars."
     return figure(
         f"Train and test of each {name}", about, [panel], ticks,
-        [("chosen-on", "Train, where it was chosen"), ("traded-on", "Test")], f"{text(about)} {title} by {title.lower()}.",
+        [("chosen-on", "Train, where it was chosen"), ("traded-on", "Test")], f"{text(about)} {title}.",
     )  # fmt: skip
 
 
@@ -234,7 +237,7 @@ def _table(rows: Sequence[Row], key: str) -> str:
     unit = _UNITS.get(key, "ratio")
     listed = [
         [
-            text(row["fold"][:6]), *(f"{text(row[f'{part}_start'][:10])} – {text(row[f'{part}_end'][:10])}" for part in ("train", "test")),
+            text(row["fold"][:6]), *(_window(row, part) for part in ("train", "test")),
             cell(text(_asked(row)), name="asked"),
             *(figure_of(_number(row.get(each, "")), unit) for each in ("train", "test", "degradation")),
             figure_of(_number(row.get("test_return", "")), "fraction"), text(row.get("trades", "")[:12] or "–"),
@@ -243,6 +246,10 @@ def _table(rows: Sequence[Row], key: str) -> str:
     ]  # fmt: skip
     head = ["Fold", "Train", "Test", "Chosen", f"{label_of(key)}, train", "… test", "Lost", "Test return", "Trades"]
     return table(head, listed, label="Folds", name="trials folds") + _left(rows, FOLDS)
+
+
+def _window(row: Row, part: str) -> str:
+    return " – ".join(text(row[f"{part}_{end}"][:10]) for end in ("start", "end"))
 
 
 def _splits(run: RunFiles, key: str) -> str:
@@ -258,7 +265,7 @@ def _splits(run: RunFiles, key: str) -> str:
     ]  # fmt: skip
     head = ["Split", "Groups tested", "Chosen", f"{label_of(key)}, train", "… test", "Lost"]
     return (
-        "<h3>Splits</h3>" + _pairs(rows, key, "split", "Split")
+        "<h3>Splits</h3>" + _pairs(rows, key, "split", "Split by split")
         + table(head, listed, label="Splits", name="trials splits") + _left(rows, SPLITS)
     )  # fmt: skip
 

@@ -202,8 +202,9 @@ def heat_map(found: Shown, first: tuple[int, int]) -> str:
     """
     pair = next(one for one in found.pairs if (one.down, one.across) == first)
     (_, label, sign), values = found.stats[0], pair.values[0][0]
+    drawn = _drawn(found, pair, label, sign, values)
     return (
-        f'<div class="heatmap">{_choices(found, first)}<figure><div class="drawn">{_drawn(found, pair, label, sign, values)}</div>'
+        f'<div class="heatmap">{_choices(found, first)}<figure><div class="drawn">{drawn}</div>'
         f"{_scale(values, sign)}{_legend(pair)}<figcaption>{_caption(found)}</figcaption></figure>"
         f"<details><summary>The numbers of this figure</summary>"
         f'<div class="numbers">{_numbers(found, pair, label, sign, values)}</div></details>'

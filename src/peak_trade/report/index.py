@@ -113,7 +113,8 @@ def _row(results: Path, row: listing.Row, directories: Container[str], hidden: b
     made = f"<small>{text(cut(row.origin, _NAME))}</small>" if row.origin else ""
     started = text(row.started[:19].replace("T", " "))
     return (
-        f'<tr{" hidden" if hidden else ""}{last}{" class=kept" if of else ""}><th scope="row">{short}</th><td>{started}</td>'
+        f"<tr{' hidden' if hidden else ''}{last}{' class=kept' if of else ''}>"
+        f'<th scope="row">{short}</th><td>{started}</td>'
         f"<td>{text(row.title[-48:])}{made}</td><td>{text(row.traded)}</td>"
         f"<td>{differs}</td>"
         f'<td class="{text("doubted" if row.standing != row.status else row.status)}">{text(row.standing)}</td>'

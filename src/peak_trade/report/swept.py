@@ -119,8 +119,8 @@ def search(run: RunFiles) -> str:
         )
     elif trials.folded:
         words += (
-            "<p>Chosen on train bars, again and again, and traded on others: the result that this run is sealed with is of "
-            "no single trial, and out of sample throughout. What follows of the search is about trials on train bars; "
+            "<p>Chosen on train bars, again and again, and traded on others: the result that this run is sealed with is "
+            "of no single trial, and out of sample throughout. What follows of the search is about trials on train bars; "
             "those of one combination stand together by their median.</p>"
         )
     rows = [[text(axis.name), cell(_listed(axis)), f"{len(axis.values):,}"] for axis in trials.axes]
@@ -199,9 +199,9 @@ def top(run: RunFiles) -> str:
     return (
         words
         + table(head, rows, label="The plateau")
-        + f'<p class="note">The plateau, by our own definition: all combinations that fall short of the peak by at most '
-        f"{percent(GIVE, 0)} of its size and hang together with it by single steps along parameters that have an order. "
-        "Names and switches have no neighbours.</p>"
+        + f'<p class="note">The plateau, by our own definition: all combinations that fall short of the peak by at '
+        f"most {percent(GIVE, 0)} of its size and hang together with it by single steps along parameters that have an "
+        "order. Names and switches have no neighbours.</p>"
     )
 
 
@@ -282,7 +282,8 @@ def sensitivity(run: RunFiles) -> str:
         ends = sorted(there, key=lambda place: made.levels[place].median or 0.0)
         share = "–" if made.share is None else percent(made.share, 1)
         rows.append([text(side.name), share, *(
-            f"{found.shown(made.levels[place].median)} <small>{text(side.labels[place])}</small>" for place in (ends[0], ends[-1])
+            f"{found.shown(made.levels[place].median)} <small>{text(side.labels[place])}</small>"
+            for place in (ends[0], ends[-1])
         )])  # fmt: skip
         plots.append(_plot(found, side, made, scale, found.trials.axes[at].ordered))
         details += [
@@ -302,9 +303,9 @@ def sensitivity(run: RunFiles) -> str:
     numbers = table(["Value", "Trials", "25 %", "Median", "75 %"], details, label="Quartiles by value")
     return (
         table(head, rows, label="How much each parameter matters")
-        + f'<p class="note">{rest}The share of the variance of {text(found.label)} over all trials that a parameter explains '
-        "by itself (eta squared, the first-order sensitivity). The lines are the medians of the trials at each value, the "
-        "fields hold the middle half of them.</p>"
+        + f'<p class="note">{rest}The share of the variance of {text(found.label)} over all trials that a parameter '
+        "explains by itself (eta squared, the first-order sensitivity). The lines are the medians of the trials at each "
+        "value, the fields hold the middle half of them.</p>"
         f'<div class="multiples">{"".join(plots)}</div>'
         f"<details><summary>The numbers of these figures</summary>{numbers}</details>"
     )
