@@ -156,8 +156,8 @@ def test_an_account_that_is_ruined_stays_so() -> None:
 def test_a_borrow_and_a_stop_are_as_in_the_engine_on_each_window() -> None:
     bars = walk(40, 5)
     made = bench(bars, stepped, allow_short=True, borrow_rate=0.3, fee_bps=10.0, slippage_bps=5.0)
-    came = stitched(made, (Leg((10, 25), {"strategy.params.pace": 2, "stops.stop_loss": 0.03}), Leg((25, 40), {})))
-    equity = in_decimals(bars, made, [(10, 25, 2, "0.03"), (25, 40, 3, None)])
+    came = stitched(made, (Leg((10, 25), {"strategy.params.pace": 2, "stops.stop_loss": 0.005}), Leg((25, 40), {})))
+    equity = in_decimals(bars, made, [(10, 25, 2, "0.005"), (25, 40, 3, None)])
     np.testing.assert_allclose(came.result.equity, equity, rtol=1e-11)
     assert 1 in came.result.trades.exit_reason  # a stop loss
 
@@ -497,5 +497,5 @@ def test_the_parent_is_of_its_test_windows_alone_and_says_so(place: Path) -> Non
     first = told["folds"][0]
     assert first["train"] == {"bars": [0, 168], "from": "2024-01-01T00:00:00Z", "to": "2024-01-07T23:00:00Z"}
     assert first["test"] == {"bars": [192, 288], "from": "2024-01-09T00:00:00Z", "to": "2024-01-12T23:00:00Z"}
-    last = list(csv.DictReader((path / "folds.csv").open()))[-1]
+    last = list(csv.DictReader(io.StringIO((path / "folds.csv").read_text())))[-1]
     assert (last["fold"], last["complete"], last["test_end"]) == ("2", "true", "2024-01-20T23:00:00Z")

@@ -144,7 +144,7 @@ class Purged(Struct, frozen=True):
             "train_mean": mean([split["train"] for split in splits]),
             "test_mean": mean([split["test"] for split in splits]),
             "degradation": mean([split["degradation"] for split in splits]),
-            "overfitting": self._overfitting(rows),
+            "overfitting": self.overfitting(rows),
         }
         return Outcome(came, None, {"cpcv": told}, {"splits.csv": csv(splits), "paths.csv": csv(paths)})
 
@@ -220,7 +220,7 @@ class Purged(Struct, frozen=True):
             legs.append(Leg(self.groups.whole[group].span, None if one is None or failed else self.space[one]))
         return stitched(bench, legs)
 
-    def _overfitting(self, rows: Rows) -> dict[str, Any]:
+    def overfitting(self, rows: Rows) -> dict[str, Any]:
         """Return the probability of overfitting over all train groups, cut into blocks anew."""
         groups, count = len(self.groups.train), len(self.space)
         blocks = rows.blocks[: groups * count].reshape(groups, count, 2, BLOCKS).transpose(2, 0, 3, 1)
