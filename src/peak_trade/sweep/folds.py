@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
+from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from peak_trade.errors import InputError
+from peak_trade.errors import InputError, RunError
 from peak_trade.market.instants import YEARS, iso
 from peak_trade.market.ranges import months_before
 
-__all__ = ["Fold", "Groups", "Length", "Walk", "Window", "combinatorial", "length", "walk_forward"]
+__all__ = ["Fold", "Groups", "Length", "Sealed", "Walk", "Window", "combinatorial", "length", "sealed", "walk_forward"]
 
 _LENGTH = re.compile(r"([1-9]\d{0,4})(y|M|w|d|h|m)|([1-9]\d{0,7})bars", re.ASCII)
 _SECONDS = {"w": 7 * 86_400, "d": 86_400, "h": 3600, "m": 60}
@@ -26,6 +29,7 @@ _MOST_FOLDS = 1_000
 _MOST_SPLITS = 1_000
 _FEWEST = 2  # bars of a window: a decision at one, its fill at the next
 _EVER = 2**63 - 1
+PARTS = ("train", "test")
 
 Times = npt.NDArray[np.datetime64]
 
@@ -103,6 +107,64 @@ class Groups(Struct, frozen=True):
         """For each path, the split that each group is traded by: the j-th of those that test it, in path j."""
         by = [[at for at, split in enumerate(self.splits) if group in split] for group in range(len(self.whole))]
         return [tuple(path) for path in zip(*by, strict=True)]
+
+
+class Sealed(Struct, frozen=True):
+    """What a sealed plan says of its windows: the bars of each trial, by its fold and part, and those of the result.
+
+    `traded` follow each other in order of time; at the end of each what is held is closed where they are `closed`.
+    """
+
+    spans: dict[tuple[int, str], tuple[int, int]]
+    traded: list[tuple[int, int]]
+    closed: bool
+
+
+def sealed(plan: Mapping[str, Any]) -> Sealed | None:
+    """Return the windows of a plan as a manifest describes it; None of a plan over all bars.
+
+    Raises RunError where what is there is not what a plan describes.
+    """
+    try:
+        if "walk_forward" in plan:
+            told = msgspec.convert(plan["walk_forward"], _Walked)
+            pairs = [(fold.train.bars, fold.test.bars) for fold in told.folds]
+            closed = not told.carry
+        elif "cpcv" in plan:
+            groups = msgspec.convert(plan["cpcv"], _Crossed).groups
+            pairs, closed = [(group.train, group.bars) for group in groups], True
+        else:
+            return None
+    except msgspec.ValidationError as error:
+        raise RunError(f"the plan says no windows: {error}") from None
+    traded = [test for _, test in pairs]
+    edges = [0, *itertools.chain.from_iterable(traded)]
+    if not traded or any(a > b for a, b in itertools.pairwise(edges)) or any(not a < b for a, b in traded):
+        raise RunError("the plan has windows that do not follow each other")
+    spans = {(at, part): span for at, pair in enumerate(pairs) for part, span in zip(PARTS, pair, strict=True)}
+    return Sealed(spans, traded, closed)
+
+
+class _Bars(Struct):
+    bars: tuple[int, int]
+
+
+class _Fold(Struct):
+    train: _Bars
+    test: _Bars
+
+
+class _Walked(Struct):
+    folds: list[_Fold]
+    carry: bool
+
+
+class _Group(_Bars):
+    train: tuple[int, int]
+
+
+class _Crossed(Struct):
+    groups: list[_Group]
 
 
 def length(text: str, of: str) -> Length:

@@ -26,7 +26,6 @@ from peak_trade.sweep.task import Task
 __all__ = ["Leg", "stitched"]
 
 _CASH = "execution.initial_cash"
-_PARAMS = "strategy.params."
 
 
 class Leg(Struct, frozen=True):
@@ -40,22 +39,15 @@ def stitched(bench: Bench, legs: Sequence[Leg], *, carry: bool = False) -> Came:
     """Trade legs one after the other, in order of time, and return what came of them as one.
 
     The benchmark holds all bars from the first leg's first on, at the costs of the base. The parameters are those of
-    the base: what legs have otherwise is in no one place. Raises what a strategy raises, InputError and RunError.
+    the last choice. Raises what a strategy raises, InputError and RunError.
     """
     config = bench.source.config
     prepared = bench.over(legs[0].span[0], legs[-1].span[1])
     result, params = (_carried if carry else _closed)(bench, legs, prepared.bars, config)
-    varied = {key.removeprefix(_PARAMS) for leg in legs for key in leg.overrides or () if key.startswith(_PARAMS)}
-    common = {name: value for name, value in params.items() if name not in varied}
-    return Came(prepared.bars, common | _base(config, varied), Outcome(prepared, config, result))
+    return Came(prepared.bars, params, Outcome(prepared, config, result))
 
 
 _Made = tuple[engine.Result, dict[str, Any]]
-
-
-def _base(config: Config, varied: set[str]) -> dict[str, Any]:
-    """Return the parameters that the base gives to what is varied."""
-    return {name: value for name, value in config.strategy.params.items() if name in varied}
 
 
 def _closed(bench: Bench, legs: Sequence[Leg], bars: Bars, config: Config) -> _Made:
