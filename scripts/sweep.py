@@ -23,8 +23,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print what `just show --json` does instead of the run_id")
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary on stderr")
     args = parser.parse_args()
-    if not args.config and not args.abandon:
-        parser.error("the following arguments are required: CONFIG")
+    if [args.config, args.abandon, args.join].count(None) != 2:
+        parser.error("a sweep takes a CONFIG, or --join PARENT, or --abandon RUN")
     script.under_telemetry()
     script.one_thread()
     result = script.claim_stdout()
@@ -38,20 +38,26 @@ def main() -> int:
     if args.abandon:
         script.show(sweep.abandon(args.abandon, Results(results)).name, result)
         return 0
-    source = config.load(args.config, [*args.set, *([f"tracking.mode={args.tracking}"] if args.tracking else [])])
-    tracker = tracking.tracker(source.config.tracking, root)
     told = None if args.quiet else sweep.Telling(lambda one: beforehand.sentences(Results(results), one))
-    run_dir = sweep.sweep(
-        source, sweep.of_options(sweep.Wish, vars(args)), work=sweep.of_options(sweep.Work, vars(args)), root=root,
-        results=results, argv=sys.argv[1:], again=args.again, heard=told,
-    )  # fmt: skip
+    work = sweep.of_options(sweep.Work, vars(args))
+    if args.join:
+        run_dir, source = sweep.join(args.join, root=root, results=results, argv=sys.argv[1:], work=work, heard=told)
+        tracker = source and tracking.tracker(source.config.tracking, root)
+    else:
+        source = config.load(args.config, [*args.set, *([f"tracking.mode={args.tracking}"] if args.tracking else [])])
+        tracker = tracking.tracker(source.config.tracking, root)
+        run_dir = sweep.sweep(
+            source, sweep.of_options(sweep.Wish, vars(args)), root=root, results=results, argv=sys.argv[1:],
+            work=work, again=args.again, heard=told,
+        )  # fmt: skip
     if args.json:
         script.print_json(listing.describe(run_dir), result)
     else:
         script.show(run_dir.name, result)
     if not args.quiet:
         script.show(listing.summary(run_dir), sys.stderr)
-    tracker.log(run_dir)
+    if tracker:  # else another has sealed it, who tracks it
+        tracker.log(run_dir)
     runner.refuse_doubtful(run_dir)
     return 0
 

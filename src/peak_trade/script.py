@@ -242,9 +242,6 @@ def sweep_options(parser: argparse.ArgumentParser) -> None:
         ("maximize", str, "STAT", "what the best has most of (default: sharpe)"),
         ("minimize", str, "STAT", "what the best has least of"),
         ("keep", _keep, "N", "so many of the best as full runs of their own, or `all` (default: 20)"),
-        ("jobs", count, "N", "workers (default: cores of this process)"),
-        ("timeout", seconds, "S", "stop a trial that takes longer"),
-        ("memory-limit", size, "SIZE", "of a worker's own memory, as 2G"),
     ):
         parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
     folds = parser.add_argument_group("choose on some bars, trade others")
@@ -254,6 +251,14 @@ def sweep_options(parser: argparse.ArgumentParser) -> None:
     folds.add_argument("--cpcv", metavar="N,K", help="cross-validation: N groups of bars, K of them tested")
     folds.add_argument("--embargo", metavar="LENGTH", help="bars between train and test that are left out")
     folds.add_argument("--choose", metavar="STAT", help="what is chosen on train bars (default: of --maximize)")
+    group = parser.add_argument_group("who works (it changes no byte)")
+    for name, kind, metavar, text in (
+        ("jobs", count, "N", "workers (default: as many as cores that this process may use)"),
+        ("timeout", seconds, "S", "stop a trial that takes longer (default: run.timeout_s)"),
+        ("memory-limit", size, "SIZE", "what a worker may take beside what all share, as 2G"),
+        ("join", str, "PARENT", "in place of CONFIG: work along on a sweep that has begun in the same results folder"),
+    ):
+        group.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
 
 
 def _keep(text: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import textwrap
@@ -57,11 +56,19 @@ class Bed:
         config = str(self.home / "config.toml")
         return [sys.executable, str(ROOT / "scripts/sweep.py"), config, "--results-dir", place, *options]
 
+    def join(self, run_id: str, *options: str, results: Path | None = None) -> subprocess.Popen[str]:
+        """Start to work along on a sweep."""
+        script, place = str(ROOT / "scripts/sweep.py"), str(results or self.results)
+        return self._popen([sys.executable, script, "--join", run_id, "--results-dir", place, *options])
+
     def start(self, *options: str, results: Path | None = None, **more: Any) -> subprocess.Popen[str]:
         """Start a sweep."""
+        return self._popen(self.command(*options, results=results), **more)
+
+    def _popen(self, command: list[str], **more: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            self.command(*options, results=results), cwd=self.home, text=True, env=dict(os.environ),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,
+            command, cwd=self.home, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            **more,
         )  # fmt: skip
 
     def sweep(self, *options: str, results: Path | None = None, **more: Any) -> Swept:

@@ -24,7 +24,7 @@ def once(bed: Bed) -> str:
 
 
 def test_one_worker_and_three_make_the_same_bytes(bed: Bed) -> None:
-    one, three = (bed.sweep(*GRID, "--jobs", jobs) for jobs in ("1", "3"))
+    one, three = (bed.sweep(*GRID, "--jobs", jobs, results=bed.home / jobs) for jobs in ("1", "3"))
     assert one.sealed == three.sealed
     assert [row["status"] for row in one.rows] == ["done"] * 12
 
@@ -46,7 +46,7 @@ def test_one_worker_and_three_make_the_same_bytes(bed: Bed) -> None:
 def test_a_trial_that_ends_its_worker_is_a_failed_row(bed: Bed, what: str, why: str) -> None:
     control = bed.sweep(*GRID)
     bed.strategy(does(what))
-    swept = bed.sweep(*GRID, "--jobs", "2")
+    swept = bed.sweep(*GRID, "--jobs", "2", results=bed.home / "other")
     assert swept.errors == {3: why}
     same = [row["equity_digest"] for row in control.rows]
     assert [row["equity_digest"] for row in swept.rows] == [*same[:3], "", *same[4:]]
@@ -84,7 +84,7 @@ def test_a_trial_that_hangs_where_no_signal_reaches_it_is_stopped_by_the_configs
 def test_memory_beyond_the_limit_fails_a_trial_and_no_other(bed: Bed) -> None:
     bed.strategy(does("np.ones(2**27)"))  # 1 GiB
     assert bed.sweep(*GRID).errors == {}
-    errors = bed.sweep(*GRID, "--again", "--memory-limit", "300M").errors
+    errors = bed.sweep(*GRID, "--memory-limit", "300M", results=bed.home / "limited").errors
     assert list(errors) == [3]
     assert "Unable to allocate 1.00 GiB" in errors[3]
 

@@ -10,17 +10,18 @@ makes the same, but for how long it took. So what is done is never done again, a
 May import record, tracking, runner, stats, evidence and what is below them; nothing that reads runs. In reading order:
 `axes` (what is varied), `valid` (which combinations of it), `wish` (what is asked), `task` and `plan` (tasks and
 rounds), `bench` (one trial), `rows` (what trials came to), `spans` (which trials of a round), `folder` (a sweep on
-disk, until it is sealed), `executor/` (who works), `marks` (by what a sweep is found again), `start` (up to the first
-trial), `choice` (what a choice goes by), `folds` (which bars are train and which are test), `stitching` (one account
-over windows), `walk_forward` and `cpcv` (their plans), `keeping` (the best as runs of their own), `table`
-(`trials.parquet`), `parent` (files and seal of the parent run), `heard` and `telling` (what a person hears of it),
-`order` (of a sweep; nothing else knows it), `abandoning` (of one that nobody goes on with).
+disk, until it is sealed), `claims` (who makes which trials), `executor/` (who works), `marks` (by what a sweep is
+found again), `joining` (what another machine needs), `start` (up to the first trial), `choice` (what a choice goes
+by), `folds` (which bars are train and which are test), `stitching` (one account over windows), `walk_forward` and
+`cpcv` (their plans), `keeping` (the best as runs of their own), `table` (`trials.parquet`), `parent` (files and seal
+of the parent run), `heard` and `telling` (what a person hears of it), `order` (of a sweep; nothing else knows it),
+`abandoning` (of one that nobody goes on with).
 """
 
 from peak_trade.sweep.abandoning import abandon
 from peak_trade.sweep.heard import Beginning
-from peak_trade.sweep.order import Stopped, sweep
+from peak_trade.sweep.order import Stopped, join, sweep
 from peak_trade.sweep.telling import Telling
 from peak_trade.sweep.wish import Wish, Work, of_options
 
-__all__ = ["Beginning", "Stopped", "Telling", "Wish", "Work", "abandon", "of_options", "sweep"]
+__all__ = ["Beginning", "Stopped", "Telling", "Wish", "Work", "abandon", "join", "of_options", "sweep"]

@@ -1,7 +1,8 @@
 """A sweep on disk while it is under way: `results/.sweeps/<run_id>/`, shared by all that work on it.
 
-    order.msgpack               what was asked, by which the same command finds its sweep again
+    order.msgpack               what was asked: all that another machine needs to work along
     rows/0-00000012-00000076    the rows of a chunk: of round 0, the trials from 12 up to 76
+    claims/, workers/           who makes which trials: see `claims`
 
 A file is written under another name, flushed, and renamed: one that has its name is whole. The rows of a trial are the
 same whoever makes them, so it changes nothing where chunks overlap, or who renames last.
@@ -45,12 +46,30 @@ class Folder:
             return b""
 
     def keep(self, number: int, first: int, rows: Rows) -> None:
-        """Put the rows of a round's trials, from the trial `first` on, on disk."""
+        """Put the rows of a round's trials, from the trial `first` on, on disk.
+
+        Raises RunError where they can't be written, FileNotFoundError where the folder is no more.
+        """
         self._write(f"rows/{number}-{first:08}-{first + len(rows):08}", rows.encode())
 
     def done(self, number: int) -> list[Span]:
         """Return the trials of a round whose rows are there."""
-        return merged(self._chunks(number))
+        return merged(self.chunks(number))
+
+    def chunks(self, number: int) -> list[Span]:
+        """Return the chunks of a round that are there, which may overlap, in no order."""
+        return [(int(first), int(end)) for of, first, end in self._names() if int(of) == number]
+
+    def chunk(self, number: int, first: int, end: int) -> Rows:
+        """Return the rows of a chunk; RunError where its file is not what was written."""
+        path = self.path / "rows" / f"{number}-{first:08}-{end:08}"
+        try:
+            rows = Rows.decode(path.read_bytes())
+            if len(rows) != end - first:
+                raise ValueError(f"it has {len(rows)} rows")
+        except ValueError as error:
+            raise RunError(f"{path.name} of the sweep is damaged: {error}", hint=f"remove {path}") from None
+        return rows
 
     def rows(self, number: int, count: int) -> Rows:
         """Return the rows of a round of `count` trials; RunError where a file is not what was written."""
@@ -60,10 +79,6 @@ class Folder:
         """Return the rows of all rounds that are there."""
         return Rows.joined([part for number in sorted(self._rounds()) for part in self._read(number, None)])
 
-    def failed(self, number: int) -> int:
-        """Return how many of the trials of a round whose rows are there have failed."""
-        return sum(len(part.error) for part in self._read(number, None))
-
     def end(self) -> None:
         """Remove the folder: the sweep is sealed."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -71,25 +86,15 @@ class Folder:
     def _read(self, number: int, count: int | None) -> Iterator[Rows]:
         """Yield the rows of a round in order, each trial once: all of `count` trials, or those that are there."""
         at = 0
-        for first, end in sorted(self._chunks(number)):
+        for first, end in sorted(self.chunks(number)):
             if end <= at:
                 continue
             if first > at and count is not None:
                 break
-            path = self.path / "rows" / f"{number}-{first:08}-{end:08}"
-            try:
-                rows = Rows.decode(path.read_bytes())
-                if len(rows) != end - first:
-                    raise ValueError(f"it has {len(rows)} rows")
-            except ValueError as error:
-                raise RunError(f"{path.name} of the sweep is damaged: {error}", hint=f"remove {path}") from None
-            yield rows if first >= at else rows.since(at - first)
+            yield self.chunk(number, first, end).since(max(at - first, 0))
             at = end
         if count is not None and at != count:
             raise RunError(f"the rows of the sweep end at {at}, not {count}", hint="the same command makes the others")
-
-    def _chunks(self, number: int) -> list[Span]:
-        return [(int(first), int(end)) for of, first, end in self._names() if int(of) == number]
 
     def _rounds(self) -> set[int]:
         return {int(of) for of, _, _ in self._names()}
@@ -106,6 +111,13 @@ class Folder:
         try:
             files.write(draft, [content])
             os.rename(draft, path)
+            files.sync_folder(path.parent)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise RunError(
+                f"cannot write to {self.path}: {error.strerror}",
+                hint="make room, or mend the folder; then the same command goes on",
+            ) from None
         finally:
             draft.unlink(missing_ok=True)
-        files.sync_folder(path.parent)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,23 +19,25 @@ import msgspec
 from peak_trade.config import Source
 from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import provenance
+from peak_trade.evidence.results import Results
 from peak_trade.runner.attempt import Attempt
 from peak_trade.runner.limits import termination_raised, uninterrupted
 from peak_trade.runner.log import logging_to
 from peak_trade.stats.equity import years
 from peak_trade.stats.values import need
-from peak_trade.sweep import executor, keeping, parent
+from peak_trade.sweep import executor, joining, keeping, parent
 from peak_trade.sweep.bench import Bench
 from peak_trade.sweep.executor import Executor
 from peak_trade.sweep.folder import Folder
 from peak_trade.sweep.heard import Beginning, Heard
 from peak_trade.sweep.plan import Plan
 from peak_trade.sweep.rows import Rows
-from peak_trade.sweep.start import Asked, ask, begin
+from peak_trade.sweep.start import Asked, ask, begin, take_up
 from peak_trade.sweep.wish import Wish, Work
 
-__all__ = ["Stopped", "sweep"]
+__all__ = ["Stopped", "join", "sweep"]
 
+_POLL_S = 0.2  # between looks at whether another has sealed the sweep
 _FIRST_S, _LATER_S = 5.0, 60.0  # between checkpoints: twice as long each time
 
 
@@ -73,29 +75,87 @@ def sweep(
         if isinstance(attempt, Path):
             heard.is_there(attempt.name)
             return attempt
-        folder = Folder(attempt.directory.results, attempt.directory.run_id)
-        try:
-            _note_order(attempt, folder)
-            bench = Bench(asked.source, asked.shared.bars, asked.function)
-            with termination_raised():
-                with logging_to(attempt.log):
-                    rows = _tried(asked, attempt, executors(bench, folder), folder, heard)
-                kept = _kept(asked, attempt, rows, heard)
-                with logging_to(attempt.log), uninterrupted():
-                    return _sealed(asked, attempt, git, bench, rows, kept, folder)
-        except KeyboardInterrupt:
-            done = len(folder.all_rows())
-            error: PeakError = Stopped(f"interrupted: {done:,} trials are done and kept", hint=_goes_on(attempt))
-            raise _of(attempt, error) from None
-        except OSError as error:
-            wrong = RunError(f"the sweep can't be written: {error.strerror}", hint=f"make room: {_goes_on(attempt)}")
-            raise _of(attempt, wrong) from error
-        except PeakError as error:
-            raise _of(attempt, error)  # noqa: B904 - it is the same error, with the run that it is of
-        finally:
-            attempt.directory.release()
+        return _finished(asked, attempt, git, executors, heard)
     finally:
         git.close()
+
+
+def join(
+    which: str,
+    *,
+    root: str | os.PathLike[str],
+    results: str | os.PathLike[str],
+    argv: Sequence[str] = (),
+    work: Work | None = None,
+    heard: Heard | None = None,
+) -> tuple[Path, Source | None]:
+    """Work along on a sweep that another process has begun, until it is sealed, and return the parent's directory.
+
+    Who began it seals it; where that one is gone, this one does, and returns the config too.
+
+    Raises InputError where there is no such sweep, or config, bars, code or program are not the same here, RunError as
+    `sweep` does, and Stopped where it was interrupted.
+    """
+    executors, heard = executor.of(work or Work()), heard or Heard()
+    root, results = Path(root), Path(results).absolute()
+    folder = joining.find_folder(which, results)
+    if isinstance(folder, Path):
+        heard.is_there(folder.name)
+        return folder, None
+    source, wish = joining.asked_of(folder, root)
+    asked = ask(source, wish, root, results, argv)
+    start = Results(results).reading().of(folder.run_id).start
+    joining.refuse_other(start and start.fields.get("sweep"), asked.marks)
+    git = provenance.GitQuestion(root)
+    sealed = results / folder.run_id
+    try:
+        with termination_raised():
+            _rounds(
+                asked.plan, executors(Bench(asked.source, asked.shared.bars, asked.function), folder), folder, heard
+            )
+            while not sealed.is_dir():
+                if attempt := take_up(asked, folder.run_id):
+                    return _finished(asked, attempt, git, executors, heard), source
+                time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        raise Stopped("interrupted: the others go on", hint=f"just sweep --join {folder.run_id[:8]}") from None
+    except (OSError, PeakError):
+        if not sealed.is_dir():  # else another has sealed it in the meantime
+            raise
+    finally:
+        git.close()
+    return sealed, None
+
+
+def _finished(
+    asked: Asked,
+    attempt: Attempt,
+    git: provenance.GitQuestion,
+    executors: Callable[[Bench, Folder], Executor],
+    heard: Heard,
+) -> Path:
+    """Make what is not done yet, and seal the sweep."""
+    folder = Folder(attempt.directory.results, attempt.directory.run_id)
+    try:
+        _note_order(asked, attempt, folder)
+        bench = Bench(asked.source, asked.shared.bars, asked.function)
+        with termination_raised():
+            with logging_to(attempt.log):
+                rows = _tried(asked, attempt, executors(bench, folder), folder, heard)
+            kept = _kept(asked, attempt, rows, heard)
+            with logging_to(attempt.log), uninterrupted():
+                return _sealed(asked, attempt, git, bench, rows, kept, folder)
+    except KeyboardInterrupt:
+        done = len(folder.all_rows())
+        error: PeakError = Stopped(f"interrupted: {done:,} trials are done and kept", hint=_goes_on(attempt))
+        raise _of(attempt, error) from None
+    except OSError as error:
+        wrong = RunError(f"the sweep can't be written: {error.strerror}", hint=f"make room: {_goes_on(attempt)}")
+        raise _of(attempt, wrong) from error
+    except PeakError as error:
+        raise _of(attempt, error)  # noqa: B904 - it is the same error, with the run that it is of
+    finally:
+        attempt.directory.release()
 
 
 def _goes_on(attempt: Attempt) -> str:
@@ -107,11 +167,11 @@ def _of(attempt: Attempt, error: PeakError) -> PeakError:
     return error
 
 
-def _note_order(attempt: Attempt, folder: Folder) -> None:
-    """Put on disk what it takes to give the sweep up without its config."""
+def _note_order(asked: Asked, attempt: Attempt, folder: Folder) -> None:
+    """Put on disk what it takes to give the sweep up without its config, and to work along."""
     if not folder.order():
         order = {"on": parent.batch_on(attempt), "seed": attempt.source.config.run.seed}
-        folder.begin(msgspec.msgpack.encode(order))
+        folder.begin(msgspec.msgpack.encode(order | asked.order))
 
 
 def _tried(asked: Asked, attempt: Attempt, workers: Executor, folder: Folder, heard: Heard) -> Rows:
@@ -140,7 +200,9 @@ def _tried(asked: Asked, attempt: Attempt, workers: Executor, folder: Folder, he
             raise
 
 
-def _rounds(plan: Plan, workers: Executor, folder: Folder, heard: Heard, checkpoints: _Checkpoints) -> Rows:
+def _rounds(
+    plan: Plan, workers: Executor, folder: Folder, heard: Heard, checkpoints: _Checkpoints | None = None
+) -> Rows:
     rows = Rows.joined([])
     for number in range(plan.rounds()):
         tasks = plan.round(number, rows)
@@ -150,7 +212,8 @@ def _rounds(plan: Plan, workers: Executor, folder: Folder, heard: Heard, checkpo
         for more, bad in workers.run(number, tasks):
             made, failed = made + more, failed + bad
             heard.done(made, failed, len(tasks))
-            checkpoints.pass_by()
+            if checkpoints:
+                checkpoints.pass_by()
         rows = Rows.joined([rows, folder.rows(number, len(tasks))])
     return rows
 

@@ -34,14 +34,19 @@ from peak_trade.runner.order import load_bars, seed_generators
 from peak_trade.runner.shared import Shared
 from peak_trade.runner.snapshot import told
 from peak_trade.supervisor import UNWATCHED
+from peak_trade.sweep import joining
 from peak_trade.sweep.marks import Found, Marks, find, marks_of
 from peak_trade.sweep.plan import Plan
 from peak_trade.sweep.rows import Rows
 from peak_trade.sweep.wish import Wish
 
-__all__ = ["Asked", "ask", "begin"]
+__all__ = ["Asked", "ask", "begin", "take_up"]
 
 _LOG = logging.getLogger("peak_trade.sweep")
+
+
+class Busy(RunError):
+    """Another process is making the sweep."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -62,6 +67,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     keep: int | None
     marks: Marks
     told: dict[str, Any]
+    order: dict[str, Any]
 
 
 def ask(source: Source, wish: Wish, root: Path, results: Path, argv: Sequence[str]) -> Asked:
@@ -70,7 +76,7 @@ def ask(source: Source, wish: Wish, root: Path, results: Path, argv: Sequence[st
     Raises InputError where config, data or plan are wrong, RunError where the strategy can't be loaded.
     """
     wish.check()
-    redactor, stages = Redactor(msgspec.to_builtins(source.config), source.overrides), Stages()
+    redactor, stages, whole = Redactor(msgspec.to_builtins(source.config), source.overrides), Stages(), source
     before = frozenset(sys.modules)
     with stages.clock("load"):
         given = told(source, redactor)
@@ -87,6 +93,7 @@ def ask(source: Source, wish: Wish, root: Path, results: Path, argv: Sequence[st
     return Asked(
         source=source, root=root, results=results, argv=list(argv), redactor=redactor, stages=stages, held=held,
         shared=shared, function=function, before=before, plan=plan, trials=trials, keep=wish.keep, told=given,
+        order=joining.told(whole, wish, root, redactor),
         marks=marks_of(source, redactor, plan.describe(), data, function, before),
     )  # fmt: skip
 
@@ -122,6 +129,25 @@ def begin(asked: Asked, *, again: bool) -> Attempt | Path:
             return asked.results / found.run_id
         else:
             attempt = _taken_up(asked, found.run_id)
+    return _with_bars(asked, attempt)
+
+
+def take_up(asked: Asked, run_id: str) -> Attempt | None:
+    """Take up a sweep whose process is gone; None where it is not, or has sealed it.
+
+    Raises RunError where it can't be written to.
+    """
+    try:
+        attempt = _taken_up(asked, run_id)
+    except Busy:
+        return None
+    if (asked.results / run_id).is_dir():  # it was sealed, and let go of, just before
+        attempt.directory.abandon()
+        return None
+    return _with_bars(asked, attempt)
+
+
+def _with_bars(asked: Asked, attempt: Attempt) -> Attempt:
     attempt.bars, attempt.unnamed = bars_of(attempt, asked.shared.loaded, asked.shared.marks), asked.shared.unnamed
     attempt.before = asked.before
     return attempt
@@ -165,8 +191,8 @@ def _taken_up(asked: Asked, run_id: str) -> Attempt:
     try:
         directory = RunDir.take_over(asked.results, run_id)
     except BlockingIOError:
-        raise RunError(
-            f"another process is making this sweep: {run_id[:8]}", hint="wait for it; --again makes one more"
+        raise Busy(
+            f"another process is making this sweep: {run_id[:8]}", hint=f"just sweep --join {run_id[:8]} works along"
         ) from None
     except OSError as error:
         raise RunError(f"the sweep {run_id[:8]} can't be taken up: {error.strerror}", hint="just doctor") from None

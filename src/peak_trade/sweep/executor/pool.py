@@ -3,6 +3,8 @@
 A worker gets chunks of trials, of about a quarter of a second's work, and one more while it is at one. A worker that
 dies, or answers what is no answer, is replaced: the trials that it had are asked for again, the one that it was at
 alone, in a fresh worker. What kills that one too is a failed trial, and so is, at once, what takes too long.
+
+Rows come to this process, which puts them on disk several times a second: a file for all that stand together.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ from msgspec import Struct, field
 
 from peak_trade.errors import RunError
 from peak_trade.sweep.bench import Bench
+from peak_trade.sweep.claims import Claims, Member
 from peak_trade.sweep.executor import worker
 from peak_trade.sweep.folder import Folder
 from peak_trade.sweep.plan import Round
 from peak_trade.sweep.rows import Row, Rows
-from peak_trade.sweep.spans import gaps, total
+from peak_trade.sweep.spans import Span, gaps, merged, total
 
 __all__ = ["Pool", "cores"]
 
@@ -38,6 +41,8 @@ _MOST = 4096  # trials in a chunk
 _GROWTH = 8  # times the last chunk, at most: the first trials may not be like the others
 _AHEAD = 2  # chunks that a worker has been asked for
 _LOOK = 0.2  # seconds after which workers are looked at, where none says anything
+_WRITE = 0.25  # seconds that rows wait for more of them
+_ENDS = 1.0  # seconds that a process may take to end
 _LARGEST = 1 << 30  # bytes of an answer
 _CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
 
@@ -81,46 +86,83 @@ class Pool(Struct, frozen=True):
     memory_limit: int | None = None
 
     def run(self, number: int, tasks: Round) -> Iterator[tuple[int, int]]:
-        """Yield what there is, then what has been added; RunError where there can be no workers."""
-        there = self.folder.done(number)
-        yield total(there), self.folder.failed(number)
-        if left := gaps(there, 0, len(tasks)):
-            shift = _Shift(self, number, tasks, [_Chunk(*span) for span in left])
+        """Yield what there is, then what has been added, by others too; RunError where there can be no workers."""
+        tally = _Tally(self.folder, number)
+        yield tally.look()
+        if tally.done < len(tasks):
+            member = Member(self.folder)
             try:
-                yield from shift.work()
+                shift = _Shift(self, number, tasks, tally, member)
+                try:
+                    yield from shift.work()
+                finally:
+                    shift.end()
             finally:
-                shift.end()
+                member.leave()
+
+
+class _Tally:
+    """How many trials of a round are on disk, whoever made them, and how many of these failed."""
+
+    def __init__(self, folder: Folder, number: int) -> None:
+        self.folder, self.number = folder, number
+        self.done = 0
+        self._counted: list[Span] = []
+        self._seen: set[Span] = set()
+
+    def look(self) -> tuple[int, int]:
+        """Return how many there are more than last time."""
+        before, failed = self.done, 0
+        for first, end in sorted(set(self.folder.chunks(self.number)) - self._seen):
+            self._seen.add((first, end))
+            errors = self.folder.chunk(self.number, first, end).error
+            for start, stop in gaps(self._counted, first, end):
+                failed += sum(start <= first + at < stop for at in errors)
+            self._counted = merged([*self._counted, (first, end)])
+        self.done = total(self._counted)
+        return self.done - before, failed
 
 
 class _Shift:
     """The workers of one round."""
 
-    def __init__(self, pool: Pool, number: int, tasks: Round, left: list[_Chunk]) -> None:
-        self.pool, self.number, self.tasks = pool, number, tasks
-        self.left = deque(left)
+    def __init__(self, pool: Pool, number: int, tasks: Round, tally: _Tally, member: Member) -> None:
+        self.pool, self.number, self.tasks, self.tally, self.member = pool, number, tasks, tally, member
+        self.claims = Claims(pool.folder, number, len(tasks), member)
         self.pieces: deque[_Chunk] = deque()  # of chunks whose worker died
-        self.jobs = min(pool.jobs or cores(), sum(map(len, left)))
+        self.jobs = min(pool.jobs or cores(), len(tasks) - tally.done)
         self.memory = mmap.mmap(-1, max(self.jobs * worker.SLOT.size, mmap.PAGESIZE))
         self.workers: list[_Worker] = []
         self.selector = selectors.DefaultSelector()
         self.timeout = pool.timeout or pool.bench.source.config.run.timeout_s
-        self.size, self.took = 1, 0.0  # trials in the next chunk; seconds a trial
+        self.size = 1  # trials in the next chunk
+        self.rows: dict[int, Rows] = {}  # by their first trial; to be put on disk
+        self.written = time.monotonic()
 
     def work(self) -> Iterator[tuple[int, int]]:
+        """Yield what has been added, until all trials are there."""
         gc.freeze()  # else the first collection in a worker writes into every page that has an object
         for place in range(self.jobs):
-            self._hire(place)
-        while self.pieces or any(one.chunks for one in self.workers):
+            if not self._hire(place):
+                break
+        while self.tally.done < len(self.tasks):
             for one in self.workers:
                 self._ask(one)
             for key, _ in self.selector.select(self._patience()):
-                yield from self._heard(key.data)
+                self._heard(key.data)
             for one in list(self.workers):
                 if (why := self._late(one)) or self._is_gone(one):
-                    yield from self._lost(one, why)
+                    self._lost(one, why)
+            self.member.beat()
+            idle = not self.pieces and not any(one.chunks for one in self.workers)
+            if idle or time.monotonic() - self.written > _WRITE:
+                self._write()
+                yield self.tally.look()
+                if idle:
+                    self.claims.look()  # who else is at what is left
 
     def end(self) -> None:
-        """End all workers, and what they have started."""
+        """End all workers, and what they have started; what they have answered is put on disk."""
         for one in self.workers:
             _kill(one.pid)
             one.line.close()
@@ -128,6 +170,19 @@ class _Shift:
             os.waitpid(one.pid, 0)
         self.workers.clear()
         self.selector.close()
+        self._write()
+
+    def _write(self) -> None:
+        """Put rows on disk, those that stand together in one file."""
+        rows, self.rows = self.rows, {}
+        while rows:
+            first = end = min(rows)
+            together = []
+            while end in rows:
+                together.append(rows.pop(end))
+                end += len(together[-1])
+            self.pool.folder.keep(self.number, first, Rows.joined(together))
+        self.written = time.monotonic()
 
     # --- what is to be done
 
@@ -149,18 +204,13 @@ class _Shift:
     def _next(self) -> _Chunk | None:
         if self.pieces:
             return self.pieces.popleft()
-        if not self.left:
-            return None
-        whole = self.left.popleft()
-        fair = math.ceil((len(whole) + sum(map(len, self.left))) / (2 * self.jobs))  # so that all end together
-        end = min(whole.first + min(self.size, fair), whole.end)
-        if end < whole.end:
-            self.left.appendleft(_Chunk(end, whole.end))
-        return _Chunk(whole.first, end)
+        fair = math.ceil(self.claims.free() / (2 * self.jobs))  # so that all end together
+        span = self.claims.take(max(1, min(self.size, fair)))
+        return None if span is None else _Chunk(*span)
 
     # --- what comes of it
 
-    def _heard(self, one: _Worker) -> Iterator[tuple[int, int]]:
+    def _heard(self, one: _Worker) -> None:
         """Take what a worker has written; where it is gone, or what it wrote is no answer, see to its trials."""
         try:
             content = one.line.recv(1 << 20)
@@ -169,27 +219,27 @@ class _Shift:
         except OSError:
             content = b""
         if not content:
-            yield from self._lost(one)
+            self._lost(one, closed=not _has_ended(one.pid))
             return
         one.answer += content
         size = worker.HEAD.size
         while len(one.answer) >= size:
             length, again = worker.HEAD.unpack_from(one.answer)
             if length != again or not 0 <= length <= _LARGEST or not one.chunks:
-                yield from self._lost(one, garbled=True)
+                self._lost(one, garbled=True)
                 return
             if len(one.answer) < size + length:
                 return
             rows = self._rows(one.chunks[0], bytes(one.answer[size : size + length]))
             if rows is None:
-                yield from self._lost(one, garbled=True)
+                self._lost(one, garbled=True)
                 return
             del one.answer[: size + length]
             chunk, now = one.chunks.popleft(), time.monotonic()
-            self._learn(len(chunk), now - one.since)
+            self._learn((now - one.since) / len(chunk))
             one.since = now
-            self._ask(one)  # before its rows are flushed to the disk, which takes a while
-            yield self._keep(chunk.first, rows)
+            self.rows[chunk.first] = rows
+            self._ask(one)
 
     def _rows(self, chunk: _Chunk, content: bytes) -> Rows | None:
         """Return the rows that a worker has sent; None where they are not those of the chunk."""
@@ -203,18 +253,17 @@ class _Shift:
         same = rows.fold.tolist() == [one.fold for one in tasks] and rows.part == [one.part for one in tasks]
         return rows if same else None
 
-    def _keep(self, first: int, rows: Rows) -> tuple[int, int]:
-        self.pool.folder.keep(self.number, first, rows)
-        return len(rows), len(rows.error)
-
-    def _learn(self, trials: int, took: float) -> None:
-        self.took = took / trials
-        self.size = max(1, min(int(_WORK / max(self.took, 1e-9)), self.size * _GROWTH, _MOST))
+    def _learn(self, took: float) -> None:
+        """Know by how long a trial took how many the next chunk is to have."""
+        self.size = max(1, min(int(_WORK / max(took, 1e-9)), self.size * _GROWTH, _MOST))
 
     # --- workers
 
-    def _hire(self, place: int, chunk: _Chunk | None = None) -> None:
-        """Start a worker, with one chunk or with what is next; RunError where there can be none at all."""
+    def _hire(self, place: int, chunk: _Chunk | None = None) -> bool:
+        """Start a worker, with one chunk or with what is next; tell whether there can be one more.
+
+        Raises RunError where there can be none at all.
+        """
         ours, theirs = socket.socketpair()
         slot = worker.Slot(self.memory, place)
         slot.put(-1)
@@ -237,7 +286,7 @@ class _Shift:
                 ) from None
             if chunk is not None:
                 self.pieces.append(chunk)
-            return
+            return False
         if pid == 0:
             ours.close()
             for other in self.workers:  # else they would not see that this process has gone
@@ -252,8 +301,9 @@ class _Shift:
             self._ask(one)
         else:
             self._give(one, chunk)
+        return True
 
-    def _lost(self, one: _Worker, late: str = "", *, garbled: bool = False) -> Iterator[tuple[int, int]]:
+    def _lost(self, one: _Worker, late: str = "", *, garbled: bool = False, closed: bool = False) -> None:
         """See to the trials of a worker that has died, or is to: `late` says why its trial fails at once."""
         at, _ = one.slot.get()
         self.workers.remove(one)
@@ -268,7 +318,7 @@ class _Shift:
             hand = chunks.popleft()
             if hand.alone or late:
                 failed = hand.first if hand.alone else at
-                yield self._keep(failed, self._failed(failed, late or _told(died, garbled)))
+                self.rows[failed] = self._failed(failed, late or _told(died, garbled, closed))
                 pieces = [_Chunk(hand.first, failed), _Chunk(failed + 1, hand.end)]
             elif hand.first <= at < hand.end:
                 alone = _Chunk(at, at + 1, alone=True)
@@ -276,7 +326,7 @@ class _Shift:
             else:  # it was at none: any of them may have done it
                 pieces = [_Chunk(trial, trial + 1, alone=True) for trial in range(hand.first, hand.end)]
             self.pieces.extendleft(reversed([piece for piece in (*pieces, *chunks) if len(piece)]))
-        if alone or self.pieces or self.left:
+        if alone or self.pieces or self.claims.free():
             self._hire(one.place, alone)
 
     def _failed(self, at: int, why: str) -> Rows:
@@ -300,10 +350,19 @@ class _Shift:
 
     def _is_gone(self, one: _Worker) -> bool:
         """Tell whether a worker is dead: a child that it left may hold its socket open."""
-        if one not in self.workers:
-            return False
-        about = os.waitid(os.P_PID, one.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return about is not None
+        return one in self.workers and _is_dead(one.pid)
+
+
+def _is_dead(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _has_ended(pid: int) -> bool:
+    """Tell whether a worker whose socket is closed has ended, or is about to."""
+    until = time.monotonic() + _ENDS
+    while not (dead := _is_dead(pid)) and time.monotonic() < until:
+        time.sleep(0.001)
+    return dead
 
 
 def _kill(pid: int) -> None:
@@ -313,12 +372,12 @@ def _kill(pid: int) -> None:
             kill(pid, signal.SIGKILL)
 
 
-def _told(status: int, garbled: bool) -> str:
+def _told(status: int, garbled: bool, closed: bool) -> str:
     """Return how a worker ended, twice."""
     code = os.waitstatus_to_exitcode(status)
     if garbled:
         return "the strategy wrote into its worker's answer, twice"
-    if code == worker.CLOSED:
+    if closed or code == worker.CLOSED:
         return "the strategy closed the descriptor that its worker answers by, twice"
     if code >= 0:
         return f"the strategy ended its process (exit code {code}), twice"

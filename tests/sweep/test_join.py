@@ -1,0 +1,202 @@
+"""Several processes on one sweep: claims, a dead one gives back, a slow one costs time, the bytes are those of one."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from tests.sweep.conftest import Bed, Swept, ledger
+
+from peak_trade.sweep.claims import Claims, Member
+from peak_trade.sweep.folder import Folder
+
+GRID = ("--grid", "strategy.params.n=2:61:1", "--keep", "2")  # sixty trials
+SLOW = """
+def traded(bars, *, n=3):
+    time.sleep(float(os.environ.get("PACE", "0")))
+    return np.where(np.arange(len(bars)) % n < n // 2 + 1, 1.0, 0.0)
+"""
+
+
+def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came to hold"
+        time.sleep(0.01)
+
+
+def parent_of(results: Path) -> str:
+    """Wait for a sweep to begin, and return its run_id."""
+    until(lambda: any(results.glob(".sweeps/*/rows/[0-9]*")))
+    return next(results.glob(".sweeps/*/rows")).parent.name
+
+
+def done(process: subprocess.Popen[str], results: Path) -> Swept:
+    """Wait for a sweep to end."""
+    stdout, stderr = process.communicate(timeout=120)
+    return Swept(process.returncode, stdout, stderr, results)
+
+
+@contextmanager
+def killed(*processes: subprocess.Popen[str]) -> Iterator[None]:
+    """Leave none of these processes behind."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            with suppress(ValueError):  # it has been heard out
+                process.communicate()
+
+
+@pytest.fixture
+def alone(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Swept:
+    """The sweep as one process makes it; after it, trials take a while."""
+    bed.strategy(SLOW)
+    made = bed.sweep(*GRID, "--jobs", "1", results=bed.home / "alone")
+    monkeypatch.setenv("PACE", "0.04")
+    return made
+
+
+def test_three_that_share_a_sweep_make_the_bytes_of_one(bed: Bed, alone: Swept) -> None:
+    first = bed.start(*GRID, "--jobs", "1")
+    run_id = parent_of(bed.results)
+    others = [bed.join(run_id[:8], "--jobs", "1") for _ in range(2)]
+    with killed(first, *others):
+        ends = [done(one, bed.results) for one in (first, *others)]
+    assert [one.code for one in ends] == [0, 0, 0], [one.stderr for one in ends]
+    assert {one.stdout for one in ends} == {f"{run_id}\n"}
+    assert ends[0].sealed == alone.sealed
+    assert not list(bed.results.glob(".sweeps/*"))
+    assert [line["event"] for line in ledger(bed.results) if line["run_id"] == run_id].count("sealed") == 1
+
+
+def test_one_is_killed_and_one_stopped_and_nothing_is_lost_or_double(bed: Bed, alone: Swept) -> None:
+    first = bed.start(*GRID, "--jobs", "1")
+    run_id = parent_of(bed.results)
+    dead, slow = (bed.join(run_id, "--jobs", "1") for _ in range(2))
+    with killed(first, dead, slow):
+        members = bed.results / ".sweeps" / run_id / "workers"
+        claims = bed.results / ".sweeps" / run_id / "claims"
+        for one in (dead, slow):
+            until(lambda one=one: any(path.name.startswith(f"{one.pid}-") for path in members.iterdir()))  # type: ignore[misc]
+            until(lambda one=one: any(f"{one.pid}-".encode() in path.read_bytes() for path in claims.glob("0-*")))  # type: ignore[misc]
+        os.kill(dead.pid, signal.SIGKILL)
+        os.kill(slow.pid, signal.SIGSTOP)
+        time.sleep(1.0)
+        os.kill(slow.pid, signal.SIGCONT)
+        end = done(first, bed.results)
+        late = done(slow, bed.results)
+    assert end.sealed == alone.sealed
+    assert (late.code, late.stdout) == (0, f"{run_id}\n"), late.stderr
+    assert [line["event"] for line in ledger(bed.results) if line["run_id"] == run_id].count("sealed") == 1
+
+
+def test_where_the_one_who_began_is_gone_another_seals(bed: Bed, alone: Swept) -> None:
+    first = bed.start(*GRID, "--jobs", "1")
+    run_id = parent_of(bed.results)
+    other = bed.join(run_id, "--jobs", "1")
+    with killed(first, other):
+        members = bed.results / ".sweeps" / run_id / "workers"
+        until(lambda: any(path.name.startswith(f"{other.pid}-") for path in members.iterdir()))
+        os.kill(first.pid, signal.SIGKILL)
+        end = done(other, bed.results)
+    assert end.sealed == alone.sealed
+    assert end.path.name == run_id
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("strategy.py", "def traded(bars, *, n=3):\n    return bars.close * 0\n", "code is not the same here"),
+        ("bars.csv", None, "the bars are not the same here"),
+    ],
+    ids=["code", "data"],
+)
+def test_who_has_other_data_or_code_is_refused(
+    bed: Bed, alone: Swept, name: str, content: str | None, why: str
+) -> None:
+    first = bed.start(*GRID, "--jobs", "1")
+    with killed(first):
+        run_id = parent_of(bed.results)
+        before = (bed.home / name).read_text()
+        (bed.home / name).write_text(content or before.replace(",1\n", ",2\n", 1))  # the volume of the first bar
+        other = done(bed.join(run_id, "--jobs", "1"), bed.results)
+    assert (other.code, other.stdout) == (2, "")
+    assert re.search(f"error: cannot work along: .*{why}", other.stderr), other.stderr
+
+
+def test_who_joins_what_is_not_there_is_told(bed: Bed, alone: Swept) -> None:
+    other = done(bed.join("0123abcd"), alone.results)
+    assert other.code == 2
+    assert "there is no sweep '0123abcd'" in other.stderr
+
+
+def test_who_joins_what_is_sealed_has_nothing_to_do(bed: Bed, alone: Swept) -> None:
+    other = done(bed.join(alone.path.name[:8], results=alone.results), alone.results)
+    assert other.path == alone.path
+
+
+# --- claims
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """A sweep's folder, with no rows."""
+    made = Folder(tmp_path, "one")
+    made.begin(b"")
+    return made
+
+
+def test_two_claim_what_the_other_has_not(folder: Folder) -> None:
+    one, two = (Claims(folder, 0, 10, Member(folder)) for _ in range(2))
+    assert [one.take(3), two.take(4), one.take(2), two.take(9), one.take(1)] == [(0, 3), (3, 7), (7, 9), (9, 10), None]
+
+
+def test_what_one_has_claimed_is_free_once_it_has_left(folder: Folder) -> None:
+    leaver, stayer = Member(folder), Member(folder)
+    gone, there = Claims(folder, 0, 10, leaver), Claims(folder, 0, 10, stayer)
+    assert (gone.take(6), there.take(9)) == ((0, 6), (6, 10))
+    there.look()
+    assert there.take(9) is None  # it is there still
+    leaver.leave()
+    there.look()
+    assert there.take(4) == (0, 4)
+
+
+def elsewhere(folder: Folder) -> Member:
+    """Return a member as of another host, whose lock tells nothing here."""
+    member = Member(folder)
+    place, member.name = folder.path / "workers", "1-0123-elsewhere"
+    (place / "1-0123-elsewhere").write_bytes(member.path.read_bytes())
+    return member
+
+
+def test_one_elsewhere_that_does_not_count_on_is_gone_after_a_while(folder: Folder) -> None:
+    silent, there = Claims(folder, 0, 10, elsewhere(folder)), Claims(folder, 0, 10, Member(folder), stale=0.3)
+    assert silent.take(10) == (0, 10)
+    there.look()
+    assert there.take(1) is None
+    time.sleep(0.4)
+    there.look()
+    assert there.take(1) == (0, 1)
+
+
+def test_one_elsewhere_that_counts_on_is_there_whatever_its_clock_says(folder: Folder) -> None:
+    counting, there = Claims(folder, 0, 10, elsewhere(folder)), Claims(folder, 0, 10, Member(folder), stale=0.3)
+    assert counting.take(10) == (0, 10)
+    file = folder.path / "workers" / "1-0123-elsewhere"
+    for count in range(6):
+        file.write_bytes(count.to_bytes(8, "little"))
+        os.utime(file, (0, 0))
+        there.look()
+        time.sleep(0.1)
+    assert there.take(1) is None
