@@ -15,7 +15,7 @@ from typing import TextIO
 
 from peak_trade.text import escaped
 
-__all__ = ["coloured", "draws", "progress", "say", "show", "width"]
+__all__ = ["coloured", "progress", "say", "show", "shows_progress", "width"]
 
 _COLOURS = {"error": "31", "warn": "33", "hint": "36"}
 _PAINT = re.compile(r"(\x1b\[(?:0|1|2|31|33|36)m)")  # the colours that are ours
@@ -64,7 +64,7 @@ def progress(done: int = 0, of: int = 0, what: str = "") -> None:
     Where stderr is no terminal, or one that cannot draw over a line, nothing is shown.
     """
     global _bar_is_up
-    if not draws(sys.stderr):
+    if not _draws(sys.stderr):
         return
     columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
     bar = f"{done:,} of {of:,} {escaped(what)} {'#' * (30 * done // of):.<30}" if done < of else ""
@@ -75,6 +75,11 @@ def progress(done: int = 0, of: int = 0, what: str = "") -> None:
 _bar_is_up = False
 
 
+def shows_progress() -> bool:
+    """Tell whether `progress` shows anything."""
+    return _draws(sys.stderr)
+
+
 def width(stream: TextIO | None = None) -> int | None:
     """Return how many characters a line of a stream, stdout by default, has room for; None where it is no terminal."""
     stream = stream or sys.stdout
@@ -83,9 +88,9 @@ def width(stream: TextIO | None = None) -> int | None:
 
 def coloured(stream: TextIO) -> bool:
     """Tell whether what is written to a stream is to have colours: https://no-color.org."""
-    return not os.environ.get("NO_COLOR") and draws(stream)
+    return not os.environ.get("NO_COLOR") and _draws(stream)
 
 
-def draws(stream: TextIO) -> bool:
+def _draws(stream: TextIO) -> bool:
     """Tell whether a stream is a terminal that knows escape sequences."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 
 from peak_trade.sweep.heard import Beginning, Heard
-from peak_trade.terminal import draws, progress, say
+from peak_trade.terminal import progress, say, shows_progress
 from peak_trade.text import counted
 
 __all__ = ["Telling", "lasting"]
@@ -36,14 +35,14 @@ class Telling(Heard):
         """Show how far a round is, at which rate, and how long it takes yet."""
         now = time.monotonic()
         if self.last < 0 or done < self.last:  # a round begins: what is done by now took no time
-            self.since, self.first, self.due = now, done, now + (0.0 if draws(sys.stderr) else _LINE_S)
+            self.since, self.first, self.due = now, done, now + (0.0 if shows_progress() else _LINE_S)
         self.last, made, took = done, done - self.first, now - self.since
         if now < self.due and done < of:
             return
         rate = made / took if made and took > 0.0 else 0.0
         what = f"trials{f', {failed:,} failed' if failed else ''}"
         what += f", {rate:,.{0 if rate >= 10 else 1}f}/s, {lasting((of - done) / rate)} left" if rate else ""
-        if draws(sys.stderr):
+        if shows_progress():
             progress(done, of, what)
             self.due = now + _BAR_S
         elif done < of:
