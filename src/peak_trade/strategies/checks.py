@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,10 +29,7 @@ def check_params(function: Callable[..., Any], params: Mapping[str, Any]) -> dic
     Raises:
         InputError: an unknown or missing parameter, a wrong type, a value out of range; or a function without bars.
     """
-    try:
-        declared = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        declared = []
+    declared, annotations = _declaration(function)
     if not declared or declared[0].kind in (declared[0].KEYWORD_ONLY, declared[0].VAR_KEYWORD):
         raise InputError(f"{_name(function)} takes no bars", hint="a strategy is a function (bars, **params) -> target")
     bars = declared[0].name
@@ -48,7 +46,7 @@ def check_params(function: Callable[..., Any], params: Mapping[str, Any]) -> dic
     checked: dict[str, Any] = {}
     for name, parameter in known.items():
         if name in params:
-            checked[name] = _checked(parameter, params[name], _annotation(function, parameter))
+            checked[name] = _checked(parameter, params[name], annotations[name])
         elif parameter.default is parameter.empty:
             raise InputError(f"strategy.params.{name} is missing", hint=f"{_name(function)} has no default for it")
         else:
@@ -123,6 +121,26 @@ def _without_none(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _needed(n: int) -> str:
     return f"needed: one number in [-1, 1] for each of the {n} bars"
+
+
+def _declaration(function: Callable[..., Any]) -> _Declaration:
+    """Return what a function takes, and the annotations as types; of one that is asked about again, as it was."""
+    try:
+        return _declared(function)
+    except TypeError:  # an object that can be called and not be hashed
+        return _declared.__wrapped__(function)
+
+
+_Declaration = tuple[tuple[inspect.Parameter, ...], dict[str, Any]]
+
+
+@lru_cache(8)  # a search asks a thousand times a second
+def _declared(function: Callable[..., Any]) -> _Declaration:
+    try:
+        declared = tuple(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return (), {}
+    return declared, {parameter.name: _annotation(function, parameter) for parameter in declared[1:]}
 
 
 def _checked(parameter: inspect.Parameter, value: Any, annotation: Any) -> Any:
