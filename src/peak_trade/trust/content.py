@@ -30,7 +30,7 @@ from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
 from peak_trade.redact import MASK
 from peak_trade.stats.values import Floats, Times
-from peak_trade.trust import excursions, money, other, statistics, sweeps
+from peak_trade.trust import excursions, money, other, space, statistics, sweeps
 from peak_trade.trust.verdict import Verdict
 
 __all__ = ["TRADES", "check"]
@@ -79,8 +79,9 @@ def _check_sealed(
     verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, kept: Kept
 ) -> None:  # fmt: skip
     definition, results = sealed.predicate.build_definition, sealed.predicate.results
-    table = None
+    table, windows = None, list[tuple[int, int]]()
     if sealed.predicate.kind == manifest.SWEPT:
+        windows = space.traded(sweeps.plan_of(sealed))
         try:
             table = sweeps.read(sealed, contents)
         except ImportError as error:
@@ -92,7 +93,7 @@ def _check_sealed(
     )
     equity = _series(contents, "equity.csv", _EQUITY)
     verdict.compare("equity.csv", results["equity_digest"], tables.series_digest("equity", equity), "values digest ")
-    bars = _check_data(verdict, sealed, config, equity, kept)
+    bars = _check_data(verdict, sealed, config, equity, kept, windows)
     market = _check_benchmark(verdict, sealed, config, contents, equity["timestamp"], bars)
     closes = market.closes if bars is None else money.Closes(np.arange(len(bars)), bars.close)
     called = _called(config)
@@ -117,7 +118,10 @@ def _check_sealed(
     rate = _rate(verdict, contents["stats.json"], results, config, equity)
     figures = _figures(config, rate, equity, market.equity, trades)
     statistics.check(verdict, contents["stats.json"], results, figures, market.lacks)
-    money.check(verdict, name, config, equity, trades, closes)
+    if table is not None and windows and any(table.settings):
+        verdict.skip(f"{name} and equity bar by bar", "each window was traded by settings of its own")
+        return
+    money.check(verdict, name, config, equity, trades, closes, [end - 1 - windows[0][0] for _, end in windows])
     at_close = config.execution.at_close
     excursions.check(verdict, name, trades, equity["timestamp"], bars, closes, at_close=at_close)
 
@@ -403,13 +407,20 @@ def _check_data(
     config: Config,
     equity: dict[str, Any],
     kept: Kept,
+    windows: Sequence[tuple[int, int]] = (),
+    *,
+    whole: bool = False,
 ) -> Bars | None:
-    """Load the bars again, where they still are, compare the fingerprints, and return them if they agree."""
+    """Load the bars again, where they still are, compare the fingerprints, and return them if they agree.
+
+    Of a run over `windows` of its bars those from the first to the last window are returned, but for `whole`.
+    """
     bars = sealed.predicate.build_definition["resolvedDependencies"][0]
     folder = str(sealed.predicate.run_details.get("folder") or ".")
-    loaded = _came_along(verdict, bars["digest"]["sha256"], len(equity["timestamp"]), kept.data)
+    rows = bars["annotations"]["rows"] if windows else len(equity["timestamp"])
+    loaded = _came_along(verdict, bars["digest"]["sha256"], rows, kept.data)
     if loaded is not None:
-        return _with_times(verdict, loaded, equity)
+        return _with_times(verdict, loaded, equity, windows, whole=whole)
     root, results = kept.root, kept.results
     if root is None:
         return None
@@ -436,7 +447,7 @@ def _check_data(
             verdict, data.path, f"fingerprint {bars['digest']['sha256']}", f"fingerprint {found['digest']}{what}"
         )
         return None
-    return _with_times(verdict, loaded, equity)
+    return _with_times(verdict, loaded, equity, windows, whole=whole)
 
 
 def bars_of(sealed: manifest.Manifest, run: Path, kept: Kept) -> Bars:
@@ -445,19 +456,23 @@ def bars_of(sealed: manifest.Manifest, run: Path, kept: Kept) -> Bars:
     contents = {name: door.read(run, name, sealed.predicate.promised) for name in names}
     verdict = Verdict(run.name)
     config = _check_config(verdict, sealed, contents)
-    bars = _check_data(verdict, sealed, config, _series(contents, "equity.csv", _EQUITY), kept)
+    windows = space.traded(sweeps.plan_of(sealed)) if sealed.predicate.kind == manifest.SWEPT else []
+    bars = _check_data(verdict, sealed, config, _series(contents, "equity.csv", _EQUITY), kept, windows, whole=True)
     if bars is None:
         why = [*map(str, verdict.findings), *verdict.unchecked, "nobody says where they are"]
         raise InputError(f"the bars of {run.name[:8]} are not here any more: {why[0]}", hint="leave --with-data out")
     return bars
 
 
-def _with_times(verdict: Verdict, loaded: Bars, equity: dict[str, Any]) -> Bars | None:
+def _with_times(
+    verdict: Verdict, loaded: Bars, equity: dict[str, Any], windows: Sequence[tuple[int, int]], *, whole: bool
+) -> Bars | None:  # fmt: skip
     """Return bars, if they have the times that a run's equity has."""
-    if not np.array_equal(loaded.timestamp, equity["timestamp"]):
+    of = loaded.freeze().between(windows[0][0], windows[-1][1]) if windows else loaded
+    if not np.array_equal(of.timestamp, equity["timestamp"]):
         verdict.add("equity.csv", "the timestamps of the data", "others")
         return None
-    return loaded
+    return loaded if whole else of
 
 
 def _came_along(verdict: Verdict, digest: str, rows: int, folder: Path | None) -> Bars | None:

@@ -5,6 +5,7 @@ Amounts may differ by `cent`, which is far below a cent: the rounding that anoth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,13 +37,16 @@ class Closes(NamedTuple):
 
 
 def check(
-    verdict: Verdict, file: str, config: Config, equity: dict[str, Any], trades: Trades, closes: Closes | None
-) -> None:
+    verdict: Verdict, file: str, config: Config, equity: dict[str, Any], trades: Trades, closes: Closes | None,
+    ends: Sequence[int] = (),
+) -> None:  # fmt: skip
     """Hold the trades, from `file`, and the columns of equity.csv against each other; closes may be unknown.
+
+    `ends` are bars at which data ended too, as that of a window does that others follow.
 
     Notes in the verdict what does not agree, and what can't be checked without the closes.
     """
-    books = _Books(verdict, file, config, equity, trades, closes)
+    books = _Books(verdict, file, config, equity, trades, closes, ends)
     with np.errstate(all="ignore"):  # what is no number agrees with nothing
         books.check_drawdown()
         books.check_initial_cash()
@@ -79,10 +83,12 @@ class _Books:
         equity: dict[str, Any],
         trades: Trades,
         closes: Closes | None,
+        ends: Sequence[int],
     ) -> None:
         self.verdict, self.file, self.config, self.execution = verdict, file, config, config.execution
         self.stamps, self.equity, self.position = equity["timestamp"], equity["equity"], equity["position"]
         self.drawdown, self.trades, self.closes = equity["drawdown"], trades, closes
+        self.ends = [*ends, len(self.stamps) - 1]
         self.cent = _CLOSE * max(float(np.abs(self.equity).max()), self.execution.initial_cash)
         self.entry = np.searchsorted(self.stamps, trades.entry_time)  # the bar of each trade's entry, and of its exit
         self.exit = np.searchsorted(self.stamps, trades.exit_time)
@@ -129,7 +135,7 @@ class _Books:
         possible = ["signal", *(name for name in stops.__struct_fields__ if getattr(stops, name))]
         reason = np.array(EXIT_REASONS)[self.trades.exit_reason]
         last = int(np.argmax(self.equity <= 0)) if (self.equity <= 0).any() else len(self.stamps) - 1
-        at_the_end = (reason == "end_of_data") & ((self.exit == len(self.stamps) - 1) | (self.exit == last))
+        at_the_end = (reason == "end_of_data") & (np.isin(self.exit, self.ends) | (self.exit == last))
         if not (np.isin(reason, possible) | at_the_end).all():
             expected = f"{', '.join(possible)}, or end_of_data at the last bar or in ruin"
             self.verdict.add(f"{self.file} exit_reason", expected, "others")

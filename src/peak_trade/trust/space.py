@@ -23,7 +23,7 @@ from peak_trade.evidence.trials import Trials
 from peak_trade.redact import MASK
 from peak_trade.trust.verdict import Verdict
 
-__all__ = ["Axes", "best", "check", "has_one_best", "span_of", "told"]
+__all__ = ["Axes", "best", "check", "has_one_best", "span_of", "told", "traded"]
 
 _GRID = frozenset(("grid", "chosen", "maximize", "minimize", "random", "seed", "invalid"))
 _FOLDS = {"walk_forward": "folds", "cpcv": "groups"}
@@ -195,6 +195,22 @@ def span_of(plan: Mapping[str, Any], fold: int, part: str) -> tuple[int, int] | 
         if isinstance(bars, list) and len(bars) == 2 and all(type(bar) is int and 0 <= bar < 1 << 40 for bar in bars):
             return (bars[0], bars[1]) if bars[0] < bars[1] else None
     return None
+
+
+def traded(plan: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Return the windows that the parent's own result goes over, one after the other; none where it has all bars.
+
+    Raises RunError where they don't follow each other.
+    """
+    kind = next((kind for kind in _FOLDS if kind in plan), None)
+    if kind is None:
+        return []
+    folds = plan[kind].get(_FOLDS[kind]) if isinstance(plan[kind], dict) else None
+    found = [span_of(plan, at, TEST) for at in range(len(folds) if isinstance(folds, list) else 0)]
+    spans = [one for one in found if one is not None]
+    if not spans or len(spans) != len(found) or any(one[1] > two[0] for one, two in itertools.pairwise(spans)):
+        raise RunError(f"{manifest.NAME} does not say on which bars trials were made")
+    return spans
 
 
 def _check_folds(verdict: Verdict, name: str, table: Trials, axes: Axes, plan: Mapping[str, Any]) -> None:

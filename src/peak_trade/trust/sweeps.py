@@ -25,7 +25,7 @@ from peak_trade.stats.values import Floats
 from peak_trade.trust import left_out, space
 from peak_trade.trust.verdict import Verdict
 
-__all__ = ["check", "durations", "ledger_batch", "read"]
+__all__ = ["check", "check_batch", "durations", "ledger_batch", "plan_of", "read"]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _CLOSE, _SMALL = 1e-9, 1e-3
@@ -50,7 +50,7 @@ def check(
     """
     name, results = trials.name_in(contents), sealed.predicate.results
     _check_rows(verdict, name, table, _seed(sealed))
-    plan = _plan(sealed)
+    plan = plan_of(sealed)
     verdict.compare(f"{manifest.NAME} trials", len(table), results.get("trials"))
     if "trials_failed" in results:
         verdict.compare(f"{manifest.NAME} trials_failed", int(table.failed.sum()), results["trials_failed"])
@@ -69,7 +69,8 @@ def _seed(sealed: manifest.Manifest) -> Any:
     return sealed.predicate.build_definition["internalParameters"].get("seed")
 
 
-def _plan(sealed: manifest.Manifest) -> dict[str, Any]:
+def plan_of(sealed: manifest.Manifest) -> dict[str, Any]:
+    """Return what a parent's manifest says was searched; RunError where it does not."""
     plan = sealed.predicate.build_definition["externalParameters"].get("sweep")
     if not isinstance(plan, dict):
         raise RunError(f"{manifest.NAME} does not say what was searched")
@@ -201,12 +202,6 @@ def ledger_batch(table: Trials) -> dict[str, Any]:
 
 def check_batch(verdict: Verdict, where: str, table: Trials, told: Any, called: Mapping[str, Any], data: str) -> None:
     """Hold what the ledger's line tells of the trials, `trials_on`, against the table."""
-    if (table.fold != -1).any():
-        counts = [one.get("count") for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-        whole = [one for one in counts if type(one) is int]
-        if not counts or len(whole) != len(counts) or sum(whole) != len(table):
-            verdict.add(f"{where} trials_on", f"{len(table)} trials", counts)
-        return
     if not isinstance(told, list) or len(told) != 1 or not isinstance(told[0], dict):
         verdict.add(f"{where} trials_on", "the trials of one series", told)
         return
