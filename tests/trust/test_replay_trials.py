@@ -222,3 +222,45 @@ def test_nothing_is_left_behind(made: Evidence, tmp_path: Path, monkeypatch: pyt
     before = sorted(os.listdir(made.results))
     again(made, "all")
     assert (os.listdir(away), sorted(os.listdir(made.results))) == ([], before)
+
+
+WALK = {"walk_forward": ("train=12h", "test=6h"), "grid": ("strategy.params.fast=2,3", "strategy.params.slow=5,8")}
+
+
+@pytest.mark.parametrize("wish", [WALK, {"cpcv": "2,1", "grid": WALK["grid"]}], ids=["walk-forward", "cpcv"])
+def test_trials_of_folds_are_made_again_on_their_own_bars_and_so_is_the_account_over_all(
+    sealed_once: Evidence, tmp_path: Path, wish: dict[str, Any]
+) -> None:
+    shutil.copytree(sealed_once.root / "data", tmp_path / "data")
+    made = Evidence(tmp_path, tmp_path / "results", {})
+    sweep_of_csv(made, "parent", **wish)
+    assert made.findings("parent") == []
+    found = again(made, "all")
+    assert (found.verdict, found.trials[0].index) == ("IDENTICAL", None)
+    assert len(found.trials) == len(_rows(made)) + 1
+
+    def better(rows: list[dict[str, str]]) -> None:
+        rows[1]["total_return"] = "0.75"
+
+    edit_rows(made, "parent", better)
+    made.forge("parent")
+    found = again(made, "0-2")
+    assert [one.verdict for one in found.trials] == ["IDENTICAL", "DIVERGED", "IDENTICAL"]
+
+
+def test_an_account_over_windows_that_their_choices_do_not_give_diverges(sealed_once: Evidence, tmp_path: Path) -> None:
+    shutil.copytree(sealed_once.root / "data", tmp_path / "data")
+    made = Evidence(tmp_path, tmp_path / "results", {})
+    sweep_of_csv(made, "parent", **WALK)
+    made.edit_csv("parent", "equity.csv", 3, equity="123456.0")
+    made.forge("parent")
+    found = again(made)
+    account = found.trials[0]
+    assert (found.verdict, account.index, account.other) == ("WITHIN_TOLERANCE", None, ("equity",))
+    assert account.bar is not None and account.bar.column == "equity"
+    made.edit_json("parent", "stats.json", lambda tree: tree.update(total_return=3.0))
+    made.forge("parent")
+    found = again(made)
+    assert found.verdict == "DIVERGED"
+    assert "the account over all windows: DIVERGED" in found.as_text()
+    assert "total_return: 3.0 in its row" in found.as_text()

@@ -343,3 +343,65 @@ def test_a_parquet_file_with_columns_of_other_kinds_ends_in_a_sentence(swept: Ev
 def test_verify_alone_says_that_a_parent_is_intact(swept: Evidence) -> None:
     verdict = verify.verify(swept.path("parent"), Results(swept.results).reading(), root=swept.root)
     assert verdict.as_text().split()[0] == "intact"
+
+
+WALK = {"walk_forward": ("train=12h", "test=6h"), "grid": ("strategy.params.fast=2,3", "strategy.params.slow=5,8")}
+
+
+@pytest.fixture(scope="session")
+def walked_once(sealed_once: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """A parent of a walk-forward, `walk`, and one of a cross-validation, `cpcv`."""
+    root = tmp_path_factory.mktemp("walked")
+    shutil.copytree(sealed_once.root / "data", root / "data")
+    made = Evidence(root, root / "results", {})
+    sweep_of_csv(made, "walk", **WALK)
+    sweep_of_csv(made, "cpcv", cpcv="2,1", grid=WALK["grid"])
+    return made
+
+
+@pytest.fixture
+def walked(walked_once: Evidence, tmp_path: Path) -> Evidence:
+    """A copy of them, to be broken."""
+    return walked_once.copy(tmp_path / "walked")
+
+
+def test_parents_of_folds_are_intact_over_the_windows_that_they_traded(walked: Evidence) -> None:
+    assert walked.findings() == []
+    for name in ("walk", "cpcv"):
+        assert walked.verdicts()[name].unchecked == []
+        walked.forge(name)
+        assert walked.findings(name) == []  # the control of those below
+    rows = rows_of(walked.path("walk") / "trials.csv")
+    assert {row["part"] for row in rows} == {"train", "test"}
+    assert not any(row["chosen"] == "true" for row in rows)
+
+
+@pytest.mark.parametrize("name", ["walk", "cpcv"])
+def test_a_combination_that_a_fold_lacks_is_found(walked: Evidence, name: str) -> None:
+    def other(rows: list[dict[str, str]]) -> None:
+        rows[1]["params"] = rows[0]["params"]
+
+    edit_rows(walked, name, other)
+    walked.forge(name)
+    assert any("trials.csv row 1: expected combination 1 on fold 0" in one for one in walked.findings(name))
+
+
+def test_a_choice_that_was_not_the_best_on_its_train_bars_is_found(walked: Evidence) -> None:
+    def other(rows: list[dict[str, str]]) -> None:
+        at = next(at for at, row in enumerate(rows) if row["part"] == "test")
+        rows[at]["params"] = next(row["params"] for row in rows if row["params"] != rows[at]["params"])
+
+    edit_rows(walked, "walk", other)
+    walked.forge("walk")
+    assert any("trials.csv fold 0: expected its best trial" in one for one in walked.findings("walk"))
+
+
+def test_a_window_that_is_left_out_of_the_account_is_found(walked: Evidence) -> None:
+    def fewer(statement: dict[str, Any]) -> None:
+        walk = statement["predicate"]["buildDefinition"]["externalParameters"]["sweep"]["walk_forward"]
+        del walk["folds"][0]
+
+    walked.forge("walk", fewer)
+    found = walked.findings("walk")
+    assert any("equity.csv: expected the timestamps of the data" in one for one in found)
+    assert any("rows for each of" in one for one in found)

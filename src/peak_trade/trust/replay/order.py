@@ -9,6 +9,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path, PurePosixPath
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from peak_trade import runner, strategies
@@ -18,8 +19,9 @@ from peak_trade.evidence import door, tables
 from peak_trade.market.ohlcv import Loaded
 from peak_trade.runner.order import seed_generators
 from peak_trade.strategies import entrypoint
-from peak_trade.sweep.bench import Bench
-from peak_trade.sweep.rows import Rows
+from peak_trade.sweep.bench import Bench, Came
+from peak_trade.sweep.rows import BLOCKS, KEYS, Row, Rows
+from peak_trade.sweep.stitching import Leg, stitched
 from peak_trade.sweep.task import Task
 from peak_trade.trust.replay import beside, data
 from peak_trade.trust.replay.data import Data
@@ -35,7 +37,8 @@ class Order(Struct):
     the file of an entrypoint; without sealed code there is neither.
 
     With `tasks` it is these trials of a sweep that are made, and their rows go to the file `rows`, one after the other;
-    the equity of the one whose number `whole` is goes beside it, as equity.csv.
+    the equity of the one whose number `whole` is goes beside it, as equity.csv. With `legs` too, the last row is that
+    of the account over these, one after the other, and so is equity.csv.
     """
 
     content: bytes
@@ -51,6 +54,8 @@ class Order(Struct):
     tasks: list[Task] = []
     rows: str = ""
     whole: int | None = None
+    legs: list[Leg] = []
+    carry: bool = False
 
     def make(self, loaded: Loaded | None = None) -> None:
         """Make the run, in this process; of bars that are `loaded` already, else as the files have them."""
@@ -61,7 +66,7 @@ class Order(Struct):
         files = {name: Path(file) for name, file in self.modules.items()}
         of_sealed = entrypoint.sealed(files, Path(self.entry) if self.entry else None) if files else nullcontext()
         with of_sealed:
-            if self.tasks:
+            if self.tasks or self.legs:
                 self._trials(asked, loaded)
             else:
                 runner.run(asked, root=self.root, results=self.results, bars=loaded)
@@ -81,8 +86,16 @@ class Order(Struct):
                 file.write(struct.pack("<I", len(row)) + row)
                 if at == self.whole:
                     with suppress(Exception):  # its row says why there is none
-                        equity = b"".join(tables.series_csv(bench.make(task).equity))
-                        Path(self.rows).with_name("equity.csv").write_bytes(equity)
+                        self._leave(bench.make(task))
+            if self.legs:
+                came = stitched(bench, self.legs, carry=self.carry)
+                values = np.array([np.nan if one is None else one for one in (came.figures[key] for key in KEYS)])
+                row = Rows.of([Row({}, -1, "", "", values, came.digests, np.full((2, BLOCKS), np.nan), 0.0)]).encode()
+                file.write(struct.pack("<I", len(row)) + row)
+                self._leave(came)
+
+    def _leave(self, came: Came) -> None:
+        Path(self.rows).with_name("equity.csv").write_bytes(b"".join(tables.series_csv(came.equity)))
 
     @property
     def asked(self) -> Source:

@@ -12,7 +12,7 @@ import re
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,14 @@ from peak_trade.runner.definition import environment
 from peak_trade.runner.limits import termination_raised
 from peak_trade.stats import editions
 from peak_trade.sweep.rows import KEYS, Row, Rows
+from peak_trade.sweep.stitching import Leg
 from peak_trade.sweep.task import Task
 from peak_trade.text import counted
+from peak_trade.trust import space
 from peak_trade.trust.difference import Bar, Figure, Sealed
 from peak_trade.trust.difference.figures import figures
 from peak_trade.trust.difference.series import series
-from peak_trade.trust.replay import apart
+from peak_trade.trust.replay import apart, windows
 from peak_trade.trust.replay.apart import GONE, End
 from peak_trade.trust.replay.data import Data
 from peak_trade.trust.replay.environment import Python
@@ -52,17 +54,17 @@ _SLOWEST_S = 600.0
 _FIGURES = 5
 _TWICE = 3  # trials that differ are made once more, to see whether they repeat themselves
 _SAY_S = 5.0
-_SPACE = frozenset(("grid", "maximize", "minimize", "random", "seed", "invalid", "chosen"))
 
 
 class Again(Struct, frozen=True):
-    """A trial that was made again: `figures` are the statistics that differ, `bar` the first bar, where that is known.
+    """A trial that was made again, or (`index` None) the account over all windows of a parent.
 
-    `then` and `now` are why it failed, then and this time; empty where it did not. `other` are its digests that are
-    others, `kept` is the run that was kept of it; `unsteady` says that it came to something else when made twice.
+    `figures` are the statistics that differ, `bar` is the first bar, where that is known. `then` and `now` are why it
+    failed, then and this time; empty where it did not. `other` are its digests that are others, `kept` is the run that
+    was kept of it; `unsteady` says that it came to something else when made twice.
     """
 
-    index: int
+    index: int | None
     verdict: str
     overrides: dict[str, Any]
     figures: list[Figure] = []
@@ -76,7 +78,8 @@ class Again(Struct, frozen=True):
     def as_text(self) -> str:
         """Return it in a line, and a line more for each further statistic."""
         called = ", ".join(f"{key.removeprefix('strategy.params.')} = {one}" for key, one in self.overrides.items())
-        head = f"trial {self.index} ({called}): {self.verdict}"
+        head = f"trial {self.index} ({called})" if self.index is not None else "the account over all windows"
+        head = f"{head}: {self.verdict}"
         if self.then or self.now:
             return f"{head}: {self._failure()}"
         told = [f"{one.key}: {valued(one.values[0])} in its row, {valued(one.values[1])} now" for one in self.figures]
@@ -103,6 +106,8 @@ class Asked(Struct, frozen=True):
     which: list[int]
     tasks: list[Task]
     drawn: bool
+    legs: list[Leg] = []
+    carry: bool = False
 
     @classmethod
     def of(cls, found: Recorded, words: Sequence[str]) -> Asked:
@@ -119,12 +124,10 @@ class Asked(Struct, frozen=True):
             others = np.flatnonzero(~table.chosen).tolist()
             drawn = random.SystemRandom().sample(others, min(_SAMPLE, len(others)))
             which = sorted({*np.flatnonzero(table.chosen).tolist(), *drawn})
-        if not plan_of(parent).keys() <= _SPACE or (table.fold[which] != -1).any():
-            raise InputError(
-                f"{found.name} has trials of folds or of other programs, which this version can't make alone",
-                hint=f"just verify {found.name}",
-            )
-        return cls(table, which, [Task(table.overrides(at)) for at in which], not words)
+        plan = plan_of(parent)
+        tasks = [_task(plan, table, at, found.name) for at in which]
+        legs = [] if words and ALL not in words else windows.legs_of(parent, plan, table)
+        return cls(table, which, tasks, not words, legs, windows.is_carried(plan))
 
     def what(self, bars: int) -> str:
         """Return what is made again, for the verdict."""
@@ -137,10 +140,21 @@ class Asked(Struct, frozen=True):
             return []
         numbers = [at for at in self.which if not self.table.chosen[at]]
         chosen = f"the chosen trial {self.table.best} and " if self.table.best is not None else ""
+        chosen = "the account over all windows and " if self.legs else chosen
         return [
             f"made again: {chosen}{len(numbers)} drawn from the others ({', '.join(map(str, numbers))});"
             f" {left:,} were not: --trial all makes all"
         ]
+
+
+def _task(plan: Mapping[str, Any], table: Trials, at: int, name: str) -> Task:
+    """Return what a trial was asked for; InputError where nobody says on which bars, or it is one of a command."""
+    fold, part = int(table.fold[at]), table.part[at]
+    span = space.span_of(plan, fold, part) if fold >= 0 else None
+    if "command" in plan or (fold >= 0 and span is None):
+        what = "a trial of a command" if "command" in plan else f"a trial of fold {fold}, whose bars nobody says"
+        raise InputError(f"trial {at} of {name} is {what}: it can't be made alone", hint=f"just verify {name}")
+    return Task(table.overrides(at), span, fold, part)
 
 
 def table_of(parent: Sealed) -> Trials:
@@ -211,15 +225,35 @@ def remade(
 
         rows = _made(asked, order, make, found.config.run.timeout_s, tell)
         again = _held(asked, found.sealed, rows, place / "equity.csv")
-        differ = [at for at, one in enumerate(again) if one.verdict != IDENTICAL][:_TWICE]
+        if asked.legs:
+            again.insert(0, _account(asked, found.sealed, order, make, place))
+        at_first = len(again) - len(asked.which)
+        differ = [at for at, one in enumerate(again[at_first:]) if one.verdict != IDENTICAL][:_TWICE]
         if differ:
             which = [asked.which[at] for at in differ]
             once_more = Asked(asked.table, which, [asked.tasks[at] for at in differ], drawn=False)
             twice = _made(once_more, order, make, found.config.run.timeout_s, lambda _: None)
             for number, at in enumerate(differ):
                 if not _same_row(rows, at, twice, number):
-                    again[at] = replace(again[at], unsteady=True)
+                    again[at_first + at] = replace(again[at_first + at], unsteady=True)
     return again
+
+
+def _account(
+    asked: Asked, parent: Sealed, order: Order, make: Callable[[Order, float | None], End], place: Path
+) -> Again:  # fmt: skip
+    """Make the account over all windows again, and hold it against the parent's own result."""
+    path = place / "rows-account"
+    end = make(replace(order, legs=asked.legs, carry=asked.carry, rows=str(path)), None)
+    if end.refused:
+        raise InputError(end.message, hint=end.hint)
+    rows = _read(path, 1)
+    if not rows:
+        return Again(None, DIVERGED, {}, now=end.message or "it came to nothing")
+    results = parent.manifest.predicate.results
+    told = str(results.get("equity_digest")), str(results.get("trades_digest"))
+    found = _compared(parent, Again(None, IDENTICAL, {}), told, parent.figures, rows[0], 0, _known(parent))
+    return replace(found, bar=_first_bar(parent, place / "equity.csv", 0.0)) if "equity" in found.other else found
 
 
 def _same_row(a: Rows, at: int, b: Rows, number: int) -> bool:
@@ -275,7 +309,7 @@ def _made(
         end = make(replace(order, tasks=list(tasks[at:stop]), rows=str(path), whole=whole), own)
         if end.refused:
             raise InputError(end.message, hint=end.hint)
-        rows = _read(path, tasks[at:stop])
+        rows = _read(path, stop - at)
         found += rows
         path.unlink(missing_ok=True)
         if time.monotonic() - said > _SAY_S:
@@ -301,7 +335,7 @@ def _none(task: Task, why: str) -> Rows:
     return Rows.of([Row(task.overrides, task.fold, task.part, why, None, None, None, 0.0)])
 
 
-def _read(path: Path, tasks: Sequence[Task]) -> list[Rows]:
+def _read(path: Path, count: int) -> list[Rows]:
     """Return the rows that a process has left, up to the last whole one; InputError where they are none."""
     try:
         content = door.read(path.parent, path.name, _LARGEST)
@@ -309,7 +343,7 @@ def _read(path: Path, tasks: Sequence[Task]) -> list[Rows]:
         return []
     rows, at = list[Rows](), 0
     try:
-        while at + 4 <= len(content) and len(rows) < len(tasks):
+        while at + 4 <= len(content) and len(rows) < count:
             (size,) = struct.unpack_from("<I", content, at)
             if at + 4 + size > len(content):
                 break
@@ -331,9 +365,7 @@ def _held(asked: Asked, parent: Sealed, again: Rows, equity: Path) -> list[Again
 
     `equity` is where that of the chosen one was left, if it was made.
     """
-    sealed = parent.manifest.predicate.results.get("statistics")
-    told = sealed if isinstance(sealed, dict) else {}
-    known = {key for key, edition in editions().items() if told.get(key, 1) == edition}
+    known = _known(parent)
     kept = manifest.kept(parent.manifest)
     return [
         _of_row(parent, asked.table, at, again, number, known, kept.get(at, ""), equity)
@@ -349,19 +381,33 @@ def _of_row(
     if table.status[at] == FAILED or now:
         same = bool(then and now) and (same_text(then, now) or (then.startswith(_ENDED) and now == GONE))
         return found if same else replace(found, verdict=DIVERGED)
-    digests = [row.tobytes().hex() for row in again.digests[number]]
     told = table.equity_digest[at], table.trades_digest[at]
+    found = _compared(parent, found, told, table.statistics(at), again, number, known)
+    if "equity" in found.other and table.chosen[at]:
+        tolerance = TOLERANCE if found.verdict == DIVERGED else 0.0
+        return replace(found, bar=_first_bar(parent, equity, tolerance))
+    return found
+
+
+def _known(parent: Sealed) -> set[str]:
+    """Return the statistics that this version works out as the parent's did."""
+    sealed = parent.manifest.predicate.results.get("statistics")
+    told = sealed if isinstance(sealed, dict) else {}
+    return {key for key, edition in editions().items() if told.get(key, 1) == edition}
+
+
+def _compared(
+    parent: Sealed, found: Again, told: Sequence[str], figures_then: Mapping[str, Any], again: Rows, number: int,
+    known: set[str],
+) -> Again:  # fmt: skip
+    digests = [row.tobytes().hex() for row in again.digests[number]]
     other = tuple(name for name, one, two in zip(("equity", "trades"), told, digests, strict=True) if one != two)
     values = {key: None if np.isnan(one) else float(one) for key, one in zip(KEYS, again.values[number], strict=True)}
-    pair = [{key: one for key, one in row.items() if key in known} for row in (table.statistics(at), values)]
+    pair = [{key: one for key, one in row.items() if key in known} for row in (figures_then, values)]
     exact, loose = figures(pair), figures(pair, TOLERANCE)
     if not other and not exact:
         return found
-    verdict = WITHIN_TOLERANCE if not loose else DIVERGED
-    bar = None
-    if other and table.chosen[at]:
-        bar = _first_bar(parent, equity, TOLERANCE if loose else 0.0)
-    return replace(found, verdict=verdict, figures=loose or exact, other=other, bar=bar)
+    return replace(found, verdict=DIVERGED if loose else WITHIN_TOLERANCE, figures=loose or exact, other=other)
 
 
 def _first_bar(parent: Sealed, equity: Path, tolerance: float) -> Bar | None:
