@@ -79,7 +79,6 @@ ENDED = (SEALED, FAILED)
 
 EVENTS = {
     "start": Event(STARTED, after=("",)),
-    "tried": Event("", after=(STARTED,)),  # how many trials a sweep under way has made: the last line of it counts
     "sealed": Event(SEALED, after=(STARTED,)),
     "failed": Event(FAILED, after=(STARTED,)),
     "abandoned": Event(FAILED, after=(STARTED,)),  # by `run_dir.recover`, of a run that nothing sealed

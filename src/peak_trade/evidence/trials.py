@@ -11,7 +11,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -23,7 +23,20 @@ from msgspec import Struct
 from peak_trade.errors import RunError
 from peak_trade.evidence import footer
 
-__all__ = ["BLOCKS", "DONE", "FAILED", "HEAD", "NAMES", "PARTS", "TAIL", "Trials", "blocks", "name_in", "read"]
+__all__ = [
+    "BLOCKS",
+    "DONE",
+    "FAILED",
+    "HEAD",
+    "NAMES",
+    "PARTS",
+    "TAIL",
+    "Trials",
+    "blocks",
+    "name_in",
+    "read",
+    "recorded",
+]
 
 NAMES = ("trials.parquet", "trials.csv")
 HEAD = ("index", "chosen", "fold", "part", "params", "settings", "seed", "status", "error", "duplicate_of")
@@ -34,8 +47,15 @@ BLOCKS = ("blocks.parquet", "blocks.csv")
 PARTS = 16
 _SUMS = ("index", *(f"sum_{at}" for at in range(PARTS)), *(f"square_{at}" for at in range(PARTS)))
 Floats = npt.NDArray[np.float64]
-_WHOLE = frozenset(("index", "fold", "seed", "duplicate_of"))
-_TEXTS = ("part", "params", "settings", "status", "error", *TAIL)
+_SWEPT = (
+    dict.fromkeys(("index", "fold", "seed", "duplicate_of"), "i")
+    | {"chosen": "b"}
+    | dict.fromkeys(("part", "params", "settings", "status", "error", *TAIL), "s")
+)
+"""What columns hold: `i` whole numbers, `b` true or false, `s` texts; all others are numbers."""
+_RECORDED = {"index": "i", "chosen": "b"} | dict.fromkeys(
+    ("engine", "version", "strategy", "label", "params", "status", "error", *TAIL), "s"
+)
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _MOST = 200  # statistics
 _LARGEST = 2 << 30  # bytes of a table when it is unpacked
@@ -119,7 +139,7 @@ def name_in(files: Iterable[str], names: Sequence[str] = NAMES) -> str:
 def read(name: str, content: bytes) -> Trials:
     """Return the trials of a table; RunError where it is none of a sweep's, ImportError for Parquet without pyarrow."""
     try:
-        columns = _parquet(content) if name.endswith(".parquet") else _csv(content)
+        columns = _columns(name, content, _SWEPT)
         keys = _keys(list(columns))
         count = len(columns["index"])
         trials = Trials(
@@ -145,7 +165,7 @@ def blocks(name: str, content: bytes, count: int) -> tuple[Floats, Floats]:
     NaN of a trial that has none. Raises RunError where the table is another, ImportError for Parquet without pyarrow.
     """
     try:
-        columns = _parquet(content) if name.endswith(".parquet") else _csv(content)
+        columns = _columns(name, content, _SWEPT)
         if tuple(columns) != _SUMS:
             raise ValueError("its columns are others")
         if not np.array_equal(columns["index"], np.arange(count)):
@@ -156,6 +176,24 @@ def blocks(name: str, content: bytes, count: int) -> tuple[Floats, Floats]:
     except (ValueError, TypeError, OverflowError, csv.Error, msgspec.MsgspecError, RecursionError) as error:
         raise RunError(f"{name} is no table of sums of returns: {error}") from None
     return found[:, :PARTS], found[:, PARTS:]
+
+
+def recorded(name: str, content: bytes) -> dict[str, Any]:
+    """Return the columns of the table of a recorded command: texts as lists, all else as arrays, NaN for no number.
+
+    Raises RunError where it is another, ImportError for Parquet without pyarrow.
+    """
+    try:
+        columns = _columns(name, content, _RECORDED)
+        if lacking := sorted(_RECORDED.keys() - columns.keys()):
+            raise ValueError(f"it has no column {lacking[0]}")
+    except (ValueError, TypeError, OverflowError, csv.Error, msgspec.MsgspecError, RecursionError) as error:
+        raise RunError(f"{name} is no table of trials: {error}") from None
+    return columns
+
+
+def _columns(name: str, content: bytes, kinds: Mapping[str, str]) -> dict[str, Any]:
+    return _parquet(content, kinds) if name.endswith(".parquet") else _csv(content, kinds)
 
 
 def _keys(names: list[str]) -> tuple[str, ...]:
@@ -176,7 +214,7 @@ def _trees(cells: Sequence[str], name: str) -> list[dict[str, Any]]:
     return [known[cell] for cell in cells]
 
 
-def _parquet(content: bytes) -> dict[str, Any]:
+def _parquet(content: bytes, of: Mapping[str, str]) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -188,14 +226,17 @@ def _parquet(content: bytes) -> dict[str, Any]:
             if len(kinds) != len(file.schema_arrow) or len(kinds) > _MOST:
                 raise ValueError("its columns are others")
             for name, kind in kinds.items():
-                if kind != _kind(name):
-                    raise ValueError(f"{name[:60]} has the type {str(kind)[:60]}, expected: {_kind(name)}")
+                if kind != (expected := _kind(of.get(name, "f"))):
+                    raise ValueError(f"{name[:60]} has the type {str(kind)[:60]}, expected: {expected}")
             rows = file.metadata.num_rows
             if rows > len(content):  # the number of a row alone takes a byte
                 raise ValueError(f"{rows:,} rows, more than {len(content):,} bytes can hold")
             table = footer.columns(file, min(_FIRST + _ROW * rows, _LARGEST))
         table.validate(full=True)
-        columns = {name: _column(name, part) for name, part in zip(table.column_names, table.columns, strict=True)}
+        columns = {
+            name: _column(name, of.get(name, "f"), part)
+            for name, part in zip(table.column_names, table.columns, strict=True)
+        }
     except RunError as error:
         raise ValueError(error.message) from None
     except (pa.ArrowException, OSError) as error:
@@ -205,25 +246,20 @@ def _parquet(content: bytes) -> dict[str, Any]:
     return columns
 
 
-def _kind(name: str) -> Any:
+def _kind(of: str) -> Any:
     import pyarrow as pa
 
-    if name in _TEXTS:
-        return pa.string()
-    return pa.int64() if name in _WHOLE else pa.bool_() if name == "chosen" else pa.float64()
+    return {"s": pa.string, "i": pa.int64, "b": pa.bool_, "f": pa.float64}[of]()
 
 
-def _column(name: str, column: Any) -> Any:
-    if name in _TEXTS:
-        texts = column.to_pylist()
-        if None in texts:
-            raise ValueError(f"a cell of {name} is empty")
-        return _bounded(name, texts)
-    if name == "chosen":
+def _column(name: str, of: str, column: Any) -> Any:
+    if of == "s":
+        return _bounded(name, [text or "" for text in column.to_pylist()])
+    if of == "b":
         if column.null_count:
-            raise ValueError("a cell of chosen is empty")
+            raise ValueError(f"a cell of {name} is empty")
         return np.array(column.to_pylist(), np.bool_)
-    kind = np.int64 if name in _WHOLE else np.float64
+    kind = np.int64 if of == "i" else np.float64
     parts = [footer.numbers(part, kind) for part in column.chunks if len(part)]
     return np.concatenate(parts) if parts else np.empty(0, kind)
 
@@ -234,7 +270,7 @@ def _bounded(name: str, texts: list[str]) -> list[str]:
     return texts
 
 
-def _csv(content: bytes) -> dict[str, Any]:
+def _csv(content: bytes, of: Mapping[str, str]) -> dict[str, Any]:
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""), strict=True)
     header = next(reader, [])
     if len(header) > _MOST or len(set(header)) != len(header):
@@ -243,24 +279,25 @@ def _csv(content: bytes) -> dict[str, Any]:
     while rows := list(islice(reader, _BLOCK)):  # cells are many times as large in Python as in the file
         if any(len(row) != len(header) for row in rows):
             raise ValueError("a row has too few or too many cells")
-        blocks.append({name: _typed(name, cells) for name, cells in zip(header, zip(*rows, strict=True), strict=True)})
-    blocks = blocks or [{name: _typed(name, ()) for name in header}]
+        cells = zip(header, zip(*rows, strict=True), strict=True)
+        blocks.append({name: _typed(name, of.get(name, "f"), column) for name, column in cells})
+    blocks = blocks or [{name: _typed(name, of.get(name, "f"), ()) for name in header}]
     return {
         name: [cell for block in blocks for cell in block[name]]
-        if name in _TEXTS
+        if of.get(name) == "s"
         else np.concatenate([block[name] for block in blocks])
         for name in header
     }
 
 
-def _typed(name: str, cells: Sequence[str]) -> Any:
-    if name in _TEXTS:
+def _typed(name: str, of: str, cells: Sequence[str]) -> Any:
+    if of == "s":
         return _bounded(name, list(cells))
-    if name == "chosen":
+    if of == "b":
         if not set(cells) <= {"true", "false"}:
-            raise ValueError("a cell of chosen is neither true nor false")
+            raise ValueError(f"a cell of {name} is neither true nor false")
         return np.array([cell == "true" for cell in cells], np.bool_)
-    whole = name in _WHOLE
+    whole = of == "i"
     kind: Any = int if whole else float
     numbers = msgspec.json.decode(f"[{','.join(cell or 'null' for cell in cells)}]", type=list[kind | None])
     if len(numbers) != len(cells):

@@ -91,8 +91,14 @@ LUCK = f"""
             SELECT run_id, CASE WHEN event LIKE 'received%' THEN TRY_CAST(fields->>'end' AS JSON)
                                 ELSE TRY_CAST(fields AS JSON) END AS told
             FROM ledger WHERE event IN ('sealed', 'failed', 'received', 'received_failed')),
+        counted AS (  -- a sweep without an end that counts its trials has as many as it said last
+            SELECT run_id, told FROM ended
+            UNION ALL
+            (SELECT run_id, TRY_CAST(fields AS JSON) FROM ledger
+             WHERE event = 'tried' AND run_id NOT IN (SELECT run_id FROM ended WHERE (told->'trials') IS NOT NULL)
+             QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY line DESC) = 1)),
         told AS (
-            SELECT run_id, unnest(from_json(told->'trials_on', '["JSON"]')) AS fields FROM ended
+            SELECT run_id, unnest(from_json(told->'trials_on', '["JSON"]')) AS fields FROM counted
             WHERE json_type(told->'trials') IN ('UBIGINT', 'BIGINT') AND json_type(told->'trials_on') = 'ARRAY'),
         names AS (
             SELECT DISTINCT fields->>'symbol' AS symbol, fields->>'timeframe' AS timeframe,
@@ -115,14 +121,22 @@ LUCK = f"""
                    coalesce(n.data_digest, e.data_digest) AS data_digest, e.* EXCLUDE (run_id, {_SERIES})
             FROM noted e LEFT JOIN names n
               ON e.symbol = '' AND e.timeframe = n.timeframe AND e.data_digest = n.unnamed),
+        kept AS (  -- runs that are among their parent's trials
+            SELECT DISTINCT run_id FROM (
+                SELECT run_id, told->>'parent' AS parent FROM ended
+                UNION ALL
+                SELECT run_id, TRY_CAST(fields AS JSON)->>'parent' FROM ledger WHERE event = 'start')
+            WHERE parent IN (SELECT run_id FROM counted WHERE (told->>'kind') = 'swept'
+                             AND json_type(told->'trials') IN ('UBIGINT', 'BIGINT'))),
         series AS (SELECT DISTINCT {_SERIES} FROM runs WHERE data_digest IS NOT NULL),
         made AS (
             SELECT s.*, r.run_id FROM series s JOIN runs r USING (symbol, timeframe)
             WHERE (r.data_digest = s.data_digest OR (r.data_digest IS NULL AND r.sharpe IS NULL))
-              AND r.run_id NOT IN (SELECT run_id FROM engines)),
+              AND r.run_id NOT IN (SELECT run_id FROM engines) AND r.run_id NOT IN (SELECT run_id FROM kept)),
         ratios AS (
             SELECT DISTINCT {_SERIES}, total_return, sharpe, max_drawdown, trades FROM runs
-            WHERE abs(sharpe) < 1e6 AND data_digest IS NOT NULL AND run_id NOT IN (SELECT run_id FROM engines)),
+            WHERE abs(sharpe) < 1e6 AND data_digest IS NOT NULL AND run_id NOT IN (SELECT run_id FROM engines)
+              AND run_id NOT IN (SELECT run_id FROM kept)),
         parts AS (
             SELECT {_SERIES}, count(*) AS known, avg(sharpe) AS mean, var_pop(sharpe) AS variance FROM ratios
             GROUP BY {_SERIES}

@@ -22,7 +22,7 @@ from peak_trade.data.lake import commit, history, names, parts, query, schema
 from peak_trade.data.lake.commit import Commit, Live, Part
 from peak_trade.errors import PeakError
 from peak_trade.evidence.ledger import ENDED, EVENTS, REMOVED
-from peak_trade.evidence.manifest import COMPLETED, RUN
+from peak_trade.evidence.manifest import COMPLETED, RUN, SWEPT
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.tables import EXCURSIONS
 from peak_trade.market.bars import Bars
@@ -33,7 +33,7 @@ from peak_trade.text import counted
 
 __all__ = ["Checked", "Finding", "check"]
 
-_OF_RUNS = ("params", "stats", "equity", "trades", "run_symbols", "receipts")
+_OF_RUNS = ("params", "stats", "equity", "trades", "trials", "run_symbols", "receipts")
 
 
 class Finding(Struct, frozen=True):
@@ -220,7 +220,7 @@ class _Check:
         if runs and "kind" in runs.columns:
             rows = parts.read_rows(self.lake, "runs", runs.parts, ["run_id", "kind"])
             kinds = zip(rows["run_id"].to_pylist(), rows["kind"].to_pylist(), strict=True)
-            others = {run_id for run_id, kind in kinds if kind not in (RUN, None)}
+            others = {run_id for run_id, kind in kinds if kind not in (RUN, SWEPT, None)}
         for part in live.parts if live else []:
             table = parts.read_part(self.lake, "trades", part)
             trades = _trades(table)
@@ -237,7 +237,7 @@ class _Check:
 
             if twice := count("SELECT count(*) - count(DISTINCT run_id) FROM runs"):
                 self.add("runs", "", None, f"{twice:,} runs stand there more than once")
-            for name in _OF_RUNS:
+            for name in [name for name in _OF_RUNS if name in self.commit.tables]:
                 if lost := count(f"SELECT count(DISTINCT run_id) FROM {name} ANTI JOIN runs USING (run_id)"):
                     self.add(name, "", None, f"{lost:,} run_ids that `runs` has not")
             for name, own in (("equity", "bars"), ("trades", "trades")):
@@ -248,6 +248,8 @@ class _Check:
                 )
                 if wrong:
                     self.add(name, "", None, f"{wrong:,} runs have another number of rows than `runs.{own}` says")
+            if "trials" in self.commit.tables:  # a lake of an older version has none before a build
+                self._check_trials(count)
             events = ", ".join(f"'{name}'" for name, event in EVENTS.items() if event.state in (*ENDED, REMOVED))
             told = f"SELECT DISTINCT run_id FROM ledger WHERE event IN ({events})"
             if lost := count(f"SELECT count(*) FROM ({told}) ANTI JOIN runs USING (run_id)"):
@@ -256,6 +258,18 @@ class _Check:
                 self.add("runs", "", None, f"{lost:,} runs of which the ledger says nothing")
             if "telemetry" in self.commit.tables:  # a lake of an older version has none before a build
                 self._check_telemetry(count)
+
+    def _check_trials(self, count: Callable[[str], int]) -> None:
+        """Check that each sweep has all its trials, each once, and that kept runs have what their rows have."""
+        wrong = count(
+            """SELECT count(*) FROM runs r LEFT JOIN
+               (SELECT run_id, count(*) AS counted, count(DISTINCT index) AS different FROM trials GROUP BY run_id) c
+               USING (run_id)
+               WHERE r.kind = 'swept' AND r.status IN ('sealed', 'ruined')
+                 AND (coalesce(c.counted, 0) <> coalesce(r.trials, 0) OR c.counted <> c.different)"""
+        )
+        if wrong:
+            self.add("trials", "", None, f"{wrong:,} sweeps have another number of rows than `runs.trials` says")
 
     def _check_telemetry(self, count: Callable[[str], int]) -> None:
         """Check that each span is there once, and that the rows are as many as were taken from each folder."""

@@ -20,11 +20,13 @@ import pyarrow.csv
 from msgspec import Struct
 
 from peak_trade.data.lake import parts, schema
+from peak_trade.data.lake.trials import trials_of
 from peak_trade.errors import InputError, PeakError, RunError
 from peak_trade.evidence import door, footer, manifest, symbols
 from peak_trade.evidence.ledger import Entry, History
 from peak_trade.evidence.manifest import COMPLETED
 from peak_trade.evidence.tables import EXCURSIONS, OF_SEVERAL, suits_trades
+from peak_trade.evidence.trials import name_in as named_trials
 from peak_trade.record.sealing import data_digest
 from peak_trade.text import escaped, one_line
 
@@ -100,6 +102,7 @@ class RunRows(Struct):
     equity: bytes = b""
     trades: Any = None
     symbols: list[dict[str, Any]] = []
+    trials: Any = None
     data: dict[str, Any] = {}
     max_revised: float | None = None
     folder: str = ""
@@ -132,7 +135,7 @@ def _read_run(path: Path, seal: str | None) -> RunRows:
     figures = read.json("stats.json") or {}
     reasons = figures.pop("reasons", {})
     run = RunRows(_row(sealed, digest, config) | {key: figures.get(key) for key in _STATISTICS})
-    run.params = list(_params(config))
+    run.params = list(_params(_of_result(config, predicate)))
     run.stats = [(key, value, reasons.get(key)) for key, value in figures.items()]
     run.receipts = predicate.receipts
     run.data = config.get("data", {})
@@ -141,8 +144,7 @@ def _read_run(path: Path, seal: str | None) -> RunRows:
     run.folder = predicate.run_details.get("folder") or predicate.build_definition["externalParameters"].get(
         "folder", ""
     )
-    ours = predicate.kind == manifest.RUN
-    if not ours:
+    if predicate.gaps:
         _read_other(run, read, sealed, figures)
     elif predicate.completed:
         run.equity = read.bytes("equity.csv")
@@ -155,7 +157,24 @@ def _read_run(path: Path, seal: str | None) -> RunRows:
         run.trades = _parse_trades(name, read.bytes(name), trades)
         run.held = len(run.equity) + run.trades.nbytes
     run.held += _DECODED * read.decoded
+    if name := named_trials(sealed.files):
+        run.trials = trials_of(path, sealed, name, read.bytes(name))
+        run.held += run.trials.nbytes
     return run
+
+
+def _of_result(config: dict[str, Any], predicate: manifest.Predicate) -> dict[str, Any]:
+    """Return the config that a run's result is of: that of a sweep's parent with what its chosen trial had."""
+    chosen = predicate.results.get("chosen")
+    if predicate.kind != manifest.SWEPT or not isinstance(chosen, dict):
+        return config
+    found = {section: dict(values) if isinstance(values, dict) else values for section, values in config.items()}
+    for key, value in chosen["overrides"].items():
+        section, _, name = key.partition(".")
+        if section != "strategy":
+            found[section][name] = value
+    found["strategy"]["params"] = chosen["params"]
+    return found
 
 
 def _read_other(run: RunRows, read: _Files, sealed: manifest.Manifest, figures: dict[str, Any]) -> None:
@@ -221,7 +240,6 @@ def _row(sealed: manifest.Manifest, digest: str, config: dict[str, Any]) -> dict
     environment = internal.get("environment", {})
     error = predicate.error
     git = dependencies.get("git", {}).get("annotations", {})
-    ours = predicate.kind == manifest.RUN
     all_bars = {str(at): part["digest"]["sha256"] for at, part in enumerate(definition.get("resolvedDependencies", []))
                 if part["name"] == "bars"}  # fmt: skip
     return {
@@ -251,7 +269,9 @@ def _row(sealed: manifest.Manifest, digest: str, config: dict[str, Any]) -> dict
         "lookahead": predicate.lookahead or None,
         "repeatable": predicate.repeatable,
         "kind": predicate.kind,
-        "engine": None if ours else _engine(predicate.results.get("engine", {})),
+        "engine": _engine(predicate.results.get("engine", {})) if predicate.gaps else None,
+        "parent": times.get("parent"),
+        "trial": times.get("trial"),
     }
 
 
@@ -299,6 +319,8 @@ def _ledger_row(run_id: str, status: str, history: History) -> dict[str, Any]:
         "kind": known.get("kind") or manifest.RUN,
         "engine": known.get("engine"),
         "trials": known.get("trials"),
+        "parent": known.get("parent"),
+        "trial": known.get("trial"),
     }
 
 
@@ -343,6 +365,7 @@ def tables_of(found: Sequence[RunRows]) -> dict[str, Any]:
         "receipts": rows_table("receipts", receipts),
         "equity": equity_table(found),
         "trades": trades_table(found),
+        "trials": trials_table(found),
         "run_symbols": rows_table("run_symbols", [row for run in found for row in run.symbols]),
     }
 
@@ -370,7 +393,7 @@ def equity_table(found: Sequence[RunRows]) -> Any:
         body = run.equity.removeprefix(head)
         if run.equity and (len(body) == len(run.equity) or b"\r" in body or not body.endswith(b"\n")):
             raise InputError(f"equity.csv of {run.row['run_id']} does not hold {','.join(_EQUITY)}")
-        if run.row.get("kind") == manifest.RUN and (b",\n" in body or b",," in body):
+        if run.row.get("kind") in (manifest.RUN, manifest.SWEPT) and (b",\n" in body or b",," in body):
             raise InputError(f"equity.csv of {run.row['run_id']} has an empty cell")
         bodies.append(body)
     kinds = schema.arrow_schema("equity")
@@ -400,6 +423,15 @@ def trades_table(found: Sequence[RunRows]) -> Any:
         return kinds.empty_table()
     table = pa.concat_tables([run.trades.cast(own) for run in having]).combine_chunks()
     return _with_run_ids("trades", having, [run.trades.num_rows for run in having], table)
+
+
+def trials_table(found: Sequence[RunRows]) -> Any:
+    """Return the trials of runs as one Arrow table, with their run_ids."""
+    having = [run for run in found if run.trials is not None and run.trials.num_rows]
+    if not having:
+        return schema.arrow_schema("trials").empty_table()
+    table = pa.concat_tables([run.trials for run in having]).combine_chunks()
+    return _with_run_ids("trials", having, [run.trials.num_rows for run in having], table)
 
 
 def _with_run_ids(name: str, found: Sequence[RunRows], lengths: Sequence[int], table: Any) -> Any:

@@ -42,7 +42,7 @@ _DATA = "symbol, timeframe, source, data_digest"
 _RESULT = f"strategy, strategy_digest, {_DATA}, settings, equity_digest, trades_digest"
 """What two runs share whose result is the same one, made twice."""
 _RESULTS = f"""
-        (SELECT *, count(*) OVER result AS runs,
+        (SELECT *, greatest(1, count(*) FILTER (kind IS DISTINCT FROM 'swept') OVER result) AS runs,
                 row_number() OVER (result ORDER BY status NOT IN {COMPLETED}, started_at, run_id) AS nth
          FROM runs LEFT JOIN (
             SELECT run_id, string_agg(key || '=' || value, ', ' ORDER BY key) AS settings FROM params
@@ -100,7 +100,7 @@ _ALL = (
         "how the Sharpe ratio moves with each value of each parameter of each strategy on each data, under the same "
         "other sections (`given` names what differs among them): each result once",
         f"""
-        WITH completed AS (SELECT * FROM runs WHERE status IN {COMPLETED}),
+        WITH completed AS (SELECT * FROM runs WHERE status IN {COMPLETED} AND kind IS DISTINCT FROM 'swept'),
         others AS (
             SELECT r.run_id, r.strategy, r.data_digest, p.key || '=' || p.value AS setting
             FROM params p JOIN completed r USING (run_id)
@@ -126,6 +126,51 @@ _ALL = (
         FROM results r JOIN params p USING (run_id) WHERE NOT contains(p.key, '.')
         GROUP BY r.strategy, r.symbol, r.timeframe, r.source, r.data_digest, r.given, p.key, p.value, p.number
         ORDER BY r.symbol, r.timeframe, r.source, data, r.strategy, r.given, p.key, p.number, p.value""",
+    ),
+    Question(
+        "sweeps",
+        "the sweeps, newest first: how many trials each has, how many failed, what was kept, and how the Sharpe "
+        "ratios of its different results spread",
+        """
+        SELECT s.run_id, s.name, s.strategy, s.symbol, s.timeframe, s.source, s.status, s.trials,
+               count(*) FILTER (t.status = 'failed') AS failed, count(t.duplicate_of) AS duplicates,
+               count(t.kept) AS kept, s.sharpe AS chosen_sharpe,
+               max(t.sharpe) FILTER (t.duplicate_of IS NULL) AS most_sharpe,
+               median(t.sharpe) FILTER (t.duplicate_of IS NULL) AS median_sharpe,
+               min(t.sharpe) FILTER (t.duplicate_of IS NULL) AS least_sharpe,
+               sum(t.duration_s) AS seconds, s.started_at
+        FROM runs s LEFT JOIN trials t USING (run_id) WHERE s.kind = 'swept' GROUP BY ALL
+        ORDER BY s.started_at DESC, s.run_id""",
+    ),
+    Question(
+        "best_trials",
+        "the best trials of a sweep, by the start of the run_id of its parent: each result once, by Sharpe ratio, with "
+        "how many trials came to it",
+        """
+        SELECT t.index, t.chosen, t.kept, t.fold, t.part, t.params, t.settings, t.sharpe, t.total_return,
+               t.max_drawdown, t.trades, coalesce(d.times, 0) + 1 AS times
+        FROM trials t LEFT JOIN (
+            SELECT run_id, duplicate_of AS index, count(*) AS times FROM trials GROUP BY ALL) d USING (run_id, index)
+        WHERE starts_with(t.run_id, parent) AND t.status = 'done' AND t.duplicate_of IS NULL
+        ORDER BY t.sharpe DESC NULLS LAST, t.index LIMIT most::INTEGER""",
+        (("parent", None), ("most", "20")),
+    ),
+    Question(
+        "trial_sensitivity",
+        "how the Sharpe ratio of a sweep's trials moves with each value of each key that was varied, by the start of "
+        "the run_id of its parent: each result once",
+        """
+        WITH own AS (
+            SELECT index, part, sharpe, unnest(map_entries(params::JSON::MAP(VARCHAR, JSON))) AS one FROM trials
+            WHERE starts_with(run_id, parent) AND status = 'done' AND duplicate_of IS NULL
+            UNION ALL
+            SELECT index, part, sharpe, unnest(map_entries(settings::JSON::MAP(VARCHAR, JSON))) FROM trials
+            WHERE starts_with(run_id, parent) AND status = 'done' AND duplicate_of IS NULL)
+        SELECT key, value, part, count(*) AS results, median(sharpe) AS median_sharpe, min(sharpe) AS least_sharpe,
+               max(sharpe) AS most_sharpe
+        FROM (SELECT one.key AS key, one.value->>'$' AS value, part, sharpe FROM own)
+        GROUP BY key, value, part ORDER BY key, TRY_CAST(value AS DOUBLE), value, part""",
+        (("parent", None),),
     ),
     Question(
         "runs_by_commit",
