@@ -87,6 +87,7 @@ def child(request: dict[str, Any], say: int) -> None:
     def report(line: str) -> None:
         os.write(say, line.encode() + b"\n")
 
+    os.environ.update(request.get("environment", {}))
     try:
         if how := request.get("sabotage"):
             sabotage(how)

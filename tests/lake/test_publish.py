@@ -1,4 +1,4 @@
-"""What is published is what the lake says, in every engine; only what is new moves, and nothing of others is touched."""
+"""What is published is what the lake says, in every engine; only what is new moves, and nothing of others changes."""
 
 from __future__ import annotations
 

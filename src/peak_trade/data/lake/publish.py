@@ -29,7 +29,7 @@ from peak_trade.data.lake import commit, schema
 from peak_trade.data.lake.commit import Live, Part
 from peak_trade.data.lake.target import Target
 from peak_trade.data.lake.writer import writing
-from peak_trade.errors import InputError, RunError
+from peak_trade.errors import InputError, PeakError, RunError
 
 __all__ = ["Published", "publish"]
 
@@ -270,8 +270,6 @@ class _Publisher:
 
     def _settle(self, name: str, state: _State) -> Change:
         """Bring one table to the commit; from the start again as often as somebody else was first."""
-        from deltalake.exceptions import CommitFailedError, DeltaError
-
         for _ in range(_ATTEMPTS):
             if self._is_late(state):
                 self.newer = max(self.newer, state.number)
@@ -281,7 +279,9 @@ class _Publisher:
             before = -1 if state.delta is None else state.delta.version()
             try:
                 return self._commit(name, state)
-            except (CommitFailedError, DeltaError) as error:
+            except PeakError:
+                raise
+            except Exception as error:  # noqa: BLE001 - somebody else's entry, or a disk or store: the log tells which
                 failed = error
             state = self._look(name)
             if (-1 if state.delta is None else state.delta.version()) == before:

@@ -25,7 +25,6 @@ __all__ = ["Target", "require"]
 _STORES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _HINTS = (
-    ("ernel error", "its _delta_log can't be used: restore it, or publish to an address of its own"),
     ("Connection refused", "nothing answers there: check the address and AWS_ENDPOINT_URL"),
     ("URL scheme is not allowed", "AWS_ALLOW_HTTP=true allows an endpoint without TLS"),
     ("put is disabled", "leave AWS_CONDITIONAL_PUT out: two at once would overwrite each other's work"),
@@ -36,6 +35,7 @@ _HINTS = (
     ("ermission", "check who may write there"),
     ("ccessDenied", "check who may write there"),
     ("403", "check who may write there"),
+    ("ernel error", "its _delta_log can't be used: restore it, or publish to an address of its own"),
 )
 
 
@@ -157,6 +157,8 @@ def _cause(error: Exception, said: str) -> str:
     """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
+    if told := re.search(r"<Message>(.*?)</Message>", said, re.DOTALL):  # a store's own XML
+        return one_line(told[1])[:_LONGEST]
     lines = [line.strip() for line in said.splitlines() if line.strip()] or [type(error).__name__]
     line = next((line for line in reversed(lines) if line.startswith("↳")), lines[0])
     return one_line(line.strip(" ↳"))[:_LONGEST]
