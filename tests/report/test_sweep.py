@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -95,8 +96,7 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Sweeps:
 
 @pytest.fixture(scope="module")
 def shown(sweeps: Sweeps, page: Any) -> Callable[[str], Any]:
-    made: dict[str, Any] = {}
-    return lambda kind: made.setdefault(kind, None) or made.__setitem__(kind, page(sweeps[kind])) or made[kind]
+    return functools.cache(lambda kind: page(sweeps[kind]))
 
 
 def table_of(run_dir: Path) -> evidence.Trials:
@@ -606,7 +606,7 @@ def test_another_statistic_two_others_axes_and_another_mode_show_the_sealed_numb
         browser.ask(f"{CHOOSE}({json.dumps(asked)})")
         head, *rows = browser.ask(CELLS)
         assert head[0] == f"{names[down]} \\ {names[across]}"
-        how = {"highest": np.nanmax, "lowest": np.nanmin, "median": np.nanmedian}[mode]
+        how: Any = {"highest": np.nanmax, "lowest": np.nanmin, "median": np.nanmedian}[mode]
         cells = by_cell(table, key, names[down], names[across])
         told = {(row[0], label): said for row in rows for label, said in zip(head[1:], row[1:], strict=True)}
         known = {place: [one for one in values if math.isfinite(one)] for place, values in cells.items()}

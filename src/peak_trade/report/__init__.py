@@ -8,6 +8,9 @@ In reading order:
 - `svg` and `markup`: figures and tables as text;
 - `run`: a run directory's files, typed;
 - `head`, `performance`, `trading`, `origin` and `timing`: what the report says, on `figures` that are framed alike;
+- `trials`: the table of a sweep as axes and places on them; `heat` (with `heat.js`, which `inline` lets run) and
+  `swept` are what the report says of it, `folds` what of a walk-forward or a cross-validation; `beside` links to
+  other runs;
 - `sections` and `page`: the order of it, for `reports/quarto/backtest_report.qmd` to call;
 - `renderer`, `builtin` and `quarto`: what executes the qmd, and how each says what went wrong;
 - `render`: the qmd to one HTML file, by one of them;

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -289,11 +290,11 @@ def _left(rows: Sequence[Row], name: str) -> str:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
-def _read(run: RunFiles, name: str, columns: Sequence[str]) -> list[Row]:
+def _read(run: RunFiles, name: str, columns: Sequence[str]) -> Sequence[Row]:
     """Return the rows of a sealed table; RunError where it lacks one of these columns, or is none."""
     try:
         reader = csv.DictReader(io.TextIOWrapper(io.BytesIO(run.content(name)), "utf-8", newline=""), strict=True)
-        rows = [row for _, row in zip(range(_MOST + 1), reader, strict=False)]
+        rows: list[dict[str, Any]] = list(islice(reader, _MOST + 1))
     except (ValueError, csv.Error) as error:
         raise RunError(f"{name}: {cut(str(error), 200)}") from None
     if missing := [one for one in columns if one not in (reader.fieldnames or ())]:

@@ -7,6 +7,7 @@ What is drawn is whole numbers, hundredths of what is written, so that page, tab
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
@@ -33,6 +34,7 @@ MODES = {
     "chosen": "those trials that have the other parameters as the chosen one",
 }
 _PLACES, _NUMBERS = 40, 250_000  # places of an axis that are drawn, and numbers in the page, at most
+_FEWEST = 8  # places of an axis whose values are put together
 _PARAMETERS = 6  # any two of which can be chosen
 _WRITTEN = 12  # columns: of fewer, the cells have their number in them
 _LABELS = 14  # along the bottom
@@ -105,7 +107,7 @@ def aggregated(trials: Trials, axes: Sequence[Axis], asked: str, flat: npt.NDArr
     many = len(trials.axes) > 2 or any(len(axis.values) > _PLACES for axis in axes) or trials.folded
     modes = list(MODES) if many else ["median"]
     modes = [mode for mode in modes if mode != "chosen" or trials.pick is not None]
-    most = _fitting(axes, len(keys) * len(modes))
+    most = _fitting(axes, len(keys) * len(modes), len(trials))
     sides = [Side.of(axis, most) for axis in axes]
     there = trials.searched & np.all([side.places >= 0 for side in sides], axis=0)
     pairs = [
@@ -121,9 +123,14 @@ def aggregated(trials: Trials, axes: Sequence[Axis], asked: str, flat: npt.NDArr
     )
 
 
-def _fitting(axes: Sequence[Axis], layers: int) -> int:
-    """Return how many places of an axis can be drawn, so that the page stays small."""
+def _fitting(axes: Sequence[Axis], layers: int, trials: int) -> int:
+    """Return how many places of an axis can be drawn, so that the page stays small, and cells have trials in them.
+
+    Where values are put together anyway, a cell shall have two trials or more on average.
+    """
     most = _PLACES
+    if any(len(axis.values) > most for axis in axes):
+        most = min(most, max(_FEWEST, math.isqrt(trials // 2)))
     while most > 4:
         lengths = [min(len(axis.values), most) for axis in axes]
         if sum(one * other for one, other in combinations(lengths, 2)) * layers <= _NUMBERS:

@@ -85,7 +85,7 @@ def _kept(results: Results) -> dict[str, tuple[str, int]]:
 def _grouped(listed: Sequence[listing.Row], kept: Mapping[str, tuple[str, int]]) -> list[listing.Row]:
     """Return runs in their order, those that were kept of a sweep below it, by the numbers of their trials."""
     below: dict[str, list[listing.Row]] = {row.run_id: [] for row in listed if row.run_id not in kept}
-    alone = []
+    alone: list[listing.Row] = []
     for row in listed:
         parent = kept.get(row.run_id, ("",))[0]
         (below[parent] if parent in below and not row.lookahead else alone).append(row)

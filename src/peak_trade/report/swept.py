@@ -119,9 +119,9 @@ def search(run: RunFiles) -> str:
         )
     elif trials.folded:
         words += (
-            "<p>Chosen on train bars, again and again, and traded on others: the result that this run is sealed with is "
-            "of no single trial, and out of sample throughout. What follows of the search is about trials on train bars; "
-            "those of one combination stand together by their median.</p>"
+            "<p>Chosen on train bars, again and again, and traded on others: the result that this run is sealed with "
+            "is of no single trial, and out of sample throughout. What follows of the search is about trials on train "
+            "bars; those of one combination stand together by their median.</p>"
         )
     rows = [[text(axis.name), cell(_listed(axis)), f"{len(axis.values):,}"] for axis in trials.axes]
     head = ["Parameter", "Values", "How many"]
@@ -254,7 +254,8 @@ def _width(axis: Axis, ends: tuple[int, int]) -> str:
     """Return how wide a stretch is in the parameter's own unit."""
     if not axis.ordered:
         return "–"
-    return text(label(_tidy(axis.values[ends[1]] - axis.values[ends[0]])))
+    wide = axis.values[ends[1]] - axis.values[ends[0]]
+    return text(label(_tidy(wide))) if math.isfinite(wide) else "–"
 
 
 def _tidy(value: float) -> float | int:
@@ -276,7 +277,7 @@ def sensitivity(run: RunFiles) -> str:
     scale = svg.Scale.around(np.clip(np.array(known), -_LARGEST, _LARGEST))
     for at in sorted(range(len(found.effects)), key=lambda one: -(found.effects[one][1].share or 0.0)):
         side, made = found.effects[at]
-        there = [place for place, level in enumerate(made.levels) if level.count]
+        there = [place for place, level in enumerate(made.levels) if level.trials]
         if not there:
             continue
         ends = sorted(there, key=lambda place: made.levels[place].median or 0.0)
@@ -287,7 +288,7 @@ def sensitivity(run: RunFiles) -> str:
         )])  # fmt: skip
         plots.append(_plot(found, side, made, scale, found.trials.axes[at].ordered))
         details += [
-            [f"{text(side.name)} {text(side.labels[place])}", f"{level.count:,}",
+            [f"{text(side.name)} {text(side.labels[place])}", f"{level.trials:,}",
              *(found.shown(one) for one in (level.low, level.median, level.high))]
             for place, level in enumerate(made.levels)
         ]  # fmt: skip
@@ -304,8 +305,8 @@ def sensitivity(run: RunFiles) -> str:
     return (
         table(head, rows, label="How much each parameter matters")
         + f'<p class="note">{rest}The share of the variance of {text(found.label)} over all trials that a parameter '
-        "explains by itself (eta squared, the first-order sensitivity). The lines are the medians of the trials at each "
-        "value, the fields hold the middle half of them.</p>"
+        "explains by itself (eta squared, the first-order sensitivity). The lines are the medians of the trials at "
+        "each value, the fields hold the middle half of them.</p>"
         f'<div class="multiples">{"".join(plots)}</div>'
         f"<details><summary>The numbers of these figures</summary>{numbers}</details>"
     )

@@ -209,7 +209,9 @@ def read(run: RunFiles) -> Trials:
     """Return the trials of a sweep; RunError where its table is missing or not what it should be."""
     name = next((one for one in evidence.NAMES if run.has(one)), evidence.NAMES[-1])
     grid = run.searched.get("grid")
-    given = {key: ones for key, ones in grid.items() if isinstance(ones, list)} if isinstance(grid, dict) else {}
+    given: dict[str, Sequence[Any]] = (
+        {key: ones for key, ones in grid.items() if isinstance(ones, list)} if isinstance(grid, dict) else {}
+    )
     try:
         return Trials(evidence.read(name, run.content(name)), given, name)
     except ImportError as error:

@@ -15,6 +15,7 @@ In reading order:
 - `closed`: functions of the closed trades, such as `profit_factor`, `turnover` and `borrow_paid`;
 - `streaks`: functions of their order, their exits and their excursions, such as `longest_losing_streak`;
 - `curve`: an equity curve and what several statistics take from it;
+- `plateau` and `effects`: functions of a statistic over many trials, how wide its top is and what it depends on;
 - `table`: `STATS`, one row for each key of `stats.json`, and `compute`, which fills it (`of_curve`, where others share
   the curves).
 

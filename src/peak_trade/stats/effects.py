@@ -16,7 +16,7 @@ __all__ = ["Effect", "Level", "effect"]
 class Level(NamedTuple):
     """The trials at one value of a parameter: how many have the statistic, and its quartiles; None where none has."""
 
-    count: int
+    trials: int
     low: float | None
     median: float | None
     high: float | None
@@ -38,7 +38,7 @@ def effect(level: npt.NDArray[np.integer], values: Floats, levels: int) -> Effec
     Workers", 1925 (eta squared); I. Sobol, "Sensitivity Estimates for Nonlinear Mathematical Models", 1993.
 
     >>> effect(np.array([0, 0, 1, 1]), np.array([1.0, 3.0, 5.0, 7.0]), 2)  # doctest: +ELLIPSIS
-    Effect(levels=(Level(count=2, low=1.5, median=2.0, high=2.5), Level(count=2, ...)), share=0.8)
+    Effect(levels=(Level(trials=2, low=1.5, median=2.0, high=2.5), Level(trials=2, ...)), share=0.8)
     """
     there = np.isfinite(values) & (level >= 0)
     of, known = level[there], values[there]

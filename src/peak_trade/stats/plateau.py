@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +120,8 @@ def _reached(good: npt.NDArray[np.bool_], start: int, ordered: Sequence[bool]) -
 
 
 def _through(inside: npt.NDArray[np.bool_], peak: tuple[int, ...], axis: int) -> tuple[int, int]:
-    line = inside[(*peak[:axis], slice(None), *peak[axis + 1 :])]
+    place: Any = (*peak[:axis], slice(None), *peak[axis + 1 :])
+    line = inside[place]
     first = last = peak[axis]
     while first > 0 and line[first - 1]:
         first -= 1
