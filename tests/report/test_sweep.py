@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import json
 import math
@@ -44,6 +45,7 @@ name = "a search"
 path = "bars.csv"
 symbol = "X"
 timeframe = "1h"
+calendar = "24/7"
 [execution]
 allow_short = true
 fee_bps = 5
@@ -112,6 +114,15 @@ def by_cell(table: evidence.Trials, key: str, *names: str) -> dict[tuple[Any, ..
         place = tuple(asked.get(f"strategy.params.{name}", asked.get(name)) for name in names)
         found.setdefault(place, []).append(value)
     return found
+
+
+def on_train(table: evidence.Trials) -> dict[int, float]:
+    """The median Sharpe ratio of each length over all train windows."""
+    found: dict[int, list[float]] = {}
+    for at, part in enumerate(table.part):
+        if part == "train":
+            found.setdefault(table.params[at]["length"], []).append(float(table.of_stat("sharpe")[at]))
+    return {length: float(np.median(values)) for length, values in found.items()}
 
 
 def data_of(page: Any) -> dict[str, Any]:
@@ -244,6 +255,22 @@ def test_a_random_search_says_that_the_width_can_not_be_told(sweeps: Sweeps, pag
     made = page(sweeps.make(GRIDS["two"], random=9, seed=3))
     assert "The width of the top can't be told: 9 of " in made.section("plateau").words
     assert made.rows("How much each parameter matters")[0][:2] == ["Parameter", "Share of the variance"]
+
+
+def test_combinations_that_were_left_out_as_invalid_are_no_holes_in_the_search(sweeps: Sweeps, page: Any) -> None:
+    text = (sweeps.root / "own.toml").read_text().replace('entrypoint = "own.py:steps"', 'name = "sma_crossover"')
+    (sweeps.root / "averages.toml").write_text(text)
+    source = config.load(sweeps.root / "averages.toml", ())
+    grid = ("strategy.params.fast=5:20:5", "strategy.params.slow=10:25:5")
+    run_dir = sweep.sweep(source, sweep.Wish(grid=grid, keep=0), root=sweeps.root, results=sweeps.results)
+    made, table = page(run_dir), table_of(run_dir)
+    assert len(table) == 10  # of 16: fast is less than slow
+    assert "6 more combinations left out as invalid" in made.section("search").words
+    assert "of 10 (" in made.section("plateau").words or "of 10: no neighbour" in made.section("plateau").words
+    assert made.section("heat").html.count("not tried</title>") == 6
+    assert [row.count("not tried") for row in made.rows("Sharpe ratio by fast and slow")[1:]] == [3, 2, 1, 0]
+    best = table.params[table.best or 0]
+    assert f"sma_crossover (fast = {best['fast']}, slow = {best['slow']}" in made.words
 
 
 def test_the_share_of_a_parameter_is_that_of_the_variance_of_all_trials(shown: Any, sweeps: Sweeps) -> None:
@@ -483,6 +510,30 @@ def test_a_table_of_folds_that_is_none_is_said_to_be_none(content: str, said: st
     section = page(folded({"walk_forward": {"flat": 3, "train_mean": "x"}}, folds=content)).section("folds")
     assert said in section.words
     assert "<script>" not in section.html
+
+
+def test_a_walk_forward_shows_its_own_folds_and_account(sweeps: Sweeps, page: Any) -> None:
+    run_dir = sweeps.make(GRIDS["one"], walk_forward=("train=300bars", "test=150bars"))
+    made, rows = page(run_dir), list(csv.DictReader((run_dir / "folds.csv").read_text().splitlines()))
+    assert made.sections[:3] == ["search", "folds", "heat"]
+    assert "and traded on others: out of sample." in made.words
+    assert [row[4:7] for row in made.rows("Folds")[1:]] == [
+        [number(float(row[key])) for key in ("train", "test", "degradation")] for row in rows
+    ]
+    told = json.loads((run_dir / "stats.json").read_text())
+    assert f"The result, out of sample, has {number(told['sharpe'])}." in made.section("distribution").words
+    assert f"with Sharpe ratio {number(max(on_train(table_of(run_dir)).values()))} ." in made.section("plateau").words
+
+
+def test_a_cross_validation_shows_its_own_paths(sweeps: Sweeps, page: Any) -> None:
+    run_dir = sweeps.make(GRIDS["one"], cpcv="4,2")
+    made, rows = page(run_dir), list(csv.DictReader((run_dir / "paths.csv").read_text().splitlines()))
+    assert made.sections[:3] == ["search", "paths", "heat"]
+    assert len(rows) == 3
+    assert [row[1] for row in made.rows("Paths")[1:]] == [number(float(row["sharpe"])) for row in rows]
+    told = json.loads((run_dir / "manifest.json").read_text())["predicate"]["results"]["cpcv"]
+    chance = percent(told["overfitting"]["probability"])
+    assert f"The probability that the choice is overfitted is {chance}." in made.section("paths").words
 
 
 # --- strangers, size and rendering ----------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def head(run: RunFiles, checked: str) -> str:
     figures: Mapping[str, Any] = {}
     try:
         data, bars = run.config.get("data", {}), run.bars
-        given = run.config.get("strategy", {}).get("params", {})
+        given = run.chosen if run.kind == SWEPT else run.config.get("strategy", {}).get("params", {})
         params = ", ".join(f"{key} = {in_toml(value)}" for key, value in given.items())
         facts.append(text(f"{run.strategy} ({params})".strip() if params else run.strategy))
         facts.append(text(" ".join(cut(str(data.get(key)), _SERIES) for key in _WHAT if data.get(key))))
@@ -121,7 +121,7 @@ def _engine(run: RunFiles) -> list[str]:
 
 def _differs(run: RunFiles) -> str:
     """Return what tells the run from the others of its strategy."""
-    others, differs = run.differs
+    others, differs = run.differs if run.kind != SWEPT else (0, {})
     if not others:
         return ""
     words = f"differs in {text(cut(apart.said(differs), _DIFFERS))}" if differs else "was asked for the same as most"

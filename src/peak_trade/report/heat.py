@@ -212,7 +212,7 @@ def heat_map(found: Shown, first: tuple[int, int]) -> str:
     drawn = _drawn(found, pair, label, sign, values)
     return (
         f'<div class="heatmap">{_choices(found, first)}<figure><div class="drawn">{drawn}</div>'
-        f"{_scale(values, sign)}{_legend(pair)}<figcaption>{_caption(found)}</figcaption></figure>"
+        f"{_scale(values, sign)}{_legend(found)}<figcaption>{_caption(found)}</figcaption></figure>"
         f"<details><summary>The numbers of this figure</summary>"
         f'<div class="numbers">{_numbers(found, pair, label, sign, values)}</div></details>'
         f'<script type="application/json">{_json(found)}</script><script>{script()}</script></div>'
@@ -343,11 +343,14 @@ def _scale(values: Sequence[Value], sign: str) -> str:
     return f'<p class="colours"><span class="low">{low}</span>{colours}<span class="high">{high}</span></p>'
 
 
-def _legend(pair: Pair) -> str:
-    named = [("ring", "the chosen trial")] if pair.chosen is not None else []
-    named += [("edge", "the plateau around the peak")] if pair.flat else []
-    named += [("failed", "all failed")] if any(pair.failed) else []
-    named += [("untried", "not tried")] if not all(pair.count) else []
+def _legend(found: Shown) -> str:
+    """Return what the marks mean that there are over any two parameters."""
+    pairs = found.pairs
+    named = [("ring", "the chosen trial")] if any(pair.chosen is not None for pair in pairs) else []
+    named += [("edge", "the plateau around the peak")] if any(pair.flat for pair in pairs) else []
+    lost = any(count == failed > 0 for pair in pairs for count, failed in zip(pair.count, pair.failed, strict=True))
+    named += [("failed", "all failed")] if lost else []
+    named += [("untried", "not tried")] if not all(all(pair.count) for pair in pairs) else []
     return f'<ul class="legend">{"".join(f"<li class={kind}>{words}</li>" for kind, words in named)}</ul>'
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from peak_trade.evidence import code
+from peak_trade.evidence.manifest import SWEPT
 from peak_trade.report.markup import counted, in_toml, number, table, text
 from peak_trade.report.run import RunFiles, flat
 
@@ -51,6 +52,8 @@ def configuration(run: RunFiles) -> str:
         if overridden
         else "Nothing was overridden."
     )
+    if run.kind == SWEPT:
+        words += ' All trials began with this; what was varied stands under <a href="#search">the search</a>.'
     return (
         f"<p>{words} What is grey is a default that the file leaves out.</p>"
         f'<div class="config">{"".join(groups)}</div>'

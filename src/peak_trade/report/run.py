@@ -115,6 +115,14 @@ class RunFiles:
         return found if isinstance(found, dict) else {}
 
     @property
+    def chosen(self) -> dict[str, Any]:
+        """The parameters, and the other settings that were varied, of the trial whose result a sweep has."""
+        told = self._results.get("chosen")
+        parts = [told.get(name) for name in ("params", "overrides")] if isinstance(told, dict) else []
+        params, overrides = (part if isinstance(part, dict) else {} for part in parts or ({}, {}))
+        return params | {key: one for key, one in overrides.items() if not key.startswith("strategy.params.")}
+
+    @property
     def kept(self) -> dict[int, str]:
         """The run_ids of those trials of a sweep that were kept as runs of their own, by their numbers."""
         told = self._metadata.get("kept")

@@ -79,8 +79,10 @@ class Search(Struct, frozen=True, eq=False, dict=True):
     @cached_property
     def plateau(self) -> Plateau | None:
         """The plateau around the peak; None where not every combination was tried."""
-        grid = self.trials.grid(self.statistic)
-        return None if grid is None else plateau(grid, [axis.ordered for axis in self.trials.axes], least=self.least)
+        if not self.trials.axes or not self.trials.whole:
+            return None
+        ordered = [axis.ordered for axis in self.trials.axes]
+        return plateau(self.trials.grid(self.statistic), ordered, least=self.least)
 
     @cached_property
     def on_plateau(self) -> npt.NDArray[np.bool_] | None:
@@ -107,6 +109,7 @@ def search(run: RunFiles) -> str:
     failed, same = int(trials.failed.sum()), int((~trials.first & ~trials.failed).sum())
     said = [counted(len(trials), "trial")]
     said += [f"{failed:,} failed"] if failed else []
+    said += [f"{trials.invalid:,} more combinations left out as invalid"] if trials.invalid else []
     said += [f"{counted(same, 'duplicate')} of another's result"] if same else []
     which = "lowest" if found.least else "highest"
     words = f"<p>{', '.join(said)}; chosen for the {which} {text(found.label)}.</p>"
@@ -177,14 +180,14 @@ def top(run: RunFiles) -> str:
     if not axes:
         return "<p>No parameter differs between the trials.</p>"
     if flat is None:
-        tried, size = len(np.unique(found.trials.cell[found.trials.searched])), math.prod(found.trials.shape)
-        if tried >= size:
+        tried, size = found.trials.tried, math.prod(found.trials.shape)
+        if found.trials.whole:
             return f"<p>No trial has the statistic {text(found.label)}.</p>"
         return (
             f"<p>The width of the top can't be told: {tried:,} of {_size(size)} combinations were tried, so that most "
             "have no neighbour that was. A full grid around the best ones tells it.</p>"
         )
-    size = flat.inside.size
+    size = flat.inside.size - found.trials.invalid
     place = ", ".join(f"{axis.name} {axis.labels[at]}" for axis, at in zip(axes, flat.peak, strict=True))
     best = f"<p>The peak is {text(place)}, with {text(found.label)} <strong>{found.shown(flat.value)}</strong>. "
     words = best + _beside(found, flat) + "</p>" + _inside(found, flat, size)
@@ -210,7 +213,7 @@ def _size(count: int) -> str:
 
 
 def _beside(found: Search, flat: Plateau) -> str:
-    empty = f"; {flat.empty:,} more failed or have none" if flat.empty else ""
+    empty = f"; {flat.empty:,} more failed, are invalid or have none" if flat.empty else ""
     if not flat.neighbours:
         return "None of its direct neighbours has the statistic." if flat.empty else "It has no neighbours."
     mean = found.shown(float(np.mean(flat.neighbours)))
@@ -296,7 +299,7 @@ def sensitivity(run: RunFiles) -> str:
         return f"<p>No trial has the statistic {text(found.label)}.</p>"
     shares = [made.share for _, made in found.effects if made.share is not None]
     rest = ""
-    if found.trials.grid(found.statistic) is not None and shares and not found.trials.failed.any():
+    if found.trials.whole and not found.trials.invalid and shares and not found.trials.failed.any():
         rest = (
             f"Each for itself, they explain {percent(math.fsum(shares), 1)}; the rest lies in how they act together. "
         )

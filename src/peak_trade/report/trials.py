@@ -24,6 +24,7 @@ __all__ = ["Axis", "Ints", "Trials", "label", "medians", "read", "statistic_of"]
 _PARAMS = "strategy.params."
 _LABEL = 40  # characters of a value, or of a key
 _AXES = 12  # parameters that are looked at
+_SPARSE = 20  # cells of a grid for each trial, at most: beyond that, most of it is invalid
 Ints = npt.NDArray[np.int64]
 
 
@@ -67,10 +68,14 @@ def label(value: Any) -> str:
 
 
 class Trials(Struct, eq=False, dict=True):
-    """The sealed table of that `name`, and the values that were `given` for keys, in their order."""
+    """The sealed table of that `name`, and the values that were `given` for keys, in their order.
+
+    `invalid` counts the combinations of these that were left out before anything started.
+    """
 
     table: evidence.Trials
     given: dict[str, Sequence[Any]]
+    invalid: int
     name: str
 
     def __len__(self) -> int:
@@ -134,6 +139,18 @@ class Trials(Struct, eq=False, dict=True):
         return tuple(_axis(key, values[key], places[key]) for key in values if key in places)
 
     @cached_property
+    def tried(self) -> int:
+        """How many combinations the search made trials of."""
+        places = np.stack([axis.places for axis in self.axes], axis=1)[self.searched]
+        return len(np.unique(places, axis=0))
+
+    @property
+    def whole(self) -> bool:
+        """Whether every combination was tried, but for those that were left out as invalid; no grid is too large."""
+        size = math.prod(self.shape)
+        return size <= _SPARSE * len(self) and self.tried + self.invalid >= size
+
+    @cached_property
     def cell(self) -> Ints:
         """The cell of the grid of all axes that each trial has, by its number; -1 of one that lacks a parameter."""
         number = np.zeros(len(self), np.int64)
@@ -146,15 +163,13 @@ class Trials(Struct, eq=False, dict=True):
         """How many values each axis has."""
         return tuple(len(axis.values) for axis in self.axes)
 
-    def grid(self, key: str) -> Floats | None:
-        """Return a statistic over all axes, NaN where no trial has it; None where not every combination was tried.
+    def grid(self, key: str) -> Floats:
+        """Return a statistic over all axes of a search that is `whole`, NaN where no trial has it.
 
         A combination that was tried on several stretches of bars has the median of them.
         """
-        size, there = math.prod(self.shape), self.searched & (self.cell >= 0)
-        if not self.axes or size > len(self) or len(np.unique(self.cell[there])) < size:
-            return None
-        return medians(self.cell[there], self.stat(key)[there], size).reshape(self.shape)
+        there = self.searched & (self.cell >= 0)
+        return medians(self.cell[there], self.stat(key)[there], math.prod(self.shape)).reshape(self.shape)
 
     def words(self, at: int) -> str:
         """Return what a trial was asked for as words, in the order in which keys were given."""
@@ -213,6 +228,11 @@ def read(run: RunFiles) -> Trials:
         {key: ones for key, ones in grid.items() if isinstance(ones, list)} if isinstance(grid, dict) else {}
     )
     try:
-        return Trials(evidence.read(name, run.content(name)), given, name)
+        return Trials(evidence.read(name, run.content(name)), given, _invalid(run), name)
     except ImportError as error:
         raise RunError(f"{name} can't be read: {error}", hint="just setup lake") from None
+
+
+def _invalid(run: RunFiles) -> int:
+    found = run.searched.get("invalid")
+    return found if type(found) is int and found > 0 else 0
