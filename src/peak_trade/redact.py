@@ -123,6 +123,11 @@ class Redactor:
         self._environment = environment
         self._learn({value for tree in trees for value in _secrets(tree)} | set(_variables(environment)))
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What it masks beside what it knows by form: two that know the same mask the same."""
+        return frozenset(self._found)
+
     def look(self) -> None:
         """Look at the environment again: a program may have loaded secrets into it since."""
         self._learn(set(_variables(self._environment)))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from peak_trade.modules import file_of
 
-__all__ = ["imported", "of_tops", "strays"]
+__all__ = ["Imported", "imported", "of_tops", "strays"]
 
 _INFO = re.compile(r"(?P<name>.+?)(?:-(?P<version>[^-]+?)(?:-py[\d.]+(?:-[^-]+)?)?)?\.(?:dist|egg)-info")
 
@@ -31,16 +31,54 @@ class _Distribution(NamedTuple):
     records: str
 
 
-def imported() -> dict[str, str]:
-    """Return name → version of each distribution that a module of this process is of, sorted by name.
+class Imported:
+    """What the modules of this process are of, as of now; looked up again where there are others than before."""
 
-    What is installed so that it is read from elsewhere (an editable checkout) is a person's code, and is not named.
-    """
-    found: dict[str, str] = {}
-    for _, owners in _owners():
-        for owner in owners:
-            found.setdefault(owner.name, owner.version)
-    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+    def __init__(self) -> None:
+        self._modules: Mapping[str, object] = {}
+        self._path: list[str] | None = None
+        self._watched: tuple[str, ...] = ()
+        self._found: list[tuple[str, list[_Distribution]]] = []
+
+    def versions(self) -> dict[str, str]:
+        """Return name → version of each distribution that a module of this process is of, sorted by name.
+
+        What is installed so that it is read from elsewhere (an editable checkout) is a person's code, and is not named.
+        """
+        found: dict[str, str] = {}
+        for _, owners in self._owners():
+            for owner in owners:
+                found.setdefault(owner.name, owner.version)
+        return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+    def strays(self) -> frozenset[str]:
+        """Return the modules, by the names at the top, that lie among what is installed and are of no distribution."""
+        found = self._owners()
+        return frozenset({top for top, owners in found if not owners} - {top for top, owners in found if owners})
+
+    def _owners(self) -> list[tuple[str, list[_Distribution]]]:
+        modules: Mapping[str, object] = dict(sys.modules)
+        path = [*map(str, sys.path)]
+        others = [item for item in modules.items() if self._modules.get(item[0]) is not item[1]]
+        others += [item for item in self._modules.items() if modules.get(item[0]) is not item[1]]
+        if path != self._path or any(self._matters(*item) for item in others):
+            self._found = list(_owners())
+            folders = _folders().items()
+            self._watched = tuple(f"{folder}{os.sep}" for folder, is_site in folders if is_site or _known(folder))
+        self._modules, self._path = modules, path
+        return self._found
+
+    def _matters(self, name: str, module: object) -> bool:
+        """Tell whether a module that came or went may be of a distribution: a person's own, made anew, is of none."""
+        file = file_of(module)
+        if file is None:
+            return False
+        return file.startswith(self._watched) or ("." not in name and bool(_known(_above(file, name))))
+
+
+def imported() -> dict[str, str]:
+    """Return what `Imported.versions` does, asked once."""
+    return Imported().versions()
 
 
 def of_tops(tops: Mapping[str, Collection[str]]) -> dict[str, str]:
@@ -56,9 +94,8 @@ def of_tops(tops: Mapping[str, Collection[str]]) -> dict[str, str]:
 
 
 def strays() -> frozenset[str]:
-    """Return the modules, by the names at the top, that lie among what is installed and are of no distribution."""
-    found = list(_owners())
-    return frozenset({top for top, owners in found if not owners} - {top for top, owners in found if owners})
+    """Return what `Imported.strays` does, asked once."""
+    return Imported().strays()
 
 
 def _owners() -> Iterator[tuple[str, list[_Distribution]]]:

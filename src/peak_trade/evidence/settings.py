@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -86,11 +86,17 @@ def defaults() -> Mapping[str, Any]:
     }
 
 
-def keys(content: bytes, overrides: Collection[str]) -> set[str]:
+def keys(content: bytes, overrides: Collection[str]) -> frozenset[str]:
     """Return the keys, as `data.path`, that a config's file or an override of it sets."""
+    return _set_in(content) | {".".join(key.split(".")[:2]) for key in overrides}
+
+
+@lru_cache(maxsize=8)  # many runs have one config
+def _set_in(content: bytes) -> frozenset[str]:
     tree = tomllib.loads(content.decode("utf-8").removeprefix("\ufeff"))
-    in_file = {f"{section}.{key}" for section, values in tree.items() if isinstance(values, dict) for key in values}
-    return in_file | {".".join(key.split(".")[:2]) for key in overrides}
+    return frozenset(
+        f"{section}.{key}" for section, values in tree.items() if isinstance(values, dict) for key in values
+    )
 
 
 def short(values: Mapping[str, Any]) -> dict[str, Scalar]:

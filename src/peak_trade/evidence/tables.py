@@ -31,6 +31,7 @@ __all__ = [
     "OF_SEVERAL",
     "TRADE_COLUMNS",
     "SeriesDigest",
+    "Stamps",
     "read_series",
     "read_trades",
     "rows_csv",
@@ -91,15 +92,40 @@ def _iso(timestamps: npt.NDArray[np.datetime64], unit: str) -> list[str]:
     return [f"{stamp}Z" for stamp in text.tolist()]
 
 
-def series_csv(columns: Columns) -> Iterator[bytes]:
-    """Yield the CSV of a table whose first column is `timestamp` and whose others are float64."""
+def series_csv(columns: Columns, stamps: Stamps | None = None) -> Iterator[bytes]:
+    """Yield the CSV of a table whose first column is `timestamp` and whose others are float64.
+
+    `stamps` are those of the first column, where other tables have it too.
+    """
     yield ",".join(columns).encode() + b"\n"
     timestamp, *floats = columns.values()
-    unit = _unit(timestamp)  # of the whole table: its blocks must not differ
+    stamps = stamps or Stamps(timestamp)
+    width = 2 * len(columns)  # each cell has its separator after it: to join them by rows takes twice as long
     for start in range(0, len(timestamp), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        cells = [_numbers(column[part]) for column in floats]
-        yield b"\n".join(map(b",".join, zip(_stamps(timestamp[part], unit), *cells, strict=True))) + b"\n"
+        texts = stamps.block(start)
+        cells = [b","] * (width * len(texts))
+        cells[::width] = texts
+        for at, column in enumerate(floats, 1):
+            cells[2 * at :: width] = _numbers(column[start : start + _BLOCK])
+        cells[width - 1 :: width] = [b"\n"] * len(texts)
+        yield b"".join(cells)
+
+
+class Stamps:
+    """The timestamps of a table as text; of one that is no longer than a block they are kept once they are made."""
+
+    def __init__(self, timestamp: npt.NDArray[np.datetime64]) -> None:
+        self._timestamp, self._unit = timestamp, _unit(timestamp)  # of the whole table: its blocks must not differ
+        self._kept: list[bytes] | None = None
+
+    def block(self, start: int) -> list[bytes]:
+        """Return those of the block that begins at a row."""
+        if self._kept is not None:
+            return self._kept
+        texts = _stamps(self._timestamp[start : start + _BLOCK], self._unit)
+        if len(texts) == len(self._timestamp):
+            self._kept = texts
+        return texts
 
 
 # The JSON encoder writes floats and datetimes some ten times faster than repr and isoformat do.

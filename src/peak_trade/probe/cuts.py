@@ -69,7 +69,7 @@ def _at_changes(exposure: Floats) -> Iterator[int]:
     """Yield cuts right after the bars at which a position is decided on, and one in four right before or at its end."""
     changed = changes(exposure)
     begun, ended = changed[exposure[changed] != 0], changed[exposure[changed] == 0]
-    rest = iter([bar for pair in zip(_spread(ended + 1), _spread(begun), strict=False) for bar in pair])
+    rest = (bar for pair in zip(_spread(ended + 1), _spread(begun), strict=False) for bar in pair)
     for number, cut in enumerate(_spread(begun + 1), 1):
         yield cut
         if number % 3 == 0:

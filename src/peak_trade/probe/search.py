@@ -124,7 +124,8 @@ class Search:
                 self.repeat()
         if self.repeatable is not False:
             self._weigh_what_was_found()
-            self._ask_beside_edges(cuts(self.bars, self.exposure, _FEW, self.seed))
+            if self.first is not None:
+                self._ask_beside_edges(cuts(self.bars, self.exposure, _FEW, self.seed))
         if self.repeatable is not False and self.reacts is False and not self.asking.watch.read:
             answer = self.asking.again(other_times(self.bars))
             if answer.decisions is None or self._differ(answer, len(self.bars)) is not None:

@@ -16,6 +16,7 @@ from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir, new_run_id, warn_unfinished
 from peak_trade.market.findings import Finding
 from peak_trade.redact import Redactor
+from peak_trade.runner.known import Known
 from peak_trade.runner.log import RunLog
 from peak_trade.runner.making import Making, Stages
 from peak_trade.supervisor import UNWATCHED, Line
@@ -31,6 +32,7 @@ class Attempt(Making, kw_only=True):
 
     source: Source
     line: Line = UNWATCHED
+    known: Known = field(default_factory=Known)
     bars: dict[str, Any] | None = None  # what the manifest has of them, once they are known by their fingerprint
     unnamed: str = ""  # the digest of the same bars without a symbol, as other engines are given them
     before: frozenset[str] = field(default_factory=lambda: frozenset(sys.modules))  # the modules, as the run began

@@ -14,9 +14,10 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peak_trade.evidence import code, distributions, provenance
+from peak_trade.evidence import code, provenance
 from peak_trade.evidence.code import Code
 from peak_trade.redact import Redactor
+from peak_trade.runner.known import KEPT
 from peak_trade.runner.secrets import secrets
 from peak_trade.strategies.entrypoint import PRIVATE
 from peak_trade.strategies.sources import Source, is_installed, sources
@@ -33,9 +34,24 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # which lists of digests have no room
 
 def capture(attempt: Attempt, function: Callable[..., Any] | None) -> Code:
     """Return the code that a run was made from; `function` is None where it could not be loaded."""
-    found, places = Code(), _Places(attempt)
-    strays = distributions.strays()
-    for source in sources(function, attempt.before, attempt.ran, strays, workers=attempt.starts):
+    strays = attempt.known.imported.strays()
+    there = sources(function, attempt.before, attempt.ran, strays, workers=attempt.starts)
+    key = there, attempt.root, attempt.source.path.parent, attempt.redactor.secrets
+    for known, found, left_out in attempt.known.captured:
+        if known == key:
+            break
+    else:
+        found, left_out = _captured(attempt, there)
+        attempt.known.captured[:] = [*attempt.known.captured, (key, found, left_out)][-KEPT:]
+    for name, reason in left_out:
+        attempt.warn(name, "left out", reason)
+    return found
+
+
+def _captured(attempt: Attempt, there: list[Source]) -> tuple[Code, list[tuple[str, str]]]:
+    """Return the code of these files, and which of them are left out, and why."""
+    found, places, left_out = Code(), _Places(attempt), list[tuple[str, str]]()
+    for source in there:
         name = _CONTROL.sub("_", as_utf8(places.of(source)))
         if name in found.files or any(name == one["file"] for one in found.left_out):
             name = _free(name, {*found.files, *(one["file"] for one in found.left_out)})
@@ -43,7 +59,7 @@ def capture(attempt: Attempt, function: Callable[..., Any] | None) -> Code:
         if reason := _hindrance(source, attempt.redactor):
             known = {} if content is None else {"sha256": hashlib.sha256(content).hexdigest()}
             found.left_out.append({"file": name, **known, "reason": reason})
-            attempt.warn(f"{code.FOLDER}/{name}", "left out", reason)
+            left_out.append((f"{code.FOLDER}/{name}", reason))
         elif content is not None:
             found.files[name] = content
         for module in source.modules:
@@ -52,7 +68,7 @@ def capture(attempt: Attempt, function: Callable[..., Any] | None) -> Code:
     for top, name in places.tops.items():
         state = provenance.GitQuestion(top).answer()
         found.repositories.append({"folder": _CONTROL.sub("_", as_utf8(name)), **(state or {})})
-    return found
+    return found, left_out
 
 
 def write(attempt: Attempt, found: Code) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from peak_trade.engine import RULES
-from peak_trade.evidence import distributions, manifest, provenance
+from peak_trade.evidence import manifest, provenance
 from peak_trade.evidence.code import Code
 from peak_trade.market import ohlcv
 from peak_trade.runner.attempt import Attempt, asked, withheld
@@ -56,7 +56,7 @@ def definition(
                 "params": plain(params),
             }
         ),
-        "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": environment()}
+        "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": environment(attempt)}
         | withheld(attempt.source),
         "resolvedDependencies": [
             attempt.bars,
@@ -68,6 +68,6 @@ def definition(
     }
 
 
-def environment() -> dict[str, Any]:
+def environment(attempt: Attempt) -> dict[str, Any]:
     """Return what numbers can depend on, with each distribution that the run has imported by now."""
-    return provenance.environment() | {"distributions": distributions.imported()}
+    return provenance.environment() | {"distributions": attempt.known.imported.versions()}

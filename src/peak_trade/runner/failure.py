@@ -83,7 +83,7 @@ def seal_failed(attempt: Attempt, git: provenance.GitQuestion, told: dict[str, s
             "internalParameters": {
                 "seed": attempt.source.config.run.seed,
                 "rules": RULES,
-                "environment": environment(),
+                "environment": environment(attempt),
                 **withheld(attempt.source),
             },
             "resolvedDependencies": [

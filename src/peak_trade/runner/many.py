@@ -181,7 +181,7 @@ class _Batch:
             Attempt(
                 self.root, one.wanted.source.path.parent, self.argv, one.stages, one.redactor, places[one.run_id],
                 RunLog(places[one.run_id], one.redactor), after[one.run_id], kin=one.wanted.kin,
-                source=one.wanted.source,
+                source=one.wanted.source, known=self.shared.known,
             )
             for one in begun
         ]  # fmt: skip

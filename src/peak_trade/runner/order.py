@@ -184,11 +184,9 @@ def make(attempt: Attempt, git: provenance.GitQuestion, shared: Shared, function
         write_config(attempt, params)
         directory = attempt.directory
         directory.write("stats.json", [files.encode_json(figures.to_json_object())])
-        directory.write("equity.csv", tables.series_csv(came.equity))
+        directory.write("equity.csv", tables.series_csv(came.equity, shared.stamps))
         if compared is not None:
-            at = benchmark.rows(bars.timestamp)
-            thinned = {"timestamp": bars.timestamp[at], "close": bars.close[at], "equity": compared[at]}
-            directory.write(benchmark.NAME, tables.series_csv(thinned))
+            directory.write(benchmark.NAME, [shared.benchmark_csv(config, compared)])
         _write_trades(attempt, result.trades)
         summary = {name: figures[name] for name in ("total_return", "sharpe", "max_drawdown", "trades")}
         came_out = {

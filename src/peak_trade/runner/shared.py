@@ -5,7 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from peak_trade.config import Config, Execution
+from peak_trade.evidence import benchmark, tables
 from peak_trade.market import fingerprint, ohlcv
+from peak_trade.market.bars import Floats
+from peak_trade.runner.known import Known
 from peak_trade.runner.outcome import Prepared
 
 __all__ = ["Shared"]
@@ -19,7 +23,21 @@ class Shared:
 
     def __init__(self, loaded: ohlcv.Loaded) -> None:
         self.loaded, self.bars = loaded, loaded.bars.freeze()
-        self.prepared = Prepared(self.bars)
+        self.prepared, self.known = Prepared(self.bars), Known()
+        self._benchmark: tuple[Execution, bytes] | None = None
+
+    @cached_property
+    def stamps(self) -> tables.Stamps:
+        """The times of the bars as equity.csv has them."""
+        return tables.Stamps(self.bars.timestamp)
+
+    def benchmark_csv(self, config: Config, equity: Floats) -> bytes:
+        """Return the content of benchmark.csv, whose `equity` (shape (N,)) is that of the config."""
+        if self._benchmark is None or self._benchmark[0] != config.execution:
+            at, bars = benchmark.rows(self.bars.timestamp), self.bars
+            thinned = {"timestamp": bars.timestamp[at], "close": bars.close[at], "equity": equity[at]}
+            self._benchmark = config.execution, b"".join(tables.series_csv(thinned))
+        return self._benchmark[1]
 
     @cached_property
     def marks(self) -> dict[str, Any]:

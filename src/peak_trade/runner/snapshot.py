@@ -27,7 +27,7 @@ def write_config(attempt: Attempt, params: dict[str, Any] | None = None) -> None
     `params` are those that the strategy had, as `kept` returns them.
     """
     given = attempt.source.content
-    masked = attempt.redactor.toml(given)
+    masked = attempt.known.masked(given, attempt.redactor)
     if masked != given:
         attempt.receipts.append({"part": "config_snapshot.toml", "outcome": "redacted", "reason": "it holds secrets"})
     resolved = msgspec.to_builtins(attempt.source.config)
