@@ -15,8 +15,7 @@ __all__ = ["alpha", "beta", "information_ratio"]
 def _beta(returns: Sample, benchmark: Sample) -> float:
     if benchmark.deviation == 0.0:
         raise NoValueError("benchmark returns do not vary")
-    covariance = (returns.centred * benchmark.centred).sum() / (len(returns.returns) - 1)
-    return float(covariance) / benchmark.deviation**2
+    return returns.covariance(benchmark) / benchmark.deviation**2
 
 
 @or_undefined

@@ -1,11 +1,13 @@
 """Functions of the K closed trades. Money is in quote currency; `pnl` is net of every cost, of shape (K,).
 
-A trade wins with pnl > 0 and loses with pnl < 0; one that ends at exactly 0 does neither, but counts as a trade.
+A trade wins with pnl > 0 and loses with pnl < 0; one that ends at exactly 0 does neither, but counts as a trade. Where
+several figures share the work, `pnl` is a `Pnl` of it.
 quantstats works out figures of the same names from bars, not trades, and so gives others.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -13,9 +15,10 @@ import numpy.typing as npt
 
 from peak_trade.market.trades import Trades
 from peak_trade.stats.timeline import Timeline, timeline_of
-from peak_trade.stats.values import Floats, NoValueError, Times, finite, or_undefined
+from peak_trade.stats.values import Floats, NoValueError, Times, finite, mean_of, or_undefined
 
 __all__ = [
+    "Pnl",
     "average_bars_held",
     "average_loss",
     "average_win",
@@ -24,6 +27,7 @@ __all__ = [
     "expectancy",
     "fees_paid",
     "payoff_ratio",
+    "pnl_of",
     "profit_factor",
     "slippage_paid",
     "turnover",
@@ -34,38 +38,82 @@ __all__ = [
 T = TypeVar("T", np.float64, np.int64)
 
 
+class Pnl:
+    """The net profit of K trades, shape (K,), and its two sides, each worked out once, when it is first asked for."""
+
+    def __init__(self, pnl: Floats) -> None:
+        self.pnl = pnl
+
+    @cached_property
+    def won(self) -> npt.NDArray[np.bool_]:
+        """Which trades won, shape (K,)."""
+        return self.pnl > 0.0
+
+    @cached_property
+    def lost(self) -> npt.NDArray[np.bool_]:
+        """Which trades lost, shape (K,)."""
+        return self.pnl < 0.0
+
+    @cached_property
+    def gains(self) -> tuple[float, int]:
+        """What the winners earned together, and how many they are."""
+        wins = self.pnl[self.won]
+        return float(np.add.reduce(wins)), len(wins)
+
+    @cached_property
+    def losses(self) -> tuple[float, int]:
+        """What the losers lost together, a negative number, and how many they are."""
+        losses = self.pnl[self.lost]
+        return float(np.add.reduce(losses)), len(losses)
+
+    @property
+    def average_win(self) -> float:
+        """Mean of the winners; needs one."""
+        _some(self.pnl)
+        total, count = self.gains
+        if not count:
+            raise NoValueError("no winning trades")
+        return total / count
+
+    @property
+    def average_loss(self) -> float:
+        """Mean of the losers, a negative number; needs one."""
+        return self.total_loss / self.losses[1]
+
+    @property
+    def total_loss(self) -> float:
+        """Sum of the losers, a negative number; needs one."""
+        _some(self.pnl)
+        total, count = self.losses
+        if not count:
+            raise NoValueError("no losing trades")
+        return total
+
+
+def pnl_of(pnl: Floats | Pnl) -> Pnl:
+    """Return the `Pnl` of `pnl`, which may be one already."""
+    return pnl if isinstance(pnl, Pnl) else Pnl(pnl)
+
+
 def _some(column: npt.NDArray[T]) -> npt.NDArray[T]:
     if len(column) == 0:
         raise NoValueError("no trades")
     return column
 
 
-def _wins(pnl: Floats) -> Floats:
-    wins = _some(pnl)[pnl > 0.0]
-    if len(wins) == 0:
-        raise NoValueError("no winning trades")
-    return wins
-
-
-def _losses(pnl: Floats) -> Floats:
-    losses = _some(pnl)[pnl < 0.0]
-    if len(losses) == 0:
-        raise NoValueError("no losing trades")
-    return losses
-
-
 @or_undefined
-def win_rate(pnl: Floats) -> float:
+def win_rate(pnl: Floats | Pnl) -> float:
     """Share of the trades that win.
 
     >>> win_rate(np.array([50.0, -20.0, 0.0, 10.0]))
     0.5
     """
-    return int(np.count_nonzero(_some(pnl) > 0.0)) / len(pnl)
+    trades = pnl_of(pnl)
+    return int(np.count_nonzero(trades.won)) / len(_some(trades.pnl))
 
 
 @or_undefined
-def profit_factor(pnl: Floats) -> float:
+def profit_factor(pnl: Floats | Pnl) -> float:
     """What the winners earned for each unit that the losers lost: sum(wins) / |sum(losses)|; 0 without winners.
 
     >>> profit_factor(np.array([50.0, -20.0, 0.0, 10.0]))
@@ -73,47 +121,49 @@ def profit_factor(pnl: Floats) -> float:
     >>> profit_factor(np.array([50.0]))
     Undefined(reason='no losing trades')
     """
-    return float(pnl[pnl > 0.0].sum()) / finite(-_losses(pnl).sum())
+    trades = pnl_of(pnl)
+    return trades.gains[0] / finite(-trades.total_loss)
 
 
 @or_undefined
-def payoff_ratio(pnl: Floats) -> float:
+def payoff_ratio(pnl: Floats | Pnl) -> float:
     """Average win for each unit of the average loss: mean(wins) / |mean(losses)|.
 
     >>> payoff_ratio(np.array([50.0, -20.0, 0.0, 10.0]))
     1.5
     """
-    return float(_wins(pnl).mean()) / finite(-_losses(pnl).mean())
+    trades = pnl_of(pnl)
+    return trades.average_win / finite(-trades.average_loss)
 
 
 @or_undefined
-def expectancy(pnl: Floats) -> float:
+def expectancy(pnl: Floats | Pnl) -> float:
     """Mean net profit of a trade.
 
     >>> expectancy(np.array([50.0, -20.0, 0.0, 10.0]))
     10.0
     """
-    return float(_some(pnl).mean())
+    return mean_of(_some(pnl_of(pnl).pnl))
 
 
 @or_undefined
-def average_win(pnl: Floats) -> float:
+def average_win(pnl: Floats | Pnl) -> float:
     """Mean net profit of the winning trades.
 
     >>> average_win(np.array([50.0, -20.0, 0.0, 10.0]))
     30.0
     """
-    return float(_wins(pnl).mean())
+    return pnl_of(pnl).average_win
 
 
 @or_undefined
-def average_loss(pnl: Floats) -> float:
+def average_loss(pnl: Floats | Pnl) -> float:
     """Mean net profit of the losing trades, a negative number.
 
     >>> average_loss(np.array([50.0, -20.0, 0.0, 10.0]))
     -20.0
     """
-    return float(_losses(pnl).mean())
+    return pnl_of(pnl).average_loss
 
 
 @or_undefined
@@ -143,7 +193,7 @@ def average_bars_held(bars_held: npt.NDArray[np.int64]) -> float:
     >>> average_bars_held(np.array([3, 0, 6]))
     3.0
     """
-    return float(_some(bars_held).mean())
+    return mean_of(_some(bars_held))
 
 
 @or_undefined
@@ -154,7 +204,7 @@ def turnover(trades: Trades, equity: Floats, timestamp: Times | Timeline) -> flo
     of the whole account is about 2. Undefined under a twelfth of a year.
     """
     elapsed = timeline_of(timestamp).years_to_annualise
-    mean = finite(equity.mean())
+    mean = finite(mean_of(equity))
     if mean <= 0.0:
         raise NoValueError("mean equity is zero or below")
     notional = (trades.quantity * (trades.entry_price + trades.exit_price)).sum()
@@ -179,6 +229,8 @@ def borrow_paid(trades: Trades) -> float:
 
     Formula: side * quantity * (exit_price - entry_price) - fees - pnl, and 0 where that is rounding only.
     """
+    if len(trades) and int(np.minimum.reduce(trades.side)) > 0:  # nobody borrows what he buys
+        return 0.0
     gross = trades.side * trades.quantity * (trades.exit_price - trades.entry_price)
     borrow = gross - trades.entry_fee - trades.exit_fee - trades.pnl
     rounding = 1e-14 * trades.quantity * (trades.entry_price + trades.exit_price)

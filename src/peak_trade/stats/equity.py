@@ -47,7 +47,7 @@ def returns(equity: Floats) -> Floats:
         raise NoValueError("fewer than two bars")
     if equity.min() <= 0.0:
         raise NoValueError("equity fell to zero or below")
-    change = np.diff(equity)
+    change = equity[1:] - equity[:-1]
     change /= equity[:-1]
     return change
 
@@ -140,9 +140,9 @@ def max_drawdown_days(depth: Floats, timestamp: Times) -> float:
     3.0
     """
     peaks = np.flatnonzero(depth == 0.0)
-    under = np.flatnonzero(np.diff(peaks) > 1)
-    start = np.append(peaks[under], peaks[-1])
-    end = np.append(peaks[under + 1], len(depth) - 1)
+    under = np.flatnonzero(peaks[1:] - peaks[:-1] > 1)
+    start = np.concatenate((peaks[under], peaks[-1:]))
+    end = np.concatenate((peaks[under + 1], [len(depth) - 1]))
     return float((timestamp[end] - timestamp[start]).max() / DAY)
 
 
@@ -169,4 +169,4 @@ def exposure(position: npt.NDArray[np.generic]) -> float:
     """
     if len(position) == 0:
         raise NoValueError("no bars")
-    return int(np.count_nonzero(position)) / len(position)
+    return int(np.count_nonzero(position != 0)) / len(position)

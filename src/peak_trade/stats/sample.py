@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from peak_trade.errors import InputError
-from peak_trade.stats.values import NOISE, Floats, NoValueError, finite, or_undefined
+from peak_trade.stats.values import NOISE, Floats, NoValueError, finite, mean_of, or_undefined
 
 __all__ = [
     "Sample",
@@ -43,13 +43,14 @@ class Sample:
 
     def __init__(self, returns: Floats) -> None:
         self.returns = returns
+        self._beside: tuple[Sample, float] | None = None
 
     @cached_property
     def mean(self) -> float:
         """Arithmetic mean; needs one return."""
         if len(self.returns) == 0:
             raise NoValueError("fewer than two bars")
-        return finite(self.returns.mean())
+        return finite(mean_of(self.returns))
 
     @cached_property
     def centred(self) -> Floats:
@@ -74,9 +75,25 @@ class Sample:
         scaled = self.centred / (self.deviation * math.sqrt((count - 1) / count))
         squared = scaled * scaled
         scaled *= squared
-        skew = float(scaled.mean())
+        skew = mean_of(scaled)
         squared *= squared
-        return skew, float(squared.mean()) - 3.0
+        return skew, mean_of(squared) - 3.0
+
+    @cached_property
+    def losses(self) -> Floats:
+        """The returns below 0, and 0 in place of the others, shape (M,)."""
+        return np.minimum(self.returns, 0.0)
+
+    @cached_property
+    def gained_and_lost(self) -> tuple[float, float]:
+        """The mean of the returns above 0, and of those below it, both over all returns; needs one return."""
+        return mean_of(np.maximum(self.returns, 0.0)), -mean_of(self.losses)
+
+    def covariance(self, other: Sample) -> float:
+        """Covariance with as many other returns (ddof = 1), kept for the last that were asked for."""
+        if self._beside is None or self._beside[0] is not other:
+            self._beside = other, float((self.centred * other.centred).sum() / (len(self.returns) - 1))
+        return self._beside[1]
 
     @cached_property
     def tails(self) -> tuple[Floats, Floats]:
@@ -173,9 +190,8 @@ def sortino(returns: Floats | Sample, periods_per_year: float, risk_free_rate: f
     sample = sample_of(returns)
     rate = rate_per_period(risk_free_rate, periods_per_year)
     excess = sample.mean - rate
-    loss = np.minimum(sample.returns - rate if rate else sample.returns, 0.0)
-    loss *= loss
-    downside = finite(math.sqrt(loss.mean()))
+    loss = np.minimum(sample.returns - rate, 0.0) if rate else sample.losses
+    downside = finite(math.sqrt(mean_of(loss * loss)))
     if downside <= NOISE * (1.0 + abs(sample.mean)):
         raise NoValueError("no return below the risk-free rate")
     return excess / downside * math.sqrt(periods_per_year)
@@ -242,7 +258,7 @@ def expected_shortfall(returns: Floats | Sample) -> float:
     -0.375
     """
     sample = sample_of(returns)
-    return float(sample.tails[0][: int(TAIL * (len(sample.returns) - 1)) + 1].mean())
+    return mean_of(sample.tails[0][: int(TAIL * (len(sample.returns) - 1)) + 1])
 
 
 @or_undefined

@@ -8,18 +8,21 @@ from __future__ import annotations
 import numpy as np
 
 from peak_trade.stats.sample import Sample, rate_per_period, sample_of
-from peak_trade.stats.values import NOISE, Floats, NoValueError, finite, or_undefined
+from peak_trade.stats.values import NOISE, Floats, NoValueError, finite, mean_of, or_undefined
 
 __all__ = ["best_bar", "common_sense_ratio", "omega", "tail_ratio", "worst_bar"]
 
 
 def _gained_and_lost(sample: Sample, threshold: float, reason: str) -> tuple[float, float]:
     """Return the mean of what lies above a threshold, and of what lies below it, both over all returns."""
-    excess = sample.returns - threshold if threshold else sample.returns
-    lost = finite(-np.minimum(excess, 0.0).mean())
-    if lost <= NOISE * (1.0 + abs(sample.mean)):
+    if threshold:
+        excess = sample.returns - threshold
+        gained, lost = mean_of(np.maximum(excess, 0.0)), -mean_of(np.minimum(excess, 0.0))
+    else:
+        gained, lost = sample.gained_and_lost
+    if finite(lost) <= NOISE * (1.0 + abs(sample.mean)):
         raise NoValueError(reason)
-    return finite(np.maximum(excess, 0.0).mean()), lost
+    return finite(gained), lost
 
 
 @or_undefined

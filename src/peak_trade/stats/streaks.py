@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from peak_trade.stats.values import Floats, NoValueError, or_undefined
+from peak_trade.stats.closed import Pnl, pnl_of
+from peak_trade.stats.values import Floats, NoValueError, mean_of, or_undefined
 
 __all__ = [
     "average_mae",
@@ -18,7 +19,7 @@ __all__ = [
 
 
 @or_undefined
-def longest_winning_streak(pnl: Floats) -> int:
+def longest_winning_streak(pnl: Floats | Pnl) -> int:
     """Most trades in a row, in the order of their exits, that won; one that ends at exactly 0 breaks the row.
 
     quantstats' consecutive_wins counts bars, not trades.
@@ -26,23 +27,23 @@ def longest_winning_streak(pnl: Floats) -> int:
     >>> longest_winning_streak(np.array([5.0, 1.0, 0.0, 2.0, -1.0]))
     2
     """
-    return _longest(pnl > 0.0)
+    return _longest(pnl_of(pnl).won)
 
 
 @or_undefined
-def longest_losing_streak(pnl: Floats) -> int:
+def longest_losing_streak(pnl: Floats | Pnl) -> int:
     """Most trades in a row, in the order of their exits, that lost; one that ends at exactly 0 breaks the row.
 
     >>> longest_losing_streak(np.array([5.0, -1.0, -2.0, -3.0, 1.0]))
     3
     """
-    return _longest(pnl < 0.0)
+    return _longest(pnl_of(pnl).lost)
 
 
 def _longest(which: npt.NDArray[np.bool_]) -> int:
     if len(which) == 0:
         raise NoValueError("no trades")
-    edges = np.flatnonzero(np.diff(which, prepend=False, append=False))
+    edges = np.flatnonzero(np.concatenate(([False], which)) != np.concatenate((which, [False])))
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
@@ -63,7 +64,7 @@ def pnl_of_exits(pnl: Floats, exit_reason: npt.NDArray[np.int8], reason: int) ->
     >>> pnl_of_exits(np.array([50.0, -20.0, -5.0, 10.0]), np.array([0, 1, 1, 4], np.int8), 1)
     -25.0
     """
-    return float(pnl[exit_reason == reason].sum())
+    return float(np.add.reduce(pnl[exit_reason == reason]))
 
 
 @or_undefined
@@ -93,4 +94,4 @@ def _mean(excursion: Floats | None) -> float:
         raise NoValueError("no excursions")
     if len(excursion) == 0:
         raise NoValueError("no trades")
-    return float(excursion.mean())
+    return mean_of(excursion)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -30,14 +31,18 @@ Unit = Literal["count", "bars", "days", "years", "per year", "quote", "fraction"
 """`quote` is an amount of quote currency, `fraction` of something (0.05 is 5 %), `ratio` a pure number."""
 
 
-class Inputs(NamedTuple):
+class Inputs:
     """What the statistics of one run are worked out from; `given` are periods_per_year and risk_free_rate."""
 
-    own: Curve
-    held: Floats | None
-    closed: Trades | None
-    given: tuple[float | None, float]
-    market: Curve | None
+    def __init__(
+        self,
+        own: Curve,
+        held: Floats | None,
+        closed: Trades | None,
+        given: tuple[float | None, float],
+        market: Curve | None,
+    ) -> None:
+        self.own, self.held, self.closed, self.given, self.market = own, held, closed, given, market
 
     @property
     def position(self) -> Floats:
@@ -50,6 +55,11 @@ class Inputs(NamedTuple):
         if self.closed is None:
             raise NoValueError("no trades given")
         return self.closed
+
+    @cached_property
+    def pnl(self) -> closed.Pnl:
+        """The net profit of the trades."""
+        return closed.Pnl(self.trades.pnl)
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -102,8 +112,21 @@ def _lacks(column: object, name: str) -> bool:
 
 def _partial(trades: Trades | None) -> Trades | None:
     """Return the trades so that no statistic passes over what they do not say."""
-    gaps = trades is not None and any(_lacks(getattr(trades, name), name) for name in trades.__struct_fields__)
+    gaps = trades is not None and _has_gaps(trades)
     return _Partial(trades) if trades is not None and gaps else trades  # type: ignore[return-value]
+
+
+def _has_gaps(trades: Trades) -> bool:
+    """Tell whether any column of them lacks a value.
+
+    A sum is no number where one that it adds is none, and one look at all columns is quicker than one at each.
+    """
+    columns = {name: getattr(trades, name) for name in trades.__struct_fields__}
+    floats = [column for column in columns.values() if isinstance(column, np.ndarray) and column.dtype.kind == "f"]
+    with np.errstate(all="ignore"):
+        if np.isfinite(np.add.reduce(np.concatenate(floats))):
+            return any(_lacks(columns[name], name) for name in ("bars_held", "exit_reason"))
+    return any(_lacks(column, name) for name, column in columns.items())
 
 
 _ADDED = frozenset(("turnover", "profit_factor", "payoff_ratio"))
@@ -312,26 +335,26 @@ STATS = (
         edition=2,
     ),
     Stat("trades", "count", "closed trades", lambda run: len(run.trades)),
-    Stat("win_rate", "fraction", "trades with pnl > 0 / trades", lambda run: closed.win_rate(run.trades.pnl)),
+    Stat("win_rate", "fraction", "trades with pnl > 0 / trades", lambda run: closed.win_rate(run.pnl)),
     Stat(
         "profit_factor",
         "ratio",
         "sum of the pnl of winning trades / |sum of the pnl of losing trades|",
-        lambda run: closed.profit_factor(run.trades.pnl),
+        lambda run: closed.profit_factor(run.pnl),
     ),
     Stat(
         "payoff_ratio",
         "ratio",
         "average_win / |average_loss|",
-        lambda run: closed.payoff_ratio(run.trades.pnl),
+        lambda run: closed.payoff_ratio(run.pnl),
     ),
-    Stat("expectancy", "quote", "mean pnl of a trade, net", lambda run: closed.expectancy(run.trades.pnl)),
-    Stat("average_win", "quote", "mean pnl of the winning trades", lambda run: closed.average_win(run.trades.pnl)),
+    Stat("expectancy", "quote", "mean pnl of a trade, net", lambda run: closed.expectancy(run.pnl)),
+    Stat("average_win", "quote", "mean pnl of the winning trades", lambda run: closed.average_win(run.pnl)),
     Stat(
         "average_loss",
         "quote",
         "mean pnl of the losing trades; negative",
-        lambda run: closed.average_loss(run.trades.pnl),
+        lambda run: closed.average_loss(run.pnl),
     ),
     Stat(
         "best_trade",
@@ -355,13 +378,13 @@ STATS = (
         "longest_winning_streak",
         "count",
         "most trades in a row, in the order of their exits, with pnl > 0",
-        lambda run: streaks.longest_winning_streak(run.trades.pnl),
+        lambda run: streaks.longest_winning_streak(run.pnl),
     ),
     Stat(
         "longest_losing_streak",
         "count",
         "most trades in a row, in the order of their exits, with pnl < 0",
-        lambda run: streaks.longest_losing_streak(run.trades.pnl),
+        lambda run: streaks.longest_losing_streak(run.pnl),
     ),
     Stat(
         "average_mae",
@@ -514,12 +537,16 @@ def of_curve(
         market=benchmark,
     )
     several = trades is not None and trades.currencies is not None and len(set(trades.currencies.tolist())) > 1
+    values: dict[str, float | int | None] = {}
+    reasons: dict[str, str] = {}
     with quiet():
-        results = {stat.key: _mixed(stat) if several and _adds(stat) else _work_out(stat, run) for stat in STATS}
-    return Stats(
-        {key: None if isinstance(result, Undefined) else result for key, result in results.items()},
-        {key: result.reason for key, result in results.items() if isinstance(result, Undefined)},
-    )
+        for stat in STATS:
+            result = _mixed(stat) if several and _adds(stat) else _work_out(stat, run)
+            if isinstance(result, Undefined):
+                values[stat.key], reasons[stat.key] = None, result.reason
+            else:
+                values[stat.key] = result
+    return Stats(values, reasons)
 
 
 def _adds(stat: Stat) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "Times",
     "Undefined",
     "finite",
+    "mean_of",
     "need",
     "or_undefined",
     "quiet",
@@ -101,6 +102,11 @@ def finite(value: float) -> float:
     if not math.isfinite(value):
         raise NoValueError("not a finite number")
     return float(value)
+
+
+def mean_of(values: npt.NDArray[np.float64] | npt.NDArray[np.int64]) -> float:
+    """Return the mean of some values, to the bit what `values.mean()` is, which takes twice as long for a hundred."""
+    return float(np.add.reduce(values, dtype=np.float64) / len(values))
 
 
 _QUIET = ContextVar("quiet", default=False)

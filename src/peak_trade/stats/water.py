@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from peak_trade.stats.values import NOISE, Floats, NoValueError, or_undefined
+from peak_trade.stats.values import NOISE, Floats, NoValueError, mean_of, or_undefined
 
 __all__ = ["time_under_water", "ulcer_index", "ulcer_performance_index"]
 
@@ -32,7 +32,7 @@ def ulcer_index(depth: Floats) -> float:
     >>> ulcer_index(np.array([0.0, -0.25, -0.25, 0.0, -0.5, 0.0]))
     0.25
     """
-    return math.sqrt((depth * depth).mean())
+    return math.sqrt(mean_of(depth * depth))
 
 
 @or_undefined
