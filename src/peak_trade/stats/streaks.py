@@ -43,8 +43,9 @@ def longest_losing_streak(pnl: Floats | Pnl) -> int:
 def _longest(which: npt.NDArray[np.bool_]) -> int:
     if len(which) == 0:
         raise NoValueError("no trades")
-    edges = np.flatnonzero(np.concatenate(([False], which)) != np.concatenate((which, [False])))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
+    turns = np.flatnonzero(which[1:] != which[:-1]) + 1
+    lengths = np.diff(np.concatenate(([0], turns, [len(which)])))  # of rows that are and that are not, in turns
+    return int(lengths[0 if which[0] else 1 :: 2].max(initial=0))
 
 
 @or_undefined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -13,7 +14,7 @@ from peak_trade.stats import against, closed, periods, shape, streaks, water
 from peak_trade.stats import equity as curve
 from peak_trade.stats import sample as spread
 from peak_trade.stats.curve import Curve, check
-from peak_trade.stats.values import REASONS, Floats, NoValueError, Times, Undefined, need, or_undefined, quiet
+from peak_trade.stats.values import REASONS, Floats, NoValueError, Times, Undefined, quiet
 
 __all__ = [
     "STATS",
@@ -541,11 +542,11 @@ def of_curve(
     reasons: dict[str, str] = {}
     with quiet():
         for stat in STATS:
-            result = _mixed(stat) if several and _adds(stat) else _work_out(stat, run)
+            result = _MIXED if several and _adds(stat) else _work_out(stat, run)
             if isinstance(result, Undefined):
                 values[stat.key], reasons[stat.key] = None, result.reason
             else:
-                values[stat.key] = result
+                values[stat.key] = result + 0  # -0.0 becomes 0.0: nobody wants to read that a loss was nothing
     return Stats(values, reasons)
 
 
@@ -556,13 +557,20 @@ def _adds(stat: Stat) -> bool:
     )
 
 
-def _mixed(stat: Stat) -> Undefined:
-    return Undefined("trades of several currencies")
+_MIXED = Undefined("trades of several currencies")
 
 
-@or_undefined
-def _work_out(stat: Stat, run: Inputs) -> float | int:
-    return need(stat.of(run)) + 0  # -0.0 becomes 0.0: nobody wants to read that nothing was lost, negatively
+def _work_out(stat: Stat, run: Inputs) -> float | int | Undefined:
+    """Return one statistic, by the rules of `or_undefined`, whose way would take as long as most statistics do."""
+    try:
+        result = stat.of(run)
+    except NoValueError as missing:
+        return Undefined(missing.reason)
+    except ArithmeticError:
+        return Undefined("not a finite number")
+    if isinstance(result, float) and not math.isfinite(result):
+        return Undefined("not a finite number")
+    return result
 
 
 def editions() -> dict[str, int]:
