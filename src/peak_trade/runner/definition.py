@@ -10,6 +10,7 @@ from peak_trade.evidence import manifest, provenance
 from peak_trade.evidence.code import Code
 from peak_trade.market import ohlcv
 from peak_trade.runner.attempt import Attempt, asked, withheld
+from peak_trade.runner.known import Known
 from peak_trade.runner.snapshot import plain
 from peak_trade.runner.statement import git_state, known
 from peak_trade.text import as_utf8
@@ -56,7 +57,7 @@ def definition(
                 "params": plain(params),
             }
         ),
-        "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": environment(attempt)}
+        "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": environment(attempt.known)}
         | withheld(attempt.source),
         "resolvedDependencies": [
             attempt.bars,
@@ -68,6 +69,6 @@ def definition(
     }
 
 
-def environment(attempt: Attempt) -> dict[str, Any]:
+def environment(known: Known | None = None) -> dict[str, Any]:
     """Return what numbers can depend on, with each distribution that the run has imported by now."""
-    return provenance.environment() | {"distributions": attempt.known.imported.versions()}
+    return provenance.environment() | {"distributions": (known or Known()).imported.versions()}

@@ -83,7 +83,7 @@ def seal_failed(attempt: Attempt, git: provenance.GitQuestion, told: dict[str, s
             "internalParameters": {
                 "seed": attempt.source.config.run.seed,
                 "rules": RULES,
-                "environment": environment(attempt),
+                "environment": environment(attempt.known),
                 **withheld(attempt.source),
             },
             "resolvedDependencies": [

@@ -202,7 +202,7 @@ def _definition(
         "internalParameters": {
             "seed": config.run.seed,
             "rules": RULES,
-            "environment": environment(attempt),
+            "environment": environment(attempt.known),
             "sweep": marks.told,
         }
         | withheld(attempt.source),
