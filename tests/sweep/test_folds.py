@@ -14,7 +14,7 @@ from tests.sweep.benches import days
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.stats.luck.overfit import purged_paths
-from peak_trade.sweep.folds import Groups, Length, Walk, combinatorial, length, sealed, walk_forward
+from peak_trade.sweep.folds import Groups, Length, Walk, combinatorial, length, traded, walk_forward
 
 Spans = list[tuple[tuple[int, int], tuple[int, int]]]
 
@@ -227,21 +227,20 @@ def test_more_than_a_thousand_splits_are_refused() -> None:
 # --- as they are sealed -----------------------------------------------------------------------------------------------
 
 
-def test_the_windows_of_a_sealed_plan_are_those_that_its_trials_were_made_on() -> None:
+def test_the_windows_of_a_sealed_plan_are_those_that_its_result_is_of() -> None:
     folds = [
         {"train": {"bars": [0, 6]}, "test": {"bars": [8, 12]}},
         {"train": {"bars": [4, 10]}, "test": {"bars": [12, 16]}},
     ]
-    found = sealed({"grid": {}, "walk_forward": {"carry": False, "folds": folds}})
-    assert found is not None
-    assert found.spans == {(0, "train"): (0, 6), (0, "test"): (8, 12), (1, "train"): (4, 10), (1, "test"): (12, 16)}
-    assert (found.traded, found.closed) == ([(8, 12), (12, 16)], True)
+    for carry, edges in ((False, [3]), (True, [])):
+        found = traded({"grid": {}, "walk_forward": {"carry": carry, "folds": folds}})
+        assert found is not None
+        assert (found.windows, found.span, found.edges) == ([(8, 12), (12, 16)], (8, 16), edges)
     groups = [{"bars": [0, 10], "train": [0, 8]}, {"bars": [10, 20], "train": [12, 20]}]
-    crossed = sealed({"cpcv": {"groups": groups}})
+    crossed = traded({"cpcv": {"groups": groups}})
     assert crossed is not None
-    assert crossed.spans[1, "train"] == (12, 20)
-    assert crossed.spans[1, "test"] == (10, 20)
-    assert sealed({"grid": {}}) is None
+    assert (crossed.span, crossed.edges) == ((0, 20), [9])
+    assert traded({"grid": {}}) is None
 
 
 @pytest.mark.parametrize(
@@ -258,4 +257,4 @@ def test_the_windows_of_a_sealed_plan_are_those_that_its_trials_were_made_on() -
 )
 def test_a_plan_that_says_no_windows_is_refused(plan: dict[str, Any]) -> None:
     with pytest.raises(RunError, match="the plan"):
-        sealed(plan)
+        traded(plan)

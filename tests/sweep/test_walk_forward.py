@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,17 @@ from tests.sweep.benches import bench, flat_bars, gone_through, walk
 
 from peak_trade import config, sweep
 from peak_trade.errors import InputError, RunError
+from peak_trade.evidence.results import Results
 from peak_trade.market.bars import Bars, Floats
+from peak_trade.shown import listing
 from peak_trade.sweep.axes import Axis, Space
 from peak_trade.sweep.bench import Bench
 from peak_trade.sweep.choice import Choice
-from peak_trade.sweep.folds import Fold, Walk, Window, length, walk_forward
+from peak_trade.sweep.folds import Fold, Traded, Walk, Window, length, walk_forward
 from peak_trade.sweep.plan import Outcome
 from peak_trade.sweep.stitching import Leg, stitched
 from peak_trade.sweep.walk_forward import WalkForward
+from peak_trade.trust import verify
 
 D = Decimal
 SIDE = "strategy.params.side"
@@ -97,6 +101,17 @@ def test_a_position_that_is_carried_is_left_alone_until_a_decision_is_another() 
     trades = came.result.trades
     assert len(trades) == 1
     np.testing.assert_allclose([trades.entry_fee[0], trades.exit_fee[0]], [101, 131.30], rtol=1e-14)
+
+
+def test_filled_at_closes_a_window_that_goes_on_has_paid_for_its_first_fill_at_once() -> None:
+    """101 units bought at the first close are 11,110 at the third, sold for 10,998.90.
+
+    That buys 99 at the fourth close, for a fee of 108.90: 10,890 are left there, and not only at the bar after it.
+    """
+    made = bench(flat_bars(PRICES), held, initial_cash=10_201.0, fee_bps=100.0, fill="close")
+    came = stitched(made, EDGES[:2])
+    expected = [10_201, 10_100, 10_998.90, 10_890, 10_890, 11_761.20]
+    np.testing.assert_allclose(came.result.equity, expected, rtol=0, atol=1e-9)
 
 
 def test_what_closing_at_an_edge_costs_is_what_the_two_ways_differ_by() -> None:
@@ -445,7 +460,7 @@ def test_options_that_do_not_go_together_are_refused(wish: dict[str, Any], said:
 
 def plan_of(asked: sweep.Wish, bars: Bars) -> Any:
     asked.check()
-    return asked.plan(bench(bars, held).source, bars)
+    return asked.plan(bench(bars, held).source, bars, asked.space())
 
 
 # --- sealed -----------------------------------------------------------------------------------------------------------
@@ -499,3 +514,40 @@ def test_the_parent_is_of_its_test_windows_alone_and_says_so(place: Path) -> Non
     assert first["test"] == {"bars": [192, 288], "from": "2024-01-09T00:00:00Z", "to": "2024-01-12T23:00:00Z"}
     last = list(csv.DictReader(io.StringIO((path / "folds.csv").read_text())))[-1]
     assert (last["fold"], last["complete"], last["test_end"]) == ("2", "true", "2024-01-20T23:00:00Z")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"walk_forward": ("train=8d", "test=4d")},
+        {"walk_forward": ("train=8d", "test=4d"), "carry": True},
+        {"walk_forward": ("train=200bars", "test=100bars"), "anchored": True, "embargo": "12h"},
+        {"cpcv": "6,2", "embargo": "6h"},
+    ],
+)
+def test_a_parent_of_folds_is_verified_against_its_bars(place: Path, wish: dict[str, Any]) -> None:
+    path = sweep.sweep(
+        config.load(place / "config.toml"), sweep.Wish(grid=GRID, **wish), root=place, results=place / "results"
+    )
+    (verdict,) = (one for one in verified(place) if one.name == path.name)
+    assert not verdict.findings
+    assert not any("bar by bar" in one or "buy and hold" in one for one in map(str, verdict.unchecked))
+
+
+def test_a_position_that_is_closed_where_no_fold_ends_is_found(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = swept(place, "results")
+    monkeypatch.setattr(Traded, "edges", [5])
+    (verdict,) = (one for one in verified(place) if one.name == path.name)
+    assert any("exit_reason" in str(one) for one in verdict.findings)
+
+
+def verified(place: Path) -> list[Any]:
+    return list(verify.verify_all(Results(place / "results"), None, root=place))
+
+
+def test_a_parent_shows_what_it_came_to_out_of_sample(place: Path) -> None:
+    shown = listing.summary(swept(place, "results"))
+    assert "folds     3; what stands above is of their test windows alone\n" in shown
+    assert re.search(
+        r"test +sharpe -?[\d.]+ on train bars, -?[\d.]+ on test bars; [\d.]+ % of the folds above zero", shown
+    )

@@ -19,7 +19,7 @@ from peak_trade.evidence.manifest import RECORDED, RUN, Manifest, Predicate
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import DIED, read_manifest, unfinished
 from peak_trade.evidence.settings import Scalar
-from peak_trade.shown import apart
+from peak_trade.shown import apart, unseen
 from peak_trade.text import cut, figure, percentage, printable
 
 __all__ = ["Row", "aligned", "as_table", "counts", "describe", "distinct", "readable_size", "rows", "summary"]
@@ -436,6 +436,7 @@ def _described(run_dir: Path, sealed: Manifest) -> dict[str, Any]:
         "doubts": predicate.doubts,
         "config": loaded.get("config_snapshot", {}),
         "stats": loaded.get("stats", {}),
+        "unseen": dict(unseen.lines(predicate.results)),
         "madeFrom": predicate.build_definition.get("resolvedDependencies", []),
         "runDetails": predicate.run_details,
         "receipts": predicate.receipts,
@@ -513,6 +514,7 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
         lines.append(("error", f"{run['error'].get('message')}"))
     if figures:
         lines += _figures(figures)
+    lines += run["unseen"].items()
     if "git" in made and (state := made["git"]["annotations"]):
         lines.append(
             ("commit", f"{(state['commit'] or 'none yet')[:12]}{' with local changes' if state['dirty'] else ''}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from peak_trade.shown.listing import number, percent
+from peak_trade.text import figure, percentage
 
 __all__ = ["lines"]
+
+_MOST = 12  # folds that are named
 
 
 def lines(results: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -23,44 +25,42 @@ def lines(results: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _walk_forward(told: Mapping[str, Any]) -> list[tuple[str, str]]:
     flat = told.get("flat")
-    folds = f"{_count(told.get('folds'))}, the result above is of their test windows alone"
+    folds = f"{_count(told.get('folds'))}; what stands above is of their test windows alone"
     if isinstance(flat, list) and flat:
-        folds += f"; nothing was chosen and traded in {', '.join(map(_count, flat[:12]))}"
+        folds += f"; nothing was chosen and traded in {', '.join(map(_count, flat[:_MOST]))}"
+    efficiency, correlation = _percent(told.get("efficiency")), _number(told.get("rank_correlation"))
     return [
         ("folds", folds),
-        ("out of sample", f"{_fell(told)}, {percent(told.get('above_zero'))} of the folds above zero"),
-        (
-            "carried over",
-            f"{percent(told.get('efficiency'))} of the growth a year on train bars; rank correlation of train and test "
-            f"{number(told.get('rank_correlation'))}",
-        ),
+        ("test", f"{_fell(told)}; {_percent(told.get('above_zero'))} of the folds above zero"),
+        ("growth", f"{efficiency} of that on train bars, a year; rank correlation of train and test {correlation}"),
     ]
 
 
 def _cpcv(told: Mapping[str, Any]) -> list[tuple[str, str]]:
     spread, overfitting = _mapping(told.get("sharpe")), _mapping(told.get("overfitting"))
+    least, middle, most = (_number(spread.get(key)) for key in ("least", "median", "most"))
+    path, splits = _count(told.get("path")), _count(told.get("splits"))
+    paths = f"{_count(told.get('paths'))}, Sharpe ratio {least} to {most}, median {middle}"
+    probability, trials = _percent(overfitting.get("probability")), _count(overfitting.get("trials"))
     return [
-        (
-            "paths",
-            f"{_count(told.get('paths'))} of {_count(told.get('splits'))} splits; the result above is path "
-            f"{_count(told.get('path'))}, the one in the middle",
-        ),
-        (
-            "out of sample",
-            f"{_fell(told)}; Sharpe ratio of the paths {number(spread.get('least'))} to {number(spread.get('most'))}, "
-            f"median {number(spread.get('median'))}",
-        ),
-        (
-            "overfitting",
-            f"{percent(overfitting.get('probability'))} probable, by {_count(overfitting.get('trials'))} trials",
-        ),
+        ("paths", f"{paths}; what stands above is path {path}, the one in the middle"),
+        ("test", f"{_fell(told)}; means of {splits} splits"),
+        ("overfit", f"{probability} probable, by {trials} trials"),
     ]
 
 
 def _fell(told: Mapping[str, Any]) -> str:
     statistic = told.get("maximize") or told.get("minimize")
     named = statistic[:60] if isinstance(statistic, str) else "–"
-    return f"{named} {number(told.get('train_mean'))} on train bars, {number(told.get('test_mean'))} on test bars"
+    return f"{named} {_number(told.get('train_mean'))} on train bars, {_number(told.get('test_mean'))} on test bars"
+
+
+def _percent(value: Any) -> str:
+    return percentage(value) if isinstance(value, float | int) else "–"
+
+
+def _number(value: Any) -> str:
+    return figure(value) if isinstance(value, float | int) else "–"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -21,7 +21,19 @@ from peak_trade.errors import InputError, RunError
 from peak_trade.market.instants import YEARS, iso
 from peak_trade.market.ranges import months_before
 
-__all__ = ["Fold", "Groups", "Length", "Sealed", "Walk", "Window", "combinatorial", "length", "sealed", "walk_forward"]
+__all__ = [
+    "Fold",
+    "Groups",
+    "Length",
+    "Traded",
+    "Walk",
+    "Window",
+    "combinatorial",
+    "has_rules",
+    "length",
+    "traded",
+    "walk_forward",
+]
 
 _LENGTH = re.compile(r"([1-9]\d{0,4})(y|M|w|d|h|m)|([1-9]\d{0,7})bars", re.ASCII)
 _SECONDS = {"w": 7 * 86_400, "d": 86_400, "h": 3600, "m": 60}
@@ -29,7 +41,6 @@ _MOST_FOLDS = 1_000
 _MOST_SPLITS = 1_000
 _FEWEST = 2  # bars of a window: a decision at one, its fill at the next
 _EVER = 2**63 - 1
-PARTS = ("train", "test")
 
 Times = npt.NDArray[np.datetime64]
 
@@ -109,40 +120,51 @@ class Groups(Struct, frozen=True):
         return [tuple(path) for path in zip(*by, strict=True)]
 
 
-class Sealed(Struct, frozen=True):
-    """What a sealed plan says of its windows: the bars of each trial, by its fold and part, and those of the result.
+class Traded(Struct, frozen=True):
+    """The windows of a sealed plan that its result is of, in order of time.
 
-    `traded` follow each other in order of time; at the end of each what is held is closed where they are `closed`.
+    Where they are `closed`, what is held is closed at the last close of each.
     """
 
-    spans: dict[tuple[int, str], tuple[int, int]]
-    traded: list[tuple[int, int]]
+    windows: list[tuple[int, int]]
     closed: bool
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """The bars of the result."""
+        return self.windows[0][0], self.windows[-1][1]
 
-def sealed(plan: Mapping[str, Any]) -> Sealed | None:
-    """Return the windows of a plan as a manifest describes it; None of a plan over all bars.
+    @property
+    def edges(self) -> list[int]:
+        """The bars of the result at whose close everything is closed, but for the last one."""
+        return [end - 1 - self.span[0] for _, end in self.windows[:-1]] if self.closed else []
+
+
+def traded(plan: Mapping[str, Any]) -> Traded | None:
+    """Return the windows that a result is of, by its plan as a manifest describes it; None where it is of all bars.
 
     Raises RunError where what is there is not what a plan describes.
     """
     try:
         if "walk_forward" in plan:
-            told = msgspec.convert(plan["walk_forward"], _Walked)
-            pairs = [(fold.train.bars, fold.test.bars) for fold in told.folds]
-            closed = not told.carry
+            walked = msgspec.convert(plan["walk_forward"], _Walked)
+            found = Traded([fold.test.bars for fold in walked.folds], not walked.carry)
         elif "cpcv" in plan:
-            groups = msgspec.convert(plan["cpcv"], _Crossed).groups
-            pairs, closed = [(group.train, group.bars) for group in groups], True
+            found = Traded([group.bars for group in msgspec.convert(plan["cpcv"], _Crossed).groups], True)
         else:
             return None
     except msgspec.ValidationError as error:
         raise RunError(f"the plan says no windows: {error}") from None
-    traded = [test for _, test in pairs]
-    edges = [0, *itertools.chain.from_iterable(traded)]
-    if not traded or any(a > b for a, b in itertools.pairwise(edges)) or any(not a < b for a, b in traded):
+    edges = [0, *itertools.chain.from_iterable(found.windows)]
+    apart = all(a <= b for a, b in itertools.pairwise(edges)) and all(a < b for a, b in found.windows)
+    if not found.windows or not apart:
         raise RunError("the plan has windows that do not follow each other")
-    spans = {(at, part): span for at, pair in enumerate(pairs) for part, span in zip(PARTS, pair, strict=True)}
-    return Sealed(spans, traded, closed)
+    return found
+
+
+def has_rules(plan: Mapping[str, Any]) -> bool:
+    """Tell whether the folds of a sealed plan may differ in the rules that they were traded by."""
+    return any(key.startswith(("execution.", "sizing.", "stops.")) for key in plan.get("grid", ()))
 
 
 class _Bars(Struct):
@@ -150,7 +172,6 @@ class _Bars(Struct):
 
 
 class _Fold(Struct):
-    train: _Bars
     test: _Bars
 
 
@@ -159,12 +180,8 @@ class _Walked(Struct):
     carry: bool
 
 
-class _Group(_Bars):
-    train: tuple[int, int]
-
-
 class _Crossed(Struct):
-    groups: list[_Group]
+    groups: list[_Bars]
 
 
 def length(text: str, of: str) -> Length:

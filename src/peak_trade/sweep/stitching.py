@@ -64,12 +64,22 @@ def _closed(bench: Bench, legs: Sequence[Leg], bars: Bars, config: Config) -> _M
             continue
         came = bench.make(Task(leg.overrides | {_CASH: cash}, leg.span))
         equity[first:end], position[first:end] = came.result.equity, came.result.position
+        if first and came.config.execution.at_close:  # an account begins with its cash, one that goes on has paid
+            equity[first] -= _paid(came, bars.close[first])
         trades.append(came.result.trades)
         params = came.params
         cash = float(came.result.equity[-1])
         if came.result.ruined is not None:
             ruined = first + came.result.ruined
     return engine.Result(equity, position, _joined(trades, bars), ruined), params
+
+
+def _paid(came: Came, close: float) -> float:
+    """Return what the fills at a window's first close have cost."""
+    trades = came.result.trades
+    begun = trades.entry_time == came.bars.timestamp[0]
+    lost = trades.side * trades.quantity * (trades.entry_price - close) + trades.entry_fee
+    return float(lost[begun].sum())
 
 
 def _carried(bench: Bench, legs: Sequence[Leg], bars: Bars, config: Config) -> _Made:
