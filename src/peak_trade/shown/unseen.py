@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,7 +57,7 @@ def _fell(told: Mapping[str, Any]) -> str:
 
 
 def _percent(value: Any) -> str:
-    return percentage(value) if isinstance(value, float | int) else "–"
+    return percentage(value) if isinstance(value, float | int) and math.isfinite(value) else "–"
 
 
 def _number(value: Any) -> str:
