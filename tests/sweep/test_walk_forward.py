@@ -67,6 +67,11 @@ PRICES = (100, 100, 110, 110, 110, 120, 120, 130, 130)
 EDGES = (Leg((0, 3), {SIDE: 1.0}), Leg((3, 6), {SIDE: 1.0}), Leg((6, 9), {SIDE: 0.0}))
 
 
+@pytest.fixture
+def root() -> Path:
+    return Path(__file__).resolve().parents[2]
+
+
 def hand_bench() -> Bench:
     return bench(flat_bars(PRICES), held, initial_cash=10_201.0, fee_bps=100.0)
 
@@ -101,6 +106,17 @@ def test_a_position_that_is_carried_is_left_alone_until_a_decision_is_another() 
     trades = came.result.trades
     assert len(trades) == 1
     np.testing.assert_allclose([trades.entry_fee[0], trades.exit_fee[0]], [101, 131.30], rtol=1e-14)
+
+
+def test_the_example_in_the_documents_is_what_comes_of_both(root: Path) -> None:
+    text = (root / "docs/dev/walk-forward.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").replace(",", "").split(" | ") for line in text.splitlines() if re.match(r"\| \d \|", line)]
+    bars = np.array(rows, np.float64)
+    assert bars[:, 2].tolist() == list(PRICES)
+    for carry, equity, units in ((False, 3, 4), (True, 5, 6)):
+        came = stitched(hand_bench(), EDGES, carry=carry).result
+        np.testing.assert_allclose(came.equity, bars[:, equity], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(came.position, bars[:, units], rtol=0, atol=1e-9)
 
 
 def test_filled_at_closes_a_window_that_goes_on_has_paid_for_its_first_fill_at_once() -> None:
