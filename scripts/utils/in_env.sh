@@ -23,7 +23,7 @@ case ${LC_ALL-} in C | POSIX) export LC_ALL=C.UTF-8 ;; esac
 # shellcheck disable=SC1091 # it is checked by itself
 (source scripts/utils/setup_env.sh --if-needed "${extras[@]+"${extras[@]}"}") >&2
 # What a recorded command is looked for by is what it was typed in.
-[[ " $* " != *" scripts/re"[cp]*"_run.py "* ]] || export PEAK_PATH=$PATH PEAK_VIRTUAL_ENV=${VIRTUAL_ENV-}
+[[ " $* " != *" scripts/"@(re[cp]*_run|sweep)".py "* ]] || export PEAK_PATH=$PATH PEAK_VIRTUAL_ENV=${VIRTUAL_ENV-}
 if [[ -f .venv/peak_trade/renewed ]]; then # a run that begins now has this in its evidence
 	PEAK_RENEWED=$(<.venv/peak_trade/renewed) && export PEAK_RENEWED
 	rm -f .venv/peak_trade/renewed

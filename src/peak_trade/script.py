@@ -29,6 +29,7 @@ __all__ = [
     "as_here",
     "claim_stdout",
     "coloured",
+    "command_options",
     "count",
     "given_run_id",
     "is_open",
@@ -238,6 +239,9 @@ def sweep_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key for all trials")
     for name, kind, metavar, text in (
         ("random", count, "N", "so many of the combinations, drawn by --seed"),
+        ("optuna", count, "N", "search: so many trials, each batch by what those before it came to"),
+        ("sampler", str, "NAME", "of the search: tpe (default), random, cmaes or nsgaii"),
+        ("batch", count, "N", "trials of the search that are asked for at once (default: 8)"),
         ("seed", seed, "S", "of what is drawn (default: 0)"),
         ("maximize", str, "STAT", "what the best has most of (default: sharpe)"),
         ("minimize", str, "STAT", "what the best has least of"),
@@ -259,6 +263,18 @@ def sweep_options(parser: argparse.ArgumentParser) -> None:
         ("join", str, "PARENT", "in place of CONFIG: work along on a sweep that has begun in the same results folder"),
     ):
         group.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+
+
+def command_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is noted of each trial of a command: those of `just record`."""
+    group = parser.add_argument_group("of a command, which stands after `--`; CONFIG is left out")
+    group.add_argument("--name", default="", metavar="TEXT", help="what lists call the sweep")
+    group.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="a tag of the sweep")
+    group.add_argument("--input", nargs="+", action="extend", default=[], metavar="FILE", help="what it reads")
+    roles = "keep what it leaves elsewhere: equity=, trades=, returns= or output= and a pattern"
+    group.add_argument("--collect", nargs="+", action="extend", default=[], metavar="ROLE=GLOB", help=roles)
+    group.add_argument("--engine", default="auto", metavar="NAME", help="auto, off, or the one to watch for")
+    group.add_argument("--pick", default="last", metavar="TRIAL", help="of those that it makes: last, best:STAT, 0…")
 
 
 def _keep(text: str) -> int:

@@ -44,6 +44,7 @@ __all__ = [
     "DIED",
     "OUTPUTS",
     "STOPPED",
+    "TRIAL_OF",
     "RunDir",
     "Sealing",
     "Unfinished",
@@ -75,12 +76,15 @@ BESIDE = {
     "manifest.dsse.json": "a file",  # who has signed it
     "tracking.json": "a file",
     "durations.csv": "a file",  # of a sweep's trials
+    "study.journal": "a file",  # of a search, as Optuna reads it
     "telemetry": "a folder",
     "plots": "a folder",
     "debug": "a folder",
     "report": "a folder",
 }
 """What may lie beside the sealed files, most of it added once the run has its final name."""
+TRIAL_OF = "peak_trade.run_id"
+"""The attribute of a trial in a store of another program that names the run of ours in which it counts."""
 
 
 def new_run_id(given: str | None = None) -> str:

@@ -12,7 +12,7 @@ from peak_trade.evidence import code, files, manifest, provenance
 from peak_trade.evidence.run_dir import ERROR
 from peak_trade.record import collect, observed, picking, snapshot
 from peak_trade.record.asked import Order, masked
-from peak_trade.record.command import GIVEN, SPOOL, Watched, sentence
+from peak_trade.record.command import GIVEN, SPOOL, Watched, sentence, within
 from peak_trade.record.observed import Observed
 from peak_trade.record.picking import Outcome
 from peak_trade.record.spool import files_in, has_kind
@@ -69,7 +69,7 @@ def close(watched: Watched) -> tuple[Path, str]:
     try:
         making = _Recording(
             watched.folder, watched.folder, watched.argv, Stages(watched.began), watched.redactor, directory,
-            RunLog(directory, watched.redactor), watched.follows,
+            RunLog(directory, watched.redactor), watched.follows, kin=within(watched.trial),
         )  # fmt: skip
         making.stages.milliseconds["command"] = watched.seconds * 1e3
         with logging_to(making.log):
@@ -184,7 +184,7 @@ def _seal(
         came_out["written"] = filled.seen.written
     statement = predicate(making, "failed" if error else outcome.status, origin, came_out, error, builder="recorder")
     statement.run_details["folder"] = making.redactor.text(as_utf8(str(watched.folder)))
-    facts = outcome.facts | {"exit_code": watched.ended.code}
+    facts = outcome.facts | {"exit_code": watched.ended.code} | within(watched.trial)
     return directory.seal(statement, "failed" if error else "sealed", **facts, **(error or {}))
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -29,7 +29,7 @@ from peak_trade.record.child import Child, Ended
 from peak_trade.redact import Redactor
 from peak_trade.text import as_utf8, cut
 
-__all__ = ["GIVEN", "SPOOL", "Watched", "record", "sentence"]
+__all__ = ["GIVEN", "SPOOL", "Watched", "record", "sentence", "within"]
 
 GIVEN, SPOOL = "given", "spool"
 """What a command finds below its run's directory while it runs: for what it leaves, and for what is noted of it."""
@@ -52,6 +52,7 @@ class Watched(Struct, kw_only=True):
     streams: list[Stream]
     shown: str
     since: float
+    trial: tuple[str, int] | None = None
 
 
 class Recorded(NamedTuple):
@@ -63,11 +64,13 @@ class Recorded(NamedTuple):
 
 
 def record(
-    order: Order, *, results: Path, run_id: str | None = None, argv: Sequence[str] = (), out: int = 1, err: int = 2
-) -> Recorded:
+    order: Order, *, results: Path, run_id: str | None = None, argv: Sequence[str] = (), out: int = 1, err: int = 2,
+    trial: tuple[str, int] | None = None,
+) -> Recorded:  # fmt: skip
     """Run a command, and seal what it has left in `results/<run_id>/`.
 
-    What it says goes to the descriptors `out` and `err`.
+    What it says goes to the descriptors `out` and `err`. `trial` is the parent of a sweep and the number of the
+    trial in it that this run is.
 
     Raises InputError for wrong usage, NotStarted where there is no such command, RunError where nothing can be written.
     """
@@ -83,7 +86,8 @@ def record(
         directory = RunDir.create(results, run_id, given=given)
         for name in (GIVEN, SPOOL):
             (directory.path / name).mkdir()
-        told = {"name": redactor.text(order.name)} if order.name else {}
+        told: dict[str, Any] = {"name": redactor.text(order.name)} if order.name else {}
+        told |= within(trial)
         follows = directory.begin(kind="recorded", command=shown, **told)
     except OSError as error:
         if directory:
@@ -108,6 +112,7 @@ def record(
         watched = Watched(
             order=order, directory=directory, redactor=redactor, follows=follows, folder=folder, argv=list(argv),
             began=began, ended=ended, seconds=time.monotonic() - start, streams=them, shown=shown, since=since,
+            trial=trial,
         )  # fmt: skip
         run_dir, refused = import_module("peak_trade.record.closing").close(watched)
         return Recorded(run_dir, refused, ended)
@@ -121,6 +126,11 @@ def record(
         if child:
             child.release()
         directory.release()
+
+
+def within(trial: tuple[str, int] | None) -> dict[str, Any]:
+    """Return which trial of which parent a run is, as its lines in the ledger say it; nothing of other runs."""
+    return dict(zip(("parent", "trial"), trial, strict=True)) if trial else {}
 
 
 def environment(order: Order, directory: RunDir) -> dict[str, str]:

@@ -15,13 +15,27 @@ found again), `joining` (what another machine needs), `start` (up to the first t
 by), `folds` (which bars are train and which are test), `stitching` (one account over windows), `walk_forward` and
 `cpcv` (their plans), `keeping` (the best as runs of their own), `table` (`trials.parquet`), `parent` (files and seal
 of the parent run), `heard` and `telling` (what a person hears of it), `order` (of a sweep; nothing else knows it),
-`abandoning` (of one that nobody goes on with).
+`abandoning` (of one that nobody goes on with). `search` is the plan of Optuna's samplers. Of a sweep over a command:
+`words` (and their placeholders), `records` (the runs of its trials), `recorder` (makes them), `chosen` (files and seal
+of the parent), `commanded` (its order).
 """
 
 from peak_trade.sweep.abandoning import abandon
+from peak_trade.sweep.commanded import sweep_command
 from peak_trade.sweep.heard import Beginning
 from peak_trade.sweep.order import Stopped, join, sweep
 from peak_trade.sweep.telling import Telling
 from peak_trade.sweep.wish import Wish, Work, of_options
 
-__all__ = ["Beginning", "Stopped", "Telling", "Wish", "Work", "abandon", "join", "of_options", "sweep"]
+__all__ = [
+    "Beginning",
+    "Stopped",
+    "Telling",
+    "Wish",
+    "Work",
+    "abandon",
+    "join",
+    "of_options",
+    "sweep",
+    "sweep_command",
+]

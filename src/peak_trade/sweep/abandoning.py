@@ -14,6 +14,7 @@ from peak_trade.evidence.run_dir import ERROR, RunDir
 from peak_trade.redact import Redactor
 from peak_trade.sweep import parent, table
 from peak_trade.sweep.folder import Folder
+from peak_trade.sweep.records import RUNS, counted
 
 __all__ = ["abandon"]
 
@@ -36,7 +37,7 @@ def abandon(which: str, results: Results) -> Path:
         order = msgspec.msgpack.decode(folder.order() or b"\x80")
         rows, start = folder.all_rows(), results.reading().of(run_id).start
         if len(rows):
-            table.write(directory, rows, None, int(order["seed"]), Redactor())
+            table.write(directory, rows, None, order["seed"], Redactor())
         error = {"type": "Abandoned", "message": _WHY}
         directory.write(ERROR, [files.encode_json(error)])
         began = start.time if start else None
@@ -47,7 +48,11 @@ def abandon(which: str, results: Results) -> Path:
             {"metadata": {"invocationId": run_id, "startedOn": began, "finishedOn": now()}},
             {"trials": len(rows)}, [], {"follows": start.sha256 if start else ""}, error,
         )  # fmt: skip
-        facts = parent.facts(order["on"], rows) if len(rows) else {"kind": manifest.SWEPT}
+        runs = Results(folder.path / RUNS)
+        if runs.path.is_dir():  # of a command
+            facts = counted(runs.reading())
+        else:
+            facts = parent.facts(order["on"], rows) if len(rows) else {"kind": manifest.SWEPT}
         path = directory.seal(predicate, "abandoned", **facts)
         folder.end()
         return path

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -13,18 +14,28 @@ from msgspec import Struct
 
 from peak_trade.errors import InputError
 
-__all__ = ["PARAMS", "Axis", "Space", "axis"]
+__all__ = ["PARAMS", "Axis", "Drawn", "Range", "Space", "axis", "described"]
 
 _KEY = re.compile(r"[\w-]+(\.[\w-]+)*")
 PARAMS = "strategy.params."
 _VALUES = 100_000  # of one key
+_TRIES = 1_000  # combinations that are drawn for one that is valid
 
 
 class Axis(Struct, frozen=True):
-    """A key and the values that it takes, in order."""
+    """A key and the values that it takes, in order; `step` is what lies between two of them, of a range."""
 
     key: str
     values: tuple[Any, ...]
+    step: int | float | None = None
+
+
+class Range(Struct, frozen=True):
+    """A key that takes any number from `low` to `high`: for what is drawn or searched, there are no combinations."""
+
+    key: str
+    low: float
+    high: float
 
 
 class Space(Struct, frozen=True):
@@ -61,40 +72,120 @@ class Space(Struct, frozen=True):
             found[one.key] = one.values[place]
         return dict(reversed(found.items()))
 
+    def sampled(self, count: int, seed: int) -> Space:
+        """Return `count` different combinations of all, drawn by a seed, in the order of all; all, if that is fewer.
+
+        >>> Space((Axis("x", (1, 2, 3)),)).sampled(2, 1).chosen
+        (0, 2)
+        """
+        drawn = random.Random(seed).sample(range(self.size), min(count, self.size))
+        return Space(self.axes, tuple(sorted(drawn)), (count, seed))
+
     def describe(self) -> dict[str, Any]:
         """Return what was asked for, and how much of it was left out, as the manifest has it."""
-        told: dict[str, Any] = {"grid": {one.key: list(one.values) for one in self.axes}}
+        told = described(self.axes)
         told |= {} if self.chosen is None else {"chosen": list(self.chosen)}
         told |= dict(zip(("random", "seed"), self.drawn, strict=True)) if self.drawn else {}
         return told | ({"invalid": self.invalid} if self.invalid else {})
 
 
-def axis(text: str) -> Axis:
+class Drawn(Struct, frozen=True):
+    """Combinations that were drawn by a seed, of axes of which some are ranges; `invalid` counts those left out."""
+
+    axes: tuple[Axis | Range, ...]
+    chosen: tuple[tuple[Any, ...], ...]
+    seed: int = 0
+    invalid: int = 0
+
+    @classmethod
+    def of(cls, axes: Sequence[Axis | Range], count: int, seed: int, takes: Callable[[dict[str, Any]], bool]) -> Drawn:
+        """Draw `count` combinations that are taken: of each axis a value, each as likely as the others."""
+        draw, found, invalid = random.Random(seed), list[tuple[Any, ...]](), 0
+        while len(found) < count and invalid < _TRIES * count:
+            one = tuple(
+                draw.uniform(axis.low, axis.high) if isinstance(axis, Range) else draw.choice(axis.values)
+                for axis in axes
+            )
+            if takes(_combined(axes, one)):
+                found.append(one)
+            else:
+                invalid += 1
+        return cls(tuple(axes), tuple(found), seed, invalid)
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, at: int) -> dict[str, Any]:
+        """Return a combination: value by key."""
+        return _combined(self.axes, self.chosen[at])
+
+    def describe(self) -> dict[str, Any]:
+        """Return what was asked for, and how much of it was left out, as the manifest has it."""
+        told = described(self.axes) | {"random": len(self), "seed": self.seed}
+        return told | ({"invalid": self.invalid} if self.invalid else {})
+
+
+def _combined(axes: Sequence[Axis | Range], values: Sequence[Any]) -> dict[str, Any]:
+    return {one.key: value for one, value in zip(axes, values, strict=True)}
+
+
+def described(axes: Sequence[Axis | Range]) -> dict[str, Any]:
+    """Return axes as the manifest has them: the values of each; which are `ranges` have two, the ends."""
+    grid = {one.key: [one.low, one.high] if isinstance(one, Range) else list(one.values) for one in axes}
+    ranges = [one.key for one in axes if isinstance(one, Range)]
+    return {"grid": grid} | ({"ranges": ranges} if ranges else {})
+
+
+def axis(text: str) -> Axis | Range:
     """Return the axis of `KEY=a:b:step` (to `b`, that included where a step ends there) or of `KEY=a,b,c`.
 
     A key of one word is a parameter of the strategy: every other key of a config has two. Steps are taken in decimals,
-    so that 0.1:0.3:0.1 has the values 0.1, 0.2 and 0.3.
+    so that 0.1:0.3:0.1 has the values 0.1, 0.2 and 0.3. `KEY=a:b` is any number between, and where both are whole, any
+    whole number.
 
     >>> axis("fast=5:20:5")
-    Axis(key='strategy.params.fast', values=(5, 10, 15, 20))
+    Axis(key='strategy.params.fast', values=(5, 10, 15, 20), step=5)
+    >>> axis("share=0.1:0.5")
+    Range(key='strategy.params.share', low=0.1, high=0.5)
 
-    Raises InputError where it is neither.
+    Raises InputError where it is none of these.
     """
     key, equals, said = text.partition("=")
     key = key.strip()
     if not equals or not _KEY.fullmatch(key) or not said.strip():
         raise InputError(f"--grid {text!r} is not of the form KEY=a:b:step or KEY=a,b,c", hint=_EXAMPLE)
-    parts = said.split(":")
-    values = _steps(text, parts) if len(parts) == 3 else tuple(map(_value, said.split(",")))
+    key, parts = key if "." in key else f"{PARAMS}{key}", said.split(":")
+    if (found := _range(key, parts)) is not None:
+        return found
+    if len(parts) == 3:
+        return _steps(text, key, parts)
+    values = tuple(map(_value, said.split(",")))
     if len({repr(one) for one in values}) != len(values):
         raise InputError(f"--grid {text!r} has a value twice", hint="name each value once")
-    return Axis(key if "." in key else f"{PARAMS}{key}", values)
+    return Axis(key, values)
 
 
 _EXAMPLE = "--grid fast=5:50:5"
 
 
-def _steps(text: str, parts: Sequence[str]) -> tuple[int | float, ...]:
+def _range(key: str, parts: Sequence[str]) -> Axis | Range | None:
+    """Return what `a:b` is; None where it is no such range, as of two words with a colon between."""
+    try:
+        low, high = (Decimal(part.strip()) for part in parts)
+    except (InvalidOperation, ValueError):
+        return None
+    if not (low.is_finite() and high.is_finite() and low < high):
+        return None
+    if _is_whole(parts):
+        return _steps(f"{key}={':'.join(parts)}", key, [*parts, "1"])
+    return Range(key, float(low), float(high))
+
+
+def _is_whole(parts: Sequence[str]) -> bool:
+    return not any(set(".eE") & set(part) for part in parts)
+
+
+def _steps(text: str, key: str, parts: Sequence[str]) -> Axis:
     no_range = InputError(f"--grid {text!r} is no range: a:b:step goes up from a to b", hint=_EXAMPLE)
     try:
         first, last, step = (Decimal(part.strip()) for part in parts)
@@ -105,9 +196,8 @@ def _steps(text: str, parts: Sequence[str]) -> tuple[int | float, ...]:
     count = int((last - first) / step) + 1
     if count > _VALUES:
         raise InputError(f"--grid {text!r} has {count:,} values, allowed: {_VALUES:,}", hint="take a larger step")
-    whole = not any(set(".eE") & set(part) for part in (parts[0], parts[2]))
-    steps = [first + step * n for n in range(count)]
-    return tuple(int(one) if whole else float(one) for one in steps)
+    as_typed: type[int] | type[float] = int if _is_whole((parts[0], parts[2])) else float
+    return Axis(key, tuple(as_typed(first + step * n) for n in range(count)), as_typed(step))
 
 
 def _value(text: str) -> Any:

@@ -19,7 +19,7 @@ from peak_trade.runner.outcome import Outcome, Prepared
 from peak_trade.sweep.rows import BLOCKS, KEYS, Row
 from peak_trade.sweep.task import Task
 
-__all__ = ["Bench", "Came"]
+__all__ = ["Bench", "Came", "blocks"]
 
 _FOLDS = 4  # whose bars are kept at once
 
@@ -81,7 +81,7 @@ class Bench:
             return _failed(task, f"the strategy raised {type(error).__name__}: {error}", start)
         values = np.array([np.nan if one is None else one for one in (came.figures[key] for key in KEYS)])
         took = time.perf_counter() - start
-        return Row(task.overrides, task.fold, task.part, "", values, came.digests, _blocks(came.result.equity), took)
+        return Row(task.overrides, task.fold, task.part, "", values, came.digests, blocks(came.result.equity), took)
 
     def make(self, task: Task) -> Came:
         """Make one trial and return all of it. Raises what its strategy raises, InputError and RunError."""
@@ -115,7 +115,7 @@ def _failed(task: Task, error: str, start: float) -> Row:
     return Row(task.overrides, task.fold, task.part, error, None, None, None, time.perf_counter() - start)
 
 
-def _blocks(equity: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def blocks(equity: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the sum and the sum of squares of the returns in each of `BLOCKS` parts, shape (2, BLOCKS)."""
     returns = equity[1:] / equity[:-1] - 1.0
     edges = np.array(

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from peak_trade.errors import InputError
 from peak_trade.evidence import tables
-from peak_trade.sweep.axes import Space
+from peak_trade.sweep.axes import Drawn, Space
 
 __all__ = ["Choice", "csv", "mean", "number", "rank_correlation", "refuse_varied"]
 
@@ -51,7 +51,7 @@ class Choice(Struct, frozen=True):
         return test - train if self.least else train - test
 
 
-def refuse_varied(space: Space, why: Mapping[str, str]) -> None:
+def refuse_varied(space: Space | Drawn, why: Mapping[str, str]) -> None:
     """Raise InputError where a key is varied that begins with one of `why`, which says why it can't be."""
     for axis in space.axes:
         for prefix, reason in why.items():

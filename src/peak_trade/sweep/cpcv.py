@@ -28,7 +28,7 @@ from peak_trade.market.bars import Bars
 from peak_trade.stats.luck.overfit import of_sums
 from peak_trade.stats.sample import rate_per_period
 from peak_trade.stats.values import NOISE, NoValueError
-from peak_trade.sweep.axes import Space
+from peak_trade.sweep.axes import Drawn, Space
 from peak_trade.sweep.choice import Choice, csv, mean, number, refuse_varied
 from peak_trade.sweep.folds import Groups, combinatorial, length
 from peak_trade.sweep.plan import Grid, Outcome, Round
@@ -56,7 +56,7 @@ _ASKED = re.compile(r"(\d{1,3}),(\d{1,3})", re.ASCII)
 Floats = npt.NDArray[np.float64]
 
 
-def planned(space: Space, choice: Choice, bars: Bars, config: Config, asked: str, embargo: str) -> Purged:
+def planned(space: Space | Drawn, choice: Choice, bars: Bars, config: Config, asked: str, embargo: str) -> Purged:
     """Return the plan over bars of `6,2`, an embargo such as `5d` or none (empty).
 
     Raises InputError where these say something else, or do not fit the bars.
@@ -82,7 +82,7 @@ def planned(space: Space, choice: Choice, bars: Bars, config: Config, asked: str
 class Purged(Struct, frozen=True):
     """Every combination of a space on every group, then the choices of all splits on the groups that they test."""
 
-    space: Space
+    space: Space | Drawn
     groups: Groups
     choice: Choice
     rates: tuple[float, float]
@@ -242,7 +242,7 @@ def _row(at: int, path: Sequence[int], came: Came) -> dict[str, Any]:
 
 
 class _Trains(Struct, frozen=True):
-    space: Space
+    space: Space | Drawn
     groups: Groups
 
     def __len__(self) -> int:

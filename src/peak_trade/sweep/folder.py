@@ -75,6 +75,10 @@ class Folder:
         """Return the rows of a round of `count` trials; RunError where a file is not what was written."""
         return Rows.joined(list(self._read(number, count)))
 
+    def there(self, number: int) -> Rows:
+        """Return the rows of a round that are there, in order."""
+        return Rows.joined(list(self._read(number, None)))
+
     def all_rows(self) -> Rows:
         """Return the rows of all rounds that are there."""
         return Rows.joined([part for number in sorted(self._rounds()) for part in self._read(number, None)])

@@ -40,7 +40,7 @@ from peak_trade.sweep.marks import Marks
 from peak_trade.sweep.plan import Outcome, Plan
 from peak_trade.sweep.rows import Rows, duplicates
 
-__all__ = ["batch_on", "facts", "seal"]
+__all__ = ["batch_on", "beside", "durations", "facts", "seal"]
 
 
 def seal(
@@ -72,7 +72,7 @@ def seal(
         attempt.receipts[-1]["trials"] = [one.trial for one in wrong]
     came, params = outcome.came, kept(outcome.came.params)
     with attempt.stages.clock("evidence"):
-        durations = _write(attempt, rows, outcome)
+        digests = _write(attempt, rows, outcome)
         captured = code.capture(attempt, bench.function)
         code.write(attempt, captured)
         attempt.tidy()
@@ -100,7 +100,7 @@ def seal(
     origin = _definition(attempt, git, bench, captured, described, marks)
     status = manifest.RUINED if ruined else "sealed"
     statement = predicate(attempt, status, origin, results | ruined, probe=found, builder="sweep")
-    _beside(statement, durations, kept_runs)
+    beside(statement, digests, kept_runs)
     told: dict[str, Any] = asked(came.config) | withheld(attempt.source) | ruined
     told |= parameters(attempt, params) if outcome.index is not None else {}
     told |= statement.doubts | attempt.findings() | attempt.reached() | facts(batch_on(attempt), rows)
@@ -125,8 +125,8 @@ def _probed(attempt: Attempt, bench: Bench, came: Came, read: Iterable[str]) -> 
         attempt.source = source
 
 
-def _write(attempt: Attempt, rows: Rows, outcome: Outcome) -> str:
-    """Write the files, and return the sha256 of the one of durations."""
+def _write(attempt: Attempt, rows: Rows, outcome: Outcome) -> dict[str, str]:
+    """Write the files, and return the sha256 of those that lie beside the sealed ones."""
     directory, came = attempt.directory, outcome.came
     write_config(attempt)
     directory.write("stats.json", [files.encode_json(came.figures.to_json_object())])
@@ -142,15 +142,21 @@ def _write(attempt: Attempt, rows: Rows, outcome: Outcome) -> str:
         directory.write("trades.csv", tables.trades_csv(came.result.trades))
     for name, content in outcome.files.items():
         directory.write(name, [content])
-    return _write_rows(attempt, rows, outcome.index)
+    digests = _write_rows(attempt, rows, outcome.index)
+    for name, content_for in outcome.beside.items():
+        digests[name] = _write_beside(attempt, name, content_for(directory.run_id))
+    return digests
 
 
-def _write_rows(attempt: Attempt, rows: Rows, chosen: int | None) -> str:
+def _write_rows(attempt: Attempt, rows: Rows, chosen: int | None) -> dict[str, str]:
     if why := table.write(attempt.directory, rows, chosen, attempt.source.config.run.seed, attempt.redactor):
         attempt.skip("trials.parquet", why)
-    durations = _durations(rows)
-    attempt.directory.write_beside("durations.csv", [durations])
-    return hashlib.sha256(durations).hexdigest()
+    return {"durations.csv": _write_beside(attempt, "durations.csv", durations(rows))}
+
+
+def _write_beside(attempt: Attempt, name: str, content: bytes) -> str:
+    attempt.directory.write_beside(name, [content])
+    return hashlib.sha256(content).hexdigest()
 
 
 def _seal_failed(
@@ -166,13 +172,13 @@ def _seal_failed(
     told = {"stage": attempt.stages.now, "type": "RunError", "message": attempt.redactor.text(error.message)}
     write_config(attempt)
     attempt.directory.write(ERROR, [files.encode_json(told)])
-    durations = _write_rows(attempt, rows, None)
+    digests = _write_rows(attempt, rows, None)
     captured = code.capture(attempt, bench.function)
     code.write(attempt, captured)
     attempt.tidy()
     origin = _definition(attempt, git, bench, captured, described, marks)
     statement = predicate(attempt, "failed", origin, {}, told, builder="sweep")
-    _beside(statement, durations, ())
+    beside(statement, digests, ())
     more = asked(attempt.source.config) | withheld(attempt.source) | attempt.findings() | attempt.reached()
     attempt.directory.seal(statement, "failed", **more, **facts(batch_on(attempt), rows), **told)
     error.run_id = attempt.directory.run_id
@@ -216,9 +222,11 @@ def _definition(
     }
 
 
-def _beside(statement: manifest.Predicate, durations: str, kept_runs: Sequence[Kept]) -> None:
-    """Note what varies: the digest of the durations, and the runs that were kept."""
-    statement.run_details["byproducts"] = [{"name": "durations.csv", "digest": {"sha256": durations}}]
+def beside(statement: manifest.Predicate, digests: Mapping[str, str], kept_runs: Sequence[Kept]) -> None:
+    """Note what varies: the digests of what lies beside the sealed files, and the runs that were kept."""
+    statement.run_details["byproducts"] = [
+        {"name": name, "digest": {"sha256": sha256}} for name, sha256 in digests.items()
+    ]
     statement.run_details["metadata"]["kept"] = {str(one.trial): one.run_id for one in kept_runs}
 
 
@@ -250,6 +258,7 @@ def facts(on: Mapping[str, str], rows: Rows) -> dict[str, Any]:
     return {"kind": manifest.SWEPT, "trials": len(rows)} | failed | {"trials_on": [batch]}
 
 
-def _durations(rows: Rows) -> bytes:
+def durations(rows: Rows) -> bytes:
+    """Return durations.csv: how long each trial took, in seconds."""
     lines = (f"{at},{seconds:.6f}\n" for at, seconds in enumerate(rows.duration_s.tolist()))
     return ("index,duration_s\n" + "".join(lines)).encode()

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from msgspec import Struct
 
 from peak_trade.errors import RunError
-from peak_trade.sweep.axes import Space
+from peak_trade.sweep.axes import Drawn, Space
 from peak_trade.sweep.rows import Rows, duplicates
 from peak_trade.sweep.task import Task
 
 if TYPE_CHECKING:
     from peak_trade.sweep.bench import Bench, Came
 
-__all__ = ["Grid", "Outcome", "Plan", "Round", "Task"]
+__all__ = ["Grid", "Outcome", "Plan", "Round", "nothing"]
 
 
 class Round(Protocol):
@@ -30,13 +30,15 @@ class Round(Protocol):
 class Outcome(Struct, frozen=True, eq=False):
     """The parent's own result: what came of one trial, its number `index` (None: it is of no single one).
 
-    `results` are further values for the manifest, plain; `files` further files that are sealed, by name.
+    `results` are further values for the manifest, plain; `files` further files that are sealed, by name. `beside` are
+    those that the seal does not cover, each made for the run_id of the parent: names of `run_dir.BESIDE`.
     """
 
     came: Came
     index: int | None = None
     results: dict[str, Any] = {}
     files: dict[str, bytes] = {}
+    beside: dict[str, Callable[[str], bytes]] = {}
 
 
 class Plan(Protocol):
@@ -61,7 +63,7 @@ class Plan(Protocol):
 class Grid(Struct, frozen=True):
     """Every combination of a space, once, over all bars: one round. The best has most of a statistic, or least."""
 
-    space: Space
+    space: Space | Drawn
     statistic: str = "sharpe"
     least: bool = False
 
@@ -81,8 +83,7 @@ class Grid(Struct, frozen=True):
         """Return the best trial, whole."""
         best = self.best(rows)
         if not best:
-            why = next(iter(rows.error.values()), f"no trial has the statistic {self.statistic}")
-            raise RunError(f"no trial came to its end: {why}")
+            raise nothing(rows, self.statistic)
         return Outcome(bench.make(Task(rows.overrides[best[0]])), best[0])
 
     def best(self, rows: Rows) -> list[int]:
@@ -93,8 +94,15 @@ class Grid(Struct, frozen=True):
         return [int(one) for one in there[order]]
 
 
+def nothing(rows: Rows, statistic: str) -> RunError:
+    """Return why there is no best trial: all have failed, or those that did not lack the statistic."""
+    if len(rows.error) < len(rows):
+        return RunError(f"no trial has the statistic {statistic}", hint="docs/reports/stats.md says what it takes")
+    return RunError(f"no trial came to its end: {next(iter(rows.error.values()), 'there is none')}")
+
+
 class _Combinations(Struct, frozen=True):
-    space: Space
+    space: Space | Drawn
 
     def __len__(self) -> int:
         return len(self.space)

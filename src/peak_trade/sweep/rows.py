@@ -114,6 +114,15 @@ class Rows(Struct, eq=False):
             self.values[at:], self.digests[at:], self.blocks[at:], self.duration_s[at:],
         )  # fmt: skip
 
+    def taken(self, at: npt.NDArray[np.intp]) -> Rows:
+        """Return the rows at these places, in their order."""
+        places = at.tolist()
+        return Rows(
+            [self.overrides[one] for one in places], self.fold[at], [self.part[one] for one in places],
+            {new: self.error[one] for new, one in enumerate(places) if one in self.error},
+            self.values[at], self.digests[at], self.blocks[at], self.duration_s[at],
+        )  # fmt: skip
+
     def of_stat(self, key: str) -> npt.NDArray[np.float64]:
         """Return a statistic of all trials, NaN where a trial has none."""
         return self.values[:, KEYS.index(key)]

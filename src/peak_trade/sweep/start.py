@@ -40,7 +40,7 @@ from peak_trade.sweep.plan import Plan
 from peak_trade.sweep.rows import Rows
 from peak_trade.sweep.wish import Wish
 
-__all__ = ["Asked", "ask", "begin", "take_up"]
+__all__ = ["Asked", "ask", "begin", "take_up", "turn"]
 
 _LOG = logging.getLogger("peak_trade.sweep")
 
@@ -119,7 +119,7 @@ def begin(asked: Asked, *, again: bool) -> Attempt | Path:
 
     Raises RunError where another process is making it, or the results can't be written.
     """
-    with _turn(asked.results):
+    with turn(asked.results):
         found = find(Results(asked.results).reading(), asked.results, asked.marks, again=again)
         if found is None or found.changed:
             attempt = _begun(asked, found)
@@ -154,7 +154,7 @@ def _with_bars(asked: Asked, attempt: Attempt) -> Attempt:
 
 
 @contextmanager
-def _turn(results: Path) -> Iterator[None]:
+def turn(results: Path) -> Iterator[None]:
     """Let one process at a time find a sweep or begin it; RunError where the results can't be written."""
     try:
         folder = results / SWEEPS

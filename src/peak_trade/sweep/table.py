@@ -5,7 +5,8 @@
 
 `params` are the strategy's parameters that were varied, `settings` other keys, both JSON with sorted keys. `status` is
 `done` or `failed`; `duplicate_of` names the first trial with the same digests on the same bars, null for one that is
-the first. How long each took varies, and stands beside the sealed files: see `parent`.
+the first. A digest is empty where there is nothing to digest, as of trades that an engine does not say. How long each
+took varies, and stands beside the sealed files: see `parent`.
 
 `blocks` has the sum and the sum of squares of each trial's returns in 16 parts of its bars (`rows.Row`), of up to
 10,000 trials: it is what the overfitting of the search is worked out from.
@@ -42,8 +43,11 @@ class _Column(Struct, frozen=True, eq=False):
     known: npt.NDArray[np.bool_] | None = None
 
 
-def write(directory: RunDir, rows: Rows, chosen: int | None, seed: int, redactor: Redactor) -> str:
-    """Write the tables into the directory of the parent; return why they are no Parquet, empty where they are."""
+def write(directory: RunDir, rows: Rows, chosen: int | None, seed: int | None, redactor: Redactor) -> str:
+    """Write the tables into the directory of the parent; return why they are no Parquet, empty where they are.
+
+    `seed` is that of trials that don't vary it, None where nobody knows one.
+    """
     found = {"trials": _columns(rows, chosen, seed, redactor)}
     if len(rows) <= BLOCKED:
         found["blocks"] = _blocks(rows)
@@ -59,13 +63,14 @@ def write(directory: RunDir, rows: Rows, chosen: int | None, seed: int, redactor
     return why
 
 
-def _columns(rows: Rows, chosen: int | None, seed: int, redactor: Redactor) -> dict[str, _Column]:
+def _columns(rows: Rows, chosen: int | None, seed: int | None, redactor: Redactor) -> dict[str, _Column]:
     count = len(rows)
     failed = np.zeros(count, np.bool_)
     failed[list(rows.error)] = True
     errors = {at: redactor.text(as_utf8(why)) for at, why in rows.error.items()}
     same = duplicates(rows)
     numbers = np.arange(count)
+    seeds = np.array([one.get("run.seed", -1 if seed is None else seed) for one in rows.overrides], np.int64)
     columns = {
         "index": _Column(numbers),
         "chosen": _Column(numbers == (-1 if chosen is None else chosen)),
@@ -73,7 +78,7 @@ def _columns(rows: Rows, chosen: int | None, seed: int, redactor: Redactor) -> d
         "part": _Column(rows.part),
         "params": _Column([settings_of(one, True) for one in rows.overrides]),
         "settings": _Column([settings_of(one, False) for one in rows.overrides]),
-        "seed": _Column(np.array([one.get("run.seed", seed) for one in rows.overrides], np.int64)),
+        "seed": _Column(seeds, seeds >= 0),
         "status": _Column(["failed" if one else "done" for one in failed.tolist()]),
         "error": _Column([errors.get(at, "") for at in range(count)]),
         "duplicate_of": _Column(same, same >= 0),
@@ -81,8 +86,9 @@ def _columns(rows: Rows, chosen: int | None, seed: int, redactor: Redactor) -> d
     columns |= {key: _number(rows.values[:, at]) for at, key in enumerate(KEYS)}
     for at, name in enumerate(("equity_digest", "trades_digest")):
         digits = rows.digests[:, at].tobytes().hex()
+        none = failed | ~rows.digests[:, at].any(axis=1)
         columns[name] = _Column(
-            ["" if bad else digits[64 * row : 64 * row + 64] for row, bad in enumerate(failed.tolist())]
+            ["" if bad else digits[64 * row : 64 * row + 64] for row, bad in enumerate(none.tolist())]
         )
     return columns
 

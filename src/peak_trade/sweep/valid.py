@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -19,9 +19,9 @@ from peak_trade.config import Source, changed
 from peak_trade.errors import InputError
 from peak_trade.market.bars import Bars
 from peak_trade.redact import is_secret_key
-from peak_trade.sweep.axes import PARAMS, Space
+from peak_trade.sweep.axes import PARAMS, Axis, Drawn, Range, Space
 
-__all__ = ["MOST", "Invalid", "checked"]
+__all__ = ["MOST", "Invalid", "checked", "drawn", "judged"]
 
 MOST = 1_000_000
 """Trials of one sweep."""
@@ -58,19 +58,13 @@ def checked(
 
     Raises InputError where a key can't be varied, where there are too many, and where none is valid.
     """
-    for one in space.axes:
-        _refuse(one.key)
+    judge = judged(space.axes, source, bars, function)
     asked = space.size if draw is None else draw[0]
     if asked > MOST:
         raise InputError(
             f"{asked:,} combinations are more than the {MOST:,} trials of a sweep",
             hint="take larger steps, or --random N",
         )
-    judge = _Judge(source, bars.between(0, min(_BARS, len(bars))), function)
-    ends = {0, space.size // 2, space.size - 1}
-    errors = [judge.error(space.numbered(n)) for n in ends]
-    if all(errors) and len({error.message for error in errors if error}) == 1:
-        raise next(filter(None, errors))  # it says nothing of values: no combination is valid
     if draw is None:
         chosen = tuple(n for n in range(space.size) if judge.takes(space.numbered(n)))
     else:
@@ -83,7 +77,34 @@ def checked(
     return Space(space.axes, None if whole else chosen, draw, left_out), invalid
 
 
-def _drawn(space: Space, count: int, seed: int, judge: _Judge) -> list[int]:
+def drawn(
+    axes: Sequence[Axis | Range], count: int, seed: int, source: Source, bars: Bars, function: Callable[..., Any]
+) -> tuple[Drawn, list[Invalid]]:
+    """Return so many valid combinations of axes of which some are ranges, and what is left out; raises as `checked`."""
+    judge = judged(axes, source, bars, function)
+    if count > MOST:
+        raise InputError(f"{count:,} combinations are more than the {MOST:,} trials of a sweep", hint="draw fewer")
+    found = Drawn.of(axes, count, seed, judge.takes)
+    invalid = sorted(judge.invalid.values(), key=lambda one: -one.count)
+    if not len(found):
+        raise InputError(f"none of the combinations is valid: {invalid[0].reason}", hint=invalid[0].hint)
+    return found, invalid
+
+
+def judged(axes: Sequence[Axis | Range], source: Source, bars: Bars, function: Callable[..., Any]) -> Judge:
+    """Return what tells whether a combination is valid; InputError where a key can't be varied, or nothing is valid."""
+    for one in axes:
+        _refuse(one.key)
+    judge = Judge(source, bars.between(0, min(_BARS, len(bars))), function)
+    ends = [(one.low, one.high) if isinstance(one, Range) else (one.values[0], one.values[-1]) for one in axes]
+    some = [{one.key: end[at] for one, end in zip(axes, ends, strict=True)} for at in (0, 1)]
+    errors = [judge.error(one) for one in some]
+    if all(errors) and len({error.message for error in errors if error}) == 1:
+        raise next(filter(None, errors))  # it says nothing of values: no combination is valid
+    return judge
+
+
+def _drawn(space: Space, count: int, seed: int, judge: Judge) -> list[int]:
     """Return so many numbers of valid combinations, or of all that there are, drawn by a seed."""
     size, ask = space.size, count
     while True:  # more are drawn than are asked for, until enough of them are valid
@@ -113,7 +134,7 @@ def _refuse(key: str) -> None:
         )
 
 
-class _Judge:
+class Judge:
     """Says which combinations are valid, and remembers why others are not."""
 
     def __init__(self, source: Source, bars: Bars, function: Callable[..., Any]) -> None:

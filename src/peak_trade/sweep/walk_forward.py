@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.market.bars import Bars
-from peak_trade.sweep.axes import Space
+from peak_trade.sweep.axes import Drawn, Space
 from peak_trade.sweep.choice import Choice, csv, mean, number, rank_correlation, refuse_varied
 from peak_trade.sweep.folds import Walk, length, walk_forward
 from peak_trade.sweep.plan import Grid, Outcome, Round
@@ -35,7 +35,7 @@ _CARRIED = dict.fromkeys(
 
 
 def planned(
-    space: Space, choice: Choice, bars: Bars, asked: Sequence[str], *, embargo: str, anchored: bool, carry: bool
+    space: Space | Drawn, choice: Choice, bars: Bars, asked: Sequence[str], *, embargo: str, anchored: bool, carry: bool
 ) -> WalkForward:
     """Return the plan over bars of `train=730d` and `test=180d`, an embargo such as `5d` or none (empty).
 
@@ -57,7 +57,7 @@ def planned(
 class WalkForward(Struct, frozen=True):
     """Every combination of a space on every train window, then the choice of each fold on its test window."""
 
-    space: Space
+    space: Space | Drawn
     walk: Walk
     choice: Choice
     carry: bool = False
@@ -153,7 +153,7 @@ class WalkForward(Struct, frozen=True):
 
 
 class _Trains(Struct, frozen=True):
-    space: Space
+    space: Space | Drawn
     walk: Walk
 
     def __len__(self) -> int:

@@ -11,12 +11,13 @@ from peak_trade.config import Source
 from peak_trade.errors import InputError
 from peak_trade.market.bars import Bars
 from peak_trade.sweep import cpcv, walk_forward
-from peak_trade.sweep.axes import Space, axis
+from peak_trade.sweep.axes import Axis, Drawn, Range, Space, axis
 from peak_trade.sweep.choice import Choice
 from peak_trade.sweep.cpcv import STATISTICS
 from peak_trade.sweep.plan import Grid, Plan
 from peak_trade.sweep.rows import KEYS
-from peak_trade.sweep.valid import Invalid, checked
+from peak_trade.sweep.search import SAMPLERS, Search, Searched
+from peak_trade.sweep.valid import Invalid, checked, drawn, judged
 
 __all__ = ["Wish", "Work", "of_options"]
 _T = TypeVar("_T", bound=Struct)
@@ -41,6 +42,8 @@ class Wish(Struct, frozen=True, kw_only=True):
     carry: bool = False
     cpcv: str = ""
     optuna: int | None = None
+    sampler: str = ""
+    batch: int = 8
     command: tuple[str, ...] = ()
 
     def check(self) -> None:
@@ -48,7 +51,16 @@ class Wish(Struct, frozen=True, kw_only=True):
         if (statistic := self.choice().statistic) not in KEYS:
             raise InputError(f"there is no statistic {statistic!r}", hint="docs/reports/stats.md lists them")
         self._check_folds(statistic)
-        self.space()
+        if self.optuna is None:
+            if self.sampler:
+                raise InputError("--sampler is for a search", hint=f"--optuna 300 --sampler {self.sampler}")
+            self.space()
+            return
+        if self.random is not None:
+            raise InputError("--random and --optuna both say which trials there are", hint="--sampler random draws")
+        if self.walk_forward or self.cpcv:
+            raise InputError("--optuna searches over all bars", hint="leave --walk-forward and --cpcv out")
+        self.searched().check()
 
     def choice(self) -> Choice:
         """Return what a choice goes by."""
@@ -74,21 +86,54 @@ class Wish(Struct, frozen=True, kw_only=True):
             if given and not where:
                 raise InputError(f"{option} goes with --walk-forward", hint="--walk-forward train=730d test=180d")
 
-    def space(self) -> Space:
+    def axes(self) -> tuple[Axis | Range, ...]:
         """Return the keys that are varied, with their values."""
         if not self.grid:
             raise InputError("nothing is varied", hint="--grid fast=5:50:5")
         axes = tuple(map(axis, self.grid))
         if len({one.key for one in axes}) != len(axes):
             raise InputError("a key is in two --grid", hint="name each key once")
-        return Space(axes)
+        return axes
 
-    def valid(self, source: Source, bars: Bars, function: Callable[..., Any]) -> tuple[Space, list[Invalid]]:
-        """Return the combinations that are asked for, all or so many drawn by a seed, and those that are left out."""
-        return checked(self.space(), (self.random, self.seed) if self.random else None, source, bars, function)
+    def space(self) -> Space | None:
+        """Return the combinations of all values; None where there are ranges, InputError where these are not drawn."""
+        axes = self.axes()
+        stepped = tuple(one for one in axes if isinstance(one, Axis))
+        if len(stepped) == len(axes):
+            return Space(stepped)
+        if self.random is None:
+            key = next(one.key for one in axes if isinstance(one, Range))
+            raise InputError(
+                f"{key} has a range without a step, of which there is no grid",
+                hint=f"--grid {key}=a:b:step, or --random N, or --optuna N",
+            )
+        return None
 
-    def plan(self, source: Source, bars: Bars, space: Space) -> Plan:
+    def searched(self) -> Searched:
+        """Return what is searched."""
+        return Searched(
+            self.axes(), self.optuna or 0, self.batch, self.sampler or next(iter(SAMPLERS)), self.seed,
+            self.minimize or self.maximize, bool(self.minimize),
+        )  # fmt: skip
+
+    def valid(
+        self, source: Source, bars: Bars, function: Callable[..., Any]
+    ) -> tuple[Space | Drawn | Searched, list[Invalid]]:
+        """Return the combinations that are asked for, all or so many drawn by a seed, and those that are left out.
+
+        Of a search, for which nobody knows them, what is searched.
+        """
+        if self.optuna is not None:
+            judged(self.axes(), source, bars, function)
+            return self.searched(), []
+        if (space := self.space()) is None:
+            return drawn(self.axes(), self.random or 0, self.seed, source, bars, function)
+        return checked(space, (self.random, self.seed) if self.random else None, source, bars, function)
+
+    def plan(self, source: Source, bars: Bars, space: Space | Drawn | Searched) -> Plan:
         """Return the plan over these bars, of these combinations."""
+        if isinstance(space, Searched):
+            return Search(space)
         if self.walk_forward:
             return walk_forward.planned(
                 space, self.choice(), bars, self.walk_forward,
@@ -96,6 +141,20 @@ class Wish(Struct, frozen=True, kw_only=True):
             )  # fmt: skip
         if self.cpcv:
             return cpcv.planned(space, self.choice(), bars, source.config, self.cpcv, self.embargo)
+        return self.over(space)
+
+    def unchecked(self) -> Space | Drawn | Searched:
+        """Return the combinations that are asked for, where nobody but a command can tell which of them are valid."""
+        if self.optuna is not None:
+            return self.searched()
+        if (space := self.space()) is None:
+            return Drawn.of(self.axes(), self.random or 0, self.seed, lambda _: True)
+        return space if self.random is None else space.sampled(self.random, self.seed)
+
+    def over(self, space: Space | Drawn | Searched) -> Plan:
+        """Return the plan of these combinations, over whatever bars."""
+        if isinstance(space, Searched):
+            return Search(space)
         return Grid(space, self.minimize or self.maximize, bool(self.minimize))
 
 

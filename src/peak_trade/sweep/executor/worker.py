@@ -21,8 +21,9 @@ from contextlib import suppress
 from typing import NoReturn
 
 from peak_trade.sweep.bench import Bench
-from peak_trade.sweep.plan import Round, Task
+from peak_trade.sweep.plan import Round
 from peak_trade.sweep.rows import Row, Rows
+from peak_trade.sweep.task import Task
 
 __all__ = ["CLOSED", "HEAD", "SLOT", "Slot", "serve"]
 

@@ -40,7 +40,7 @@ class Brought(Struct, frozen=True):
         )
         on = f"{series.symbol} {series.timeframe}, bars {series.data[:8]}"
         done = f"now count on {on}" if self.new else f"are counted already on {on}"
-        ours = f"; {counted(self.known, 'run')} of ours among them counted before" if self.known else ""
+        ours = f"; {counted(self.known, 'trial')} of ours among them counted before" if self.known else ""
         return f"{what}, {done}: N is {self.total:,}{ours}"
 
     def to_json_object(self) -> dict[str, Any]:

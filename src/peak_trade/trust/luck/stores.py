@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from peak_trade.errors import InputError, did_you_mean
+from peak_trade.evidence.run_dir import TRIAL_OF
 from peak_trade.text import escaped
 from peak_trade.trust.luck import mlruns
 
@@ -36,7 +37,7 @@ _MAGIC = b"SQLite format 3\0"
 class Trial(Struct, frozen=True):
     """A trial of another program: what it is called there, whether it failed, and its Sharpe ratio a year, if any.
 
-    `run_id` is the run of ours that it is, of one that was logged from here.
+    `run_id` is the run of ours that it is, or in which it counts, of one that was logged from here.
     """
 
     key: str
@@ -154,6 +155,7 @@ def _journal(path: Path, metric: str) -> dict[str, list[Trial]]:
     states: dict[int, int] = {}
     ratios: dict[int, float | None] = {}
     begun: dict[int, str] = {}
+    ours: dict[int, str] = {}
     for _, entry in _lines(path):
         operation, trial = entry.get("op_code"), entry.get("trial_id")
         if operation == 0:
@@ -164,6 +166,7 @@ def _journal(path: Path, metric: str) -> dict[str, list[Trial]]:
             begun[len(study_of)] = str(entry.get("datetime_start"))
             told, value = entry.get("user_attrs"), entry.get("value")
             given = told.get(metric) if isinstance(told, dict) else None
+            ours[len(study_of)] = str(told.get(TRIAL_OF, "")) if isinstance(told, dict) else ""
             ratios[len(study_of)] = _ratio(value if metric == "value" else given)
             study_of.append(study if type(study) is int else -1)
         elif type(trial) is int and trial in states:
@@ -176,10 +179,13 @@ def _journal(path: Path, metric: str) -> dict[str, list[Trial]]:
                     ratios[trial] = _ratio(values[0])
             elif operation == 8 and isinstance(told, dict) and metric in told:
                 ratios[trial] = _ratio(told[metric])
+            elif operation == 8 and isinstance(told, dict) and TRIAL_OF in told:
+                ours[trial] = str(told[TRIAL_OF])
     found: dict[str, list[Trial]] = {name: [] for name in names}
     for trial, study in enumerate(study_of):
         if states[trial] != _WAITING and 0 <= study < len(names):
-            found[names[study]].append(Trial(begun[trial], states[trial] in (_FAIL, _PRUNED), ratios[trial]))
+            failed = states[trial] in (_FAIL, _PRUNED)
+            found[names[study]].append(Trial(begun[trial], failed, ratios[trial], ours[trial]))
     return found
 
 
@@ -210,12 +216,14 @@ def _optuna(path: Path, metric: str) -> dict[str, list[Trial]]:
         else:
             rows = ask("SELECT trial_id, value_json FROM trial_user_attributes WHERE key = ?", (metric,))
         ratios = {trial: _ratio(value if metric == "value" else _of_json(value)) for trial, value in rows}
+        ours = dict(ask("SELECT trial_id, value_json FROM trial_user_attributes WHERE key = ?", (TRIAL_OF,)))
         trials = ask(
             "SELECT s.study_name, t.trial_id, t.state, t.datetime_start FROM trials t JOIN studies s USING (study_id) "
             "WHERE t.state <> 'WAITING' ORDER BY t.trial_id"
         )
         for study, trial, state, begun in trials:
-            found[str(study)].append(Trial(str(begun), state in ("FAIL", "PRUNED"), ratios.get(trial)))
+            run_id = str(_of_json(ours.get(trial)) or "")
+            found[str(study)].append(Trial(str(begun), state in ("FAIL", "PRUNED"), ratios.get(trial), run_id))
     return found
 
 
