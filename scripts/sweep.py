@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from peak_trade import script
-from peak_trade.errors import InputError
 
 
 def main() -> int:
