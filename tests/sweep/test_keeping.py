@@ -151,3 +151,15 @@ def test_a_kept_run_that_failed_is_made_again_under_the_next_id(bed: Bed) -> Non
     assert folder.event(kept_id(folder.parent, 1)) == "abandoned"
     assert folder.keep()[1] == (kept_id(folder.parent, 1, 1), "sealed")
     assert kept_id(folder.parent, 1, 1) != kept_id(folder.parent, 1)
+
+
+def test_what_a_strategy_imports_as_it_is_called_is_found_in_a_trial_as_in_a_run(bed: Bed) -> None:
+    (bed.home / "helper.py").write_text("SHARE = 0.5\n")
+    bed.strategy(
+        "def traded(bars, *, n=3):\n    import helper\n    return (np.arange(len(bars)) % n > 0) * helper.SHARE\n"
+    )
+    swept = bed.sweep(*GRID, "--keep", "1")
+    assert swept.errors == {}
+    assert {"code/strategy.py", "code/helper.py"} <= set(swept.sealed)
+    (bed.home / "helper.py").write_text("SHARE = 0.25\n")
+    assert "of other code than there is now" in bed.sweep(*GRID, "--keep", "0").stderr

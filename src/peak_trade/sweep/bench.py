@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,7 @@ class Bench:
 
     def __init__(self, source: Source, bars: Bars, function: Callable[..., Any]) -> None:
         self.source, self.bars, self.function = source, bars, function
+        self.registered = source.config.strategy.name is not None
         self.manner = strategies.Manner.of(source.config.strategy, lenient=source.lenient)
         self._prepared: dict[tuple[int, int], Prepared] = {}
 
@@ -96,7 +98,8 @@ class Bench:
         first, end = task.span or (0, len(self.bars))
         seen = self.bars if end == len(self.bars) else self.bars.between(0, end)
         seed_generators(config.run.seed)
-        answer = self.function(self.manner.handed(seen.apart()), **params)
+        with nullcontext() if self.registered else strategies.reaching():
+            answer = self.function(self.manner.handed(seen.apart()), **params)
         return config, params, self.manner.target(answer, seen)[first:]
 
     def over(self, first: int, end: int) -> Prepared:
