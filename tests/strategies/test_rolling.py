@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from peak_trade.errors import InputError
 from peak_trade.strategies import rolling
 from peak_trade.strategies.rolling import (
+    Memo,
     ema,
     ema_lag,
     lag,
@@ -190,3 +192,39 @@ def test_a_lag_of_two_bars_is_the_value_two_bars_ago():
 
 def test_a_lag_longer_than_the_series_is_all_undefined():
     assert np.isnan(lag(np.array([1.0, 2.0]), 5)).all()
+
+
+@pytest.mark.parametrize("kernel", [rolling_sum, rolling_mean, rolling_std, rolling_max, rolling_min])
+def test_what_is_remembered_has_the_bytes_of_what_is_worked_out(kernel: Any) -> None:
+    frozen = np.frombuffer(np.random.default_rng(3).normal(100, 1, 500).tobytes())
+    plain = kernel(frozen, 13)
+    memo = Memo()
+    with memo.used():
+        first, second = kernel(frozen, 13), kernel(np.frombuffer(frozen.base), 13)
+        part = kernel(frozen[100:], 13)
+    assert first is second
+    assert first.tobytes() == plain.tobytes()
+    assert not first.flags.writeable
+    assert part.tobytes() == kernel(frozen[100:].copy(), 13).tobytes()
+    assert kernel(frozen, 13) is not first  # outside of the block
+
+
+def test_what_can_be_written_to_is_not_remembered() -> None:
+    values = np.arange(10.0)
+    with Memo().used():
+        before = rolling_sum(values, 3)
+        values[:] = 1.0
+        assert rolling_sum(values, 3).tolist()[2:] == [3.0] * 8
+    assert before.tolist()[2:4] == [3.0, 6.0]
+    assert before.flags.writeable
+
+
+def test_the_oldest_makes_way_where_a_memo_is_full() -> None:
+    frozen = np.frombuffer(np.arange(100.0).tobytes())
+    memo = Memo(most=2 * 800)
+    with memo.used():
+        first = rolling_sum(frozen, 2)
+        rolling_sum(frozen, 3)
+        assert rolling_sum(frozen, 2) is first
+        rolling_sum(frozen, 4)
+        assert rolling_sum(frozen, 2) is not first

@@ -15,8 +15,10 @@ can be told from what is not: `ROUNDING` for windows, `ema_slack` and `wilder_sl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,7 @@ from peak_trade.errors import InputError
 
 __all__ = [
     "ROUNDING",
+    "Memo",
     "ema",
     "ema_lag",
     "ema_slack",
@@ -60,6 +63,43 @@ _LANE = 128
 
 _NOTHING = 1e-200
 """What is left of a past so far away that no price has digits for it."""
+
+
+class Memo:
+    """What windows over frozen bars came to, so that trials of one search don't work out the same one again.
+
+    A value hangs on its kernel, its window and the memory that it was made from, which nobody can write to and which is
+    kept as long as the value: it is the same, and read-only. The oldest make way, so that all take `most` bytes.
+    """
+
+    def __init__(self, most: int = 1 << 26) -> None:
+        self._most, self._size = most, 0
+        self._kept: dict[tuple[Any, ...], tuple[Floats, Any]] = {}
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Use it for what is worked out within the block."""
+        _memos.append(self)
+        try:
+            yield
+        finally:
+            _memos.pop()
+
+    def get(self, kernel: Callable[[Floats, int], Floats], x: Floats, window: int) -> Floats:
+        """Return what the kernel makes of `x`, an array over bytes."""
+        key = kernel, window, x.__array_interface__["data"][0], x.shape, x.strides, x.dtype
+        found = self._kept.get(key)
+        if found is None:
+            value = _computed(kernel, x, window)
+            value.flags.writeable = False
+            self._kept[key] = found = value, x.base
+            self._size += value.nbytes
+            while self._size > self._most:
+                self._size -= self._kept.pop(next(iter(self._kept)))[0].nbytes
+        return found[0]
+
+
+_memos: list[Memo] = []
 
 
 def rolling_sum(x: Floats, window: int) -> Floats:
@@ -98,7 +138,7 @@ def rolling_max(x: Floats, window: int) -> Floats:
     >>> rolling_max(np.array([3.0, 1.0, 2.0]), 2).tolist()
     [nan, 3.0, 2.0]
     """
-    return _in_blocks(lambda part, size: _extreme(part, size, np.maximum), x, window)
+    return _in_blocks(_highest, x, window)
 
 
 def rolling_min(x: Floats, window: int) -> Floats:
@@ -107,7 +147,7 @@ def rolling_min(x: Floats, window: int) -> Floats:
     >>> rolling_min(np.array([3.0, 1.0, 2.0]), 2).tolist()
     [nan, 1.0, 1.0]
     """
-    return _in_blocks(lambda part, size: _extreme(part, size, np.minimum), x, window)
+    return _in_blocks(_lowest, x, window)
 
 
 def lag(x: Floats, bars: int) -> Floats:
@@ -225,6 +265,13 @@ def _check_window(window: int) -> None:
 def _in_blocks(kernel: Callable[[Floats, int], Floats], x: Floats, window: int) -> Floats:
     """Run `kernel`, which maps n values to those of its n - window + 1 full windows, over cache-sized blocks."""
     _check_window(window)
+    memory: Any = x.base
+    if _memos and type(memory) is bytes:
+        return _memos[-1].get(kernel, x, window)
+    return _computed(kernel, x, window)
+
+
+def _computed(kernel: Callable[[Floats, int], Floats], x: Floats, window: int) -> Floats:
     out = np.empty(len(x))
     out[: window - 1] = np.nan
     step = max(_BLOCK, 4 * window)
@@ -285,6 +332,14 @@ def _std(x: Floats, window: int) -> Floats:
         gap += squares[:-size]
         sums, squares = sums[:-size] + sums[size:], gap
         size *= 2
+
+
+def _highest(x: Floats, window: int) -> Floats:
+    return _extreme(x, window, np.maximum)
+
+
+def _lowest(x: Floats, window: int) -> Floats:
+    return _extreme(x, window, np.minimum)
 
 
 def _extreme(x: Floats, window: int, pick: Callable[[Floats, Floats], Floats]) -> Floats:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,13 @@ from peak_trade.errors import PeakError
 from peak_trade.market.bars import Bars
 from peak_trade.runner.order import seed_generators
 from peak_trade.runner.outcome import Outcome, Prepared
+from peak_trade.strategies.rolling import Memo
 from peak_trade.sweep.rows import BLOCKS, KEYS, Row
 from peak_trade.sweep.task import Task
 
 __all__ = ["Bench", "Came", "blocks"]
 
-_FOLDS = 4  # whose bars are kept at once
+_FOLDS = 8  # stretches of bars that are kept at once
 
 
 class Came(Struct, frozen=True, eq=False):
@@ -68,7 +68,7 @@ class Bench:
 
     def __init__(self, source: Source, bars: Bars, function: Callable[..., Any]) -> None:
         self.source, self.bars, self.function = source, bars, function
-        self.registered = source.config.strategy.name is not None
+        self.registered, self.memo = source.config.strategy.name is not None, Memo()
         self.manner = strategies.Manner.of(source.config.strategy, lenient=source.lenient)
         self._prepared: dict[tuple[int, int], Prepared] = {}
 
@@ -96,9 +96,9 @@ class Bench:
         config = changed(self.source.config, task.overrides)
         params = strategies.check_params(self.function, config.strategy.params)
         first, end = task.span or (0, len(self.bars))
-        seen = self.bars if end == len(self.bars) else self.bars.between(0, end)
+        seen = self.over(0, end).bars
         seed_generators(config.run.seed)
-        with nullcontext() if self.registered else strategies.reaching():
+        with self.memo.used() if self.registered else strategies.reaching():
             answer = self.function(self.manner.handed(seen.apart()), **params)
         return config, params, self.manner.target(answer, seen)[first:]
 
