@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from peak_trade import script
 
@@ -46,7 +47,7 @@ def main() -> int:
         return 0
     wish, work = sweep.of_options(sweep.Wish, vars(args)), sweep.of_options(sweep.Work, vars(args))
     heard = None if args.quiet else sweep.Telling(lambda one: beforehand.sentences(Results(results), one))
-    told = {"work": work, "results": results, "argv": words[:at], "heard": heard}
+    told: dict[str, Any] = {"work": work, "results": results, "argv": words[:at], "heard": heard}
     if args.join:
         run_dir, source = sweep.join(args.join, root=root, **told)
         tracker = source and tracking.tracker(source.config.tracking, root)

@@ -256,13 +256,13 @@ def sweep_options(parser: argparse.ArgumentParser) -> None:
     folds.add_argument("--embargo", metavar="LENGTH", help="bars between train and test that are left out")
     folds.add_argument("--choose", metavar="STAT", help="what is chosen on train bars (default: of --maximize)")
     group = parser.add_argument_group("who works (it changes no byte)")
-    for name, kind, metavar, text in (
+    for name, read, metavar, text in (
         ("jobs", count, "N", "workers (default: as many as cores that this process may use)"),
         ("timeout", seconds, "S", "stop a trial that takes longer (default: run.timeout_s)"),
         ("memory-limit", size, "SIZE", "what a worker may take beside what all share, as 2G"),
         ("join", str, "PARENT", "in place of CONFIG: work along on a sweep that has begun in the same results folder"),
     ):
-        group.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+        group.add_argument(f"--{name}", type=read, metavar=metavar, help=text)
 
 
 def command_options(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ fee_bps = 3
 name = "{}"
 """
 VARIED = {
-    "sma_crossover": {"fast": 3, "slow": 9}, "bollinger_reversion": {"window": 7}, "donchian_breakout": {"entry": 9},
+    "sma_crossover": {"fast": 3, "slow": 9}, "bollinger_reversion": {"window": 7}, "donchian_breakout": {"entry": 12},
     "vol_target": {"window": 11},
 }  # fmt: skip
 

@@ -17,7 +17,6 @@ from peak_trade.evidence.run_dir import RunDir
 from peak_trade.redact import MASK, Redactor
 from peak_trade.sweep import table
 from peak_trade.sweep.rows import BLOCKS, KEYS, Row, Rows
-from peak_trade.trust.sweeps import BLOCKS as HEADER
 
 DIGESTS = [("a" * 64, "b" * 64), ("c" * 64, "d" * 64)]
 
@@ -86,9 +85,10 @@ def test_an_error_holds_no_secret(files: dict[str, bytes]) -> None:
 
 def test_the_blocks_are_the_sums_of_each_part(files: dict[str, bytes]) -> None:
     name = next(one for one in files if one.startswith("blocks"))
-    found = trials.numbers_of(name, files[name], HEADER)
-    assert found[3].tolist() == [3.0, *(np.arange(2 * BLOCKS) + 4.0)]
-    assert np.isnan(found[2, 1:]).all()
+    sums, squares = trials.blocks(name, files[name], 4)
+    assert sums[3].tolist() == (np.arange(BLOCKS) + 4.0).tolist()
+    assert squares[3].tolist() == (np.arange(BLOCKS) + 4.0 + BLOCKS).tolist()
+    assert np.isnan(sums[2]).all() and np.isnan(squares[2]).all()
 
 
 def test_above_so_many_trials_there_are_no_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

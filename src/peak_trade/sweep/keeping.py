@@ -23,6 +23,7 @@ from peak_trade.config import Source
 from peak_trade.evidence.ledger import FAILED, STARTED, Reading
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import read_manifest
+from peak_trade.runner.failure import UNWRITTEN
 from peak_trade.runner.limits import uninterrupted
 from peak_trade.runner.many import Wanted, run_many
 from peak_trade.runner.shared import Shared
@@ -72,6 +73,8 @@ def keep(
             made = {one.run_id: one for one in run_many(wanted, root=root, results=results, shared=shared)}
         for trial, (run_id, _) in some.items():
             error = made[run_id].error if run_id in made else None
+            if error and error.message.startswith(UNWRITTEN):  # which says nothing of the trial
+                raise error
             kept.append(Kept(trial, run_id, error.message if error else _differs(results / run_id, rows, trial)))
         heard(len(kept), len(best))
     return kept

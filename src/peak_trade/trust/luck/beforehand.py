@@ -29,10 +29,10 @@ def sentences(results: Results, told: Beginning) -> list[str]:
         said.append(
             f"these bars have seen {counted(seen, 'trial')} already: with the {told.trials:,} of this sweep, {trials:,}"
         )
-    best = expected_maximum(trials) / math.sqrt(told.years)
-    needed = shortest_backtest(trials)
+    years = figure(told.years, 1 if told.years >= 1.0 else 2)
+    best, needed = expected_maximum(trials) / math.sqrt(told.years), shortest_backtest(trials)
     return [
         *said,
-        f"{counted(trials, 'trial')} on {figure(told.years, 1 if told.years >= 1.0 else 2)} years: a Sharpe ratio below {figure(best)} is what "
-        f"luck gives; for one of 1 to be more than that, {figure(needed, 1)} years are needed",
+        f"{counted(trials, 'trial')} on {years} years: a Sharpe ratio below {figure(best)} is what luck gives; "
+        f"for one of 1 to be more than that, {figure(needed, 1)} years are needed",
     ]
