@@ -294,15 +294,22 @@ def folder(base: Path | int, *below: str, make: bool = False) -> Iterator[int]:
     handle = os.dup(base) if isinstance(base, int) else _open_folder(os.fspath(base), None)
     try:
         for name in below:
-            if make:
-                with suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=handle)
-            inner = _open_folder(name, handle)
+            inner = _made_folder(name, handle) if make else _open_folder(name, handle)
             os.close(handle)
             handle = inner
         yield handle
     finally:
         os.close(handle)
+
+
+def _made_folder(name: str, within: int) -> int:
+    """Open a folder, which is made where it is not there: most are, as several files lie in one."""
+    try:
+        return _open_folder(name, within)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=within)
+        return _open_folder(name, within)
 
 
 def _open_folder(name: str, within: int | None) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # which lists of digests have no room
 
 def capture(attempt: Attempt, function: Callable[..., Any] | None) -> Code:
     """Return the code that a run was made from; `function` is None where it could not be loaded."""
-    strays = attempt.known.imported.strays()
-    there = sources(function, attempt.before, attempt.ran, strays, workers=attempt.starts)
+    there = _sources(attempt, function)
     key = there, attempt.root, attempt.source.path.parent, attempt.redactor.secrets
     for known, found, left_out in attempt.known.captured:
         if known == key:
@@ -46,6 +46,17 @@ def capture(attempt: Attempt, function: Callable[..., Any] | None) -> Code:
     for name, reason in left_out:
         attempt.warn(name, "left out", reason)
     return found
+
+
+def _sources(attempt: Attempt, function: Callable[..., Any] | None) -> list[Source]:
+    """Return the files that a run was made from: of a strategy of this package that loads nothing, looked up once."""
+    strays = attempt.known.imported.strays()
+    ours = function is not None and attempt.source.config.strategy.name is not None
+    if not ours or attempt.ran or attempt.starts or sys.modules.keys() - attempt.before:
+        return sources(function, attempt.before, attempt.ran, strays, workers=attempt.starts)
+    if function not in attempt.known.sources:
+        attempt.known.sources[function] = sources(function, attempt.before, (), strays)
+    return attempt.known.sources[function]
 
 
 def _captured(attempt: Attempt, there: list[Source]) -> tuple[Code, list[tuple[str, str]]]:

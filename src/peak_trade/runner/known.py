@@ -7,6 +7,7 @@ from typing import Any
 from peak_trade.evidence.code import Code
 from peak_trade.evidence.distributions import Imported
 from peak_trade.redact import Redactor
+from peak_trade.strategies.sources import Source
 
 __all__ = ["KEPT", "Known"]
 
@@ -20,6 +21,7 @@ class Known:
     def __init__(self) -> None:
         self.imported = Imported()
         self.captured: list[tuple[Any, Code, list[tuple[str, str]]]] = []
+        self.sources: dict[Any, list[Source]] = {}  # of strategies of this package
         self._masked: dict[tuple[bytes, frozenset[str]], bytes] = {}
 
     def masked(self, content: bytes, redactor: Redactor) -> bytes:

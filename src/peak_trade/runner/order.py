@@ -27,7 +27,7 @@ from peak_trade.config import Config, Source, locate
 from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import benchmark, files, manifest, provenance, tables
 from peak_trade.evidence.run_dir import new_run_id
-from peak_trade.market import fingerprint, ohlcv
+from peak_trade.market import ohlcv
 from peak_trade.market.trades import Trades
 from peak_trade.probe import Asking
 from peak_trade.probe.watch import Watch
@@ -83,7 +83,7 @@ def run(
         with stages.clock("load"):
             given = told(source, redactor)  # of the config as it was asked for: a holdout changes where its bars end
             source, held = withhold(source, root, results) if bars is None else (source, None)
-            shared = Shared(bars or load_bars(source, root))
+            shared = Shared(bars or load_bars(source, root), many=False)
             function = registered(source.config)
         with stages.clock("evidence"):
             attempt = Attempt.begin(source, root, results, run_id, list(argv), stages, redactor, line, given)
@@ -152,8 +152,8 @@ def make(attempt: Attempt, git: provenance.GitQuestion, shared: Shared, function
         attempt.skip("run.timeout_s", "only a run in the main thread can be stopped")
         limit = None
     with attempt.stages.clock("evidence"):
-        marks = shared.marks  # of the bars as they were loaded: no user's code has run
-        attempt.bars, attempt.unnamed = bars_of(attempt, loaded, marks), shared.unnamed
+        # the fingerprint is of the bars as they were loaded: no user's code has run
+        attempt.bars, attempt.unnamed = bars_of(attempt, loaded, shared.marks), shared.unnamed
     with attempt.stages.clock("strategy"):
         attempt.line.strategy(limit, own=function is None, bars=msgspec.json.encode(attempt.bars))
         asking, made, params, target = within(limit, lambda: _ask(attempt, loaded, function))
@@ -161,7 +161,7 @@ def make(attempt: Attempt, git: provenance.GitQuestion, shared: Shared, function
         probe = probed(attempt, bars, asking, target, limit)
         attempt.line.free()
     with attempt.stages.clock("evidence"):
-        if fingerprint.digest(bars) != marks["digest"]:
+        if shared.changed:
             raise RunError(
                 "the strategy changed the bars that it was given", hint="compute in copies, as bars.close.copy()"
             )
