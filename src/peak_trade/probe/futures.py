@@ -70,4 +70,4 @@ def nearly(bars: Bars, seed: int, side: float) -> Bars:
 def _after(column: Floats, count: int, values: Floats) -> Floats:
     """Return a column of frozen bars with other values after the first `count`, as frozen."""
     content: bytes = column.base  # type: ignore[assignment] # as of all frozen bars
-    return np.frombuffer(content[: count * column.itemsize] + values.tobytes())
+    return np.frombuffer(b"".join((memoryview(content)[: count * column.itemsize], np.ascontiguousarray(values).data)))

@@ -54,8 +54,8 @@ class Shared:
     def changed(self) -> bool:
         """Whether somebody has written into the bars since they were asked for their fingerprint, by whatever way."""
         if self._copies:
-            return not all(getattr(self.bars, name).tobytes() == copy for name, copy in self._copies.items())
-        return fingerprint.digest(self.bars) != self.marks["digest"]
+            return any(bytes(getattr(self.bars, name).data) != copy for name, copy in self._copies.items())
+        return bool(fingerprint.digest(self.bars) != self.marks["digest"])
 
     @cached_property
     def unnamed(self) -> str:
