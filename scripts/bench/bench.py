@@ -1,15 +1,15 @@
 """Measure what a run and all that comes after it cost, beside other engines and plain tools, and print a table.
 
-PART is `run`, `trust`, `record`, `import`, `data`, `tracking`, `lake` or `telemetry` (default: all); the lake takes
-some minutes and 4 GB. With --write the rows of these parts go into the table of docs/dev/benchmarks.md, those of other
-parts stay if they are of this machine's class. Quote figures of a quiet machine.
+PART is `run`, `trust`, `record`, `import`, `sweep`, `many`, `data`, `tracking`, `lake` or `telemetry` (default: all);
+the lake takes some minutes and 4 GB, `many` some minutes. With --write the rows of these parts go into the table of
+docs/dev/benchmarks.md, those of other parts stay if they are of this machine's class. Quote figures of a quiet machine.
 """
 
 from __future__ import annotations
 
 from peak_trade import script
 
-PARTS = ("run", "trust", "record", "import", "data", "tracking", "lake", "telemetry")
+PARTS = ("run", "trust", "record", "import", "sweep", "many", "data", "tracking", "lake", "telemetry")
 
 
 def main() -> int:
@@ -28,6 +28,7 @@ def main() -> int:
     import reading
     import recording
     import run
+    import sweep
     import telemetry
     import tracking
     import trust
@@ -38,6 +39,8 @@ def main() -> int:
         "trust": lambda: trust.measure(root, repeat=args.repeat),
         "record": lambda: recording.measure_record(root, repeat=args.repeat, peers=not args.no_peers),
         "import": lambda: recording.measure_import(root, repeat=args.repeat),
+        "sweep": lambda: sweep.measure(root, repeat=args.repeat, peers=not args.no_peers),
+        "many": lambda: sweep.measure_long(root),
         "data": lambda: reading.measure(repeat=args.repeat),
         "tracking": lambda: tracking.measure(root, repeat=args.repeat),
         "lake": lambda: lake.measure(root, repeat=args.repeat),

@@ -164,6 +164,8 @@ _KINDS = (
         "verify",
         "luck",
         "runs",
+        "sweep",
+        "many",
         "data",
         "tracking",
         "lake",

@@ -113,7 +113,7 @@ def series_csv(columns: Columns, stamps: Stamps | None = None) -> Iterator[bytes
 
 
 class Stamps:
-    """The timestamps of a table as cells of text; of one that is no longer than a block they are kept once they are made."""
+    """The timestamps of a table as cells of text; of one that is no longer than a block they are made once."""
 
     def __init__(self, timestamp: npt.NDArray[np.datetime64]) -> None:
         self._timestamp, self._unit = timestamp, _unit(timestamp)  # of the whole table: its blocks must not differ

@@ -37,12 +37,11 @@ def capture(attempt: Attempt, function: Callable[..., Any] | None) -> Code:
     """Return the code that a run was made from; `function` is None where it could not be loaded."""
     there = _sources(attempt, function)
     key = there, attempt.root, attempt.source.path.parent, attempt.redactor.secrets
-    for known, found, left_out in attempt.known.captured:
-        if known == key:
-            break
-    else:
-        found, left_out = _captured(attempt, there)
-        attempt.known.captured[:] = [*attempt.known.captured, (key, found, left_out)][-KEPT:]
+    captured = next((one for known, one in attempt.known.captured if known == key), None)
+    if captured is None:
+        captured = _captured(attempt, there)
+        attempt.known.captured[:] = [*attempt.known.captured, (key, captured)][-KEPT:]
+    found, left_out = captured
     for name, reason in left_out:
         attempt.warn(name, "left out", reason)
     return found

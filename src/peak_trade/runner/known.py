@@ -20,7 +20,7 @@ class Known:
 
     def __init__(self) -> None:
         self.imported = Imported()
-        self.captured: list[tuple[Any, Code, list[tuple[str, str]]]] = []
+        self.captured: list[tuple[Any, tuple[Code, list[tuple[str, str]]]]] = []
         self.sources: dict[Any, list[Source]] = {}  # of strategies of this package
         self._masked: dict[tuple[bytes, frozenset[str]], bytes] = {}
 

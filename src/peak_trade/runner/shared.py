@@ -54,7 +54,7 @@ class Shared:
     def changed(self) -> bool:
         """Whether somebody has written into the bars since they were asked for their fingerprint, by whatever way."""
         if self._copies:
-            return any(bytes(getattr(self.bars, name).data) != copy for name, copy in self._copies.items())
+            return any(getattr(self.bars, name).tobytes() != copy for name, copy in self._copies.items())
         return bool(fingerprint.digest(self.bars) != self.marks["digest"])
 
     @cached_property
