@@ -258,7 +258,13 @@ def test_the_runbooks_questions_return_rows(lake: Path, look: Any) -> None:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_saved_question_is_answered(lake: Path, name: str) -> None:
-    arguments = {"runs_of_commit": [""], "equity_side_by_side": ["a,b,0,1"], "trades_around": ["2024-01-10", "3"]}
+    arguments = {
+        "best_trials": [""],
+        "trial_sensitivity": [""],
+        "runs_of_commit": [""],
+        "equity_side_by_side": ["a,b,0,1"],
+        "trades_around": ["2024-01-10", "3"],
+    }
     with query.connect(lake) as connection:
         connection.table(ask.saved([name, *arguments.get(name, [])]))
 
