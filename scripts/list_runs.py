@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument(
         "--deflated", action="store_true", help="with the deflated Sharpe ratio (just luck says of what)"
     )
+    parser.add_argument("--kept", action="store_true", help="also the runs that were kept of sweeps")
     args = parser.parse_args()
 
     from peak_trade.evidence import run_dir
@@ -40,11 +41,15 @@ def main() -> int:
         from peak_trade.trust.luck import listed as luck
 
         listed = luck.deflated(results, listed)
-    found = wanted.of(listed)[: args.limit]
+    asked = wanted.of(listed)
+    found = choice.without_kept(asked, wanted) if not args.kept else asked
+    hidden, found = len(asked) - len(found), found[: args.limit]
     if args.json:
         script.print_json([row.to_json_object() for row in found])
     elif found:
         script.show(listing.as_table(found, full=args.full, width=width()))
+        if hidden:
+            script.note(f"without {hidden:,} runs that were kept of sweeps: --kept lists them")
     elif listed:
         script.note(f"none of {len(listed):,} runs in {results.path.name}/ is like that; just runs lists them")
     else:

@@ -404,7 +404,16 @@ def test_the_command_prints_the_newest_as_json(results: Path) -> None:
     assert answered.returncode == 0
     nothing: dict[str, Any] = dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "deflated"))
     nothing |= dict.fromkeys(("name", "start", "end", "reason", "lookahead"), "") | {"repeatable": None}
-    nothing |= {"kind": "run", "command": "", "engine": "", "symbols": None, "trials": None, "exit_code": None}
+    nothing |= {
+        "kind": "run",
+        "command": "",
+        "engine": "",
+        "symbols": None,
+        "trials": None,
+        "exit_code": None,
+        "parent": "",
+        "trial": None,
+    }
     nothing |= {key: {} for key in ("params", "settings", "differs", "findings")} | {"pinned": False}
     assert json.loads(answered.stdout) == [
         {"run_id": FOURTH, "started": "2024-05-01T12:00:04.000Z", "strategy": "macd", "symbol": "BTC/USDT",

@@ -13,7 +13,7 @@ from peak_trade.errors import InputError, did_you_mean
 from peak_trade.evidence import settings
 from peak_trade.shown.listing import Row
 
-__all__ = ["Choice", "Condition", "condition", "moment"]
+__all__ = ["Choice", "Condition", "condition", "moment", "without_kept"]
 
 _CONDITION = re.compile(r"\s*([^<>=!~\s][^<>=!~]*?)\s*(!=|<=|>=|==?|<|>|~)\s*(.*?)\s*", re.DOTALL)
 _AGO = re.compile(r"-?(\d{1,6})\s*(min|[hdwy])")
@@ -92,6 +92,13 @@ def _facts(row: Row) -> dict[str, Any]:
     named = {"run.name": row.name, "strategy.name": row.strategy, "data.symbol": row.symbol,
              "data.timeframe": row.timeframe}  # fmt: skip
     return {**last, **row.params, **known, **full, **named, **own, "return": row.total_return}
+
+
+def without_kept(listed: Sequence[Row], asked: Choice) -> list[Row]:
+    """Return rows without the runs that were kept of a sweep, unless a condition speaks of these: `parent=…`."""
+    if any(one.key in ("parent", "trial") for one in asked.where):
+        return list(listed)
+    return [row for row in listed if not row.parent]
 
 
 def condition(text: str) -> Condition:

@@ -15,11 +15,11 @@ from msgspec import Struct
 from peak_trade.errors import RunError
 from peak_trade.evidence import documents, settings
 from peak_trade.evidence.ledger import ENDED, REMOVED, STARTED
-from peak_trade.evidence.manifest import RECORDED, RUN, Manifest, Predicate
+from peak_trade.evidence.manifest import RECORDED, RUN, SWEPT, Manifest, Predicate
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import DIED, read_manifest, unfinished
 from peak_trade.evidence.settings import Scalar
-from peak_trade.shown import apart, unseen
+from peak_trade.shown import apart, trials, unseen
 from peak_trade.text import cut, figure, percentage, printable
 
 __all__ = ["Row", "aligned", "as_table", "counts", "describe", "distinct", "readable_size", "rows", "summary"]
@@ -41,8 +41,9 @@ class Row(Struct, frozen=True, kw_only=True):
     that is not as in the other runs of its strategy; `reason` is why it failed; `findings` counts what was found in its
     bars, by kind; `lookahead` says by what its strategy looks ahead (empty: nothing was found); `repeatable` is False
     where it gives two answers for the same bars. `deflated` is the deflated Sharpe ratio, where it was asked for.
-    `kind` is `run`, `recorded` or `imported`; of what was not made here, `command` is what was typed, `engine` what
-    made it, `symbols` and `trials` how many there were of each, and `exit_code` that of the command.
+    `kind` is `run`, `swept`, `recorded` or `imported`; of what was not made here, `command` is what was typed, `engine`
+    what made it, `symbols` and `trials` how many there were of each, and `exit_code` that of the command. A run
+    that was kept of a sweep names its `parent`, and which `trial` of it that is.
     """
 
     run_id: str
@@ -73,6 +74,8 @@ class Row(Struct, frozen=True, kw_only=True):
     symbols: float | None = None
     trials: float | None = None
     exit_code: float | None = None
+    parent: str = ""
+    trial: float | None = None
 
     @property
     def title(self) -> str:
@@ -90,7 +93,7 @@ class Row(Struct, frozen=True, kw_only=True):
     def origin(self) -> str:
         """How a run that was not made here came about; empty of one that was."""
         if self.kind == RUN:
-            return ""
+            return f"trial {self.trial or 0:.0f} of {self.parent[:8]}" if self.parent else ""
         unseen = "no engine seen" if self.kind == RECORDED and self.exit_code is not None else ""
         parts = [self.kind, self.engine or unseen]
         parts += [f"{self.trials:,.0f} trials"] if self.trials is not None and self.trials > 1 else []
@@ -220,8 +223,20 @@ def _found(receipts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _row(run_id: str, run: dict[str, Any], is_pinned: bool, differs: dict[str, Scalar]) -> Row:
-    words = ("started", "strategy", "symbol", "timeframe", "status", "name", "start", "end", "command", "engine")
-    figures = ("total_return", "sharpe", "max_drawdown", "trades", "symbols", "trials", "exit_code")
+    words = (
+        "started",
+        "strategy",
+        "symbol",
+        "timeframe",
+        "status",
+        "name",
+        "start",
+        "end",
+        "command",
+        "engine",
+        "parent",
+    )
+    figures = ("total_return", "sharpe", "max_drawdown", "trades", "symbols", "trials", "exit_code", "trial")
     cells: dict[str, Any] = {word: _word(run.get(word)) for word in words} | {f: _figure(run.get(f)) for f in figures}
     cells |= {key: _scalars(run.get(key)) for key in ("params", "settings")}
     found = run.get("findings")
@@ -424,7 +439,8 @@ def _described(run_dir: Path, sealed: Manifest) -> dict[str, Any]:
         for name in ("config_snapshot", "stats")
         if f"{name}.json" in sealed.files
     }
-    return {
+    swept = {"sweep": trials.described(run_dir, sealed)} if predicate.kind == SWEPT else {}
+    return swept | {
         "run_id": sealed.run_id,
         "kind": predicate.kind,
         "status": predicate.status,
@@ -445,9 +461,13 @@ def _described(run_dir: Path, sealed: Manifest) -> dict[str, Any]:
 
 
 def _origin(predicate: Predicate, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a run that was not made here came about, as its line in the ledger has it; nothing of one that was."""
+    """Return how a run that was not made here came about, as its line in the ledger has it; nothing of one that was.
+
+    Of one that was kept of a sweep it is which trial of it that is.
+    """
     if predicate.kind == RUN:
-        return {}
+        metadata = predicate.run_details.get("metadata")
+        return {key: metadata[key] for key in ("parent", "trial") if isinstance(metadata, dict) and key in metadata}
     command, came_out = config.get("record", {}).get("command"), predicate.results
     engine = came_out.get("engine") or {}
     return {
@@ -491,7 +511,7 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
     lines = [("run", f"{run['run_id']}  {run['status']}{kind}{', pinned' if run['pinned'] else ''}")]
     if name := config.get("run", {}).get("name"):
         lines.append(("name", name))
-    lines += _of_origin(run["origin"])
+    lines += trials.lines(run["sweep"]) if "sweep" in run else _of_origin(run["origin"])
     named = strategy.get("name") or strategy.get("entrypoint")
     if named or run["kind"] == RUN:
         lines.append(("strategy", f"{named}({params})" if named else asked.get("strategy") or "–"))
@@ -536,9 +556,11 @@ def _of_origin(origin: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return how a run that was not made here came about."""
     if not origin:
         return []
-    trials, symbols = origin["trials"], origin["symbols"]
+    if "parent" in origin:
+        return [("kept", f"trial {origin.get('trial')} of the sweep {str(origin['parent'])[:_WORD]}")]
+    made, symbols = origin["trials"], origin["symbols"]
     many = [f"{symbols:,} symbols"] if type(symbols) is int and symbols > 1 else []
-    many += [f"{trials:,} trials"] if type(trials) is int and trials > 1 else []
+    many += [f"{made:,} trials"] if type(made) is int and made > 1 else []
     engine = origin["engine"] or ("no engine seen" if origin["kind"] == RECORDED else "")
     lines = [("command", cut(origin["command"], _SAID)) if origin["command"] else None]
     lines.append(("engine", ", ".join(filter(None, [engine, *many]))) if engine or many else None)
