@@ -7,7 +7,6 @@ import math
 import statistics
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -251,36 +250,6 @@ def test_trials_that_earn_nothing_in_a_half_do_not_stop_the_test_of_overfitting(
     found = overfit.backtest_overfitting(drawn, 8)
     assert (found.splits, found.trials, found.returns) == (70, 3, 160)
     assert 0.0 <= found.probability <= 1.0
-
-
-def _sums(returns: np.ndarray[Any, Any], lengths: list[int]) -> overfit.Overfitting:
-    parts = np.split(returns, np.cumsum(lengths)[:-1])
-    sums, squares = (np.array([(part**power).sum(axis=0) for part in parts]) for power in (1, 2))
-    return overfit.of_sums(sums, squares, np.array(lengths))
-
-
-def test_overfitting_by_sums_is_that_by_returns() -> None:
-    drawn = np.random.default_rng(8)
-    for _ in range(20):
-        returns = drawn.normal(0.001, 0.01, size=(160, 7))
-        found, expected = _sums(returns, [20] * 8), overfit.backtest_overfitting(returns, 8)
-        assert found[:4] == expected[:4]
-        assert found.rank == pytest.approx(expected.rank, rel=1e-12)
-
-
-def test_overfitting_by_sums_of_blocks_that_differ_in_length_is_that_worked_out_split_by_split() -> None:
-    returns, lengths = np.random.default_rng(9).normal(0.001, 0.01, size=(50, 5)), [3, 20, 4, 7, 6, 10]
-    parts = np.split(returns, np.cumsum(lengths)[:-1])
-    over = []
-    for inside in itertools.combinations(range(6), 3):
-        halves = [np.concatenate([parts[at] for at in range(6) if (at in inside) is is_in]) for is_in in (True, False)]
-        chosen, ranked = (half.mean(axis=0) / half.std(axis=0, ddof=1) for half in halves)
-        over.append((ranked < ranked[chosen.argmax()]).sum() + 1 <= (5 + 1) / 2)
-    assert _sums(returns, lengths).probability == np.mean(over)
-    with pytest.raises(NoValueError, match="too few bars"):
-        _sums(returns[:9], [1, 4, 4])
-    with pytest.raises(NoValueError, match="fewer than two trials"):
-        _sums(returns[:, :1], lengths)
 
 
 def test_the_same_trial_many_times_is_one_and_independent_ones_are_as_many_as_there_are() -> None:

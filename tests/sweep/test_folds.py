@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from tests.sweep.benches import days
 
-from peak_trade.errors import InputError, RunError
+from peak_trade.errors import InputError
 from peak_trade.stats.luck.overfit import purged_paths
-from peak_trade.sweep.folds import Groups, Length, Walk, combinatorial, length, traded, walk_forward
+from peak_trade.sweep.folds import Groups, Length, Walk, combinatorial, length, walk_forward
 
 Spans = list[tuple[tuple[int, int], tuple[int, int]]]
 
@@ -222,39 +222,3 @@ def test_a_group_that_an_embargo_uses_up_is_refused() -> None:
 def test_more_than_a_thousand_splits_are_refused() -> None:
     with pytest.raises(InputError, match="--cpcv 16,8 makes more than 1,000 splits"):
         combinatorial(days(1000), 16, 8, fewest=2)
-
-
-# --- as they are sealed -----------------------------------------------------------------------------------------------
-
-
-def test_the_windows_of_a_sealed_plan_are_those_that_its_result_is_of() -> None:
-    folds = [
-        {"train": {"bars": [0, 6]}, "test": {"bars": [8, 12]}},
-        {"train": {"bars": [4, 10]}, "test": {"bars": [12, 16]}},
-    ]
-    for carry, edges in ((False, [3]), (True, [])):
-        found = traded({"grid": {}, "walk_forward": {"carry": carry, "folds": folds}})
-        assert found is not None
-        assert (found.windows, found.span, found.edges) == ([(8, 12), (12, 16)], (8, 16), edges)
-    groups = [{"bars": [0, 10], "train": [0, 8]}, {"bars": [10, 20], "train": [12, 20]}]
-    crossed = traded({"cpcv": {"groups": groups}})
-    assert crossed is not None
-    assert (crossed.span, crossed.edges) == ((0, 20), [9])
-    assert traded({"grid": {}}) is None
-
-
-@pytest.mark.parametrize(
-    "plan",
-    [
-        {"walk_forward": None},
-        {"walk_forward": {"carry": False, "folds": []}},
-        {"walk_forward": {"carry": False, "folds": [{"train": {"bars": [0, 6]}, "test": {"bars": [8]}}]}},
-        {"cpcv": {"groups": [{"bars": [10, 5], "train": [0, 8]}]}},
-        {"cpcv": {"groups": [{"bars": [-1, 5], "train": [0, 8]}]}},
-        {"cpcv": {"groups": [{"bars": [5, 10], "train": [0, 8]}, {"bars": [0, 5], "train": [0, 8]}]}},
-        {"cpcv": {"groups": [{"bars": ["0", "5"], "train": [0, 8]}]}},
-    ],
-)
-def test_a_plan_that_says_no_windows_is_refused(plan: dict[str, Any]) -> None:
-    with pytest.raises(RunError, match="the plan"):
-        traded(plan)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.engine import decimal_simulator as simulator
 from tests.sweep.benches import bench, flat_bars, gone_through, walk
@@ -25,8 +26,9 @@ from peak_trade.market.bars import Bars, Floats
 from peak_trade.shown import listing
 from peak_trade.sweep.axes import Axis, Space
 from peak_trade.sweep.bench import Bench
-from peak_trade.sweep.choice import Choice
-from peak_trade.sweep.folds import Fold, Traded, Walk, Window, length, walk_forward
+from peak_trade.sweep.choice import Choice, rank_correlation
+from peak_trade.sweep.folds import Fold, Walk, Window, length, walk_forward
+from peak_trade.sweep.heard import Heard
 from peak_trade.sweep.plan import Outcome
 from peak_trade.sweep.stitching import Leg, stitched
 from peak_trade.sweep.walk_forward import WalkForward
@@ -281,6 +283,39 @@ def test_a_fold_tells_its_windows_and_what_was_lost_from_train_to_test() -> None
     assert told["above_zero"] == 2 / 3
     np.testing.assert_allclose(told["train_mean"], sum(float(one["train"]) for one in folds) / 3)
     np.testing.assert_allclose(told["degradation"], told["train_mean"] - told["test_mean"])
+
+
+def test_efficiency_is_growth_on_test_bars_by_growth_on_train_bars() -> None:
+    """Each year's growth by its own days: of the account over all tests, and of each choice on its train window."""
+    bars = walk(400, 12, drift=0.002)
+    plan = planned(bars, {SIDE: (1.0, 0.5)}, train="120d", test="60d", choose="sharpe")
+    made = bench(bars, held, fee_bps=10.0)
+    outcome, folds = outcome_of(plan, made)
+    grown = []
+    for fold, window in zip(folds, plan.walk.folds, strict=True):
+        years = (len(window.train) - 1) / 365.25
+        grown.append((1 + float(fold["train_return"])) ** (1 / years) - 1)
+    equity = outcome.came.result.equity
+    test = (equity[-1] / equity[0]) ** (365.25 / (len(equity) - 1)) - 1
+    assert np.mean(grown) > 0
+    np.testing.assert_allclose(outcome.results["walk_forward"]["efficiency"], test / np.mean(grown), rtol=1e-10)
+
+
+def test_there_is_no_efficiency_where_train_bars_lost_money() -> None:
+    bars = flat_bars(np.linspace(200, 100, 300))
+    outcome, _ = outcome_of(planned(bars, {SIDE: (1.0, 0.5)}, train="120d", test="60d"), bench(bars, held))
+    assert outcome.results["walk_forward"]["efficiency"] is None
+
+
+def test_the_rank_correlation_is_that_of_ranks() -> None:
+    random = np.random.default_rng(2)
+    for _ in range(20):
+        pairs = random.integers(0, 8, (12, 2)).astype(float)
+        ranks = pd.DataFrame(pairs).rank()
+        expected = ranks[0].corr(ranks[1])
+        np.testing.assert_allclose(rank_correlation([(a, b) for a, b in pairs.tolist()]), expected, atol=1e-12)
+    assert rank_correlation([(1.0, 2.0), (2.0, 3.0), (None, 4.0)]) is None
+    assert rank_correlation([(1.0, 2.0), (1.0, 3.0), (1.0, 4.0)]) is None
 
 
 def test_of_equal_trials_the_first_is_chosen_and_the_least_where_that_is_asked() -> None:
@@ -545,20 +580,11 @@ def test_a_parent_of_folds_is_verified_against_its_bars(place: Path, wish: dict[
     path = sweep.sweep(
         config.load(place / "config.toml"), sweep.Wish(grid=GRID, **wish), root=place, results=place / "results"
     )
-    (verdict,) = (one for one in verified(place) if one.name == path.name)
+    (verdict,) = (
+        one for one in verify.verify_all(Results(place / "results"), None, root=place) if one.name == path.name
+    )
     assert not verdict.findings
-    assert not any("bar by bar" in one or "buy and hold" in one for one in map(str, verdict.unchecked))
-
-
-def test_a_position_that_is_closed_where_no_fold_ends_is_found(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = swept(place, "results")
-    monkeypatch.setattr(Traded, "edges", [5])
-    (verdict,) = (one for one in verified(place) if one.name == path.name)
-    assert any("exit_reason" in str(one) for one in verdict.findings)
-
-
-def verified(place: Path) -> list[Any]:
-    return list(verify.verify_all(Results(place / "results"), None, root=place))
+    assert not verdict.unchecked
 
 
 def test_a_parent_shows_what_it_came_to_out_of_sample(place: Path) -> None:
@@ -567,3 +593,40 @@ def test_a_parent_shows_what_it_came_to_out_of_sample(place: Path) -> None:
     assert re.search(
         r"test +sharpe -?[\d.]+ on train bars, -?[\d.]+ on test bars; [\d.]+ % of the folds above zero", shown
     )
+
+
+class Interrupting(Heard):
+    """Presses Ctrl-C once the trials of a round are under way."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def done(self, done: int, failed: int, of: int) -> None:
+        if done == of:
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_walk_forward_that_was_interrupted_goes_on_to_the_same_bytes(place: Path, number: int) -> None:
+    asked = sweep.Wish(grid=GRID, walk_forward=("train=8d", "test=4d"))
+    source = config.load(place / "config.toml")
+    whole = sweep.sweep(source, asked, root=place, results=place / "whole", work=sweep.Work(jobs=1))
+    with pytest.raises(sweep.Stopped):
+        sweep.sweep(source, asked, root=place, results=place / "cut", heard=Interrupting(number))
+    gone_on = sweep.sweep(source, asked, root=place, results=place / "cut", work=sweep.Work(jobs=2))
+    assert subjects(gone_on) == subjects(whole)
+    lines = [json.loads(line) for line in (place / "cut" / "ledger.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines if line["event"] != "tried"] == ["start", "sealed"]
+    assert lines[-1]["trials"] == 6 * 3 + 3
+
+
+def test_ratios_of_folds_are_not_measured_against_those_of_all_bars(place: Path) -> None:
+    swept(place, "results")
+    last = json.loads((place / "results" / "ledger.jsonl").read_text().splitlines()[-1])
+    assert (last["trials"], last["trials_on"][0]["count"], last["trials_on"][0]["ratios"]["count"]) == (21, 21, 0)
+
+
+def subjects(path: Path) -> Any:
+    return json.loads((path / "manifest.json").read_text())["subject"]

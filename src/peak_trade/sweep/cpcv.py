@@ -125,7 +125,8 @@ class Purged(Struct, frozen=True):
         if not any(row not in rows.error for row in tests.values()):
             why = next(iter(rows.error.values()), f"no trial has the statistic {self.choice.statistic}")
             raise RunError(f"nothing could be chosen and traded in any split: {why}")
-        splits = [self._split(at, one, tests, rows) for at, one in enumerate(chosen)]
+        known = self._known(rows)
+        splits = [self._split(at, one, tests, known) for at, one in enumerate(chosen)]
         paths = [
             _row(at, path, self._path(bench, path, chosen, tests, rows)) for at, path in enumerate(self.groups.paths)
         ]
@@ -152,25 +153,26 @@ class Purged(Struct, frozen=True):
 
     def _chosen(self, rows: Rows) -> list[int | None]:
         """Return the combination that each split chooses by the groups that it does not test."""
-        found = []
-        for split in self.groups.splits:
-            groups = [group for group in range(len(self.groups.whole)) if group not in split]
-            found.append(self.choice.of(self._joined(rows, groups)))
-        return found
+        known, numbers = self._known(rows), np.arange(len(self.space))
+        return [self.choice.of(self._on_train(known, split, numbers)) for split in self.groups.splits]
 
-    def _joined(self, rows: Rows, groups: Sequence[int]) -> Floats:
-        """Return the statistic of all combinations over some train groups together; NaN where one has none."""
-        count = len(self.space)
-        places = np.array(groups)[:, None] * count + np.arange(count)
-        return self._of(rows, places, [len(self.groups.train[group]) - 1 for group in groups])
-
-    def _of(self, rows: Rows, places: npt.NDArray[np.int64], returns: Sequence[int]) -> Floats:
-        """Return the statistic over rows together, `places` of shape (groups, M), each with so many returns."""
+    def _known(self, rows: Rows) -> Floats:
+        """Return what is known of each row: the sums of returns and of their squares, or the growth; shape (N, …)."""
         if self.choice.statistic == "total_return":
-            growth: Floats = np.prod(1.0 + rows.of_stat("total_return")[places], axis=0) - 1.0
-            return growth
-        total = sum(returns)
-        sums, squares = (rows.blocks[places, which].sum(axis=(0, 2)) for which in (0, 1))
+            return np.asarray(1.0 + rows.of_stat("total_return"))
+        return np.asarray(rows.blocks.sum(axis=2))
+
+    def _on_train(self, known: Floats, split: Sequence[int], numbers: npt.NDArray[np.int64]) -> Floats:
+        """Return the statistic of combinations over the train groups of a split together; NaN where one has none."""
+        groups = [group for group in range(len(self.groups.train)) if group not in split]
+        places = np.array(groups)[:, None] * len(self.space) + numbers
+        return self._together(known[places], sum(len(self.groups.train[group]) - 1 for group in groups))
+
+    def _together(self, known: Floats, total: int) -> Floats:
+        """Return the statistic over groups together, `known` of shape (groups, M, …), of so many returns in all."""
+        if self.choice.statistic == "total_return":
+            return np.asarray(np.prod(known, axis=0) - 1.0)
+        sums, squares = known.sum(axis=0).T
         average = sums / total
         deviation = np.sqrt(np.maximum(squares - sums * average, 0.0) / (total - 1))
         per_year, risk_free = self.rates
@@ -190,14 +192,14 @@ class Purged(Struct, frozen=True):
 
     # --- what is told -----------------------------------------------------------------------------------------------
 
-    def _split(self, at: int, one: int | None, tests: Mapping[tuple[int, int], int], rows: Rows) -> dict[str, Any]:
+    def _split(self, at: int, one: int | None, tests: Mapping[tuple[int, int], int], known: Floats) -> dict[str, Any]:
         tested = self.groups.splits[at]
         train = test = None
         if one is not None:
-            groups = [group for group in range(len(self.groups.whole)) if group not in tested]
-            train = number(self._joined(rows, groups)[one])
+            train = number(self._on_train(known, tested, np.array([one]))[0])
             places = np.array([[tests[group, one]] for group in tested])
-            test = number(self._of(rows, places, [len(self.groups.whole[group]) - 1 for group in tested])[0])
+            total = sum(len(self.groups.whole[group]) - 1 for group in tested)
+            test = number(self._together(known[places], total)[0])
         return {
             "split": at,
             "tested": " ".join(map(str, tested)),

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
-from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from peak_trade.errors import InputError, RunError
+from peak_trade.errors import InputError
 from peak_trade.market.instants import YEARS, iso
 from peak_trade.market.ranges import months_before
 
@@ -25,13 +22,10 @@ __all__ = [
     "Fold",
     "Groups",
     "Length",
-    "Traded",
     "Walk",
     "Window",
     "combinatorial",
-    "has_rules",
     "length",
-    "traded",
     "walk_forward",
 ]
 
@@ -118,70 +112,6 @@ class Groups(Struct, frozen=True):
         """For each path, the split that each group is traded by: the j-th of those that test it, in path j."""
         by = [[at for at, split in enumerate(self.splits) if group in split] for group in range(len(self.whole))]
         return [tuple(path) for path in zip(*by, strict=True)]
-
-
-class Traded(Struct, frozen=True):
-    """The windows of a sealed plan that its result is of, in order of time.
-
-    Where they are `closed`, what is held is closed at the last close of each.
-    """
-
-    windows: list[tuple[int, int]]
-    closed: bool
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """The bars of the result."""
-        return self.windows[0][0], self.windows[-1][1]
-
-    @property
-    def edges(self) -> list[int]:
-        """The bars of the result at whose close everything is closed, but for the last one."""
-        return [end - 1 - self.span[0] for _, end in self.windows[:-1]] if self.closed else []
-
-
-def traded(plan: Mapping[str, Any]) -> Traded | None:
-    """Return the windows that a result is of, by its plan as a manifest describes it; None where it is of all bars.
-
-    Raises RunError where what is there is not what a plan describes.
-    """
-    try:
-        if "walk_forward" in plan:
-            walked = msgspec.convert(plan["walk_forward"], _Walked)
-            found = Traded([fold.test.bars for fold in walked.folds], not walked.carry)
-        elif "cpcv" in plan:
-            found = Traded([group.bars for group in msgspec.convert(plan["cpcv"], _Crossed).groups], True)
-        else:
-            return None
-    except msgspec.ValidationError as error:
-        raise RunError(f"the plan says no windows: {error}") from None
-    edges = [0, *itertools.chain.from_iterable(found.windows)]
-    apart = all(a <= b for a, b in itertools.pairwise(edges)) and all(a < b for a, b in found.windows)
-    if not found.windows or not apart:
-        raise RunError("the plan has windows that do not follow each other")
-    return found
-
-
-def has_rules(plan: Mapping[str, Any]) -> bool:
-    """Tell whether the folds of a sealed plan may differ in the rules that they were traded by."""
-    return any(key.startswith(("execution.", "sizing.", "stops.")) for key in plan.get("grid", ()))
-
-
-class _Bars(Struct):
-    bars: tuple[int, int]
-
-
-class _Fold(Struct):
-    test: _Bars
-
-
-class _Walked(Struct):
-    folds: list[_Fold]
-    carry: bool
-
-
-class _Crossed(Struct):
-    groups: list[_Bars]
 
 
 def length(text: str, of: str) -> Length:

@@ -239,10 +239,11 @@ def batch_on(attempt: Attempt) -> dict[str, str]:
 def facts(on: Mapping[str, str], rows: Rows) -> dict[str, Any]:
     """Return what the ledger's line tells of the trials: how many, on which bars, and how their ratios spread.
 
-    Trials with the same digests are one result: they count as trials, and their ratio stands once.
+    Trials with the same digests are one result: they count as trials, and their ratio stands once. Those of folds count
+    too, and their ratios do not: of so few bars they spread far wider than those of all, beside which they would stand.
     """
     first = duplicates(rows) < 0
-    ratios = rows.of_stat("sharpe")[first]
+    ratios = rows.of_stat("sharpe")[first & (rows.fold < 0)]
     known_ratios = ratios[np.isfinite(ratios)].tolist()
     count = len(known_ratios)
     mean = math.fsum(known_ratios) / count if count else 0.0

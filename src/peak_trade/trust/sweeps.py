@@ -187,7 +187,7 @@ def _check_kept(verdict: Verdict, name: str, table: Trials, sealed: manifest.Man
 def ledger_batch(table: Trials) -> dict[str, Any]:
     """Return what a ledger's line tells of trials on one series: how many, and how the ratios of results spread."""
     first = (table.first_of_results() < 0) & ~table.failed
-    ratios = table.of_stat("sharpe")[first]
+    ratios = table.of_stat("sharpe")[first & (table.fold == -1)]  # those of folds are of fewer bars
     known = ratios[np.isfinite(ratios)].tolist()
     mean = math.fsum(known) / len(known) if known else 0.0
     variance = math.fsum((one - mean) ** 2 for one in known) / len(known) if known else 0.0
