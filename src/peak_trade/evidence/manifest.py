@@ -105,9 +105,15 @@ class Predicate(Struct, frozen=True, rename="camel"):
         return BUILDS[build]
 
     @property
+    def of_command(self) -> bool:
+        """Whether a command of whatever engine came to the result: one that was recorded, or the best of a sweep."""
+        asked = self.build_definition.get("externalParameters")
+        return self.kind == RECORDED or (self.kind == SWEPT and isinstance(asked, dict) and "command" in asked)
+
+    @property
     def gaps(self) -> bool:
         """Whether trades and equity may leave out what nobody said: those of a run of ours may not."""
-        return self.kind not in (RUN, SWEPT)
+        return self.of_command or self.kind not in (RUN, SWEPT)
 
     @property
     def lookahead(self) -> str:

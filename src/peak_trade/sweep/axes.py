@@ -130,10 +130,12 @@ def _combined(axes: Sequence[Axis | Range], values: Sequence[Any]) -> dict[str, 
 
 
 def described(axes: Sequence[Axis | Range]) -> dict[str, Any]:
-    """Return axes as the manifest has them: the values of each; which are `ranges` have two, the ends."""
-    grid = {one.key: [one.low, one.high] if isinstance(one, Range) else list(one.values) for one in axes}
-    ranges = [one.key for one in axes if isinstance(one, Range)]
-    return {"grid": grid} | ({"ranges": ranges} if ranges else {})
+    """Return axes as the manifest has them: the values of each, of a range its ends."""
+    return {
+        "grid": {
+            one.key: {"low": one.low, "high": one.high} if isinstance(one, Range) else list(one.values) for one in axes
+        }
+    }
 
 
 def axis(text: str) -> Axis | Range:

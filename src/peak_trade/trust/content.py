@@ -65,8 +65,8 @@ def check(
     The data is looked for in `data`, a folder of bars by their digests, then below `root`, and never in `results`;
     without them it is left alone. What is below `root` is not that of a run made elsewhere, where it is another.
     """
-    if sealed.predicate.kind not in (manifest.RUN, manifest.SWEPT):
-        other.check(verdict, sealed, contents, history)
+    if sealed.predicate.of_command or sealed.predicate.kind not in (manifest.RUN, manifest.SWEPT):
+        other.check(verdict, sealed, contents, history, results)
     elif sealed.predicate.completed:
         elsewhere = verdict.foreign or history.received is not None
         kept = Kept(data, results, root, elsewhere=elsewhere)
@@ -97,11 +97,11 @@ def _check_sealed(
     market = _check_benchmark(verdict, sealed, config, contents, equity["timestamp"], bars)
     closes = market.closes if bars is None else money.Closes(np.arange(len(bars)), bars.close)
     called = _called(config)
-    _check_start(verdict, sealed, contents, history, called | _within(sealed))
+    _check_start(verdict, sealed, contents, history, called | other.within(sealed))
     data = _made(sealed) | _held_out(sealed) | {"bars": len(equity["timestamp"])}
     ruined = {manifest.RUINED: results.get(manifest.RUINED)}
     told = called | data | results["summary"] | ruined | sealed.predicate.doubts | _found(sealed.predicate)
-    told |= _within(sealed)
+    told |= other.within(sealed)
     if table is not None:
         told |= sweeps.check(verdict, sealed, contents, table, equity["equity"], kept.results)
         told |= _check_batch(verdict, history.end, table, told)
@@ -205,12 +205,12 @@ def _check_failed(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
         tried = {key: history.end.fields.get(key) for key in ("trials", "trials_failed", "trials_on")}
         of_kind = {"kind": manifest.SWEPT} | tried
     else:
-        of_kind = _within(sealed)
+        of_kind = other.within(sealed)
     if history.end and history.end.event == "failed":  # of an abandoned run, error.json may be what it died of
         error = sealed.predicate.error or {}
         verdict.compare(ERROR, error, msgspec.json.decode(contents[ERROR]))
         config = _check_config(verdict, sealed, contents)
-        _check_start(verdict, sealed, contents, history, _called(config) | _within(sealed))
+        _check_start(verdict, sealed, contents, history, _called(config) | other.within(sealed))
         told = _called(config) | _reached(sealed) | _held_out(sealed) | _found(sealed.predicate) | error | of_kind
         _check_history(verdict, history.end, told)
         _check_nothing_more(verdict, history.end, told)
@@ -221,12 +221,6 @@ def _check_failed(verdict: Verdict, sealed: manifest.Manifest, contents: dict[st
 def _held_out(sealed: manifest.Manifest) -> dict[str, Any]:
     """Return from when on the run's bars were held out, as the ledger says it; None where none were."""
     return {"holdout": sealed.predicate.build_definition["internalParameters"].get("holdout")}
-
-
-def _within(sealed: manifest.Manifest) -> dict[str, Any]:
-    """Return which trial of which parent a run was kept as, as the ledger says it; nothing of other runs."""
-    metadata = sealed.predicate.run_details["metadata"]
-    return {key: metadata[key] for key in ("parent", "trial") if key in metadata}
 
 
 def _reached(sealed: manifest.Manifest) -> dict[str, Any]:

@@ -24,11 +24,11 @@ from peak_trade.record.snapshot import without_null
 from peak_trade.stats import reconcile
 from peak_trade.stats.attribution import attribution, symbols_of
 from peak_trade.stats.values import Undefined
-from peak_trade.trust import reconciled, statistics
+from peak_trade.trust import reconciled, statistics, sweeps
 from peak_trade.trust.trials import check as check_trials
 from peak_trade.trust.verdict import Verdict
 
-__all__ = ["check"]
+__all__ = ["check", "within"]
 
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _CLOSE = 1e-9
@@ -38,10 +38,15 @@ _BY_OTHERS = ("files", "trials_on", "trials_failed", "code", "command", "finding
 """What a line may say beside, which is held against what it speaks of elsewhere, or of which nothing else tells."""
 
 
-def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History) -> None:
-    """Hold the sealed files of a run that another program made against each other and against its history."""
+def check(
+    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, results_dir: Path
+) -> None:  # fmt: skip
+    """Hold the sealed files of a run that another program made against each other and against its history.
+
+    So are those of the parent of a sweep over a command, whose kept runs are looked for in `results_dir`.
+    """
     predicate = sealed.predicate
-    told: dict[str, Any] = {"kind": predicate.kind}
+    told: dict[str, Any] = {"kind": predicate.kind} | within(sealed)
     if predicate.status == "failed":
         if history.end and history.end.event == "abandoned":  # error.json may be what it died of
             _check_line(verdict, history.end, told)
@@ -66,7 +71,7 @@ def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes
         ):
             if name in contents:
                 verdict.add(name, "none: no engine was seen", "there is one")
-        told |= check_trials(verdict, sealed, contents)
+        told |= _check_trials(verdict, sealed, contents, history, results_dir, np.empty(0))
         _check_line(verdict, history.end, told)
         return
     equity = _equity(verdict, sealed, contents)
@@ -87,7 +92,7 @@ def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes
     _check_symbols(verdict, sealed, contents, equity, trades, left)
     when = _ruin(equity)
     verdict.compare(f"{manifest.NAME} {manifest.RUINED}", when, results.get(manifest.RUINED))
-    if predicate.completed and predicate.kind == manifest.RECORDED:
+    if predicate.completed and predicate.of_command:
         verdict.compare(manifest.NAME, manifest.RUINED if when else "sealed", predicate.status, "status ")
     engine = results["engine"]
     told |= {
@@ -103,8 +108,28 @@ def check(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes
     }
     if len(equity["timestamp"]):
         told["start"], told["end"] = tables.iso(equity["timestamp"][[0, -1]])
-    told = check_trials(verdict, sealed, contents) | told
+    told = _check_trials(verdict, sealed, contents, history, results_dir, equity["equity"]) | told
     _check_line(verdict, history.end, told | results["summary"])
+
+
+def within(sealed: manifest.Manifest) -> dict[str, Any]:
+    """Return which trial of which parent a run was kept as, as the ledger says it; nothing of other runs."""
+    metadata = sealed.predicate.run_details["metadata"]
+    return {key: metadata[key] for key in ("parent", "trial") if key in metadata}
+
+
+def _check_trials(
+    verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes], history: History, results_dir: Path,
+    equity: Any,
+) -> dict[str, Any]:  # fmt: skip
+    if sealed.predicate.kind != manifest.SWEPT:
+        return check_trials(verdict, sealed, contents)
+    try:
+        table = sweeps.read(sealed, contents)
+    except ImportError as error:
+        verdict.skip("the trials, and all that was chosen from them", f"{error}; hint: just setup lake")
+        return {"trials": history.end.fields.get("trials") if history.end else None}
+    return sweeps.check_commands(verdict, sealed, contents, table, equity, results_dir, history.end)
 
 
 def _check_config(verdict: Verdict, sealed: manifest.Manifest, contents: dict[str, bytes]) -> dict[str, Any]:

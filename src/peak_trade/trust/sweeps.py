@@ -8,7 +8,9 @@ What only making a trial again can tell is for `just replay PARENT --trial N`.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import math
 import re
 from collections.abc import Mapping
@@ -20,16 +22,19 @@ import numpy as np
 
 from peak_trade.errors import RunError
 from peak_trade.evidence import door, manifest, trials
+from peak_trade.evidence.ledger import Entry
+from peak_trade.evidence.run_dir import BESIDE
 from peak_trade.evidence.trials import Trials
 from peak_trade.stats.values import Floats
 from peak_trade.trust import left_out, space
 from peak_trade.trust.verdict import Verdict
 
-__all__ = ["check", "check_batch", "durations", "ledger_batch", "plan_of", "read"]
+__all__ = ["byproducts", "check", "check_batch", "check_commands", "ledger_batch", "plan_of", "read"]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _CLOSE, _SMALL = 1e-9, 1e-3
 _LARGEST = 1 << 30  # bytes of durations
+COMMANDS = "commands.csv"
 
 
 def read(sealed: manifest.Manifest, contents: Mapping[str, bytes]) -> Trials:
@@ -65,6 +70,43 @@ def check(
     return {"kind": manifest.SWEPT, "trials": len(table), "trials_failed": failed or None}
 
 
+def check_commands(
+    verdict: Verdict, sealed: manifest.Manifest, contents: Mapping[str, bytes], table: Trials, equity: Floats,
+    results_dir: Path, end: Entry | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Hold the table of a parent whose trials are a command's as `check` does; an engine may leave out a digest.
+
+    A command may make many trials, and one that was cut short was begun: the ledger counts at least what its table has.
+    """
+    name, results = trials.name_in(contents), sealed.predicate.results
+    plan = {key: value for key, value in plan_of(sealed).items() if key != "command"}
+    _check_rows(verdict, name, table, -1, gaps=True)
+    verdict.compare(f"{manifest.NAME} trials", len(table), results.get("trials"))
+    space.check(verdict, name, table, plan)
+    if sealed.predicate.completed:
+        _check_choice(verdict, name, table, plan, contents["stats.json"], results)
+    if blocks := trials.name_in(contents, trials.BLOCKS):
+        _check_blocks(verdict, blocks, contents[blocks], table, equity)
+    _check_kept(verdict, name, table, sealed, results_dir)
+    made = _made(verdict, contents, len(table))
+    found = end.fields.get("trials") if end else None
+    return {"trials": found if type(found) is int and found >= made else made}
+
+
+def _made(verdict: Verdict, contents: Mapping[str, bytes], count: int) -> int:
+    """Return how many trials the commands of a parent have made, by the table that it has of them."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(contents[COMMANDS].decode())))
+        numbers = [int(row["index"]) for row in rows]
+        made = sum(max(int(row["trials"]), 1) for row in rows)
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        verdict.add(COMMANDS, "a row for each trial", f"{type(error).__name__}: {error}"[:200])
+        return count
+    if numbers != list(range(count)):
+        verdict.add(COMMANDS, f"a row for each of {count} trials", f"{len(numbers)} rows, or in another order")
+    return made
+
+
 def _seed(sealed: manifest.Manifest) -> Any:
     return sealed.predicate.build_definition["internalParameters"].get("seed")
 
@@ -77,8 +119,11 @@ def plan_of(sealed: manifest.Manifest) -> dict[str, Any]:
     return plan
 
 
-def _check_rows(verdict: Verdict, name: str, table: Trials, seed: Any) -> None:
-    """Check that rows are numbered, and that each is whole: done with its digests, or failed with its reason."""
+def _check_rows(verdict: Verdict, name: str, table: Trials, seed: Any, *, gaps: bool = False) -> None:
+    """Check that rows are numbered, and that each is whole: done with its digests, or failed with its reason.
+
+    With `gaps`, a digest may be empty: of what an engine does not say.
+    """
     count = len(table)
     _differ(verdict, name, "index", range(count), table.index.tolist())
     failed = table.failed
@@ -89,7 +134,7 @@ def _check_rows(verdict: Verdict, name: str, table: Trials, seed: Any) -> None:
             verdict.add(f"{name} row {at}", "no result of a trial that failed", "one")
     for at in np.flatnonzero(~failed).tolist():
         digests = table.equity_digest[at], table.trades_digest[at]
-        if not all(map(_DIGEST.fullmatch, digests)):
+        if not all(_DIGEST.fullmatch(one) or (gaps and not one) for one in digests):
             verdict.add(f"{name} row {at}", "the digests of its equity and trades", " and ".join(digests) or "none")
         if table.error[at]:
             verdict.add(f"{name} row {at} error", "none of a trial that is done", table.error[at])
@@ -132,7 +177,7 @@ def _check_choice(
             better, found = (f"row {one}, with {statistic} {float(values[one])!r}" for one in (best, at))
             verdict.add(f"{name} chosen", better, found)
     for key in ("equity_digest", "trades_digest"):
-        verdict.compare(f"{name} row {at} {key}", results.get(key), getattr(table, key)[at])
+        verdict.compare(f"{name} row {at} {key}", results.get(key, ""), getattr(table, key)[at])
     written = msgspec.json.decode(figures)
     for key, value in table.statistics(at).items():
         if value != written.get(key):
@@ -181,7 +226,8 @@ def _check_kept(verdict: Verdict, name: str, table: Trials, sealed: manifest.Man
         except (OSError, RunError):  # which is for the check of that run to say
             continue
         for key in ("equity_digest", "trades_digest"):
-            verdict.compare(f"{name} row {at} {key}", run.get(key), getattr(table, key)[at], f"of run {run_id[:8]}: ")
+            row = getattr(table, key)[at]
+            verdict.compare(f"{name} row {at} {key}", run.get(key, ""), row, f"of run {run_id[:8]}: ")
 
 
 def ledger_batch(table: Trials) -> dict[str, Any]:
@@ -220,12 +266,14 @@ def _near(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def durations(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest) -> None:
-    """Check that the file beside a parent that says how long each trial took is the one that its manifest names."""
-    name = "durations.csv"
-    expected = manifest.byproducts(sealed).get(name)
-    if expected is None:
-        return
+def byproducts(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest) -> None:
+    """Check that the files beside a parent, as that of durations, are those that its manifest names."""
+    for name, expected in manifest.byproducts(sealed).items():
+        if BESIDE.get(name) == "a file":
+            _check_beside(verdict, run_dir, name, expected)
+
+
+def _check_beside(verdict: Verdict, run_dir: Path, name: str, expected: str) -> None:
     if not door.exists(run_dir, name):
         verdict.skip(name, "it is not here; nothing rests on it")
         return

@@ -172,7 +172,7 @@ def _check_run(
     contents = _check_files(verdict, run_dir, sealed, there)
     if contents is not None and verdict.count == before:  # else there is no use in reading what is not as it was sealed
         content.check(verdict, sealed, contents, history, run_dir.parent, root, data)
-        sweeps.durations(verdict, run_dir, sealed)
+        sweeps.byproducts(verdict, run_dir, sealed)
     _check_carried(verdict, carried, history)
     signed = proofs.NAME in there and there[proofs.NAME].is_file
     proofs.run(verdict, run_dir, History() if copy else history, trusted, signed=signed)
@@ -394,7 +394,7 @@ def _check_files(
 ) -> dict[str, bytes] | None:
     """Check that the sealed files are all there and each has its digest; return their bytes, unless they are many."""
     completed, expected = sealed.predicate.completed, sealed.files
-    ours = sealed.predicate.kind in (manifest.RUN, manifest.SWEPT)
+    ours = not sealed.predicate.gaps
     for name in (_SEALED if ours else _SEALED[:2]) if completed else (ERROR,):
         if name not in expected:
             verdict.add(manifest.NAME, f"{name} among the sealed files", "it is not listed")
