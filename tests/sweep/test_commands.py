@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +22,7 @@ import numpy as np
 import pytest
 
 from peak_trade.errors import InputError
-from peak_trade.evidence.ledger import Ledger
+from peak_trade.evidence.ledger import Ledger, Reading
 from peak_trade.evidence.results import Results
 from peak_trade.sweep import words
 from peak_trade.sweep.axes import Space, axis
@@ -28,6 +30,7 @@ from peak_trade.sweep.commanded import _Best
 from peak_trade.sweep.keeping import kept_id
 from peak_trade.sweep.plan import Grid
 from peak_trade.sweep.rows import BLOCKS, KEYS, Row, Rows
+from peak_trade.trust import verify
 
 ROOT = Path(__file__).parents[2]
 MINE = """
@@ -530,3 +533,63 @@ def test_backtesting_py_is_swept_with_its_own_trades(bench: Bench) -> None:
         assert row["final_equity"] == pytest.approx(float(said), rel=1e-12)
         assert row["trades"] > 0 and row["trades_digest"]
     assert "backtesting" in (parent / "commands.csv").read_text()
+
+
+# --- is it what it says -------------------------------------------------------------------------------------------
+
+
+def verified(bench: Bench, run: Path) -> verify.Verdict:
+    return verify.verify(run, Results(bench.results).reading())
+
+
+def test_the_parent_and_what_was_kept_of_it_are_intact(swept: tuple[Bench, Path]) -> None:
+    bench, _ = swept
+    runs = Results(bench.results).runs()
+    verdicts = {run.name: verified(bench, run) for run in runs}
+    assert len(runs) == 4 and [one for one in verdicts.values() if not one.holds] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("trials.parquet", lambda table: table.set_column(1, "chosen", [[at == 4 for at in range(10)]]), "chosen"),
+        ("trials.parquet", lambda table: table.slice(0, 9), "rows, one for each combination"),
+        ("commands.csv", None, "a row for each of 10 trials"),
+    ],
+)
+def test_a_parent_that_says_something_else_is_broken(
+    swept: tuple[Bench, Path], tmp_path: Path, name: str, content: Any, found: str
+) -> None:
+    """Changed and sealed anew, with a ledger that bears it out: only what the files say of each other tells."""
+    import pyarrow.parquet as pq
+
+    forged = tmp_path / swept[1].name
+    shutil.copytree(swept[1], forged)
+    if content is None:
+        (forged / name).write_text("index,engine,trials,exit_code\n0,peak_trade.record,1,0\n")
+    else:
+        pq.write_table(content(pq.read_table(forged / name)), forged / name)
+    statement = manifest(forged)
+    for subject in statement["subject"]:
+        if subject["name"] == name:
+            subject["digest"]["sha256"] = hashlib.sha256((forged / name).read_bytes()).hexdigest()
+    (forged / "manifest.json").write_bytes(json.dumps(statement).encode())
+    (forged / "seal.json").unlink()
+    verdict = verify.verify(forged, Reading(), copy=True)
+    assert any(found in str(one) for one in verdict.findings), verdict.findings
+
+
+def test_a_sweep_that_is_given_up_counts_what_its_commands_made(bench: Bench) -> None:
+    bench.write("helper.py", SLOW)
+    killed = bench.start("--grid", "fast=5,10,20,25", "--jobs", "2")
+    until(lambda: rows_there(bench) == 2 and alive(bench, 20) and alive(bench, 25))
+    killed.kill()
+    killed.communicate()
+    until(lambda: not alive(bench, 20) and not alive(bench, 25))
+    (run_id,) = Ledger(bench.results).read().runs
+    subprocess.run(
+        [sys.executable, str(ROOT / "scripts/sweep.py"), "--results-dir", str(bench.results), "--abandon", run_id[:8]],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    end = Ledger(bench.results).read().of(run_id).end
+    assert end is not None and (end.event, end.fields["trials"]) == ("abandoned", 4)

@@ -8,7 +8,8 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from peak_trade.evidence.results import Results
 from peak_trade.sweep.axes import axis
 from peak_trade.sweep.rows import BLOCKS, KEYS, Row, Rows
 from peak_trade.sweep.search import Search, Searched
+from peak_trade.trust import verify
 from peak_trade.trust.luck.elsewhere import bring_in
 from peak_trade.trust.luck.family import family_of, series_of
 
@@ -357,3 +359,66 @@ def test_the_command_seals_what_the_package_does(source: config.Source, parent: 
     done = subprocess.run(typed(source, tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert sealed(tmp_path / done.stdout.strip()) == sealed(parent)
+
+
+SLEEPY = """
+import time
+import numpy as np
+
+def wave(bars, *, n=3, share=0.5):
+    time.sleep(0.02)
+    return np.where(np.arange(len(bars)) % n < n // 2 + 1, share, 0.0)
+"""
+
+
+@pytest.fixture
+def sleepy(source: config.Source, tmp_path: Path) -> Path:
+    """A config whose trials take their time."""
+    (tmp_path / "bars.csv").write_bytes((source.path.parent / "bars.csv").read_bytes())
+    (tmp_path / "wave.py").write_text(SLEEPY)
+    text = source.content.decode().partition("[strategy]")[0]
+    (tmp_path / "config.toml").write_text(f'{text}[strategy]\nentrypoint = "wave.py:wave"\n')
+    return tmp_path / "config.toml"
+
+
+@pytest.mark.slow
+def test_a_search_that_was_killed_goes_on_to_the_same_bytes(sleepy: Path, tmp_path: Path) -> None:
+    asked = ["--grid", "n=2:40:1", "--grid", "share=0.1:1.0", "--optuna", "48", "--seed", "5", "--quiet"]
+
+    def command(results: str, jobs: int) -> list[str]:
+        place = str(tmp_path / results)
+        return [sys.executable, str(SCRIPT), str(sleepy), *asked, "--jobs", str(jobs), "--results-dir", place]
+
+    whole = subprocess.run(command("whole", 2), capture_output=True, text=True, check=True).stdout.strip()
+    for rows in (3, 6, 9):
+        killed = subprocess.Popen(command("killed", 1), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        until(lambda rows=rows: rows_of(tmp_path / "killed") >= rows)
+        killed.kill()
+        killed.communicate()
+        assert killed.returncode == -9
+    assert 0 < rows_of(tmp_path / "killed") < 48  # it was in the middle
+    done = subprocess.run(command("killed", 2), capture_output=True, text=True, check=True).stdout.strip()
+    assert sealed(tmp_path / "killed" / done) == sealed(tmp_path / "whole" / whole)
+    assert len(Ledger(tmp_path / "killed").read().of(done).entries) > 2  # a START, what was tried, and the end
+
+
+def rows_of(results: Path) -> int:
+    names = [path.name.split("-") for path in results.glob(".sweeps/*/rows/*") if not path.name.startswith(".")]
+    return sum(int(end) - int(first) for _, first, end in names)
+
+
+def until(what: Callable[[], Any], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.01)
+
+
+def test_the_parent_of_a_search_is_intact(parent: Path) -> None:
+    verdict = verify.verify(parent, Results(parent.parent).reading())
+    assert verdict.holds, verdict.findings
+    (parent / "study.journal").write_bytes((parent / "study.journal").read_bytes() + b"\n")
+    try:
+        assert not verify.verify(parent, Results(parent.parent).reading()).holds
+    finally:
+        (parent / "study.journal").write_bytes((parent / "study.journal").read_bytes()[:-1])
