@@ -553,38 +553,119 @@ def test_the_statistics_of_the_map_are_labelled_as_elsewhere(shown: Any) -> None
         assert label == label_of(key)
 
 
-def test_a_hundred_thousand_trials_make_a_page_of_less_than_five_megabytes(
-    sweeps: Sweeps, page: Any, tmp_path: Path
-) -> None:
-    """Of four parameters, one of them with a thousand values, as a table that takes the place of a small sweep's."""
+@pytest.fixture
+def told(sweeps: Sweeps, tmp_path: Path) -> Callable[..., Path]:
+    """A parent whose table is another: its seal is broken, and the page is made all the same."""
     import shutil
 
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    parent = tmp_path / sweeps["two"].name
-    shutil.copytree(sweeps["two"], parent)
-    small, count = pq.read_table(parent / "trials.parquet"), 100_000
-    rng, at = np.random.default_rng(7), np.arange(100_000)
+
+    def made(params: list[dict[str, Any]], ratios: Any, **columns: Any) -> Path:
+        parent = tmp_path / sweeps["two"].name
+        shutil.copytree(sweeps["two"], parent)
+        small, count = pq.read_table(parent / "trials.parquet"), len(params)
+        known = np.isfinite(ratios)
+        best = int(np.argmax(np.where(known, ratios, -np.inf)))
+        given: dict[str, Any] = {
+            "index": np.arange(count), "chosen": np.arange(count) == best, "settings": ["{}"] * count,
+            "params": [json.dumps(one) for one in params], "part": [""] * count, "seed": np.zeros(count, int),
+            "sharpe": [float(one) if has else None for one, has in zip(ratios, known, strict=True)],
+            "status": ["done" if has else "failed" for has in known], "error": ["" if has else "no" for has in known],
+            "fold": [None] * count, "duplicate_of": [None] * count,
+            "equity_digest": ["0" * 64] * count, "trades_digest": ["0" * 64] * count,
+        } | columns  # fmt: skip
+        others = np.random.default_rng(7).normal(size=count)
+        path, manifest = parent / "trials.parquet", parent / "manifest.json"
+        for each in (path, manifest):
+            each.chmod(0o644)
+        arrays = [pa.array(given.get(field.name, others), field.type) for field in small.schema]
+        pq.write_table(pa.table(arrays, schema=small.schema), path)
+        sealed = json.loads(manifest.read_text())
+        (receipt,) = [one for one in sealed["predicate"]["receipts"] if one.get("part") == "evidence"]
+        receipt["bytes"] = 1 << 30
+        sealed["predicate"]["buildDefinition"]["externalParameters"]["sweep"]["grid"] = {}
+        manifest.write_text(json.dumps(sealed))
+        return parent
+
+    return made
+
+
+def grid_of(rows: Any) -> tuple[list[dict[str, Any]], Any]:
+    """Trials of a grid, from its first row on: `up` 10, 20, 30, … and `across` 1, 2, 3, …"""
+    found = np.array(rows, float)
+    params = [{"up": 10 * (up + 1), "across": across + 1} for up, across in np.ndindex(found.shape)]
+    return params, found.ravel()
+
+
+def test_a_peak_that_stands_alone_is_said_to(told: Any, page: Any) -> None:
+    made = page(told(*grid_of([[0.2, 0.1, 0.3], [0.25, 1.0, 0.25], [0.1, 0.2, 0.1]])))
+    words = made.section("plateau").words
+    assert "The peak is up 20, across 2, with Sharpe ratio 1.00 ." in words
+    assert "The peak stands alone : its 4 neighbours show 0.20 on average." in words  # (0.1 + 0.25 + 0.25 + 0.2) / 4
+    assert "The plateau is 1 combination of 9: no neighbour is at least 0.80." in words
+
+
+def test_the_width_of_a_plateau_is_told_in_the_unit_of_each_parameter(told: Any, page: Any) -> None:
+    nan = math.nan
+    made = page(told(*grid_of([[0.9, 0.9, 0.1, 0.1], [0.1, 0.9, 0.9, nan], [0.1, 0.1, 1.0, 0.9]])))
+    words = made.section("plateau").words
+    assert "Its 3 direct neighbours show 0.63 on average." in words  # (0.9 + 0.1 + 0.9) / 3
+    assert "6 combinations of 12 (50.0 %) are at least 0.80 around it, half of them at least 0.90." in words
+    assert "It reaches the edge of what was tried in up (10), up (30), across (1), across (4)" in words
+    assert made.rows("The plateau") == [
+        ["Parameter", "Plateau", "Wide", "… others as at the peak", "Tried"],
+        ["up", "10–30", "20", "20–30", "10–30"],
+        ["across", "1–4", "3", "3–4", "1–4"],
+    ]
+    (edge,) = re.findall(r'<path class="edge" d="([^"]*)"', made.html)
+    assert len(re.findall("M", edge)) == 14  # six cells in a staircase have fourteen sides outside
+
+
+def test_what_each_parameter_explains_adds_up_where_they_do_not_act_together(told: Any, page: Any) -> None:
+    made = page(told(*grid_of([[1.0, 2.0, 6.0], [3.0, 4.0, 8.0]])))
+    assert made.rows("How much each parameter matters")[1:] == [
+        ["across", "82.4 %", "2.00 1", "7.00 3"],  # 28 / 34, see tests/stats/test_effects.py
+        ["up", "17.6 %", "2.00 10", "4.00 20"],
+    ]
+    assert "Each for itself, they explain 100.0 %" in made.section("sensitivity").words
+
+
+def test_numbers_that_nobody_typed_are_shortened_on_an_axis(told: Any, page: Any) -> None:
+    drawn = [0.123456789012, 2.0912408331182766, 7.5]
+    made = page(told([{"x": one, "y": y} for one in drawn for y in (1, 2)], [0.1, 0.2, 0.3, 0.4, 0.5, 0.2]))
+    assert dict(data_of(made)["axes"])["x"] == ["0.1235", "2.091", "7.5"]
+    assert "x = 7.5, y = 1" in made.section("search").words
+    assert made.rows("Best trials")[2][1] == "2.091"
+
+
+@pytest.mark.parametrize("worst", [1e300, -1e300, 1e12])
+def test_a_figure_of_any_size_is_drawn_or_left_out(worst: float, told: Any, page: Any) -> None:
+    made = page(told(*grid_of([[0.2, worst, 0.3], [0.25, 1.0, math.nan]])))
+    for name in SWEPT:
+        if name != "distribution":  # luck does not answer where the seal is broken
+            assert 'class="error"' not in made.section(name).html
+
+
+def test_thousands_of_values_without_an_order_stay_few(told: Any, page: Any) -> None:
+    params = [{"kind": f"<i>{at}</i>", "level": level} for at in range(3000) for level in (1, 2)]
+    made = page(told(params, np.random.default_rng(3).normal(size=6000)))
+    assert len(made.html) < 1_000_000
+    assert "<i>" not in re.sub(r"<i class=\"c\\d\">", "", made.html)
+    kinds = dict(data_of(made)["axes"])["kind"]
+    assert (len(kinds), kinds[-1]) == (40, "2,961 others")
+
+
+def test_a_parameter_that_some_trials_lack_has_no_plateau_and_the_page_holds(told: Any, page: Any) -> None:
+    made = page(told([{"a": 1}, {"a": 2}, {"a": 1, "b": 3}, {"a": 2, "b": 4}], [0.1, 0.2, 0.3, 0.4]))
+    assert "The width of the top can't be told" in made.section("plateau").words
+    assert sum(data_of(made)["pairs"][0]["count"]) == 2
+
+
+def test_a_hundred_thousand_trials_make_a_page_of_less_than_five_megabytes(told: Any, page: Any) -> None:
+    rng, count, at = np.random.default_rng(7), 100_000, np.arange(100_000)
     axes = {"fast": at % 1000, "slow": at // 1000 % 10, "wide": at // 10_000 % 5, "flag": at // 50_000}
-    ratio = np.sin(axes["fast"] / 100) + rng.normal(size=count)
-    told: dict[str, Any] = {
-        "index": at, "chosen": at == int(np.argmax(ratio)), "sharpe": ratio, "settings": ["{}"] * count,
-        "params": [json.dumps({key: int(axis[one]) for key, axis in axes.items()}) for one in range(count)],
-        "status": ["done"] * count, "error": [""] * count, "part": [""] * count, "seed": np.zeros(count, int),
-        "fold": [None] * count, "duplicate_of": [None] * count,
-        "equity_digest": ["0" * 64] * count, "trades_digest": ["0" * 64] * count,
-    }  # fmt: skip
-    columns = [pa.array(told.get(field.name, rng.normal(size=count)), field.type) for field in small.schema]
-    path = parent / "trials.parquet"
-    path.chmod(0o644)
-    pq.write_table(pa.table(columns, schema=small.schema), path)
-    manifest = parent / "manifest.json"
-    manifest.chmod(0o644)
-    sealed = json.loads(manifest.read_text())
-    (receipt,) = [one for one in sealed["predicate"]["receipts"] if one.get("part") == "evidence"]
-    receipt["bytes"] = path.stat().st_size
-    sealed["predicate"]["buildDefinition"]["externalParameters"]["sweep"]["grid"] = {}
-    manifest.write_text(json.dumps(sealed))
-    made = page(parent)
+    params = [{key: int(axis[one]) for key, axis in axes.items()} for one in range(count)]
+    made = page(told(params, np.sin(axes["fast"] / 100) + rng.normal(size=count)))
     assert len(made.html) < 5_000_000
     assert "100,000 trials" in made.section("search").words
     assert "The plateau is 1 combination of 100,000" in made.section("plateau").words

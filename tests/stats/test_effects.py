@@ -35,6 +35,11 @@ def test_what_failed_and_what_has_no_such_parameter_has_no_part_in_it() -> None:
     assert effect(np.append(A, [0, -1]), values, 2).share == pytest.approx(6 / 34)
 
 
+def test_the_largest_and_the_smallest_numbers_have_the_same_share() -> None:
+    for unit in (1e-6, 1e300):
+        assert effect(A, GRID.ravel() * unit, 2).share == pytest.approx(6 / 34)
+
+
 def test_values_that_do_not_vary_are_explained_by_nothing() -> None:
     assert effect(np.array([0, 1]), np.array([0.1 + 0.2, 0.3]), 2).share is None
     assert effect(np.array([0]), np.array([1.0]), 1).share is None

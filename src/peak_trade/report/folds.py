@@ -18,7 +18,7 @@ from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_lab
 from peak_trade.report.head import label_of
 from peak_trade.report.markup import cell, counted, figure_of, number, percent, table, text
 from peak_trade.report.run import RunFiles
-from peak_trade.report.trials import label, statistic_of
+from peak_trade.report.trials import LARGEST, label, statistic_of
 from peak_trade.stats import STATS
 from peak_trade.stats.values import Floats, Times
 from peak_trade.text import cut
@@ -29,7 +29,6 @@ FOLDS, PATHS, SPLITS = "folds.csv", "paths.csv", "splits.csv"
 _ROWS = 100
 _MOST = 1_000  # folds, splits or paths
 _ROW, _HIGHEST = 14, 420  # px of a fold on the time axis, and of all
-_LARGEST = 1e12
 _UNITS = {stat.key: stat.unit for stat in STATS}
 _PATH = ("sharpe", "total_return", "cagr", "max_drawdown", "trades")
 
@@ -111,7 +110,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _float(value: Any) -> float | None:
-    known = isinstance(value, int | float) and type(value) is not bool and abs(value) < _LARGEST
+    known = isinstance(value, int | float) and type(value) is not bool and abs(value) < LARGEST
     return float(value) if known else None
 
 
@@ -309,4 +308,4 @@ def _number(content: str) -> float | None:
         found = float(content)
     except ValueError:
         return None
-    return found if abs(found) < _LARGEST else None
+    return found if abs(found) < LARGEST else None

@@ -19,7 +19,7 @@ from msgspec import Struct
 from peak_trade.report.head import label_of
 from peak_trade.report.inline import script
 from peak_trade.report.markup import number, percent, table, text
-from peak_trade.report.trials import Axis, Ints, Trials, medians
+from peak_trade.report.trials import LARGEST, Axis, Ints, Trials, medians
 from peak_trade.stats import STATS
 from peak_trade.stats.values import Floats
 
@@ -38,7 +38,7 @@ _FEWEST = 8  # places of an axis whose values are put together
 _PARAMETERS = 6  # any two of which can be chosen
 _WRITTEN = 12  # columns: of fewer, the cells have their number in them
 _LABELS = 14  # along the bottom
-_LARGEST = 1e12
+_PERCENT = 1e7  # a fraction of this size or more is not written in digits
 _STATS = ("sharpe", "total_return", "cagr", "max_drawdown", "calmar", "volatility", "trades", "exposure")
 _UNITS = {stat.key: stat.unit for stat in STATS}
 _SIGNS = {"fraction": "p", "probability": "p", "count": "c", "bars": "c"}
@@ -179,9 +179,9 @@ def _shown(cells: Ints, column: Floats, which: npt.NDArray[np.bool_], mode: str,
 
 def _scaled(values: Floats, sign: str) -> list[Value]:
     """Return values as whole numbers of what is written last: hundredths, of a percent; ones of a count."""
-    digits = 0 if sign == "c" else 2
+    digits, largest = 0 if sign == "c" else 2, _PERCENT if sign == "p" else LARGEST
     return [
-        int(f"{one * (100 if sign == 'p' else 1):.{digits}f}".replace(".", "")) if abs(one) < _LARGEST else None
+        int(f"{one * (100 if sign == 'p' else 1):.{digits}f}".replace(".", "")) if abs(one) < largest else None
         for one in values.tolist()
     ]
 

@@ -20,7 +20,7 @@ from peak_trade.report.heat import Side, aggregated, heat_map, parameters
 from peak_trade.report.markup import cell, counted, figure_of, number, percent, table, text
 from peak_trade.report.numbers import histogram
 from peak_trade.report.run import RunFiles
-from peak_trade.report.trials import Axis, Trials, label, read, statistic_of
+from peak_trade.report.trials import LARGEST, Axis, Trials, label, read, statistic_of
 from peak_trade.stats import STATS
 from peak_trade.stats.effects import Effect, effect
 from peak_trade.stats.plateau import GIVE, Plateau, plateau
@@ -32,8 +32,8 @@ __all__ = ["Search", "distribution", "heat", "kept", "search", "search_of", "sen
 _TOP, _WORST, _REASONS, _KEPT = 50, 10, 20, 200  # rows
 _COLUMNS, _VALUES = 6, 12  # parameters with a column of their own, and values of one that are named
 _GROUPS, _MANY = 10, 40  # of a parameter with more than so many values, so many groups
-_REASON = 300  # characters
-_LARGEST = 1e12
+_FEW = 5  # trials of a value, on average, of a search that tried some combinations: of fewer, groups as well
+_REASON, _NARROW = 300, 6  # characters of a reason, and of a label that has little room
 _UNITS = {stat.key: stat.unit for stat in STATS}
 
 
@@ -72,7 +72,8 @@ class Search(Struct, frozen=True, eq=False, dict=True):
         found = []
         values = np.where(self.trials.searched, self.values, np.nan)
         for axis in self.trials.axes:
-            side = Side.of(axis, len(axis.values) if len(axis.values) <= _MANY else _GROUPS)
+            scarce = not self.trials.whole and len(axis.values) * _FEW > len(self.trials)
+            side = Side.of(axis, _GROUPS if scarce or len(axis.values) > _MANY else len(axis.values))
             found.append((side, effect(side.places, values, len(side.labels))))
         return found
 
@@ -209,7 +210,7 @@ def top(run: RunFiles) -> str:
 
 
 def _size(count: int) -> str:
-    return f"{count:,}" if count < _LARGEST else f"{count:.1e}"
+    return f"{count:,}" if count < LARGEST else f"{count:.1e}"
 
 
 def _beside(found: Search, flat: Plateau) -> str:
@@ -257,6 +258,8 @@ def _width(axis: Axis, ends: tuple[int, int]) -> str:
     """Return how wide a stretch is in the parameter's own unit."""
     if not axis.ordered:
         return "–"
+    if ends[0] == ends[1]:
+        return "one value"
     wide = axis.values[ends[1]] - axis.values[ends[0]]
     return text(label(_tidy(wide))) if math.isfinite(wide) else "–"
 
@@ -277,7 +280,7 @@ def sensitivity(run: RunFiles) -> str:
     known = [
         one for _, made in found.effects for level in made.levels for one in (level.low, level.high) if one is not None
     ]
-    scale = svg.Scale.around(np.clip(np.array(known), -_LARGEST, _LARGEST))
+    scale = svg.Scale.around(np.array(known))
     for at in sorted(range(len(found.effects)), key=lambda one: -(found.effects[one][1].share or 0.0)):
         side, made = found.effects[at]
         there = [place for place, level in enumerate(made.levels) if level.trials]
@@ -299,7 +302,9 @@ def sensitivity(run: RunFiles) -> str:
         return f"<p>No trial has the statistic {text(found.label)}.</p>"
     shares = [made.share for _, made in found.effects if made.share is not None]
     rest = ""
-    if found.trials.whole and not found.trials.invalid and shares and not found.trials.failed.any():
+    if not found.trials.whole:
+        rest = "The trials are not spread evenly over the combinations, so that shares overlap. "
+    elif shares and not found.trials.invalid and not found.trials.failed.any():
         rest = (
             f"Each for itself, they explain {percent(math.fsum(shares), 1)}; the rest lies in how they act together. "
         )
@@ -329,14 +334,14 @@ def _plot(found: Search, side: Side, made: Effect, scale: svg.Scale, ordered: bo
         else [_whisker(*one) for one in zip(x[there], lows[there], highs[there], strict=True)]
     )
     middle.append(svg.dots(x[there], medians[there], "level"))
-    each = -(-count // 6)
-    ticks = [svg.Tick(float(x[at]), cut(side.labels[at], 12)) for at in range(0, count, each)]
+    each = -(-count // (6 if max(map(len, side.labels)) <= _NARROW else 3))
+    ticks = [svg.Tick(float(x[at]), cut(side.labels[at], 14)) for at in range(0, count, each)]
     write = percent_label if _UNITS.get(found.statistic) in ("fraction", "probability") else number_label
     share = "" if made.share is None else f", {percent(made.share, 1)} of the variance"
     name = f"{found.label} by {side.name}"
     return figure(
         name, f"Median and quartiles at each of {count:,} values{share}.",
-        [svg.Panel(120, scale.ticks(write, 3), middle)], ticks, [], f"<b>{text(side.name)}</b>{share}",
+        [svg.Panel(120, scale.ticks(write), middle)], ticks, [], f"<b>{text(side.name)}</b>{share}",
     )  # fmt: skip
 
 
@@ -358,7 +363,7 @@ def distribution(run: RunFiles) -> str:
     found, luck = search_of(run), assessed(run)
     trials = found.trials
     ratios = trials.stat("sharpe")[trials.first & trials.searched]
-    ratios = ratios[np.isfinite(ratios) & (np.abs(ratios) < _LARGEST)]
+    ratios = ratios[np.isfinite(ratios)]
     said = luck.said[0] if luck.said else ""
     verdict = f'<p class="badges">{badge(luck)} <span class="note">{text(said)}</span></p>'
     if not len(ratios):
@@ -390,7 +395,7 @@ def distribution(run: RunFiles) -> str:
 def _own(found: Search) -> float:
     """Return the Sharpe ratio of the sealed result; NaN where it has none."""
     own = found.run.stats.get("sharpe")
-    return float(own) if isinstance(own, int | float) and abs(own) < _LARGEST else math.nan
+    return float(own) if isinstance(own, int | float) and abs(own) < LARGEST else math.nan
 
 
 def _histogram(ratios: Floats, hurdle: float | None, own: float, about: str) -> str:

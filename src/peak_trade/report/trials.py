@@ -19,10 +19,13 @@ from peak_trade.report.run import RunFiles
 from peak_trade.stats.values import Floats
 from peak_trade.text import cut, printable
 
-__all__ = ["Axis", "Ints", "Trials", "label", "medians", "read", "statistic_of"]
+__all__ = ["LARGEST", "Axis", "Ints", "Trials", "label", "medians", "read", "statistic_of"]
 
+LARGEST = 1e13
+"""A figure of this size or more is not drawn."""
 _PARAMS = "strategy.params."
 _LABEL = 40  # characters of a value, or of a key
+_DRAWN = 10  # characters of a number that nobody has typed
 _AXES = 12  # parameters that are looked at
 _SPARSE = 20  # cells of a grid for each trial, at most: beyond that, most of it is invalid
 Ints = npt.NDArray[np.int64]
@@ -46,12 +49,16 @@ class Axis(Struct, frozen=True, eq=False, dict=True):
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The values for people."""
-        return tuple(label(one) for one in self.values)
+        """The values for people, of one that was drawn from a range the first digits."""
+        return tuple(label(one) if len(repr(one)) < _DRAWN else _rounded(one) for one in self.values)
 
     def span(self, first: int, last: int) -> str:
         """Return a stretch of the axis as words."""
         return self.labels[first] if first == last else f"{self.labels[first]}–{self.labels[last]}"
+
+
+def _rounded(value: Any) -> str:
+    return f"{value:.4g}" if type(value) is float else label(value)
 
 
 def _called(key: str) -> str:
@@ -82,10 +89,14 @@ class Trials(Struct, eq=False, dict=True):
         return len(self.table)
 
     def stat(self, key: str) -> Floats:
-        """Return a statistic of each trial, NaN where it has none; RunError where the table has no such column."""
+        """Return a statistic of each trial, NaN where it has none, or one that is too large to be drawn.
+
+        Raises RunError where the table has no such column.
+        """
         if key not in self.table.keys:
             raise RunError(f"{self.name} has no column {cut(key, _LABEL)!r}")
-        return self.table.of_stat(key)
+        values = self.table.of_stat(key)
+        return np.where(np.abs(values) < LARGEST, values, np.nan)
 
     @cached_property
     def failed(self) -> npt.NDArray[np.bool_]:
@@ -142,7 +153,7 @@ class Trials(Struct, eq=False, dict=True):
     def tried(self) -> int:
         """How many combinations the search made trials of."""
         places = np.stack([axis.places for axis in self.axes], axis=1)[self.searched]
-        return len(np.unique(places, axis=0))
+        return len(np.unique(places[(places >= 0).all(axis=1)], axis=0))
 
     @property
     def whole(self) -> bool:

@@ -58,7 +58,8 @@ def _level(values: Floats) -> Level:
 def _share(parts: list[Floats], values: Floats) -> float | None:
     if len(values) < 2 or np.ptp(values) <= NOISE * (1.0 + np.abs(values).max()):
         return None
-    mean = values.mean()
-    whole = float(((values - mean) ** 2).sum())
-    between = sum(len(part) * float(part.mean() - mean) ** 2 for part in parts if len(part))
-    return min(between / whole, 1.0) if 0.0 < whole < np.inf else None
+    unit = np.abs(values).max()  # squares of the largest numbers overflow, and the share has no unit
+    mean = (values / unit).mean()
+    whole = float(((values / unit - mean) ** 2).sum())
+    between = sum(len(part) * float((part / unit).mean() - mean) ** 2 for part in parts if len(part))
+    return min(between / whole, 1.0)
