@@ -1,6 +1,6 @@
 """Measure what a run and all that comes after it cost, beside other engines and plain tools, and print a table.
 
-PART is `run`, `trust`, `record`, `import`, `sweep`, `many`, `data`, `tracking`, `lake` or `telemetry` (default: all);
+PART is `run`, `trust`, `record`, `import`, `sweep`, `many`, `data`, `tracking`, `lake`, `publish` or `telemetry` (default: all);
 the lake takes some minutes and 4 GB, `many` some minutes. With --write the rows of these parts go into the table of
 docs/dev/benchmarks.md, those of other parts stay if they are of this machine's class. Quote figures of a quiet machine.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from peak_trade import script
 
-PARTS = ("run", "trust", "record", "import", "sweep", "many", "data", "tracking", "lake", "telemetry")
+PARTS = ("run", "trust", "record", "import", "sweep", "many", "data", "tracking", "lake", "publish", "telemetry")
 
 
 def main() -> int:
@@ -25,6 +25,7 @@ def main() -> int:
 
     import figures
     import lake
+    import publishing
     import reading
     import recording
     import run
@@ -44,6 +45,7 @@ def main() -> int:
         "data": lambda: reading.measure(repeat=args.repeat),
         "tracking": lambda: tracking.measure(root, repeat=args.repeat),
         "lake": lambda: lake.measure(root, repeat=args.repeat),
+        "publish": lambda: publishing.measure(repeat=args.repeat),
         "telemetry": lambda: telemetry.measure(root, repeat=args.repeat),
     }
     measured = []

@@ -169,6 +169,7 @@ _KINDS = (
         "data",
         "tracking",
         "lake",
+        "publish",
     ),
     "telemetry",
 )
