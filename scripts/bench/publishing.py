@@ -48,7 +48,9 @@ def measure(*, repeat: int = 7, rows: int = 10_000_000) -> Iterator[Figure]:
                 os.sync()  # what another has left to be written is not this one's
                 seconds[name].append(_timed(way))
         again = [_timed(published) for _ in range(repeat)]
-    ratio = statistics.median(ours / plain for ours, plain in zip(seconds["published"], seconds["flushed"], strict=True))
+    ratio = statistics.median(
+        ours / plain for ours, plain in zip(seconds["published"], seconds["flushed"], strict=True)
+    )
     million = f"{rows / 1e6:g} M bars"
     yield figure(f"publish: plain copy of the files of {million}, cp -r", seconds["copied"])
     yield figure(f"publish: the same, flushed to disk by sync -f, {million}", seconds["flushed"])

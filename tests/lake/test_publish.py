@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -142,26 +143,38 @@ def test_a_table_without_rows_is_there_with_its_columns(place: Path, lake: Path,
     assert [field.name for field in table.schema().fields] == [c.name for c in schema.TABLES["run_symbols"].columns]
 
 
-def test_pyspark_reads_the_files_that_the_log_names(place: Path, lake: Path, look: Any, published: Any) -> None:
-    pytest.importorskip("pyspark", reason="pyspark is not installed; it is none of ours")
-    if not shutil.which("java"):
-        pytest.skip("there is no Java")
-    from pyspark.sql import SparkSession, functions
+# Spark 3.5's fast reader knows no BYTE_STREAM_SPLIT, in which the lake stores floats; docs/dev/scaling.md says so.
+SPARK = """\
+import json, sys
+from pyspark.sql import SparkSession, functions
+plain = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+spark = plain.config("spark.sql.parquet.enableVectorizedReader", "false").getOrCreate()
+told = {}
+for name, (base, paths, columns) in json.load(sys.stdin).items():
+    frame = spark.read.option("basePath", base).parquet(*paths)
+    row = frame.agg(functions.count("*"), *(functions.sum(f"`{column}`") for column in columns)).collect()[0]
+    told[name] = [float(value or 0) for value in row]
+spark.stop()
+print(json.dumps(told))
+"""
 
+
+def test_pyspark_reads_the_files_that_the_log_names(place: Path, lake: Path, look: Any, published: Any) -> None:
+    if not find_spec("pyspark") or not shutil.which("java"):
+        pytest.skip("pyspark or Java is not here; they are none of ours")
     publish.publish(lake, place / "out")
-    plain = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-    # Spark 3.5's fast reader knows no BYTE_STREAM_SPLIT, in which the lake stores floats; docs/dev/scaling.md says so
-    spark = plain.config("spark.sql.parquet.enableVectorizedReader", "false").getOrCreate()
-    try:
-        for name in ("runs", "equity", "trades", "ledger", "ohlcv"):
-            paths = [str(place / "out" / name / path) for path in published(place / "out").files(name)]
-            frame = spark.read.option("basePath", str(place / "out" / name)).parquet(*paths)
-            columns = numbers(lake, name)
-            row = frame.agg(functions.count("*"), *(functions.sum(f"`{column}`") for column in columns)).collect()[0]
-            read = dict(zip(["(rows)", *columns], (float(value or 0) for value in row), strict=True))
-            assert read == pytest.approx(sums(lake, look, name), rel=1e-12), name
-    finally:
-        spark.stop()
+    names, out = ("runs", "equity", "trades", "ledger", "ohlcv"), place / "out"
+    asked = {
+        name: (str(out / name), [str(out / name / path) for path in published(out).files(name)], numbers(lake, name))
+        for name in names
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SPARK], input=json.dumps(asked), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    for name, values in json.loads(done.stdout.splitlines()[-1]).items():
+        read = dict(zip(["(rows)", *numbers(lake, name)], values, strict=True))
+        assert read == pytest.approx(sums(lake, look, name), rel=1e-12), name
 
 
 # --- what is new ----------------------------------------------------------------------------------------------------
