@@ -25,6 +25,7 @@ collect_ignore = ["src/peak_trade/observer/site/sitecustomize.py", "tests/engine
 STORES = ("results", "data/lake", "data/market", "mlflow.db*", "mlruns", "config", ".venv/peak_trade")
 # The extras that a test can need: a package that tells whether one is there, and what is imported of it.
 EXTRAS = {
+    "cluster": ("distributed", {"distributed"}),
     "engines": ("backtrader", {"backtrader", "bt"}),
     "experiments": ("mlflow", {"mlflow", "nbclient", "sqlalchemy"}),
     "lake": ("duckdb", {"duckdb"}),
@@ -78,6 +79,9 @@ SLOW = (
     "runner/test_removal.py",
     "runner/test_signals.py",
     "scripts/test_replay_run.py",
+    "sweep/test_dask.py",
+    "sweep/test_executor.py",
+    "sweep/test_join.py",
     "tracking",
     "trust/test_archive.py",
     "trust/test_golden.py",

@@ -7,7 +7,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 env := "scripts/utils/in_env.sh"
 dev := "scripts/utils/in_env.sh --with dev"
-tested := "scripts/utils/in_env.sh --with dev --with engines --with experiments --with lake --with luck --with market --with observability --with search --with share --with timestamp"
+tested := "scripts/utils/in_env.sh --with cluster --with dev --with engines --with experiments --with lake --with luck --with market --with observability --with search --with share --with timestamp"
 lake := "scripts/utils/in_env.sh --with lake"
 market := "scripts/utils/in_env.sh --with market"
 share := "scripts/utils/in_env.sh --with share"

@@ -23,6 +23,7 @@ from peak_trade import places
 from peak_trade.errors import InputError, PeakError, did_you_mean
 from peak_trade.terminal import coloured, progress, say, show
 from peak_trade.text import json_escaped, one_line
+from peak_trade.threads import ONE
 
 __all__ = [
     "Parser",
@@ -57,8 +58,6 @@ __all__ = [
     "warn",
 ]
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-            "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")  # fmt: skip
 command: str | None = None  # what the script was started as, where that is not its file's name
 
 
@@ -168,8 +167,7 @@ def one_thread() -> None:
 
     Many workers side by side would else start as many threads each as there are cores.
     """
-    for name in _THREADS:
-        os.environ[name] = "1"
+    os.environ.update(ONE)
 
 
 def seed(text: str) -> int:
@@ -256,12 +254,15 @@ def sweep_options(parser: argparse.ArgumentParser) -> None:
     folds.add_argument("--embargo", metavar="LENGTH", help="bars between train and test that are left out")
     folds.add_argument("--choose", metavar="STAT", help="what is chosen on train bars (default: of --maximize)")
     group = parser.add_argument_group("who works (it changes no byte)")
-    for name, read, metavar, text in (
+    works: tuple[tuple[str, Callable[[str], Any], str, str], ...] = (
         ("jobs", count, "N", "workers (default: as many as cores that this process may use)"),
         ("timeout", seconds, "S", "stop a trial that takes longer (default: run.timeout_s)"),
         ("memory-limit", size, "SIZE", "what a worker may take beside what all share, as 2G"),
+        ("executor", str, "NAME", "`dask`: by the workers of --scheduler (default: local)"),
+        ("scheduler", str, "URL", "a scheduler of Dask's, as tcp://host:8786, whose workers share the results folder"),
         ("join", str, "PARENT", "in place of CONFIG: work along on a sweep that has begun in the same results folder"),
-    ):
+    )
+    for name, read, metavar, text in works:
         group.add_argument(f"--{name}", type=read, metavar=metavar, help=text)
 
 

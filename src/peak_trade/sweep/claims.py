@@ -85,6 +85,10 @@ class Claims:
         """Return how many trials can be claimed, as far as is known."""
         return sum(end - first for first, end in self._free)
 
+    def beat(self) -> None:
+        """Show that this member lives."""
+        self._member.beat()
+
     def take(self, most: int) -> Span | None:
         """Claim the first trials that are free, up to `most`, for this member; None where none are."""
         while self._free:

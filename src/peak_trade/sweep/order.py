@@ -19,7 +19,6 @@ import msgspec
 from peak_trade.config import Source
 from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import provenance
-from peak_trade.evidence.results import Results
 from peak_trade.runner.attempt import Attempt
 from peak_trade.runner.limits import termination_raised, uninterrupted
 from peak_trade.runner.log import logging_to
@@ -32,7 +31,7 @@ from peak_trade.sweep.folder import Folder
 from peak_trade.sweep.heard import Beginning, Heard
 from peak_trade.sweep.plan import Plan
 from peak_trade.sweep.rows import Rows
-from peak_trade.sweep.start import Asked, ask, begin, take_up
+from peak_trade.sweep.start import Asked, ask, ask_along, begin, take_up
 from peak_trade.sweep.wish import Wish, Work
 
 __all__ = ["Stopped", "join", "sweep"]
@@ -102,10 +101,7 @@ def join(
     if isinstance(folder, Path):
         heard.is_there(folder.name)
         return folder, None
-    source, wish = joining.asked_of(folder, root)
-    asked = ask(source, wish, root, results, argv)
-    start = Results(results).reading().of(folder.run_id).start
-    joining.refuse_other(start and start.fields.get("sweep"), asked.marks)
+    asked = ask_along(folder, root, argv)
     git = provenance.GitQuestion(root)
     sealed = results / folder.run_id
     try:
@@ -115,7 +111,7 @@ def join(
             )
             while not sealed.is_dir():
                 if attempt := take_up(asked, folder.run_id):
-                    return _finished(asked, attempt, git, executors, heard), source
+                    return _finished(asked, attempt, git, executors, heard), asked.source
                 time.sleep(_POLL_S)
     except KeyboardInterrupt:
         raise Stopped("interrupted: the others go on", hint=f"just sweep --join {folder.run_id[:8]}") from None

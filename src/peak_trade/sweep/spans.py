@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["Span", "gaps", "merged", "total"]
+__all__ = ["Span", "gaps", "merged", "overlap", "total"]
 
 Span = tuple[int, int]
 
@@ -40,6 +40,16 @@ def gaps(covered: Iterable[Span], first: int, end: int) -> list[Span]:
             found.append((first, start))
         first = stop
     return [*found, (first, end)] if first < end else found
+
+
+def overlap(one: Span, other: Span) -> list[Span]:
+    """Return what two spans share: one span, or none.
+
+    >>> overlap((0, 5), (3, 9))
+    [(3, 5)]
+    """
+    first, end = max(one[0], other[0]), min(one[1], other[1])
+    return [(first, end)] if first < end else []
 
 
 def total(spans: Iterable[Span]) -> int:

@@ -35,12 +35,13 @@ from peak_trade.runner.shared import Shared
 from peak_trade.runner.snapshot import told
 from peak_trade.supervisor import UNWATCHED
 from peak_trade.sweep import joining
+from peak_trade.sweep.folder import Folder
 from peak_trade.sweep.marks import Found, Marks, find, marks_of
 from peak_trade.sweep.plan import Plan
 from peak_trade.sweep.rows import Rows
 from peak_trade.sweep.wish import Wish
 
-__all__ = ["Asked", "ask", "begin", "take_up", "turn"]
+__all__ = ["Asked", "ask", "ask_along", "begin", "take_up", "turn"]
 
 _LOG = logging.getLogger("peak_trade.sweep")
 
@@ -96,6 +97,18 @@ def ask(source: Source, wish: Wish, root: Path, results: Path, argv: Sequence[st
         order=joining.told(whole, wish, root, redactor),
         marks=marks_of(source, redactor, plan.describe(), data, function, before),
     )  # fmt: skip
+
+
+def ask_along(folder: Folder, root: Path, argv: Sequence[str]) -> Asked:
+    """Check what is needed to work along on a sweep that has begun, as its order tells it.
+
+    Raises InputError where config, bars, code or program are not the same here, RunError as `ask` does.
+    """
+    source, wish = joining.asked_of(folder, root)
+    asked = ask(source, wish, root, folder.results, argv)
+    start = Results(folder.results).reading().of(folder.run_id).start
+    joining.refuse_other(start and start.fields.get("sweep"), asked.marks)
+    return asked
 
 
 def _strategy(source: Source, root: Path) -> Callable[..., Any]:

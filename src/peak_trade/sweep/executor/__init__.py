@@ -1,7 +1,7 @@
 """Who works: an executor makes those trials of a round whose rows are not there yet, and says how far it is.
 
 `worker` (a process that makes trials), `pool` (workers on this machine, and what becomes of the trials of one that
-dies). Whatever a strategy does, it does it in a worker.
+dies), `cluster` (other machines, by Dask), `seat` (what works there). Whatever a strategy does, it does it in a worker.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Protocol
 
 from peak_trade.errors import InputError, did_you_mean
 from peak_trade.sweep.bench import Bench
+from peak_trade.sweep.executor import cluster
 from peak_trade.sweep.executor.pool import Pool
 from peak_trade.sweep.folder import Folder
 from peak_trade.sweep.plan import Round
@@ -18,7 +19,7 @@ from peak_trade.sweep.wish import Work
 
 __all__ = ["Executor", "Pool", "of"]
 
-_NAMES = ("local",)
+_NAMES = ("local", "dask")
 
 
 class Executor(Protocol):
@@ -36,4 +37,14 @@ def of(work: Work) -> Callable[[Bench, Folder], Executor]:
     """Return what makes the executor of a work; InputError where there is none of that name."""
     if work.executor not in _NAMES:
         raise InputError(f"there is no executor {work.executor!r}", hint=did_you_mean(work.executor, _NAMES))
-    return lambda bench, folder: Pool(bench, folder, work.jobs, work.timeout, work.memory_limit)
+    if (work.executor == "dask") is not bool(work.scheduler):
+        raise InputError("--executor dask and --scheduler go together", hint=_EXAMPLE)
+    if work.executor == "local":
+        return lambda bench, folder: Pool(bench, folder, work.jobs, work.timeout, work.memory_limit)
+    if work.jobs is not None:
+        raise InputError("--jobs is for this machine: Dask has as many workers as it is given", hint=_EXAMPLE)
+    cluster.check()
+    return lambda bench, folder: cluster.Dask(folder, work.scheduler, work.timeout, work.memory_limit)
+
+
+_EXAMPLE = "--executor dask --scheduler tcp://localhost:8786"

@@ -20,7 +20,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from msgspec import Struct, field
@@ -32,7 +32,7 @@ from peak_trade.sweep.executor import worker
 from peak_trade.sweep.folder import Folder
 from peak_trade.sweep.plan import Round
 from peak_trade.sweep.rows import Row, Rows
-from peak_trade.sweep.spans import Span, gaps, merged, total
+from peak_trade.sweep.spans import Span, gaps, overlap, total
 
 __all__ = ["Pool", "cores"]
 
@@ -87,50 +87,86 @@ class Pool(Struct, frozen=True):
 
     def run(self, number: int, tasks: Round) -> Iterator[tuple[int, int]]:
         """Yield what there is, then what has been added, by others too; RunError where there can be no workers."""
-        tally = _Tally(self.folder, number)
+        tally = Tally(self.folder, number, 0, len(tasks))
         yield tally.look()
-        if tally.done < len(tasks):
+        if tally.left:
             member = Member(self.folder)
             try:
-                shift = _Shift(self, number, tasks, tally, member)
-                try:
-                    yield from shift.work()
-                finally:
-                    shift.end()
+                yield from self._work(number, tasks, tally, Claims(self.folder, number, len(tasks), member))
             finally:
                 member.leave()
 
+    def make(self, number: int, tasks: Round, first: int, end: int, beat: Callable[[], None]) -> None:
+        """Make what is not there yet of the trials `first` up to `end`, whoever may have claimed them.
 
-class _Tally:
-    """How many trials of a round are on disk, whoever made them, and how many of these failed."""
+        `beat` is called several times a second.
+        """
+        tally = Tally(self.folder, number, first, end)
+        tally.look()
+        for _ in self._work(number, tasks, tally, _Lot(tally.left, beat)):
+            pass
 
-    def __init__(self, folder: Folder, number: int) -> None:
+    def _work(self, number: int, tasks: Round, tally: Tally, lot: Claims | _Lot) -> Iterator[tuple[int, int]]:
+        shift = _Shift(self, number, tasks, tally, lot)
+        try:
+            yield from shift.work()
+        finally:
+            shift.end()
+
+
+class Tally:
+    """How many of the trials `first` up to `end` of a round are on disk, whoever made them, and how many failed."""
+
+    def __init__(self, folder: Folder, number: int, first: int, end: int) -> None:
         self.folder, self.number = folder, number
-        self.done = 0
-        self._counted: list[Span] = []
+        self.left = [(first, end)]
         self._seen: set[Span] = set()
 
     def look(self) -> tuple[int, int]:
         """Return how many there are more than last time."""
-        before, failed = self.done, 0
-        for first, end in sorted(set(self.folder.chunks(self.number)) - self._seen):
-            self._seen.add((first, end))
-            errors = self.folder.chunk(self.number, first, end).error
-            for start, stop in gaps(self._counted, first, end):
-                failed += sum(start <= first + at < stop for at in errors)
-            self._counted = merged([*self._counted, (first, end)])
-        self.done = total(self._counted)
-        return self.done - before, failed
+        made = failed = 0
+        for chunk in sorted(set(self.folder.chunks(self.number)) - self._seen):
+            self._seen.add(chunk)
+            more = [span for left in self.left for span in overlap(left, chunk)]
+            if more:
+                errors = self.folder.chunk(self.number, *chunk).error
+                made += total(more)
+                failed += sum(start <= chunk[0] + at < stop for at in errors for start, stop in more)
+                self.left = [span for left in self.left for span in gaps([chunk], *left)]
+        return made, failed
+
+
+class _Lot:
+    """Trials that are this process's alone: what `Claims` are where several share them."""
+
+    def __init__(self, left: list[Span], beat: Callable[[], None]) -> None:
+        self._free, self.beat = list(left), beat
+
+    def free(self) -> int:
+        """Return how many trials are left to be taken."""
+        return total(self._free)
+
+    def take(self, most: int) -> Span | None:
+        """Take the first of them, up to `most`."""
+        if not self._free:
+            return None
+        first, end = self._free.pop(0)
+        if end - first > most:
+            self._free.insert(0, (first + most, end))
+        return first, min(end, first + most)
+
+    def look(self) -> None:
+        """Nothing: there is nobody else."""
 
 
 class _Shift:
     """The workers of one round."""
 
-    def __init__(self, pool: Pool, number: int, tasks: Round, tally: _Tally, member: Member) -> None:
-        self.pool, self.number, self.tasks, self.tally, self.member = pool, number, tasks, tally, member
-        self.claims = Claims(pool.folder, number, len(tasks), member)
+    def __init__(self, pool: Pool, number: int, tasks: Round, tally: Tally, lot: Claims | _Lot) -> None:
+        self.pool, self.number, self.tasks, self.tally = pool, number, tasks, tally
+        self.lot = lot
         self.pieces: deque[_Chunk] = deque()  # of chunks whose worker died
-        self.jobs = min(pool.jobs or cores(), len(tasks) - tally.done)
+        self.jobs = min(pool.jobs or cores(), total(tally.left))
         self.memory = mmap.mmap(-1, max(self.jobs * worker.SLOT.size, mmap.PAGESIZE))
         self.workers: list[_Worker] = []
         self.selector = selectors.DefaultSelector()
@@ -145,7 +181,7 @@ class _Shift:
         for place in range(self.jobs):
             if not self._hire(place):
                 break
-        while self.tally.done < len(self.tasks):
+        while self.tally.left:
             for one in self.workers:
                 self._ask(one)
             for key, _ in self.selector.select(self._patience()):
@@ -153,13 +189,13 @@ class _Shift:
             for one in list(self.workers):
                 if (why := self._late(one)) or self._is_gone(one):
                     self._lost(one, why)
-            self.member.beat()
+            self.lot.beat()
             idle = not self.pieces and not any(one.chunks for one in self.workers)
             if idle or time.monotonic() - self.written > _WRITE:
                 self._write()
                 yield self.tally.look()
                 if idle:
-                    self.claims.look()  # who else is at what is left
+                    self.lot.look()  # who else is at what is left
 
     def end(self) -> None:
         """End all workers, and what they have started; what they have answered is put on disk."""
@@ -204,8 +240,8 @@ class _Shift:
     def _next(self) -> _Chunk | None:
         if self.pieces:
             return self.pieces.popleft()
-        fair = math.ceil(self.claims.free() / (2 * self.jobs))  # so that all end together
-        span = self.claims.take(max(1, min(self.size, fair)))
+        fair = math.ceil(self.lot.free() / (2 * self.jobs))  # so that all end together
+        span = self.lot.take(max(1, min(self.size, fair)))
         return None if span is None else _Chunk(*span)
 
     # --- what comes of it
@@ -326,7 +362,7 @@ class _Shift:
             else:  # it was at none: any of them may have done it
                 pieces = [_Chunk(trial, trial + 1, alone=True) for trial in range(hand.first, hand.end)]
             self.pieces.extendleft(reversed([piece for piece in (*pieces, *chunks) if len(piece)]))
-        if alone or self.pieces or self.claims.free():
+        if alone or self.pieces or self.lot.free():
             self._hire(one.place, alone)
 
     def _failed(self, at: int, why: str) -> Rows:
