@@ -95,7 +95,7 @@ class _Crew:
 
     def work(self) -> Iterator[tuple[int, int]]:
         """Yield what has been added, until all trials are there."""
-        heard = time.monotonic()
+        heard, told = time.monotonic(), False
         while self.tally.left:
             try:
                 client = self.client = self.client or self._connected()
@@ -107,6 +107,9 @@ class _Crew:
                 waited = "no worker of its has come"
             except (_LostError, OSError, TimeoutError) as error:
                 waited = str(error) or "it does not answer"
+                if self.client or not told:
+                    _LOG.warning("the scheduler %s is lost, and waited for: %s", self.dask.scheduler, waited)
+                told = True
                 self.close()
             if (made := self.tally.look())[0]:
                 heard = time.monotonic()
@@ -130,6 +133,9 @@ class _Crew:
     def _connected(self) -> Any:
         from distributed import Client
 
+        for name in list(logging.root.manager.loggerDict):
+            if name.partition(".")[0] in ("distributed", "tornado"):  # what is lost is told by us, once
+                logging.getLogger(name).disabled = True
         return Client(  # type: ignore[no-untyped-call]
             self.dask.scheduler, timeout=_CONNECT, name="peak-trade"
         )
