@@ -3,7 +3,9 @@
 NumPy's BLAS and the OpenMP of others read these variables as they are loaded, and not again.
 """
 
-__all__ = ["ONE"]
+import os
+
+__all__ = ["ONE", "held"]
 
 ONE = dict.fromkeys(
     (
@@ -13,3 +15,8 @@ ONE = dict.fromkeys(
     "1",
 )  # fmt: skip
 """The environment of a sweep."""
+
+
+def held() -> int | None:
+    """Return how many threads each the libraries of this process are held to; None where that is left to them."""
+    return 1 if all(os.environ.get(name) == one for name, one in ONE.items()) else None

@@ -46,10 +46,7 @@ class Folder:
             return b""
 
     def keep(self, number: int, first: int, rows: Rows) -> None:
-        """Put the rows of a round's trials, from the trial `first` on, on disk.
-
-        Raises RunError where they can't be written, FileNotFoundError where the folder is no more.
-        """
+        """Put the rows of a round's trials, from the trial `first` on, on disk. Raises OSError."""
         self._write(f"rows/{number}-{first:08}-{first + len(rows):08}", rows.encode())
 
     def done(self, number: int) -> list[Span]:
@@ -115,13 +112,6 @@ class Folder:
         try:
             files.write(draft, [content])
             os.rename(draft, path)
-            files.sync_folder(path.parent)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise RunError(
-                f"cannot write to {self.path}: {error.strerror}",
-                hint="make room, or mend the folder; then the same command goes on",
-            ) from None
         finally:
             draft.unlink(missing_ok=True)
+        files.sync_folder(path.parent)

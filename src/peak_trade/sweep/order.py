@@ -115,9 +115,13 @@ def join(
                 time.sleep(_POLL_S)
     except KeyboardInterrupt:
         raise Stopped("interrupted: the others go on", hint=f"just sweep --join {folder.run_id[:8]}") from None
-    except (OSError, PeakError):
-        if not sealed.is_dir():  # else another has sealed it in the meantime
+    except (OSError, PeakError) as error:
+        if sealed.is_dir():  # another has sealed it in the meantime
+            return sealed, None
+        if isinstance(error, PeakError):
             raise
+        hint = f"make room: just sweep --join {folder.run_id[:8]}"
+        raise RunError(f"the sweep can't be written: {error.strerror}", hint=hint) from error
     finally:
         git.close()
     return sealed, None

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from peak_trade import stats
+from peak_trade import stats, threads
 from peak_trade.engine import RULES
 from peak_trade.errors import RunError
 from peak_trade.evidence import benchmark, files, manifest, provenance, tables
@@ -208,7 +208,7 @@ def _definition(
         "internalParameters": {
             "seed": config.run.seed,
             "rules": RULES,
-            "environment": environment(attempt.known),
+            "environment": environment(attempt.known) | {"threads": threads.held()},
             "sweep": marks.told,
         }
         | withheld(attempt.source),

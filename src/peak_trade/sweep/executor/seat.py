@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from peak_trade import places
-from peak_trade.errors import PeakError
+from peak_trade.errors import PeakError, RunError
 from peak_trade.sweep.bench import Bench
 from peak_trade.sweep.executor.pool import Pool
 from peak_trade.sweep.folder import Folder
@@ -58,8 +58,8 @@ def main() -> int:
             answers.write(json.dumps({"took": time.perf_counter() - start}) + "\n")
         except PeakError as error:
             answers.write(_told(error))
-        except FileNotFoundError:  # sealed in the meantime
-            answers.write(json.dumps({"took": time.perf_counter() - start}) + "\n")
+        except OSError as error:  # a full disk; or the sweep is sealed, and nobody listens
+            answers.write(_told(RunError(f"the sweep can't be written: {error.strerror}", hint="make room there")))
     return 0
 
 
