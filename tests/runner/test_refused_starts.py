@@ -57,13 +57,13 @@ def wait_for(pids: Path) -> None:
 def test_a_refused_start_leaves_no_git_behind_and_does_not_wait_for_it(
     config: Path, ram: Path, slow_git: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = runner.order._load_bars
+    real = runner.order.load_bars
 
     def load(*args: object) -> object:
         wait_for(slow_git)
         return real(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(runner.order, "_load_bars", load)
+    monkeypatch.setattr(runner.order, "load_bars", load)
     assert refused(config, ram) < 5
     assert slow_git.exists() and alive(slow_git) == []
 

@@ -163,3 +163,15 @@ def test_what_a_strategy_imports_as_it_is_called_is_found_in_a_trial_as_in_a_run
     assert {"code/strategy.py", "code/helper.py"} <= set(swept.sealed)
     (bed.home / "helper.py").write_text("SHARE = 0.25\n")
     assert "of other code than there is now" in bed.sweep(*GRID, "--keep", "0").stderr
+
+
+def test_a_kept_run_of_a_sweep_that_can_go_on_is_left_to_it(bed: Bed) -> None:
+    folder = Folder(bed)
+    for run_id, told in ((folder.parent, {"kind": "swept"}), (kept_id(folder.parent, 1), {"parent": folder.parent})):
+        dead = RunDir.create(bed.results, run_id, given=True)
+        dead.begin(strategy="x", **told)
+        dead.release()
+    found = dict(recover(Results(bed.results)))
+    assert found[folder.parent].startswith("stopped before its end; it goes on with: ")
+    assert found[kept_id(folder.parent, 1)] == "stopped with the sweep 5a0c1a9e, which makes it when it goes on"
+    assert folder.keep()[1] == (kept_id(folder.parent, 1), "sealed")
