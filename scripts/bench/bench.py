@@ -30,7 +30,7 @@ def main() -> int:
     import reading
     import recording
     import run
-    import sweep
+    import sweeping
     import telemetry
     import tracking
     import trust
@@ -41,8 +41,8 @@ def main() -> int:
         "trust": lambda: trust.measure(root, repeat=args.repeat),
         "record": lambda: recording.measure_record(root, repeat=args.repeat, peers=not args.no_peers),
         "import": lambda: recording.measure_import(root, repeat=args.repeat),
-        "sweep": lambda: sweep.measure(root, repeat=args.repeat, peers=not args.no_peers),
-        "many": lambda: sweep.measure_long(root),
+        "sweep": lambda: sweeping.measure(root, repeat=args.repeat, peers=not args.no_peers),
+        "many": lambda: sweeping.measure_long(root),
         "data": lambda: reading.measure(repeat=args.repeat),
         "tracking": lambda: tracking.measure(root, repeat=args.repeat),
         "lake": lambda: lake.measure(root, repeat=args.repeat),
