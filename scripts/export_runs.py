@@ -18,6 +18,7 @@ def main() -> int:
     parser = script.parser(__doc__, results=True)
     parser.add_argument("runs", metavar="RUN", nargs="*", help="which runs (default: last)")
     parser.add_argument("--with-data", action="store_true", help="add the bars that the runs used")
+    parser.add_argument("--with-kept", action="store_true", help="add the runs that were kept of sweeps among them")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write it here (default: run-<run_id>.zip)")
     parser.add_argument("--author", default="", metavar="NAME", help="who hands the runs over (default: not said)")
     parser.add_argument("--author-url", default="", metavar="URL", help="where to find them")
@@ -27,12 +28,15 @@ def main() -> int:
 
     from peak_trade.evidence.results import Results
     from peak_trade.trust.handed import package
-    from peak_trade.trust.handover import Sender, export
+    from peak_trade.trust.handover import Sender, export, kept_of
 
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir, there=True))
     with ExitStack() as stack:
         given = [run for name in args.runs or ["last"] for run in stack.enter_context(package(name, results)).runs]
+        if args.with_kept:
+            kept = kept_of(given, results)
+            given += [run for run_id in kept for run in stack.enter_context(package(run_id, results)).runs]
         root = script.repo_root() if args.with_data else None
         sender = Sender(args.author, args.author_url, args.license)
         done = partial(script.progress, what="runs")

@@ -104,7 +104,7 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
     custom = {key: text for key, text in run.get("tags", {}).items() if not key.startswith("mlflow.")}
     reasons = figures.pop("reasons", {})
     numbers = {key: value for key, value in figures.items() if type(value) in (int, float)}
-    parent = custom.pop("parent_run_id", "") or parent
+    parent = custom.pop("parent_run_id", "") or parent or _sweep_of(sealed)
     tags = subject | {
         "run_id": sealed.run_id,
         "status": predicate.status,
@@ -124,7 +124,7 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
     bars = origin.get("bars")
     if bars:
         tags["data_sha256"] = bars["digest"]["sha256"]
-    if bars and predicate.kind == manifest.RUN:
+    if bars and not predicate.gaps:
         tags["mlflow.note.content"] = _note(title, subject, config, bars["annotations"])[:_NOTE]
     asked = _asked(config, contents.get("config_snapshot.toml", b""))
     return Content(
@@ -140,7 +140,7 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
             *((key, float(value), finished or 0, 0) for key, value in numbers.items()),
             *(_curves(contents["equity.csv"], gaps=predicate.gaps) if "equity.csv" in contents else ()),
         ],
-        dataset=_dataset(config["data"], bars) if bars and predicate.kind == manifest.RUN else None,
+        dataset=_dataset(config["data"], bars) if bars and not predicate.gaps else None,
         artifacts=contents,
     )
 
@@ -177,14 +177,24 @@ def _engine(told: Any) -> str:
     return " ".join(filter(None, (told.get("name"), told.get("version")))) if isinstance(told, dict) else ""
 
 
+def _sweep_of(sealed: manifest.Manifest) -> str:
+    """Return the parent that a run was kept of, under which MLflow shows it; empty of other runs."""
+    return str(sealed.predicate.run_details.get("metadata", {}).get("parent") or "")
+
+
 def _origin(predicate: manifest.Predicate, config: Mapping[str, Any]) -> dict[str, str]:
     """Return how a run that was not made here came about; nothing of one that was."""
     if predicate.kind == manifest.RUN:
-        return {}
+        trial = predicate.run_details.get("metadata", {}).get("trial")
+        return {} if trial is None else {"trial": str(trial)}
     told = {"kind": predicate.kind, "command": " ".join(config.get("record", {}).get("command", []))}
     told["engine"] = _engine(predicate.results.get("engine"))
     came_out = {"symbols": "symbols", "trials": "trials", "exit_code": "exitCode", "seen": "seen"}
     found = {tag: predicate.results.get(key) for tag, key in came_out.items()}
+    if isinstance(chosen := predicate.results.get("chosen"), dict):  # of a sweep
+        values = chosen.get("overrides")
+        of = values.items() if isinstance(values, dict) else ()
+        found["chosen"] = f"trial {chosen.get('index')}: {', '.join(f'{key}={_text(one)}' for key, one in of)}"
     return told | {tag: _text(value) for tag, value in found.items() if value is not None}
 
 

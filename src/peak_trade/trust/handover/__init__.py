@@ -7,8 +7,8 @@ An archive is an RO-Crate (1.1, profile Process Run Crate 0.5) in a zip file: `r
 from __future__ import annotations
 
 from peak_trade.trust.handover.crate import Sender
-from peak_trade.trust.handover.packing import Exported, export
+from peak_trade.trust.handover.packing import Exported, export, kept_of
 from peak_trade.trust.handover.receiving import Received, finish, receive, whence
 from peak_trade.trust.handover.sums import check
 
-__all__ = ["Exported", "Received", "Sender", "check", "export", "finish", "receive", "whence"]
+__all__ = ["Exported", "Received", "Sender", "check", "export", "finish", "kept_of", "receive", "whence"]

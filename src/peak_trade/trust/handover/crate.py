@@ -38,10 +38,16 @@ _MADE_FROM = ("config_snapshot.toml", "config_snapshot.json", "code/")
 _LONGEST = 500  # characters of a text that is a stranger's
 _KINDS = {
     manifest.RUN: "The run {} of a strategy over bars",
+    manifest.SWEPT: "The sweep {}: many trials of a strategy over bars, a row each, and the result that was chosen",
     manifest.RECORDED: "The run {} of a command, which was recorded: another program made it, and was watched",
     manifest.IMPORTED: "The import {}: what a file says, not what was run",
 }
-_UNNAMED = {manifest.RUN: "a run", manifest.RECORDED: "a recorded command", manifest.IMPORTED: "an imported result"}
+_UNNAMED = {
+    manifest.RUN: "a run",
+    manifest.SWEPT: "a sweep",
+    manifest.RECORDED: "a recorded command",
+    manifest.IMPORTED: "an imported result",
+}
 
 
 class Packed(Struct, frozen=True):
@@ -217,6 +223,7 @@ done"""
 
 
 _OTHERS = {
+    manifest.SWEPT: "One that is `swept` is the parent of many trials, a row each in `trials.parquet` or `trials.csv`.",
     manifest.RECORDED: "One that is `recorded` was made by another program, which was watched while it ran.",
     manifest.IMPORTED: "One that is `imported` is what a file says, not what was run.",
 }

@@ -24,10 +24,11 @@ from peak_trade.trust.handover.crate import METADATA, README, Packed, Run, Sende
 from peak_trade.trust.handover.sums import SUMS
 from peak_trade.trust.proofs import check as proofs
 
-__all__ = ["Exported", "export", "name_for"]
+__all__ = ["Exported", "export", "kept_of", "name_for"]
 
-BESIDE = ("run.log", proofs.NAME)
-"""What is packed though it is not sealed, where it is there: the log, and who has signed the manifest."""
+BESIDE = ("run.log", proofs.NAME, "durations.csv")
+"""What is packed though it is not sealed, where it is there: the log, who has signed the manifest, and how long the
+trials of a sweep took."""
 _CHUNK = 1 << 20
 
 
@@ -60,6 +61,12 @@ class _Draft(Struct):
             size = stream.seek(0, 2)
         self.packed[name] = Packed(sha256, size)
         self.contents[name] = _pieces(run, file, self.packed[name])
+
+
+def kept_of(given: Sequence[Handed], results: Results) -> list[str]:
+    """Return the run_ids of what was kept of the sweeps among these runs, as far as it is in `results`."""
+    found = (manifest.kept(run_dir.read_manifest(one.run)).values() for one in given if one.results is not None)
+    return [run_id for kept in found for run_id in kept if (results.path / run_id).is_dir()]
 
 
 def name_for(run_ids: Sequence[str]) -> str:
@@ -140,7 +147,7 @@ def _lines(one: Handed, run_id: str, results: Results) -> bytes:
 
 def _bars(draft: _Draft, one: Handed, sealed: manifest.Manifest, results: Results, root: Path) -> str:
     """Add the bars that a run used, and return their name in the archive; nothing of a run that failed."""
-    if not sealed.predicate.completed or sealed.predicate.kind != manifest.RUN:
+    if not sealed.predicate.completed or sealed.predicate.gaps:
         return ""  # the bars of another engine are digests in the manifest, and nothing else
     kept = content.Kept(one.data, (one.results or results).path, root, elsewhere=one.results is None)
     bars = content.bars_of(sealed, one.run, kept)

@@ -43,12 +43,19 @@ def of_run(which: str, results: Results, root: Path, *, here: bool = False) -> R
         return report
 
 
+_WHY = {
+    manifest.SWEPT: "just show has what came of its chosen trial, and a run that was kept is probed",
+    manifest.RECORDED: "another engine asked the strategy",
+    manifest.IMPORTED: "a file says no strategy",
+}
+
+
 def _beyond(run: Path) -> Report | None:
     """Return that a run is not assessed whose strategy another engine asked: ours can't ask it again."""
     with suppress(RunError):  # what can't be read is told by who needs more of it
         kind = read_manifest(run).predicate.kind
         if kind != manifest.RUN:
-            why = "another engine asked the strategy" if kind == manifest.RECORDED else "a file says no strategy"
+            why = _WHY[kind]
             asked = Probe(NOT_ASSESSED, f"the run is {kind}: {why}, and it can't be asked again")
             return Report(run.name[:8], asked, 0, 0, WarmUp(), Delay())
     return None
