@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from peak_trade.errors import InputError, RunError
+from peak_trade.evidence.manifest import SWEPT
 from peak_trade.market.bars import Bars
 from peak_trade.shown.listing import aligned
 from peak_trade.text import counted, cut, figure, one_line, percentage
-from peak_trade.trust.difference import Difference, Sealed, between
+from peak_trade.trust.difference import Difference, Sealed, Searches, between, searches
 from peak_trade.trust.difference.figures import Figure, figures
 from peak_trade.trust.difference.trades import Trade
 
@@ -46,18 +47,27 @@ class Row(Struct, frozen=True):
 
 
 class Comparison(Struct, frozen=True):
-    """Runs A, B, C …: what went in and what came out, where it is not the same; `differences` are those from A."""
+    """Runs A, B, C …: what went in and what came out, where it is not the same; `differences` are those from A.
+
+    Of sweeps, `searches` holds the trials of each other one against those of A. `said` is what a reader has to know.
+    """
 
     runs: list[Sealed]
     differences: list[Difference]
     inputs: list[Row]
     figures: list[Figure]
     tolerance: float
+    searches: list[Searches] = []
+    said: list[str] = []
 
     @property
     def same(self) -> bool:
-        """Whether no run's statistics, bars or trades differ from those of the first beyond the tolerance."""
-        return all(one.same for one in self.differences)
+        """Whether no run's statistics, bars or trades differ from those of the first beyond the tolerance.
+
+        Of sweeps, whether no trial that both have came to something else either, and neither has one more.
+        """
+        apart = any(one.differ or one.only_a or one.only_b for one in self.searches)
+        return all(one.same for one in self.differences) and not apart
 
     def to_json_object(self) -> dict[str, Any]:
         """Return all of it as `--json` prints it."""
@@ -67,6 +77,8 @@ class Comparison(Struct, frozen=True):
             "runs": [{"letter": letter(at)} | about(run) for at, run in enumerate(self.runs)],
             "inputs": msgspec.to_builtins(self.inputs),
             "statistics": msgspec.to_builtins(self.figures),
+            "searches": [{"run": letter(at)} | msgspec.to_builtins(one) for at, one in enumerate(self.searches, 1)],
+            "said": self.said,
             "differences": [
                 {
                     "run": letter(at),
@@ -123,7 +135,17 @@ def compare(
     for one in known:  # a run that failed has none
         values = iter(one.values)
         found.append(Figure(one.key, one.unit, [next(values) if run.completed else None for run in runs]))
-    return Comparison(list(runs), differences, _rows(differences), found, tolerance)
+    swept = [run.manifest.predicate.kind == SWEPT and run.completed for run in runs]
+    try:
+        sides = [searches(runs[0], run) for run in runs[1:]] if all(swept) else []
+    except RunError as error:
+        raise InputError(error.message, hint=error.hint) from None
+    said = [
+        f"{letter(at)} is the parent of a sweep: its figures are those of what was chosen there"
+        for at, one in enumerate(swept)
+        if one and not all(swept)
+    ]
+    return Comparison(list(runs), differences, _rows(differences), found, tolerance, sides, said)
 
 
 def _rows(differences: Sequence[Difference]) -> list[Row]:
@@ -153,13 +175,40 @@ def _rows(differences: Sequence[Difference]) -> list[Row]:
 
 def as_text(found: Comparison, *, every: bool = False) -> str:
     """Return a comparison as lines: one screen of 80 columns, unless `every` asks for all that differs."""
-    parts = [_heads(found.runs), "\n".join(_told(found))]
+    parts = [_heads(found.runs), "\n".join([*_told(found), *found.said])]
+    parts += [_search(one, letter(at), every) for at, one in enumerate(found.searches, 1)]
     if found.inputs:
         parts.append(_inputs(found, every))
     if found.figures:
         parts.append(_figures(found, every))
     parts += filter(None, [_parting(found, every)])
     return "\n\n".join(parts)
+
+
+def _search(one: Searches, other: str, every: bool) -> str:
+    """Return two sweeps side by side: how their trials spread, the best of each, and trials that differ."""
+    table: list[tuple[str, ...]] = [("trials", "count", "failed", "the same", "sharpe from", "median", "to", "best")]
+    for name, side in (("A", one.a), (other, one.b)):
+        best = side.best and f"{side.best['index']}: {_varied(side.best['overrides'])}"
+        ratios = (shown(value, "ratio") for value in (side.least, side.median, side.most))
+        counts = (f"{count:,}" for count in (side.trials, side.failed, side.duplicates))
+        table.append((name, *counts, *ratios, best or "–"))
+    lines = [line if every else cut(line, _WIDTH) for line in aligned(table, right=range(1, 7)).splitlines()]
+    told = f"{counted(one.common, 'trial')} in both ({one.differ:,} came to something else)"
+    told += "".join(f", {n:,} only in {of}" for n, of in ((one.only_a, "A"), (one.only_b, other)) if n)
+    lines += _folded(told, "    ")
+    for trial in one.others if every else one.others[:_ROWS]:
+        pair = f"{_outcome(trial.a)} → {_outcome(trial.b)}"
+        lines += _folded(f"trial {trial.index_a} ({_varied(trial.overrides)}): sharpe {pair}", "    ", 2)
+    return "\n".join(lines)
+
+
+def _varied(overrides: Mapping[str, Any]) -> str:
+    return one_line(", ".join(f"{key.removeprefix('strategy.params.')}={value}" for key, value in overrides.items()))
+
+
+def _outcome(value: float | str | None) -> str:
+    return f"failed ({one_line(value)})" if isinstance(value, str) else shown(value, "ratio")
 
 
 def _heads(runs: Sequence[Sealed]) -> str:

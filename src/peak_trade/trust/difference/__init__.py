@@ -2,7 +2,8 @@
 
 In reading order: `sealed` is a run as far as it is compared, `inputs` what was asked and what it was made from (`code`
 has files and lines, `bars` the bars where they still are); `series`, `trades` and `figures` are what came out, bar by
-bar and so on; `causes` ranks the inputs that differ by what the outcome shows, `between` does it all.
+bar and so on; `searches` holds the trials of sweeps against each other; `causes` ranks the inputs that differ by what
+the outcome shows, `between` does it all.
 
     found = between(read(a), read(b))
     found.same, found.bar, found.trade, found.figures, found.causes
@@ -16,6 +17,7 @@ from peak_trade.trust.difference.causes import Cause
 from peak_trade.trust.difference.figures import Figure
 from peak_trade.trust.difference.inputs import Input, flat, inputs
 from peak_trade.trust.difference.sealed import Sealed, read
+from peak_trade.trust.difference.searches import Searches, searches
 from peak_trade.trust.difference.series import Bar
 from peak_trade.trust.difference.trades import Trade
 
@@ -26,10 +28,12 @@ __all__ = [
     "Figure",
     "Input",
     "Sealed",
+    "Searches",
     "Trade",
     "bars_of",
     "between",
     "flat",
     "inputs",
     "read",
+    "searches",
 ]

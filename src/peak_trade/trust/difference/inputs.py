@@ -17,6 +17,7 @@ from peak_trade.market import difference
 from peak_trade.market.bars import Bars
 from peak_trade.trust.difference import code
 from peak_trade.trust.difference.sealed import Dependency, Sealed
+from peak_trade.trust.difference.searches import plan
 
 __all__ = ["KINDS", "Input", "flat", "inputs"]
 
@@ -82,7 +83,15 @@ class Input(Struct, frozen=True):
 
 def inputs(a: Sealed, b: Sealed, bars: Bars_ | None = None) -> list[Input]:
     """Return all that differs, in the order of `KINDS`; for `bars` see `between`."""
-    found = [*_config(a, b), *_code(a, b), *_data(a, b, bars), *_materials(a, b), *_engine(a, b), *_making(a, b)]
+    found = [
+        *_config(a, b),
+        *_search(a, b),
+        *_code(a, b),
+        *_data(a, b, bars),
+        *_materials(a, b),
+        *_engine(a, b),
+        *_making(a, b),
+    ]
     order = list(KINDS)
     return sorted(found, key=lambda one: order.index(one.kind))
 
@@ -98,6 +107,20 @@ def _config(a: Sealed, b: Sealed) -> Iterator[Input]:
                 continue
             weak = "a registered strategy draws nothing by chance" if kind == "seed" and registered else ""
             yield Input(kind, key, old, new, weak=weak)
+
+
+def _search(a: Sealed, b: Sealed) -> Iterator[Input]:
+    """Yield what two sweeps searched otherwise: each axis, and how the best was chosen."""
+    before, after = ({"search": plan(run)} if plan(run) else {} for run in (a, b))
+    if not before or not after:
+        return
+    old, new = flat(before), flat(after)
+    for key in dict.fromkeys([*old, *new]):
+        if old.get(key) != new.get(key) and key not in (
+            "search.chosen",
+            "search.invalid",
+        ):  # they follow from the others
+            yield Input("parameters", key.replace("search.grid.", "search "), old.get(key), new.get(key))
 
 
 def _never_told(run: Sealed, key: str, known: Mapping[str, Any]) -> bool:

@@ -126,7 +126,7 @@ class Sealed:
 
     def has(self, *names: str) -> bool:
         """Whether one of these files is sealed: a run that another engine made may lack what every run of ours has."""
-        ours = self.manifest.predicate.kind == manifest.RUN
+        ours = not self.manifest.predicate.gaps
         return ours or any(name in self.manifest.files for name in names)
 
     @cached_property
