@@ -20,11 +20,12 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 
 from peak_trade.errors import RunError
 from peak_trade.evidence import pins
 from peak_trade.evidence.files import disk_errors, opened
-from peak_trade.evidence.results import LEFT, REMOVING, Results
+from peak_trade.evidence.results import LEFT, REMOVING, SWEEPS, Results
 from peak_trade.ops import bars
 from peak_trade.ops.retention import DEEPEST, Item, Plan, Policy, plan
 from peak_trade.shown.telemetry import OPERATIONS
@@ -118,8 +119,9 @@ class _Remover:
     def carry_out(self, item: Item) -> None:
         """Remove a run, or what is left of one, and note in the item what became of it."""
         problem = self.stopped
-        if item.status == "bars":
-            problem = problem or bars.remove(self.results, item.run_id)
+        if item.status in ("bars", "sweep"):
+            remove = self._remove_trials if item.status == "sweep" else partial(bars.remove, self.results)
+            problem = problem or remove(item.run_id)
             item.action, item.why = ("failed", problem) if problem else ("removed", item.why)
             return
         try:
@@ -130,6 +132,15 @@ class _Remover:
             problem = self.stopped = f"its removal can't be noted: {error.strerror}"
         problem = problem or self.finish(item.run_id, leftover=item.status == "telemetry")
         item.action, item.why = ("failed", problem) if problem else ("removed", item.why)
+
+    def _remove_trials(self, run_id: str) -> str:
+        """Delete what a sweep that has ended left of its trials; return what went wrong."""
+        try:
+            with opened(SWEEPS, _FOLDER, self.base) as folder:
+                self._delete(folder, run_id)
+        except OSError as error:
+            return f"not finished: {error.strerror}"
+        return ""
 
     def _note(self, item: Item) -> bool:
         """Write the tombstone, unless the run has been pinned since it was planned."""

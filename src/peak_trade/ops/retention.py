@@ -1,6 +1,7 @@
 """Which runs may go, and why: a plan, from the ledger and a policy, which `removal` carries out.
 
 What has no end in the ledger, is pinned, is not as it was sealed or can't be deleted stays, each with its reason.
+A run that was kept of a sweep stays as long as its parent, and only that counts among those that ended last.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,8 +18,8 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct, structs
 
 from peak_trade.evidence import door, files, manifest
-from peak_trade.evidence.ledger import ENDED, REMOVED, History
-from peak_trade.evidence.results import REMOVING, Results, run_ids
+from peak_trade.evidence.ledger import ENDED, REMOVED, SEALED, History
+from peak_trade.evidence.results import REMOVING, SWEEPS, Results, run_ids
 from peak_trade.evidence.run_dir import Unfinished, unfinished
 from peak_trade.ops import bars
 from peak_trade.shown.listing import readable_size
@@ -45,7 +46,8 @@ class Policy(Struct, frozen=True, kw_only=True):
 class Item(Struct, kw_only=True):
     """One run (or what telemetry left of one, or bars that came with one) and what becomes of it.
 
-    `status` is that of the run, `telemetry`, or `bars`, whose digest is the `run_id`; `age_s` is the time since its end
+    `status` is that of the run, `telemetry`, `sweep` (what its trials left on the way), or `bars`, whose digest is the
+    `run_id`; `age_s` is the time since its end
     in seconds, None where there is no end; `manifest` the digest that the tombstone keeps. `action` is `keep` or
     `remove`, and when that is carried out `removed`, or `failed` for the reason `why`.
     """
@@ -141,6 +143,8 @@ def _items(survey: _Survey, policy: Policy, now: datetime) -> Iterator[Item]:
         yield Item(run_id=run_id, status="removed", bytes=size, action="remove", why="its removal was cut short")
     known = {*there, *runs, *(run.run_id for run in going)}
     yield from _telemetry(survey, reading.removed - half, known, policy, now)
+    ended = {run_id for run_id, history in runs.items() if history.state in (*ENDED, REMOVED)}
+    yield from _swept(survey, ended - {run.run_id for run in going})
 
 
 class _Size(NamedTuple):
@@ -219,7 +223,7 @@ def _going(survey: _Survey, run: Unfinished) -> Item:
 
 def _ended(survey: _Survey, policy: Policy, histories: dict[str, History], now: datetime) -> Iterator[Item]:
     """Yield the runs that have these histories, the one that ended last first."""
-    pins, counted = survey.results.pinned(), 0
+    pins, counted, stays = survey.results.pinned(), 0, set[str]()
     for run_id, history in sorted(histories.items(), key=lambda item: item[1].line, reverse=True):
         folder = survey.path / run_id
         size, _, obstacle = survey.of_run(folder)
@@ -231,6 +235,8 @@ def _ended(survey: _Survey, policy: Policy, histories: dict[str, History], now: 
             item.why = "put back after its removal" if history.state == REMOVED else "the ledger has no end of it"
         elif run_id in pins:
             item.why = "pinned"
+        elif (parent := _parent(history, histories)) in stays:  # whose line comes after those of what was kept
+            item.why = f"kept of {parent[:8]}, which stays"
         elif not counts:
             item.why = f"not {policy.status}"
         elif counted < policy.keep:
@@ -239,11 +245,28 @@ def _ended(survey: _Survey, policy: Policy, histories: dict[str, History], now: 
             item.why = f"younger than {policy.days} d"
         else:
             item.why = obstacle or _changed(folder, history)
-        if counts and history.state in ENDED:
+        if counts and history.state in ENDED and not _parent(history, histories):
             counted += 1
         if not item.why:
             item.action, item.why = "remove", f"older than {policy.days} d, not among the last {policy.keep}"
+        else:
+            stays.add(run_id)
         yield item
+
+
+def _parent(history: History, histories: Mapping[str, History]) -> str:
+    """Return the sweep that a run was kept of, where that is there too; empty of other runs, and of one that failed."""
+    parent = str(history.fields.get("parent") or "")
+    return parent if history.state == SEALED and parent in histories else ""
+
+
+def _swept(survey: _Survey, ended: Container[str]) -> Iterator[Item]:
+    """Yield what sweeps that have ended left of their trials: one that goes on needs it."""
+    folder = survey.path / SWEEPS
+    for name in sorted(run_ids(folder)) if not folder.is_symlink() else ():
+        size, _, obstacle = survey.of(folder / name)
+        if name in ended and not obstacle:
+            yield Item(run_id=name, status="sweep", bytes=size, action="remove", why="its sweep has ended")
 
 
 def _since(time: str, now: datetime) -> float | None:
