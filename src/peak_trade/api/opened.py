@@ -15,9 +15,9 @@ import numpy as np
 from peak_trade import config as configs
 from peak_trade import places, runner, tracking
 from peak_trade.api.card import card, figures
-from peak_trade.api.table import Table, trades_table
+from peak_trade.api.table import Table, trades_table, trials_table
 from peak_trade.errors import PeakError, RunError
-from peak_trade.evidence import documents
+from peak_trade.evidence import documents, door, manifest, trials
 from peak_trade.evidence.results import Results
 from peak_trade.report import render
 from peak_trade.report import run as files
@@ -87,9 +87,26 @@ class Run:
         """
         return trades_table(self._files.trades)
 
+    @cached_property
+    def trials(self) -> Table | None:
+        """The trials of a sweep, a row each: what was varied, what became of it, its statistics; None of another run.
+
+        Raises RunError where they are in Parquet and pyarrow is not installed.
+        """
+        sealed = manifest.decode(msgspec.json.encode(self.manifest))
+        name = trials.name_in(sealed.files)
+        if sealed.predicate.kind != manifest.SWEPT or not name:
+            return None
+        try:
+            return trials_table(trials.read(name, door.read(self.path, name, sealed.predicate.promised)))
+        except ImportError as error:
+            raise RunError(f"{name} can't be read: {error}", hint="just setup lake") from None
+        except OSError as error:
+            raise RunError(f"{self.run_id}/{name}: {error.strerror}", hint=f"just verify {self.run_id[:8]}") from None
+
     @property
     def kind(self) -> str:
-        """`run`, `recorded` (of another program, which was watched) or `imported` (of its files)."""
+        """`run`, `swept`, `recorded` (of another program, which was watched) or `imported` (of its files)."""
         return self._files.kind
 
     @cached_property
@@ -243,7 +260,8 @@ def runs(results: PathLike | None = None) -> Table:
     Columns: `run_id`, `started`, `strategy`, `symbol`, `timeframe`, `total_return`, `sharpe`, `max_drawdown`
     (fractions), `trades` and `deflated` (NaN where there is none), `status`, `pinned`, `name`, `start` and `end` (of
     the bars), `reason` (why it failed), `lookahead`, `repeatable`; and in words `params`, `settings`, `differs` (what
-    of those is not as in the other runs of its strategy) and `findings` (what was found in the bars).
+    of those is not as in the other runs of its strategy) and `findings` (what was found in the bars). A run that was
+    kept of a sweep has its `parent`, and which `trial` it is.
 
     Raises:
         RunError: the ledger can't be read.
@@ -254,7 +272,7 @@ def runs(results: PathLike | None = None) -> Table:
         | {name: apart.said(getattr(row, name)) for name in ("params", "settings", "differs")}
         for row in listing.rows(Results(places.results(results)))
     ]
-    floats = ("total_return", "sharpe", "max_drawdown", "trades", "deflated")
+    floats = ("total_return", "sharpe", "max_drawdown", "trades", "deflated", "trial")
     kinds = dict.fromkeys(floats, np.float64) | {"pinned": np.bool_}
     names = [field.name for field in msgspec.structs.fields(listing.Row)]
     return Table({name: np.array([row[name] for row in found], kinds.get(name, object)) for name in names})

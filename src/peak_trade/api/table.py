@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade.evidence import tables
+from peak_trade.evidence.trials import Trials
 from peak_trade.market.instants import iso
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-__all__ = ["Table", "trades_table"]
+__all__ = ["Table", "trades_table", "trials_table"]
 
 _SHOWN = 10  # rows that a notebook shows
 
@@ -116,3 +117,30 @@ def trades_table(trades: Trades) -> Table:
     several = trades.symbols is not None or trades.currencies is not None or trades.groups is not None
     columns = (*tables.TRADE_COLUMNS, *(tables.OF_SEVERAL if several else ()))
     return Table({name: words[name] if name in words else getattr(trades, name) for name in columns})
+
+
+def trials_table(trials: Trials) -> Table:
+    """Return the trials of a sweep: what was varied, a column a key, what became of each, and its statistics.
+
+    A parameter of the strategy is called by its bare name, unless a column is called so, all other keys by their dotted
+    one; `fold` and `duplicate_of` are -1 where there is none.
+    """
+    head: dict[str, npt.NDArray[Any]] = {
+        "index": trials.index,
+        "chosen": trials.chosen,
+        "fold": trials.fold,
+        "part": np.array(trials.part, object),
+        "status": np.array(trials.status, object),
+        "error": np.array(trials.error, object),
+        "duplicate_of": trials.duplicate_of,
+    }
+    tail = {key: trials.values[:, at] for at, key in enumerate(trials.keys)}
+    tail |= {key: np.array(getattr(trials, key), object) for key in ("equity_digest", "trades_digest")}
+    overrides = [trials.overrides(at) for at in range(len(trials))]
+    varied: dict[str, npt.NDArray[Any]] = {}
+    for key in dict.fromkeys(key for one in overrides for key in one):
+        bare = key.removeprefix("strategy.params.")
+        values = np.empty(len(trials), object)
+        values[:] = [one.get(key) for one in overrides]
+        varied[key if bare in head or bare in tail else bare] = values
+    return Table(head | varied | tail)
