@@ -261,6 +261,18 @@ def test_a_combination_that_fails_on_a_train_group_is_not_chosen_by_who_trains_o
         assert split["combination"] == ("0" if "2" in split["tested"].split() else "1")
 
 
+@pytest.mark.parametrize("by", ["sharpe", "total_return"])
+def test_a_combination_that_is_ruined_on_train_groups_is_not_chosen(by: str) -> None:
+    """Twice the short of a price that trebles: twice a loss of more than all there is is no gain."""
+    bars = flat_bars(np.concatenate([np.linspace(100, 300, 20)] * 3 + [np.linspace(100, 99, 20)] * 3))
+    made = bench(bars, held, allow_short=True)
+    plan = plan_of(made, {SIDE: (-1.0, -0.1)}, by=by)
+    rows = gone_through(plan, made)
+    assert (rows.of_stat("total_return")[:12:2] <= -1).sum() == 3
+    splits = table(plan.outcome(made, rows), "splits.csv")
+    assert [split["combination"] for split in splits if split["tested"] not in ("0 1", "0 2", "1 2")] == ["1"] * 12
+
+
 def test_nothing_that_could_be_chosen_ends_in_a_sentence() -> None:
     bars = flat_bars([100.0] * 120)
     made = bench(bars, held)

@@ -33,7 +33,7 @@ from peak_trade.sweep.choice import Choice, csv, mean, number, refuse_varied
 from peak_trade.sweep.folds import Groups, combinatorial, length
 from peak_trade.sweep.plan import Grid, Outcome, Round
 from peak_trade.sweep.rows import BLOCKS, Rows
-from peak_trade.sweep.stitching import Leg, stitched
+from peak_trade.sweep.stitching import Decisions, Leg, stitched
 from peak_trade.sweep.table import settings_of
 from peak_trade.sweep.task import Task
 
@@ -127,12 +127,14 @@ class Purged(Struct, frozen=True):
             raise RunError(f"nothing could be chosen and traded in any split: {why}")
         known = self._known(rows)
         splits = [self._split(at, one, tests, known) for at, one in enumerate(chosen)]
+        decisions = Decisions(bench)
         paths = [
-            _row(at, path, self._path(bench, path, chosen, tests, rows)) for at, path in enumerate(self.groups.paths)
+            _row(at, path, self._path(decisions, path, chosen, tests, rows))
+            for at, path in enumerate(self.groups.paths)
         ]
         middle = _middle([path[self.choice.statistic] for path in paths])
         paths[middle]["chosen"] = True
-        came = self._path(bench, self.groups.paths[middle], chosen, tests, rows)
+        came = self._path(decisions, self.groups.paths[middle], chosen, tests, rows)
         told = self.choice.told | {
             "sample": "out of sample",
             "groups": len(self.groups.whole),
@@ -158,9 +160,11 @@ class Purged(Struct, frozen=True):
 
     def _known(self, rows: Rows) -> Floats:
         """Return what is known of each row: the sums of returns and of their squares, or the growth; shape (N, …)."""
+        growth = 1.0 + rows.of_stat("total_return")
+        alive = growth > 0.0  # what is compounded, or averaged, ends with an account that is ruined
         if self.choice.statistic == "total_return":
-            return np.asarray(1.0 + rows.of_stat("total_return"))
-        return np.asarray(rows.blocks.sum(axis=2))
+            return np.where(alive, growth, np.nan)
+        return np.where(alive[:, None], rows.blocks.sum(axis=2), np.nan)
 
     def _on_train(self, known: Floats, split: Sequence[int], numbers: npt.NDArray[np.int64]) -> Floats:
         """Return the statistic of combinations over the train groups of a split together; NaN where one has none."""
@@ -212,7 +216,7 @@ class Purged(Struct, frozen=True):
         }
 
     def _path(
-        self, bench: Bench, path: Sequence[int], chosen: Sequence[int | None],
+        self, decisions: Decisions, path: Sequence[int], chosen: Sequence[int | None],
         tests: Mapping[tuple[int, int], int], rows: Rows,
     ) -> Came:  # fmt: skip
         legs = []
@@ -220,7 +224,7 @@ class Purged(Struct, frozen=True):
             one = chosen[split]
             failed = one is None or tests[group, one] in rows.error
             legs.append(Leg(self.groups.whole[group].span, None if one is None or failed else self.space[one]))
-        return stitched(bench, legs)
+        return stitched(decisions.bench, legs, decisions=decisions)
 
     def overfitting(self, rows: Rows) -> dict[str, Any]:
         """Return the probability of overfitting over all train groups, cut into blocks anew."""

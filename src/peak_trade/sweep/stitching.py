@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
 
 from peak_trade import engine
@@ -23,9 +24,10 @@ from peak_trade.runner.outcome import Outcome
 from peak_trade.sweep.bench import Bench, Came
 from peak_trade.sweep.task import Task
 
-__all__ = ["Leg", "stitched"]
+__all__ = ["Decisions", "Leg", "stitched"]
 
-_CASH = "execution.initial_cash"
+_Decided = tuple[Config, dict[str, Any], npt.NDArray[np.float64]]
+_Made = tuple[engine.Result, dict[str, Any]]
 
 
 class Leg(Struct, frozen=True):
@@ -35,7 +37,24 @@ class Leg(Struct, frozen=True):
     overrides: dict[str, Any] | None
 
 
-def stitched(bench: Bench, legs: Sequence[Leg], *, carry: bool = False) -> Came:
+class Decisions:
+    """What a strategy decides on legs, asked once each however many accounts have the leg."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self._made: dict[tuple[tuple[int, int], bytes], _Decided] = {}
+
+    def of(self, span: tuple[int, int], overrides: dict[str, Any]) -> _Decided:
+        """Return the config of a leg, the parameters of the strategy, and its target over the span."""
+        key = span, msgspec.msgpack.encode(overrides, order="deterministic")
+        if key not in self._made:
+            self._made[key] = self.bench.decide(Task(overrides, span))
+        return self._made[key]
+
+
+def stitched(
+    bench: Bench, legs: Sequence[Leg], *, carry: bool = False, decisions: Decisions | None = None
+) -> Came:  # fmt: skip
     """Trade legs one after the other, in order of time, and return what came of them as one.
 
     The benchmark holds all bars from the first leg's first on, at the costs of the base. The parameters are those of
@@ -43,14 +62,12 @@ def stitched(bench: Bench, legs: Sequence[Leg], *, carry: bool = False) -> Came:
     """
     config = bench.source.config
     prepared = bench.over(legs[0].span[0], legs[-1].span[1])
-    result, params = (_carried if carry else _closed)(bench, legs, prepared.bars, config)
+    decisions = decisions or Decisions(bench)
+    result, params = (_carried if carry else _closed)(decisions, legs, prepared.bars, config)
     return Came(prepared.bars, params, Outcome(prepared, config, result))
 
 
-_Made = tuple[engine.Result, dict[str, Any]]
-
-
-def _closed(bench: Bench, legs: Sequence[Leg], bars: Bars, config: Config) -> _Made:
+def _closed(decisions: Decisions, legs: Sequence[Leg], bars: Bars, config: Config) -> _Made:
     start, cash = legs[0].span[0], config.execution.initial_cash
     equity, position = np.empty(len(bars)), np.zeros(len(bars))
     trades: list[Trades] = []
@@ -62,33 +79,35 @@ def _closed(bench: Bench, legs: Sequence[Leg], bars: Bars, config: Config) -> _M
         done = end
         if leg.overrides is None or cash <= 0.0 or ruined is not None:
             continue
-        came = bench.make(Task(leg.overrides | {_CASH: cash}, leg.span))
-        equity[first:end], position[first:end] = came.result.equity, came.result.position
-        if first and came.config.execution.at_close:  # an account begins with its cash, one that goes on has paid
-            equity[first] -= _paid(came, bars.close[first])
-        trades.append(came.result.trades)
-        params = came.params
-        cash = float(came.result.equity[-1])
-        if came.result.ruined is not None:
-            ruined = first + came.result.ruined
+        rules, params, target = decisions.of(leg.span, leg.overrides)
+        execution = msgspec.structs.replace(rules.execution, initial_cash=cash)
+        made = engine.run(
+            decisions.bench.over(*leg.span).bars, target, execution=execution, sizing=rules.sizing, stops=rules.stops
+        )
+        equity[first:end], position[first:end] = made.equity, made.position
+        if first and execution.at_close:  # an account begins with its cash, one that goes on has paid
+            equity[first] -= _paid(made.trades, bars.timestamp[first], bars.close[first])
+        trades.append(made.trades)
+        cash = float(made.equity[-1])
+        if made.ruined is not None:
+            ruined = first + made.ruined
     return engine.Result(equity, position, _joined(trades, bars), ruined), params
 
 
-def _paid(came: Came, close: float) -> float:
+def _paid(trades: Trades, time: np.datetime64, close: float) -> float:
     """Return what the fills at a window's first close have cost."""
-    trades = came.result.trades
-    begun = trades.entry_time == came.bars.timestamp[0]
+    begun = trades.entry_time == time
     lost = trades.side * trades.quantity * (trades.entry_price - close) + trades.entry_fee
     return float(lost[begun].sum())
 
 
-def _carried(bench: Bench, legs: Sequence[Leg], bars: Bars, config: Config) -> _Made:
+def _carried(decisions: Decisions, legs: Sequence[Leg], bars: Bars, config: Config) -> _Made:
     start, target = legs[0].span[0], np.zeros(len(bars))
     params: dict[str, Any] = {}
     for leg in legs:
         if leg.overrides is not None:
             first, end = (bar - start for bar in leg.span)
-            _, params, target[first:end] = bench.decide(Task(leg.overrides, leg.span))
+            _, params, target[first:end] = decisions.of(leg.span, leg.overrides)
     result = engine.run(bars, target, execution=config.execution, sizing=config.sizing, stops=config.stops)
     return result, params
 

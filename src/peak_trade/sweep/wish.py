@@ -84,7 +84,8 @@ class Wish(Struct, frozen=True, kw_only=True):
             ("--choose", self.choose, self.walk_forward or self.cpcv),
         ):
             if given and not where:
-                raise InputError(f"{option} goes with --walk-forward", hint="--walk-forward train=730d test=180d")
+                hint = f"leave {option} out" if self.cpcv else "--walk-forward train=730d test=180d"
+                raise InputError(f"{option} goes with --walk-forward", hint=hint)
 
     def axes(self) -> tuple[Axis | Range, ...]:
         """Return the keys that are varied, with their values."""
