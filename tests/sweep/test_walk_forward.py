@@ -442,6 +442,21 @@ def test_a_leak_at_the_edge_would_change_the_choice() -> None:
     assert {json.loads(fold["params"])["side"] for fold in seen} == {1.0}
 
 
+@pytest.mark.parametrize("carry", [False, True])
+def test_the_account_before_a_bar_is_the_same_whatever_follows(carry: bool) -> None:
+    """Every choice, and what it came to, is of the past alone: from the choices to the account."""
+    bars = walk(60, 11)
+    for at in (24, 31, 44):
+        accounts = []
+        for seen in (bars, changed_from(bars, at)):
+            made = bench(seen, stepped, allow_short=True, fee_bps=10.0)
+            plan = planned(seen, {"strategy.params.pace": (1, 2, 3, 5)}, carry=carry, embargo="1d")
+            accounts.append(outcome_of(plan, made)[0].came.result.equity)
+        one, other = (account[: at - 8] for account in accounts)
+        assert one.tobytes() == other.tobytes()
+        assert accounts[0][at - 8 :].tobytes() != accounts[1][at - 8 :].tobytes()
+
+
 def test_indicators_are_warm_at_the_first_bar_of_a_test() -> None:
     """A strategy is handed the bars from the first of all on: a mean of six days is known at once in a test of four."""
     lengths: list[int] = []
@@ -496,6 +511,10 @@ def test_no_trial_of_a_walk_forward_is_kept_as_a_run_over_all_bars() -> None:
         (
             {"walk_forward": ("train=8d", "test=4d"), "choose": "sharpe", "minimize": "volatility"},
             "--choose chooses what has most",
+        ),
+        (
+            {"walk_forward": ("train=8d", "test=4d"), "choose": "sharpe", "maximize": "calmar"},
+            "both say what is chosen",
         ),
         ({"anchored": True}, "--anchored goes with --walk-forward"),
         ({"carry": True, "cpcv": "6,2"}, "--carry goes with --walk-forward"),

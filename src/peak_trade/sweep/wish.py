@@ -70,6 +70,8 @@ class Wish(Struct, frozen=True, kw_only=True):
         """Refuse options of walk-forward and cross-validation that go with nothing."""
         if self.choose and self.minimize:
             raise InputError("--choose chooses what has most, --minimize what has least", hint="leave out one of them")
+        if self.choose and self.maximize not in (Wish().maximize, self.choose):
+            raise InputError("--choose and --maximize both say what is chosen by", hint="leave out one of them")
         if self.walk_forward and self.cpcv:
             raise InputError("--walk-forward and --cpcv are two plans", hint="leave out one of them")
         if self.cpcv and statistic not in STATISTICS:
