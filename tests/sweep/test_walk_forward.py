@@ -19,7 +19,7 @@ import pytest
 from tests.engine import decimal_simulator as simulator
 from tests.sweep.benches import bench, flat_bars, gone_through, walk
 
-from peak_trade import config, sweep
+from peak_trade import config, strategies, sweep
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence.results import Results
 from peak_trade.market.bars import Bars, Floats
@@ -31,6 +31,7 @@ from peak_trade.sweep.folds import Fold, Walk, Window, length, walk_forward
 from peak_trade.sweep.heard import Heard
 from peak_trade.sweep.plan import Outcome
 from peak_trade.sweep.stitching import Leg, stitched
+from peak_trade.sweep.task import Task
 from peak_trade.sweep.walk_forward import WalkForward
 from peak_trade.trust import verify
 
@@ -415,6 +416,30 @@ def test_no_bar_from_a_test_window_on_touches_a_train_trial(anchored: bool) -> N
         assert train_digests(plan, bench(bars, peeking), at) == train_digests(plan, bench(other, peeking), at)
         wrong = leaky(plan, bars)  # and were it otherwise, it would be seen
         assert train_digests(wrong, bench(bars, peeking), at) != train_digests(wrong, bench(other, peeking), at)
+
+
+def registered(bars: Bars) -> Bench:
+    tree = {
+        "data": {"path": "bars.csv", "symbol": "TEST", "timeframe": "1d", "calendar": "24/7"},
+        "strategy": {"name": "sma_crossover", "params": {"fast": 2, "slow": 6}},
+    }
+    return Bench(config.compose(tree), bars, strategies.resolve("sma_crossover"))
+
+
+def test_what_is_remembered_of_an_indicator_over_other_windows_touches_no_train_trial() -> None:
+    """Windows of indicators are worked out once for all trials of a search: for each stretch of bars by itself."""
+    bars = walk(60, 11)
+    plan = planned(bars, {"strategy.params.fast": (2, 3), "strategy.params.slow": (6, 9)})
+    made = registered(bars)
+    made.trial(Task({}))  # over all bars, before any window
+    rows, count = gone_through(plan, made), len(plan.space)
+    for at, fold in enumerate(plan.walk.folds):
+        fresh = registered(changed_from(bars, fold.test.first))
+        tasks = plan.round(0, rows)
+        for number in range(at * count, (at + 1) * count):
+            digests = fresh.trial(tasks[number]).digests
+            assert digests is not None
+            assert [row.tobytes().hex() for row in rows.digests[number]] == list(digests)
 
 
 def test_no_bar_of_the_embargo_touches_a_train_trial() -> None:
