@@ -169,6 +169,16 @@ def test_the_parent_is_the_path_in_the_middle(noise: Any) -> None:
     assert told["above_zero"] == sum(ratio > 0 for ratio in ratios) / 5
 
 
+def test_of_an_even_number_of_paths_the_lower_one_in_the_middle_is_the_parents() -> None:
+    made = bench(walk(240, 7), tossed)
+    plan = plan_of(made, TOSSES, "5,2")
+    paths = table(plan.outcome(made, gone_through(plan, made)), "paths.csv")
+    ratios = [float(path["sharpe"]) for path in paths]
+    assert len(ratios) == len(set(ratios)) == 4
+    (middle,) = (float(path["sharpe"]) for path in paths if path["chosen"] == "true")
+    assert middle == sorted(ratios)[1]
+
+
 # --- leaks ------------------------------------------------------------------------------------------------------------
 
 
