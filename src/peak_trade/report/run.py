@@ -118,9 +118,11 @@ class RunFiles:
     def chosen(self) -> dict[str, Any]:
         """The parameters, and the other settings that were varied, of the trial whose result a sweep has."""
         told = self._results.get("chosen")
-        parts = [told.get(name) for name in ("params", "overrides")] if isinstance(told, dict) else []
-        params, overrides = (part if isinstance(part, dict) else {} for part in parts or ({}, {}))
-        return params | {key: one for key, one in overrides.items() if not key.startswith("strategy.params.")}
+        found: dict[str, Any] = {}
+        for name in ("params", "overrides"):
+            part = told.get(name) if isinstance(told, dict) else None
+            found |= part if isinstance(part, dict) else {}
+        return {key: one for key, one in found.items() if not key.startswith("strategy.params.")}
 
     @property
     def kept(self) -> dict[int, str]:
