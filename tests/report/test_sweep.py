@@ -82,8 +82,9 @@ class Sweeps:
         self.made: dict[str, Path] = {}
 
     def make(self, grid: tuple[str, ...], **asked: Any) -> Path:
-        source = config.load(self.root / "own.toml", ())
-        return sweep.sweep(source, sweep.Wish(grid=grid, **{"keep": 2, **asked}), root=self.root, results=self.results)
+        source, again = config.load(self.root / "own.toml", ()), asked.pop("again", False)
+        wish = sweep.Wish(grid=grid, **{"keep": 2, **asked})
+        return sweep.sweep(source, wish, root=self.root, results=self.results, again=again)
 
     def __getitem__(self, kind: str) -> Path:
         if kind not in self.made:
@@ -548,6 +549,18 @@ def test_what_a_parameter_says_is_no_markup(shown: Any, sweeps: Sweeps) -> None:
     assert labels[1] == "<script>alert(1)</script>"
 
 
+def test_no_line_of_a_section_would_end_its_block_of_markup(sweeps: Sweeps) -> None:
+    from peak_trade.report.page import open_page
+
+    made = open_page(str(sweeps["hostile"]), results=sweeps.results)
+    for name in SWEPT:
+        shown = made.section(name)
+        assert shown is not None
+        first, *inside, last = shown.content.rstrip("\n").split("\n")
+        assert (first, last) == ("```{=html}", "```")
+        assert all(line.strip() and not line.lstrip().startswith("```") for line in inside)
+
+
 def test_the_statistics_of_the_map_are_labelled_as_elsewhere(shown: Any) -> None:
     for key, label, _ in data_of(shown("two"))["stats"]:
         assert label == label_of(key)
@@ -659,6 +672,30 @@ def test_a_parameter_that_some_trials_lack_has_no_plateau_and_the_page_holds(tol
     made = page(told([{"a": 1}, {"a": 2}, {"a": 1, "b": 3}, {"a": 2, "b": 4}], [0.1, 0.2, 0.3, 0.4]))
     assert "The width of the top can't be told" in made.section("plateau").words
     assert sum(data_of(made)["pairs"][0]["count"]) == 2
+
+
+def test_a_statistic_that_no_trial_has_can_not_be_chosen_for_the_map(told: Any, page: Any) -> None:
+    params, ratios = grid_of([[1.0, 2.0], [3.0, 4.0]])
+    made = data_of(page(told(params, ratios, exposure=[None] * 4)))
+    keys = [key for key, *_ in made["stats"]]
+    assert keys[0] == "sharpe"
+    assert "exposure" not in keys
+    assert "trades" in keys
+
+
+def test_a_table_in_csv_makes_the_same_page(sweeps: Sweeps, page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    expected = page(sweeps["two"])
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    run_dir = sweeps.make(GRIDS["two"], again=True)
+    assert (run_dir / "trials.csv").exists()
+    assert run_dir != sweeps["two"]
+    made = page(run_dir)
+    assert 'href="../trials.csv"' in made.section("search").html
+    for name in ("heat", "plateau", "sensitivity"):
+        assert made.section(name).html == expected.section(name).html
 
 
 def test_a_hundred_thousand_trials_make_a_page_of_less_than_five_megabytes(told: Any, page: Any) -> None:

@@ -103,7 +103,8 @@ def aggregated(trials: Trials, axes: Sequence[Axis], asked: str, flat: npt.NDArr
 
     `flat` tells of each trial whether it is of the plateau, where that is known.
     """
-    keys = [asked, *(key for key in _STATS if key != asked and key in trials.table.keys)]
+    known = [key for key in _STATS if key in trials.table.keys and np.isfinite(trials.stat(key)).any()]
+    keys = [asked, *(key for key in known if key != asked)]
     many = len(trials.axes) > 2 or any(len(axis.values) > _PLACES for axis in axes) or trials.folded
     modes = list(MODES) if many else ["median"]
     modes = [mode for mode in modes if mode != "chosen" or trials.pick is not None]
