@@ -237,7 +237,7 @@ def test_runs_that_were_kept_of_a_sweep_stand_below_it_by_the_numbers_of_their_t
     for word, more in (
         ("sweep", {}), ("nine", {"trial": 9}), ("two", {"trial": 2}), ("late", {}),
     ):  # fmt: skip
-        of = {"parent": names["sweep"], **more} if more else {}
+        of: dict[str, Any] = {"parent": names["sweep"], **more} if more else {}
         ledger.append("start", names[word], **told, **of)
         ledger.append("sealed", names[word], **told, **of)
     page = index.write(Results(tmp_path)).read_text()
@@ -250,7 +250,7 @@ def test_runs_that_were_kept_of_a_sweep_stand_below_it_by_the_numbers_of_their_t
 def test_a_run_whose_sweep_is_not_there_stands_where_it_would(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     for at, parent in enumerate(("<b>", "99999999-0000-4000-8000-000000000000")):
-        of = {"parent": parent, "trial": 1}
+        of: dict[str, Any] = {"parent": parent, "trial": 1}
         ledger.append("start", f"{at:08d}-0000-4000-8000-000000000000", strategy="s", symbol="X", timeframe="1d", **of)
     page = index.write(Results(tmp_path)).read_text()
     assert len(list(rows_of(page))) == 2
