@@ -346,7 +346,7 @@ def rows_there(bench: Bench) -> int:
 def test_killed_it_goes_on_and_what_is_done_is_not_done_again(bench: Bench) -> None:
     bench.write("helper.py", SLOW)
     killed = bench.start("--grid", "fast=5,10,20,25", "--jobs", "2")
-    until(lambda: rows_there(bench) == 2 and alive(bench, 20))
+    until(lambda: rows_there(bench) == 2 and alive(bench, 20) and alive(bench, 25))
     killed.kill()
     killed.communicate()
     until(lambda: not alive(bench, 20) and not alive(bench, 25))  # none outlives it
