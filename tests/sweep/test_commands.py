@@ -593,3 +593,28 @@ def test_a_sweep_that_is_given_up_counts_what_its_commands_made(bench: Bench) ->
     )  # fmt: skip
     end = Ledger(bench.results).read().of(run_id).end
     assert end is not None and (end.event, end.fields["trials"]) == ("abandoned", 4)
+
+
+def replayed(bench: Bench, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts/replay_run.py"), "--results-dir", str(bench.results), *words],
+        cwd=bench.home, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_any_row_is_made_again_from_the_parent_alone(swept: tuple[Bench, Path]) -> None:
+    bench, parent = swept
+    ran = len(bench.ran())
+    done = replayed(bench, parent.name, "--trial", "0", "2-3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("IDENTICAL") and "3 of 10 trials of a command" in done.stdout
+    assert len(bench.ran()) == ran  # it ran in a folder of its own
+
+
+def test_a_row_that_is_not_what_its_command_comes_to_is_told(bench: Bench) -> None:
+    bench.write("helper.py", HELPER.replace("return 5", "import uuid\n    return uuid.uuid4().int % 7919 / 7919 + 5"))
+    parent = bench.parent("--grid", "fast=5,10")
+    done = replayed(bench, parent.name, "--trial", "1")
+    assert done.returncode == 1, done.stdout
+    assert "trial 1 (fast = 10): DIVERGED" in done.stdout
+    assert "made twice, they came to other values each time" in done.stdout

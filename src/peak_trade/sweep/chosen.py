@@ -81,6 +81,7 @@ def seal(made: Made, best: int, kept: Sequence[Kept], more: Mapping[str, bytes])
         "resolvedDependencies": [*dependencies, git_state(made.git)],
     }
     statement = predicate(making, sealed.predicate.status, origin, results, builder="sweep")
+    statement.run_details["folder"] = sealed.predicate.run_details.get("folder")  # from which its files are named
     beside(statement, digests, kept)
     told = records.sealed_line(made.reading.of(made.run_ids[best])) | counted
     return directory.seal(statement, "sealed", **told)

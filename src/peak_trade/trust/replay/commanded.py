@@ -33,7 +33,7 @@ from peak_trade.trust.replay.held import DIVERGED, IDENTICAL, TOLERANCE, WITHIN_
 from peak_trade.trust.replay.recorded import Whole
 from peak_trade.trust.replay.scratch import Laid
 
-__all__ = ["UNKNOWN", "again", "held"]
+__all__ = ["UNKNOWN", "again", "held", "make", "reasons"]
 
 UNKNOWN = "UNKNOWN"
 _OURS = ("PEAK_RUN_ID", "PEAK_RUN_DIR", "PEAK_RECORD_SPOOL", "PEAK_RECORD_ENGINE", "PEAK_RESULTS_DIR", "PEAK_STRICT",
@@ -66,11 +66,11 @@ def again(run: Whole, given: Sequence[str], *, here: bool, tell: Callable[[str],
     Raises InputError where that can't be done.
     """
     with tempfile.TemporaryDirectory(prefix="peak-replay-", ignore_cleanup_errors=True) as name, termination_raised():
-        made = _make(run, Path(name) / "1", given, here=here)
+        made = make(run, Path(name) / "1", given, here=here)
         told = held(run.sealed, made)
         if told["verdict"] == DIVERGED:
             tell("running it once more, to see whether it repeats itself …")
-            second = _make(run, Path(name) / "2", given, here=here)
+            second = make(run, Path(name) / "2", given, here=here)
             repeats = held(made.sealed, second)["verdict"] == IDENTICAL
             told |= _doubted(run.sealed, made, told, _untold(run), repeats=repeats)
         return told, made
@@ -140,12 +140,19 @@ def _doubted(a: Sealed, made: Made, told: dict[str, Any], untold: Sequence[str],
     return {"said": [*told["said"], *reasons]}
 
 
-def _make(run: Whole, room: Path, given: Sequence[str], *, here: bool) -> Made:
+def reasons(run: Whole) -> list[str]:
+    """Return why a command may come to something else: what can't be held still, and what no recorder sees."""
+    effects = _effects(run.sealed)
+    return [text.format(_names(effects[key])) for key, text in _REASONS.items() if effects.get(key)] + _untold(run)
+
+
+def make(run: Whole, room: Path, given: Sequence[str], *, here: bool, command: Sequence[str] | None = None) -> Made:
+    """Run a command again, that of the run or another, in a folder below `room`; InputError where that can't be."""
     folder, results, errors = room / "work", room / "results", room / "errors"
     try:
         folder.mkdir(parents=True)
         laid = scratch.lay_out(run, folder, given, here=here)
-        words = _words(run, laid)
+        words = _words(run, laid, _command(run) if command is None else command)
         environment = {key: value for key, value in os.environ.items() if key not in _OURS} | _kept(run, room)
         began = time.perf_counter()
         with errors.open("wb") as stream:
@@ -185,10 +192,9 @@ def _kept(run: Whole, room: Path) -> dict[str, str]:
     return found
 
 
-def _words(run: Whole, laid: Laid) -> list[str]:
+def _words(run: Whole, laid: Laid, command: Sequence[str]) -> list[str]:
     """Return the command line of the recorder: what was asked of it then, in the folder of now."""
     tree = documents.decode(run.sealed.content("config_snapshot.json"), "config_snapshot.json")
-    command = _command(run)
     asked, timed = tree["record"], tree.get("run")
     if any(MASK in one for one in command):
         raise InputError(

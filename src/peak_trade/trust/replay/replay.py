@@ -24,7 +24,7 @@ from peak_trade.runner.limits import termination_raised
 from peak_trade.trust import difference
 from peak_trade.trust.difference import Cause, Input, Sealed
 from peak_trade.trust.handed import Handed, handed
-from peak_trade.trust.replay import apart, commanded, data, environment, imported, trials
+from peak_trade.trust.replay import apart, commanded, data, environment, imported, swept, trials
 from peak_trade.trust.replay.apart import End
 from peak_trade.trust.replay.commanded import UNKNOWN
 from peak_trade.trust.replay.data import Data
@@ -144,6 +144,8 @@ def replay(
         raise _no_trials(run, kind, which)
     if kind == manifest.RECORDED:
         return _command(run, results, here=here, recorded=recorded, paths=paths, tell=tell)
+    if kind == manifest.SWEPT and difference.read(run).manifest.predicate.of_command:
+        return _commands(run, results, which or (), here=here, recorded=recorded, paths=paths, tell=tell)
     if kind == manifest.IMPORTED:
         whole = Whole(run, results)
         told, seconds = imported.again(whole)
@@ -239,10 +241,7 @@ def _command(
 ) -> Replay:  # fmt: skip
     """Run a recorded command again (`commanded`)."""
     if recorded:
-        raise InputError(
-            "a recorded command runs in the environment that it is started in",
-            hint="leave --environment out; just show names the versions of then",
-        )
+        raise _no_environment()
     found = Whole(run, results)
     if not here and (results is None or results.reading().of(found.sealed.run_id).received):
         tell(f"running the code that came with run {found.name}: {', '.join(sorted({*found.code(), *found.left_out}))}")
@@ -253,6 +252,29 @@ def _command(
         run_id=found.sealed.run_id, code="here" if here else "sealed", environment="this", bars=0,
         seconds=round(made.seconds, 3), took=round(found.seconds, 3), what="a command", **told,
     )  # fmt: skip
+
+
+def _commands(
+    run: Path, results: Results | None, which: Sequence[str], *, here: bool, recorded: bool, paths: Sequence[str],
+    tell: Callable[[str], None],
+) -> Replay:  # fmt: skip
+    """Make trials of a sweep over a command again (`swept`)."""
+    if recorded:
+        raise _no_environment()
+    found = Whole(run, results)
+    made = swept.again(found, which, paths, here=here, tell=tell)
+    return Replay(
+        run_id=found.sealed.run_id, code="here" if here else "sealed", environment="this", bars=0,
+        seconds=round(made.seconds, 3), took=round(found.seconds, 3), verdict=made.verdict, what=made.what,
+        said=made.said, trials=made.trials,
+    )  # fmt: skip
+
+
+def _no_environment() -> InputError:
+    return InputError(
+        "a recorded command runs in the environment that it is started in",
+        hint="leave --environment out; just show names the versions of then",
+    )
 
 
 @contextmanager

@@ -40,9 +40,11 @@ from peak_trade.trust.replay.data import Data
 from peak_trade.trust.replay.environment import Python
 from peak_trade.trust.replay.held import DIVERGED, IDENTICAL, TOLERANCE, WITHIN_TOLERANCE, same_text, valued
 from peak_trade.trust.replay.order import Order, lay_out
-from peak_trade.trust.replay.recorded import Recorded
+from peak_trade.trust.replay.recorded import Recorded, Whole
 
-__all__ = ["ALL", "Again", "Asked", "numbered", "plan_of", "remade", "table_of", "verdict_of", "why"]
+__all__ = [
+    "ALL", "Again", "Asked", "held", "numbered", "plan_of", "remade", "same_row", "table_of", "verdict_of", "why",
+]  # fmt: skip
 
 ALL = "all"
 _SAMPLE = 10  # trials that are drawn where nobody says which
@@ -110,7 +112,7 @@ class Asked(Struct, frozen=True):
     carry: bool = False
 
     @classmethod
-    def of(cls, found: Recorded, words: Sequence[str]) -> Asked:
+    def of(cls, found: Whole, words: Sequence[str]) -> Asked:
         """Return what a command line asks for; InputError where there is no such trial, or none that can be made alone.
 
         Of nothing it is the chosen trial and a sample, which is drawn anew each time: who made the parent can't know
@@ -148,11 +150,11 @@ class Asked(Struct, frozen=True):
 
 
 def _task(plan: Mapping[str, Any], table: Trials, at: int, name: str) -> Task:
-    """Return what a trial was asked for; InputError where nobody says on which bars, or it is one of a command."""
+    """Return what a trial was asked for; InputError where nobody says on which bars."""
     fold, part = int(table.fold[at]), table.part[at]
     span = space.span_of(plan, fold, part) if fold >= 0 else None
-    if "command" in plan or (fold >= 0 and span is None):
-        what = "a trial of a command" if "command" in plan else f"a trial of fold {fold}, whose bars nobody says"
+    if fold >= 0 and span is None:
+        what = f"a trial of fold {fold}, whose bars nobody says"
         raise InputError(f"trial {at} of {name} is {what}: it can't be made alone", hint=f"just verify {name}")
     return Task(table.overrides(at), span, fold, part)
 
@@ -224,7 +226,7 @@ def remade(
             return apart.forked(lambda: order.make(bars.loaded), limit_s)
 
         rows = _made(asked, order, make, found.config.run.timeout_s, tell)
-        again = _held(asked, found.sealed, rows, place / "equity.csv")
+        again = held(asked, found.sealed, rows, place / "equity.csv")
         if asked.legs:
             again.insert(0, _account(asked, found.sealed, order, make, place))
         at_first = len(again) - len(asked.which)
@@ -234,7 +236,7 @@ def remade(
             once_more = Asked(asked.table, which, [asked.tasks[at] for at in differ], drawn=False)
             twice = _made(once_more, order, make, found.config.run.timeout_s, lambda _: None)
             for number, at in enumerate(differ):
-                if not _same_row(rows, at, twice, number):
+                if not same_row(rows, at, twice, number):
                     again[at_first + at] = replace(again[at_first + at], unsteady=True)
     return again
 
@@ -256,7 +258,8 @@ def _account(
     return replace(found, bar=_first_bar(parent, place / "equity.csv", 0.0)) if "equity" in found.other else found
 
 
-def _same_row(a: Rows, at: int, b: Rows, number: int) -> bool:
+def same_row(a: Rows, at: int, b: Rows, number: int) -> bool:
+    """Tell whether a trial came to the same twice."""
     same = np.array_equal(a.values[at], b.values[number], equal_nan=True)
     return same and np.array_equal(a.digests[at], b.digests[number]) and a.error.get(at) == b.error.get(number)
 
@@ -360,7 +363,7 @@ def _read(path: Path, count: int) -> list[Rows]:
 # --- held against their rows ------------------------------------------------------------------------------------------
 
 
-def _held(asked: Asked, parent: Sealed, again: Rows, equity: Path) -> list[Again]:
+def held(asked: Asked, parent: Sealed, again: Rows, equity: Path) -> list[Again]:
     """Return for each trial that was made again whether it is what its row says.
 
     `equity` is where that of the chosen one was left, if it was made.
@@ -400,7 +403,7 @@ def _compared(
     parent: Sealed, found: Again, told: Sequence[str], figures_then: Mapping[str, Any], again: Rows, number: int,
     known: set[str],
 ) -> Again:  # fmt: skip
-    digests = [row.tobytes().hex() for row in again.digests[number]]
+    digests = [row.tobytes().hex() if row.any() else "" for row in again.digests[number]]  # as the table has them
     other = tuple(name for name, one, two in zip(("equity", "trades"), told, digests, strict=True) if one != two)
     values = {key: None if np.isnan(one) else float(one) for key, one in zip(KEYS, again.values[number], strict=True)}
     pair = [{key: one for key, one in row.items() if key in known} for row in (figures_then, values)]
