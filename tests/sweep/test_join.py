@@ -21,6 +21,8 @@ GRID = ("--grid", "strategy.params.n=2:61:1", "--keep", "2")  # sixty trials
 SLOW = """
 def traded(bars, *, n=3):
     time.sleep(float(os.environ.get("PACE", "0")))
+    while n > 10 and not os.path.exists(os.environ.get("GATE", "/")):
+        time.sleep(0.01)
     return np.where(np.arange(len(bars)) % n < n // 2 + 1, 1.0, 0.0)
 """
 
@@ -45,6 +47,13 @@ def done(process: subprocess.Popen[str], results: Path) -> Swept:
     return Swept(process.returncode, stdout, stderr, results)
 
 
+def until_it_works(bed: Bed, run_id: str, process: subprocess.Popen[str]) -> None:
+    """Wait until a process has claimed trials of a sweep."""
+    claims, name = bed.results / ".sweeps" / run_id / "claims", f"{process.pid}-".encode()
+    until(lambda: process.poll() is not None or any(name in path.read_bytes() for path in claims.glob("0-*")))
+    assert process.poll() is None, process.communicate()
+
+
 @contextmanager
 def killed(*processes: subprocess.Popen[str]) -> Iterator[None]:
     """Leave none of these processes behind."""
@@ -59,10 +68,10 @@ def killed(*processes: subprocess.Popen[str]) -> Iterator[None]:
 
 @pytest.fixture
 def alone(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Swept:
-    """The sweep as one process makes it; after it, trials take a while."""
+    """The sweep as one process makes it; after it, most trials wait for a file, the gate."""
     bed.strategy(SLOW)
     made = bed.sweep(*GRID, "--jobs", "1", results=bed.home / "alone")
-    monkeypatch.setenv("PACE", "0.04")
+    monkeypatch.setenv("GATE", str(bed.home / "gate"))
     return made
 
 
@@ -71,6 +80,9 @@ def test_three_that_share_a_sweep_make_the_bytes_of_one(bed: Bed, alone: Swept) 
     run_id = parent_of(bed.results)
     others = [bed.join(run_id[:8], "--jobs", "1") for _ in range(2)]
     with killed(first, *others):
+        for one in others:
+            until_it_works(bed, run_id, one)
+        (bed.home / "gate").touch()
         ends = [done(one, bed.results) for one in (first, *others)]
     assert [one.code for one in ends] == [0, 0, 0], [one.stderr for one in ends]
     assert {one.stdout for one in ends} == {f"{run_id}\n"}
@@ -84,13 +96,11 @@ def test_one_is_killed_and_one_stopped_and_nothing_is_lost_or_double(bed: Bed, a
     run_id = parent_of(bed.results)
     dead, slow = (bed.join(run_id, "--jobs", "1") for _ in range(2))
     with killed(first, dead, slow):
-        members = bed.results / ".sweeps" / run_id / "workers"
-        claims = bed.results / ".sweeps" / run_id / "claims"
         for one in (dead, slow):
-            until(lambda one=one: any(path.name.startswith(f"{one.pid}-") for path in members.iterdir()))  # type: ignore[misc]
-            until(lambda one=one: any(f"{one.pid}-".encode() in path.read_bytes() for path in claims.glob("0-*")))  # type: ignore[misc]
+            until_it_works(bed, run_id, one)
         os.kill(dead.pid, signal.SIGKILL)
         os.kill(slow.pid, signal.SIGSTOP)
+        (bed.home / "gate").touch()
         time.sleep(1.0)
         os.kill(slow.pid, signal.SIGCONT)
         end = done(first, bed.results)
@@ -105,9 +115,9 @@ def test_where_the_one_who_began_is_gone_another_seals(bed: Bed, alone: Swept) -
     run_id = parent_of(bed.results)
     other = bed.join(run_id, "--jobs", "1")
     with killed(first, other):
-        members = bed.results / ".sweeps" / run_id / "workers"
-        until(lambda: any(path.name.startswith(f"{other.pid}-") for path in members.iterdir()))
+        until_it_works(bed, run_id, other)
         os.kill(first.pid, signal.SIGKILL)
+        (bed.home / "gate").touch()
         end = done(other, bed.results)
     assert end.sealed == alone.sealed
     assert end.path.name == run_id
