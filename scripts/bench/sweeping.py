@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ __all__ = ["measure", "measure_long"]
 
 _FAST, _SLOW = range(5, 45), range(50, 175, 5)
 _GRID = ["--grid", "strategy.params.fast=5:44:1", "--grid", "strategy.params.slow=50:170:5"]
+_CALENDAR = {"data.calendar": "24/7"}  # else a week of minutes annualises nothing
 _TRIALS = len(_FAST) * len(_SLOW)
 _COST = (1 - 1e-4) ** 2  # of the fill that closes what is open at the end, which vectorbt leaves open
 _VECTORBT = """
@@ -85,35 +86,37 @@ def measure_long(root: Path, *, trials: int = 100_000) -> Iterator[Figure]:
 
 def _trial(file: Path, repeat: int) -> Iterator[Figure]:
     """The parts of one trial, in process, where what trials share is there."""
-    source = config.load(file)
+    source = config.load(file, _CALENDAR)
     bars = load_bars(str(file.parent / "bars.csv"), symbol="SYNTHETIC", timeframe="1m").bars.freeze()
     prepared, function = Prepared(bars), resolve("sma_crossover")
     target = function(bars)
     came = prepared.trade(target, source.config)
     alone = SeriesDigest("equity", came.equity).with_columns({})
     prove("the digest that trials share the beginning of", came.digests["equity_digest"], alone)
-    outcomes = [prepared.trade(target, source.config) for _ in range(200 * repeat + 1)]
-    parts: dict[str, Callable[[int], object]] = {
-        "the strategy": lambda at: function(bars),
-        "the backtest": lambda at: prepared.trade(target, source.config),
-        "the statistics": lambda at: outcomes[at].figures,
-        "the digests": lambda at: outcomes[at].digests,
-    }
-    for name, part in parts.items():
-        part(0)
-        took = []
-        for turn in range(repeat):
-            start = time.process_time()
-            for at in range(200):
-                part(200 * turn + at + 1)
-            took.append((time.process_time() - start) / 200)
+    parts: dict[str, list[float]] = {"the strategy": [], "the backtest": [], "the statistics": [], "the digests": []}
+    for _ in range(repeat):
+        times, digest = np.zeros((200, len(parts) + 1)), ""
+        for at in range(200):  # one part after the other, as in a sweep
+            times[at, 0] = time.process_time()
+            target = function(bars)
+            times[at, 1] = time.process_time()
+            made = prepared.trade(target, source.config)
+            times[at, 2] = time.process_time()
+            made.figures  # noqa: B018 - worked out when it is asked for
+            times[at, 3] = time.process_time()
+            digest = made.digests["equity_digest"]
+            times[at, 4] = time.process_time()
+        prove("a trial that is made again", digest, alone)
+        for seconds, took in zip(parts.values(), np.diff(times).mean(axis=0).tolist(), strict=True):
+            seconds.append(took)
+    for name, took in parts.items():
         count = f"{len(came.result.trades):,} trades" if name == "the backtest" else ""
         yield figure(f"sweep: of a trial of 10,000 bars {name}, CPU time", took, count)
 
 
 def _sealed(root: Path, folder: Path, file: Path, repeat: int) -> Iterator[Figure]:
     """Full runs that are sealed together, beside the same ones alone."""
-    sources = [config.load(file, {"strategy.params.fast": fast}) for fast in range(3, 35)]
+    sources = [config.load(file, _CALENDAR | {"strategy.params.fast": fast}) for fast in range(3, 35)]
     shared = Shared(load_bars(str(file.parent / "bars.csv"), symbol="SYNTHETIC", timeframe="1m"))
 
     def together() -> list[Path]:
@@ -167,7 +170,8 @@ def _sweeps(root: Path, folder: Path, file: Path, repeat: int, peers: bool) -> I
 
 def _sweep(root: Path, file: Path, results: Path, words: list[str]) -> tuple[float, float, Path, float]:
     """Return wall seconds and CPU seconds of a sweep's processes, its parent, and their largest memory in MB."""
-    program = [sys.executable, str(root / "scripts" / "sweep.py"), str(file), "--results-dir", str(results), "--quiet"]
+    program = [sys.executable, str(root / "scripts" / "sweep.py"), str(file), "--results-dir", str(results), "--quiet",
+               "--set", *(f"{key}={value}" for key, value in _CALENDAR.items())]  # fmt: skip
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run([*program, *words], capture_output=True, text=True, env=children(), check=True)
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
