@@ -634,6 +634,7 @@ def test_a_parent_of_folds_is_verified_against_its_bars(place: Path, wish: dict[
 def test_a_parent_shows_what_it_came_to_out_of_sample(place: Path) -> None:
     shown = listing.summary(swept(place, "results"))
     assert "folds     3; what stands above is of their test windows alone\n" in shown
+    assert not re.search(r"^best ", shown, re.MULTILINE)  # of folds that would be a choice by their test bars
     assert re.search(
         r"test +sharpe -?[\d.]+ on train bars, -?[\d.]+ on test bars; [\d.]+ % of the folds above zero", shown
     )

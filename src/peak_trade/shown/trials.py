@@ -59,11 +59,10 @@ def described(run_dir: Path, sealed: manifest.Manifest) -> dict[str, Any]:
 
 
 def _best(table: Trials, plan: Mapping[str, Any]) -> list[int]:
-    """Return the rows that are best by what was asked, each result once; of folds, those of their bars to test on."""
+    """Return the rows that are best by what was asked, each result once; none of folds, whose bars are others each."""
     statistic, least = plan.get("minimize") or plan.get("maximize"), bool(plan.get("minimize"))
     values = table.of_stat(str(statistic))
-    tested = np.array([part != "train" for part in table.part], np.bool_)
-    there = np.flatnonzero(np.isfinite(values) & (table.duplicate_of < 0) & tested)
+    there = np.flatnonzero(np.isfinite(values) & (table.duplicate_of < 0) & (table.fold < 0))
     order = np.argsort(values[there] if least else -values[there], kind="stable")
     return [int(at) for at in there[order][:_BEST]]
 
