@@ -103,7 +103,7 @@ class _State(Struct):
 
 def publish(
     lake: str | os.PathLike[str],
-    uri: str,
+    uri: str | os.PathLike[str],
     *,
     replace: bool = False,
     vacuum: bool = False,
