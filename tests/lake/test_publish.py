@@ -494,6 +494,12 @@ def test_a_file_of_the_lake_that_is_damaged_stops_it_before_the_log(place: Path,
     (lake / part.path).symlink_to("/etc/hostname")
     with pytest.raises(RunError, match=f"{part.path} is not what was written"):
         publish.publish(lake, place / "out")
+    (lake / part.path).unlink()
+    shutil.move(lake / "runs", place / "elsewhere")
+    (place / "elsewhere" / Path(part.path).name).write_bytes(content)
+    (lake / "runs").symlink_to(place / "elsewhere")
+    with pytest.raises(RunError, match=f"{part.path} is not what was written"):
+        publish.publish(lake, place / "out")
     after = {name: digest for name, digest in look.photograph(place / "out").items() if "_delta_log" in name}
     assert after == before
 

@@ -88,6 +88,8 @@ NAMES = {
 }
 # What nobody here names, and why it is there all the same.
 UNNAMED = {
+    "flask": "moto's server is made of it",
+    "flask-cors": "moto's server asks for it",
     "papermill": "Quarto passes the run to the cells by it",
     "pytest-randomly": "pytest loads it by itself",
     "pytest-xdist": "pytest's `-n`",

@@ -144,7 +144,7 @@ def _reading(lake: Path, waiting: Callable[[], None]) -> commit.Reader:
 
 class _Publisher:
     def __init__(self, lake: Path, found: commit.Commit, target: Target, replace: bool) -> None:
-        self.lake, self.commit, self.target, self.replace = lake, found, target, replace
+        self.lake, self.commit, self.target, self.replace = lake.resolve(), found, target, replace
         self.owner = int(found.lake[:15], 16)  # what an application transaction has room for
         empty = {
             name: Live(schema.duckdb_types(table), list(table.partitions)) for name, table in schema.TABLES.items()
@@ -258,7 +258,7 @@ class _Publisher:
             raise RunError(
                 f"{part.path}: {error.strerror}", hint="just lake-check shows what else is missing"
             ) from None
-        if size != part.bytes or source.is_symlink():
+        if size != part.bytes or source.resolve() != source:  # or a link in its way, which may lead anywhere
             raise RunError(
                 f"{part.path} is not what was written", hint="just lake-check, then just lake-build --rebuild"
             )
