@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 
 from peak_trade.data.lake import build, commit, compact, history, ingest, publish, query, schema, target
@@ -264,17 +265,18 @@ def test_a_lake_built_anew_takes_the_place_of_the_old_one(place: Path, lake: Pat
 
 def older(lake: Path, name: str, column: str) -> None:
     """Make a table of a lake what an older version wrote, which did not know a column."""
-    import pyarrow.parquet as pq
-
     newest = commit.newest(lake)
     live = newest.tables[name]
     parts = []
     for part in live.parts:
         with pq.ParquetFile(lake / part.path) as file:
             rows = file.read().drop_columns([column])
-        pq.write_table(rows, lake / part.path)
-        content = (lake / part.path).read_bytes()
-        parts.append(msgspec.structs.replace(part, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()))
+        pq.write_table(rows, lake / "file")
+        content = (lake / "file").read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = f"{name}/{sha256[:24]}.parquet"
+        (lake / "file").rename(lake / path)
+        parts.append(msgspec.structs.replace(part, path=path, bytes=len(content), sha256=sha256))
     columns = {known: kind for known, kind in live.columns.items() if known != column}
     tables = newest.tables | {name: commit.Live(columns, live.partitions, parts)}
     made = msgspec.structs.replace(newest, tables=tables)
@@ -293,16 +295,50 @@ def test_a_column_of_a_later_version_is_added(place: Path, lake: Path, look: Any
     assert sorted(params["number"].to_pylist()) == [1.0, 2.0, 3.0, 4.0]
 
 
-def test_a_column_of_another_kind_makes_the_table_anew(place: Path, lake: Path, look: Any, published: Any) -> None:
-    newest = commit.newest(lake)
-    live = newest.tables["run_symbols"]  # without rows
-    tables = newest.tables | {"run_symbols": commit.Live(live.columns | {"trades": "VARCHAR"}, [], [])}
-    commit.marker(lake, newest.number).write_bytes(msgspec.json.encode(msgspec.structs.replace(newest, tables=tables)))
-    publish.publish(lake, place / "out")
+def test_who_adds_a_column_looks_again_before_he_goes_on(
+    place: Path, lake: Path, look: Any, published: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import deltalake
+
+    shutil.copytree(lake, place / "old")
+    older(place / "old", "params", "number")
+    publish.publish(place / "old", place / "out")
     again(place, look, "strategy.params.fast=1")
+    shutil.copytree(lake, place / "late")
+    again(place, look, "strategy.params.fast=6", "strategy.params.slow=7")
+    real, first = deltalake.table.TableAlterer.add_columns, [True]
+
+    def add_columns(self: Any, *given: Any, **named: Any) -> None:
+        real(self, *given, **named)
+        if first and first.pop():
+            publish.publish(lake, place / "out")  # somebody with a newer commit comes in between
+
+    monkeypatch.setattr(deltalake.table.TableAlterer, "add_columns", add_columns)
+    done = publish.publish(place / "late", place / "out")
+    assert not first and done.newer == commit.newest(lake).number == done.commit + 1
+    assert same(look, published, lake, place / "out")
+
+
+def test_a_column_of_another_kind_makes_the_table_anew(place: Path, lake: Path, look: Any, published: Any) -> None:
     publish.publish(lake, place / "out")
-    kinds = {f.name: f.type.type for f in published(place / "out").table("run_symbols").schema().fields}
-    assert kinds["trades"] == "long"
+    newest = commit.newest(lake)
+    live = newest.tables["trades"]
+    (part,) = live.parts
+    rows = pq.read_table(lake / part.path)
+    at = rows.column_names.index("trade_id")
+    rows = rows.set_column(at, "trade_id", rows["trade_id"].cast("string"))
+    pq.write_table(rows, lake / part.path)
+    size = (lake / part.path).stat().st_size
+    kinds = live.columns | {"trade_id": "VARCHAR"}
+    made = commit.Live(kinds, [], [msgspec.structs.replace(part, bytes=size)])
+    made = msgspec.structs.replace(newest, tables=newest.tables | {"trades": made}, number=newest.number + 1)
+    commit.marker(lake, made.number).write_bytes(msgspec.json.encode(made))
+    done = publish.publish(lake, place / "out")
+    assert done.tables["trades"].removed == 1 and done.tables["trades"].version == 1
+    assert {f.name: f.type.type for f in published(place / "out").table("trades").schema().fields}[
+        "trade_id"
+    ] == "string"
+    assert published(place / "out").rows("trades", kinds) == look.contents(lake, ("trades",))["trades"] != []
 
 
 def test_a_lake_of_an_older_version_gets_its_name_first(place: Path, lake: Path, look: Any, published: Any) -> None:

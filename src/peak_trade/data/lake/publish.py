@@ -14,6 +14,7 @@ is of and the number of the commit: what an older publisher brings too late is l
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -100,6 +101,10 @@ class _State(Struct):
     number: int = -1
     files: dict[str, dict[str, int]] = {}  # bytes and rows of each, by path
 
+    @property
+    def version(self) -> int:
+        return -1 if self.delta is None else int(self.delta.version())
+
 
 def publish(
     lake: str | os.PathLike[str],
@@ -145,7 +150,8 @@ def _reading(lake: Path, waiting: Callable[[], None]) -> commit.Reader:
 class _Publisher:
     def __init__(self, lake: Path, found: commit.Commit, target: Target, replace: bool) -> None:
         self.lake, self.commit, self.target, self.replace = lake.resolve(), found, target, replace
-        self.owner = int(found.lake[:15], 16)  # what an application transaction has room for
+        name = hashlib.sha256(found.lake.encode()).digest()
+        self.owner = int.from_bytes(name[:7])  # what an application transaction has room for
         empty = {
             name: Live(schema.duckdb_types(table), list(table.partitions)) for name, table in schema.TABLES.items()
         }
@@ -201,15 +207,14 @@ class _Publisher:
             )
         return _State(delta, owner, number, files)
 
-    def _there(self, state: _State) -> dict[str, str]:
-        """Return the published files by their paths in the lake."""
-        if self._stands_apart(state):
-            return {}
-        return {_unnumbered(path): path for path in state.files}
+    def _there(self, name: str, state: _State) -> dict[str, str]:
+        """Return the published files by their paths in the lake; none of a table that is made anew."""
+        return {} if self._anew(name, state) else {_unnumbered(path): path for path in state.files}
 
-    def _stands_apart(self, state: _State) -> bool:
-        """Whether a table is made anew: another lake's, a later state of this one that is to be replaced."""
-        return self.replace and (state.owner != self.owner or state.number > self.commit.number)
+    def _anew(self, name: str, state: _State) -> bool:
+        """Whether a table is not one to go on from: none, another lake's, a later state of this one, of other kinds."""
+        later = state.number > self.commit.number
+        return state.delta is None or state.owner != self.owner or later or not _grows(state.delta, self.tables[name])
 
     def _is_late(self, state: _State) -> bool:
         return state.delta is not None and state.number > self.commit.number and not self.replace
@@ -227,7 +232,7 @@ class _Publisher:
     def _missing(self, name: str, state: _State) -> list[Part]:
         if self._is_late(state):
             return []
-        there = self._there(state)
+        there = self._there(name, state)
         return [part for part in self.tables[name].parts if part.path not in self.copied and _key(part) not in there]
 
     def _copy(self, missing: Mapping[str, Iterable[Part]], progress: Callable[[int, int], None]) -> None:
@@ -273,49 +278,61 @@ class _Publisher:
         for _ in range(_ATTEMPTS):
             if self._is_late(state):
                 self.newer = max(self.newer, state.number)
-                rows = sum(file["rows"] for file in state.files.values())
-                return Change(state.delta.version(), rows)
+                return Change(state.version, sum(file["rows"] for file in state.files.values()))
             self._copy({name: self._missing(name, state)}, lambda done, of: None)
-            before = -1 if state.delta is None else state.delta.version()
+            failed = None
             try:
-                return self._commit(name, state)
+                if not self._widen(name, state):
+                    return self._commit(name, state)
             except PeakError:
                 raise
             except Exception as error:  # noqa: BLE001 - somebody else's entry, or a disk or store: the log tells which
                 failed = error
-            state = self._look(name)
-            if (-1 if state.delta is None else state.delta.version()) == before:
+            before, state = state.version, self._look(name)
+            if failed and state.version == before:
                 with self.target.told(name):
                     raise failed
         raise RunError(f"{self.target.table(name)} is written to without a pause", hint="try again")
 
+    def _widen(self, name: str, state: _State) -> bool:
+        """Add the columns that a table has not, in an entry of their own; what it has been read for is old after it."""
+        from deltalake import CommitProperties
+
+        if self._anew(name, state):
+            return False
+        known = {field.name for field in state.delta.schema().fields}
+        more = [field for field in _fields(self.tables[name]) if field.name not in known]
+        if more:
+            state.delta.alter.add_columns(more, commit_properties=CommitProperties(max_commit_retries=0))
+        return bool(more)
+
     def _commit(self, name: str, state: _State) -> Change:
-        live, there = self.tables[name], self._there(state)
+        live, there, anew = self.tables[name], self._there(name, state), self._anew(name, state)
         rows, keys = sum(part.rows for part in live.parts), {_key(part) for part in live.parts}
         gone = sorted(state.files.keys() - {path for key, path in there.items() if key in keys})
         new = [part for part in live.parts if _key(part) not in there]
-        known = (state.owner, state.number) == (self.owner, self.commit.number)
-        if known and not (new or gone):
-            return Change(state.delta.version(), rows)
+        if not (anew or new or gone) and state.number == self.commit.number:
+            return Change(state.version, rows)
         adds = [_add(self._path(part), live, part) for part in new]
-        version = self._write(name, live, state, adds, gone)
-        return Change(version, rows, len(new), len(gone), sum(part.bytes for part in new), changed=True)
+        self._write(name, live, state, adds, [] if anew else gone, "overwrite" if anew else "append")
+        with self.target.told(name):
+            self.target.settle(name, "_delta_log", f"{state.version + 1:020}.json")
+        size = sum(part.bytes for part in new)
+        return Change(state.version + 1, rows, len(new), len(gone), size, changed=True)
 
-    def _write(self, name: str, live: Live, state: _State, adds: list[Any], gone: list[str]) -> int:
-        """Write one entry of the log, two where columns are new; CommitFailedError where somebody else was first."""
-        from deltalake import CommitProperties, Field, Schema, Transaction
-        from deltalake.schema import PrimitiveType
+    def _write(self, name: str, live: Live, state: _State, adds: list[Any], gone: list[str], mode: str) -> None:
+        """Write the entry after the one that was read; CommitFailedError where somebody else was first."""
+        from deltalake import CommitProperties, Schema, Transaction
         from deltalake.transaction import RemoveAction, create_table_with_add_actions
 
-        fields = [Field(column, PrimitiveType(_KINDS[kind])) for column, kind in live.columns.items()]
         own = [Transaction(_OWNER, self.owner), Transaction(_NUMBER, self.commit.number)]
         said = {"peak_trade.commit": self.commit.number, "peak_trade.time": self.commit.time}
         properties = CommitProperties(said, max_commit_retries=0, app_transactions=own)
-        uri = self.target.table(name)
-        if state.delta is None or self._stands_apart(state) or not _grows(state.delta, live):
+        columns = Schema(_fields(live))
+        if state.delta is None or list(state.delta.metadata().partition_columns) != live.partitions:
             create_table_with_add_actions(
-                uri,
-                Schema(fields),
+                self.target.table(name),
+                columns,
                 adds,
                 "error" if state.delta is None else "overwrite",
                 live.partitions,
@@ -323,22 +340,12 @@ class _Publisher:
                 description=schema.TABLES[name].definition if name in schema.TABLES else None,
                 commit_properties=properties,
             )
-            version = 0 if state.delta is None else state.delta.version() + 1
-        else:
-            delta = state.delta
-            known = {field.name for field in delta.schema().fields}
-            if more := [field for field in fields if field.name not in known]:
-                delta.alter.add_columns(more, commit_properties=CommitProperties(max_commit_retries=0))
-                delta.update_incremental()
-            now = int(time.time() * 1000)
-            removes = [RemoveAction(path, True, now, size=state.files[path]["bytes"]) for path in gone]
-            delta.create_write_transaction(
-                [*adds, *removes], "append", Schema(fields), live.partitions, commit_properties=properties
-            )
-            version = delta.version() + 1
-        with self.target.told(name):
-            self.target.settle(name, "_delta_log", f"{version:020}.json")
-        return version
+            return
+        now = int(time.time() * 1000)
+        removes = [RemoveAction(path, True, now, size=state.files[path]["bytes"]) for path in gone]
+        state.delta.create_write_transaction(
+            [*adds, *removes], mode, columns, live.partitions, commit_properties=properties
+        )
 
     def _vacuum(self, name: str) -> int:
         """Delete the files that left a table more than a week ago, and no others: not all in its folder may be ours."""
@@ -367,6 +374,13 @@ def _unnumbered(path: str) -> str:
     """
     folder, slash, name = path.rpartition("/")
     return f"{folder}{slash}{name.partition('-')[2]}"
+
+
+def _fields(live: Live) -> list[Any]:
+    from deltalake import Field
+    from deltalake.schema import PrimitiveType
+
+    return [Field(column, PrimitiveType(_KINDS[kind])) for column, kind in live.columns.items()]
 
 
 def _grows(delta: Any, live: Live) -> bool:
