@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = ("api", "data", "evidence", "obs", "ops", "record", "report", "runner", "shown", "tracking", "trust")
+ROOMS = ("api", "data", "evidence", "obs", "ops", "record", "report", "runner", "shown", "sweep",
+         "tracking", "trust")  # fmt: skip
 """Folders of the package whose modules take run directories."""
 
 METHODS = frozenset(
@@ -41,6 +42,7 @@ NO_FILES = frozenset(["_DIRECT", "door", "webbrowser"])
 
 REPOSITORY = "files of the repository, no run"
 WITHOUT = "names and sizes of whatever lies there, by way of `lstat`: nothing is opened"
+THERE = "whether a folder is there: nothing is opened"
 BESIDE = "in results/, beside the runs"
 OWN = "a folder of its own making"
 LAKE = "the lake's own files"
@@ -74,6 +76,19 @@ ALLOWED = {
     "runner.edition._as_its_own": REPOSITORY,
     "runner.place": "a person's own code, of which a line is shown",
     "runner.testament": WITHOUT,
+    "sweep.abandoning.abandon": THERE,
+    "sweep.chosen.seal": THERE,
+    "sweep.claims": BESIDE,
+    "sweep.commanded": "what the words of a command name, and " + THERE,
+    "sweep.executor": "of this process, and " + THERE,
+    "sweep.folder": BESIDE,
+    "sweep.joining.find_folder": THERE,
+    "sweep.keeping._differs": THERE,
+    "sweep.marks.find": THERE,
+    "sweep.order.join": THERE,
+    "sweep.recorder": THERE,
+    "sweep.records": BESIDE,
+    "sweep.start": BESIDE,
     "ops.call": "output of the commands that it calls",
     "ops.doctor._disk": WITHOUT,
     "ops.doctor._sizes": WITHOUT,

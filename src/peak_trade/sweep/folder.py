@@ -11,18 +11,24 @@ same whoever makes them, so it changes nothing where chunks overlap, or who rena
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from peak_trade.errors import RunError
-from peak_trade.evidence import files
+from peak_trade.evidence import door, files
 from peak_trade.evidence.results import SWEEPS
 from peak_trade.sweep.rows import Rows
 from peak_trade.sweep.spans import Span, merged
 
 __all__ = ["Folder"]
+
+_CHUNK = re.compile(r"(\d{1,9})-(\d{8})-(\d{8})")
+_LARGEST = 1 << 30  # bytes of the rows of a chunk
 
 
 class Folder:
@@ -41,7 +47,7 @@ class Folder:
     def order(self) -> bytes:
         """Return the order; empty where there is none yet."""
         try:
-            return (self.path / "order.msgpack").read_bytes()
+            return door.read(self.path, "order.msgpack")
         except FileNotFoundError:
             return b""
 
@@ -59,13 +65,17 @@ class Folder:
 
     def chunk(self, number: int, first: int, end: int) -> Rows:
         """Return the rows of a chunk; RunError where its file is not what was written."""
-        path = self.path / "rows" / f"{number}-{first:08}-{end:08}"
+        name = f"{number}-{first:08}-{end:08}"
         try:
-            rows = Rows.decode(path.read_bytes())
+            rows = Rows.decode(door.read(self.path, f"rows/{name}", _LARGEST))
             if len(rows) != end - first:
                 raise ValueError(f"it has {len(rows)} rows")
-        except ValueError as error:
-            raise RunError(f"{path.name} of the sweep is damaged: {error}", hint=f"remove {path}") from None
+        except FileNotFoundError:
+            raise
+        except (ValueError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            hint = shlex.join(["rm", str(self.path / "rows" / name)])
+            raise RunError(f"{name} of the sweep is damaged: {why}", hint=f"{hint}; then the same command") from None
         return rows
 
     def rows(self, number: int, count: int) -> Rows:
@@ -102,16 +112,20 @@ class Folder:
 
     def _names(self) -> list[list[str]]:
         try:
-            return [name.split("-") for name in os.listdir(self.path / "rows") if "." not in name]
+            with door.folder(self.path, "rows") as handle:
+                return [list(found.groups()) for found in map(_CHUNK.fullmatch, os.listdir(handle)) if found]
         except FileNotFoundError:
             return []
 
     def _write(self, name: str, content: bytes) -> None:
-        path = self.path / name
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        try:
-            files.write(draft, [content])
-            os.rename(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
-        files.sync_folder(path.parent)
+        *below, last = name.split("/")
+        draft = f".{last}.{uuid.uuid4().hex}"
+        with door.folder(self.path, *below, make=True) as handle:
+            try:
+                files.write(draft, [content], handle)
+                os.rename(draft, last, src_dir_fd=handle, dst_dir_fd=handle)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(draft, dir_fd=handle)
+                raise
+            os.fsync(handle)
