@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -257,3 +259,24 @@ def test_a_recorded_command_has_its_trials_with_engine_and_label(tmp_path: Path)
         {"index": 1, "chosen": True, "engine": "other 2", "label": "second", "params": None, "status": "failed",
          "error": "no idea", "sharpe": None, "fold": None},
     ]  # fmt: skip
+
+
+def test_a_sweep_of_a_command_is_in_the_lake_with_its_trials(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "import datetime, math, sys\nimport peak_trade.record\nn = int(sys.argv[1])\n"
+        "days = [datetime.date(2020, 1, 1) + datetime.timedelta(days=day) for day in range(60)]\n"
+        "equity = [1000 + n * day + 10 * math.sin(day / n) for day in range(60)]\n"
+        'peak_trade.record.equity(equity, index=days, symbol="X")\n',
+        "utf-8",
+    )
+    root = Path(__file__).resolve().parents[2]
+    words = ["--grid", "n=3,5", "--results-dir", str(tmp_path / "results"), "--", sys.executable, "mine.py", "{n}"]
+    subprocess.run([sys.executable, str(root / "scripts" / "sweep.py"), *words], cwd=tmp_path, check=True)
+    evidence = Evidence(tmp_path, tmp_path / "results", {})
+    folder = made(evidence)
+    asked = """SELECT t.index, t.params, t.sharpe IS NOT NULL FROM trials t JOIN runs r USING (run_id)
+               WHERE r.kind = 'swept'"""
+    found = rows(folder, asked)
+    assert sorted(found) == [(0, '{"n":3}', True), (1, '{"n":5}', True)]
+    assert rows(folder, "SELECT count(*) FROM runs WHERE parent IS NOT NULL AND kind = 'recorded'") == [(2,)]

@@ -92,10 +92,11 @@ class Row(Struct, frozen=True, kw_only=True):
     @property
     def origin(self) -> str:
         """How a run that was not made here came about; empty of one that was."""
+        kept = [f"trial {self.trial or 0:.0f} of {self.parent[:8]}"] if self.parent else []
         if self.kind == RUN:
-            return f"trial {self.trial or 0:.0f} of {self.parent[:8]}" if self.parent else ""
+            return "".join(kept)
         unseen = "no engine seen" if self.kind == RECORDED and self.exit_code is not None else ""
-        parts = [self.kind, self.engine or unseen]
+        parts = [*kept, self.kind, self.engine or unseen]
         parts += [f"{self.trials:,.0f} trials"] if self.trials is not None and self.trials > 1 else []
         parts += [f"exit code {self.exit_code:.0f}"] if self.exit_code else []
         return ", ".join(filter(None, parts))
@@ -465,12 +466,13 @@ def _origin(predicate: Predicate, config: Mapping[str, Any]) -> dict[str, Any]:
 
     Of one that was kept of a sweep it is which trial of it that is.
     """
+    metadata = predicate.run_details.get("metadata")
+    kept = {key: metadata[key] for key in ("parent", "trial") if isinstance(metadata, dict) and key in metadata}
     if predicate.kind == RUN:
-        metadata = predicate.run_details.get("metadata")
-        return {key: metadata[key] for key in ("parent", "trial") if isinstance(metadata, dict) and key in metadata}
+        return kept
     command, came_out = config.get("record", {}).get("command"), predicate.results
     engine = came_out.get("engine") or {}
-    return {
+    return kept | {
         "kind": predicate.kind,
         "command": shlex.join(map(str, command)) if isinstance(command, list) else None,
         "engine": " ".join(str(engine[key]) for key in ("name", "version") if engine.get(key)) or came_out.get("seen"),
@@ -556,8 +558,11 @@ def _of_origin(origin: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return how a run that was not made here came about."""
     if not origin:
         return []
-    if "parent" in origin:
-        return [("kept", f"trial {origin.get('trial')} of the sweep {str(origin['parent'])[:_WORD]}")]
+    kept = [("kept", f"trial {origin.get('trial')} of the sweep {str(origin['parent'])[:_WORD]}")] * (
+        "parent" in origin
+    )
+    if "kind" not in origin:
+        return kept
     made, symbols = origin["trials"], origin["symbols"]
     many = [f"{symbols:,} symbols"] if type(symbols) is int and symbols > 1 else []
     many += [f"{made:,} trials"] if type(made) is int and made > 1 else []
@@ -565,7 +570,7 @@ def _of_origin(origin: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines = [("command", cut(origin["command"], _SAID)) if origin["command"] else None]
     lines.append(("engine", ", ".join(filter(None, [engine, *many]))) if engine or many else None)
     lines.append(("exit code", f"{origin['exit_code']}") if origin["exit_code"] else None)
-    return [*filter(None, lines)]
+    return [*kept, *filter(None, lines)]
 
 
 def _probed(run: dict[str, Any]) -> list[str]:

@@ -218,9 +218,9 @@ class _Check:
         live, runs = self.commit.tables.get("trades"), self.commit.tables.get("runs")
         others = set()
         if runs and "kind" in runs.columns:
-            rows = parts.read_rows(self.lake, "runs", runs.parts, ["run_id", "kind"])
-            kinds = zip(rows["run_id"].to_pylist(), rows["kind"].to_pylist(), strict=True)
-            others = {run_id for run_id, kind in kinds if kind not in (RUN, SWEPT, None)}
+            rows = parts.read_rows(self.lake, "runs", runs.parts, ["run_id", "kind", "engine"]).to_pylist()
+            ours = (RUN, SWEPT, None)
+            others = {row["run_id"] for row in rows if row["kind"] not in ours or row["engine"] is not None}
         for part in live.parts if live else []:
             table = parts.read_part(self.lake, "trades", part)
             trades = _trades(table)

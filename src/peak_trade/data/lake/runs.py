@@ -93,6 +93,7 @@ class RunRows(Struct):
     """What one run directory gives to the tables; what is wrong with it stands in `error`.
 
     `files` are those of its bars, as the manifest has them; `held` is about how many bytes of memory all this takes.
+    With `gaps`, cells may be empty.
     """
 
     row: dict[str, Any]
@@ -109,6 +110,7 @@ class RunRows(Struct):
     files: list[dict[str, Any]] = []
     held: int = 0
     error: str = ""
+    gaps: bool = False
 
 
 def read_run(path: Path, seal: str | None) -> RunRows:
@@ -144,7 +146,8 @@ def _read_run(path: Path, seal: str | None) -> RunRows:
     run.folder = predicate.run_details.get("folder") or predicate.build_definition["externalParameters"].get(
         "folder", ""
     )
-    if predicate.gaps:
+    run.gaps = predicate.gaps
+    if run.gaps:
         _read_other(run, read, sealed, figures)
     elif predicate.completed:
         run.equity = read.bytes("equity.csv")
@@ -169,11 +172,14 @@ def _of_result(config: dict[str, Any], predicate: manifest.Predicate) -> dict[st
     if predicate.kind != manifest.SWEPT or not isinstance(chosen, dict):
         return config
     found = {section: dict(values) if isinstance(values, dict) else values for section, values in config.items()}
+    params = dict(chosen.get("params") or {})
     for key, value in chosen["overrides"].items():
-        section, _, name = key.partition(".")
-        if section != "strategy":
+        section, dot, name = key.partition(".")
+        if not dot:  # what is in the words of a command
+            params.setdefault(key, value)
+        elif section != "strategy":
             found[section][name] = value
-    found["strategy"]["params"] = chosen["params"]
+    found.setdefault("strategy", {})["params"] = params
     return found
 
 
@@ -393,7 +399,7 @@ def equity_table(found: Sequence[RunRows]) -> Any:
         body = run.equity.removeprefix(head)
         if run.equity and (len(body) == len(run.equity) or b"\r" in body or not body.endswith(b"\n")):
             raise InputError(f"equity.csv of {run.row['run_id']} does not hold {','.join(_EQUITY)}")
-        if run.row.get("kind") in (manifest.RUN, manifest.SWEPT) and (b",\n" in body or b",," in body):
+        if not run.gaps and (b",\n" in body or b",," in body):
             raise InputError(f"equity.csv of {run.row['run_id']} has an empty cell")
         bodies.append(body)
     kinds = schema.arrow_schema("equity")
