@@ -114,6 +114,7 @@ ALLOWED = {
     "obs.session": "its own files in results/.telemetry/, which take the run's name with it",
     "report.builtin": "the source of the report, and a folder of its own making",
     "report.index.write": "parts of the page that ship with the package",
+    "report.inline.script": "the script that ships with the package",
     "report.quarto": "the source of the report, and a folder of its own making",
     "report.render._write": "where the person wants the page, as --output names it",
     "report.render.replace": "results/index.html, and what --output names",

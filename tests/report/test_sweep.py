@@ -367,6 +367,7 @@ def test_kept_runs_are_linked_where_they_are_there(sweeps: Sweeps, page: Any, ru
     shutil.copytree(sweeps["two"], parent)
     there, gone = "11111111-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "22222222-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
     (tmp_path / there).mkdir()
+    (tmp_path / there / "manifest.json").write_text("{}")
     path = parent / "manifest.json"
     path.chmod(0o644)
     sealed = json.loads(path.read_text())

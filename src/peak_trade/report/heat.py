@@ -103,7 +103,7 @@ def aggregated(trials: Trials, axes: Sequence[Axis], asked: str, flat: npt.NDArr
 
     `flat` tells of each trial whether it is of the plateau, where that is known.
     """
-    known = [key for key in _STATS if key in trials.table.keys and np.isfinite(trials.stat(key)).any()]
+    known = [key for key in _STATS if key in trials.table.keys and np.isfinite(trials.of_stat(key)).any()]
     keys = [asked, *(key for key in known if key != asked)]
     many = len(trials.axes) > 2 or any(len(axis.values) > _PLACES for axis in axes) or trials.folded
     modes = list(MODES) if many else ["median"]
@@ -153,7 +153,7 @@ def _pair(
         masks["chosen"] = there & np.all(others, axis=0) if others else there
     values = []
     for key in keys:
-        column, sign = trials.stat(key), _SIGNS.get(_UNITS.get(key, "ratio"), "n")
+        column, sign = trials.of_stat(key), _SIGNS.get(_UNITS.get(key, "ratio"), "n")
         values.append([_scaled(_shown(cells, column, masks[mode], mode, size), sign) for mode in modes])
 
     def tally(which: npt.NDArray[np.bool_]) -> list[int]:

@@ -57,7 +57,7 @@ class Search(Struct, frozen=True, eq=False, dict=True):
     @cached_property
     def values(self) -> Floats:
         """The statistic of each trial."""
-        return self.trials.stat(self.statistic)
+        return self.trials.of_stat(self.statistic)
 
     @cached_property
     def ranked(self) -> list[int]:
@@ -362,7 +362,7 @@ def distribution(run: RunFiles) -> str:
     """The Sharpe ratios of all trials, with what the best of so many without skill would show."""
     found, luck = search_of(run), assessed(run)
     trials = found.trials
-    ratios = trials.stat("sharpe")[trials.first & trials.searched]
+    ratios = trials.of_stat("sharpe")[trials.first & trials.searched]
     ratios = ratios[np.isfinite(ratios)]
     said = luck.said[0] if luck.said else ""
     verdict = f'<p class="badges">{badge(luck)} <span class="note">{text(said)}</span></p>'
@@ -472,7 +472,7 @@ def _table(found: Search, some: Sequence[int], title: str) -> str:
         asked = [_of(axis, at) for axis in own] if own else [cell(text(cut(trials.words(at), _REASON)), name="asked")]
         figures = [
             cell(
-                figure_of(value := _known(trials.stat(key)[at]), _UNITS[key]),
+                figure_of(value := _known(trials.of_stat(key)[at]), _UNITS[key]),
                 attributes=f' data-trial="{at}" data-stat="{key}" data-value="{value!r}"',
             )
             for key in keys

@@ -88,7 +88,7 @@ class Trials(Struct, eq=False, dict=True):
     def __len__(self) -> int:
         return len(self.table)
 
-    def stat(self, key: str) -> Floats:
+    def of_stat(self, key: str) -> Floats:
         """Return a statistic of each trial, NaN where it has none, or one that is too large to be drawn.
 
         Raises RunError where the table has no such column.
@@ -180,7 +180,7 @@ class Trials(Struct, eq=False, dict=True):
         A combination that was tried on several stretches of bars has the median of them.
         """
         there = self.searched & (self.cell >= 0)
-        return medians(self.cell[there], self.stat(key)[there], math.prod(self.shape)).reshape(self.shape)
+        return medians(self.cell[there], self.of_stat(key)[there], math.prod(self.shape)).reshape(self.shape)
 
     def words(self, at: int) -> str:
         """Return what a trial was asked for as words, in the order in which keys were given."""
