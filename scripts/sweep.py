@@ -30,6 +30,8 @@ def main() -> int:
     args, command = parser.parse_args(words[:at]), words[at + 1 :] if "--" in words else None
     if [args.config, args.abandon, args.join, command].count(None) != 3:
         parser.error("a sweep takes a CONFIG, or a command after `--`, or --join PARENT, or --abandon RUN")
+    if command is not None and args.set:
+        parser.error("--set changes a config, and a command has none")
     script.under_telemetry()
     if command is None:
         script.one_thread()

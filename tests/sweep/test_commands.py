@@ -335,7 +335,10 @@ def test_after_a_file_has_changed_the_same_command_is_another_sweep(bench: Bench
     first = bench.parent("--grid", "fast=5,10")
     with (bench.home / name).open("a") as file:
         file.write("# another\n")
-    assert bench.parent("--grid", "fast=5,10") != first
+    done = bench.sweep("--grid", "fast=5,10")
+    assert (
+        bench.results / done.stdout.strip() != first and "another than when the same command was swept" in done.stderr
+    )
     assert sorted(bench.ran()) == [5, 5, 10, 10]
 
 
@@ -456,6 +459,20 @@ def test_a_command_with_other_placeholders_than_keys_is_refused(command: tuple[s
 def test_a_key_that_no_placeholder_names_is_refused() -> None:
     with pytest.raises(InputError, match="slow is varied, and nothing in the command says so"):
         words.check(["python", "{fast}"], ["strategy.params.fast", "strategy.params.slow"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--walk-forward", "train=90d", "test=30d"), "a command can't be walked forward"),
+        (("--memory-limit", "1G"), "--memory-limit is for workers, not for commands"),
+        (("--executor", "dask", "--scheduler", "tcp://127.0.0.1:1"), "the commands of a sweep run on this machine"),
+        (("--set", "run.seed=2"), "--set changes a config, and a command has none"),
+    ],
+)
+def test_what_a_command_can_not_have_is_refused(bench: Bench, options: tuple[str, ...], said: str) -> None:
+    assert said in bench.sweep("--grid", "fast=5,10", *options, code=2).stderr
+    assert not bench.results.exists()
 
 
 def test_what_is_refused_leaves_no_trace(bench: Bench) -> None:

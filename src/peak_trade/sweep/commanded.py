@@ -94,21 +94,25 @@ def sweep_command(
     """
     wish.check()
     work, heard = work or Work(), heard or Heard()
+    if work.executor != "local":
+        raise InputError("the commands of a sweep run on this machine", hint="--jobs N runs so many at once")
+    if work.memory_limit is not None:
+        raise InputError(
+            "--memory-limit is for workers, not for commands", hint="`ulimit -v` is what a shell has for it"
+        )
     asked = _checked(order, wish, Path(results).absolute(), list(argv))
     git = provenance.GitQuestion(Path.cwd())
     try:
         with turn(asked.results):
             found = find(Results(asked.results).reading(), asked.results, asked.marks, again=again)
-            changed = _changed(asked.results, found) if found and not found.changed else ""
-            if found and found.sealed and not found.changed and not changed:
+            changed = _changed(asked.results, found) if found else ""
+            if found and found.sealed and not changed:
                 heard.is_there(found.run_id)
                 Folder(asked.results, found.run_id).end()
                 return asked.results / found.run_id
             if changed:
-                _LOG.warning(
-                    "%s changed since %s was made: a new sweep begins", changed, found.run_id[:8] if found else ""
-                )
-            goes_on = found if found and not found.changed and not changed else None
+                _LOG.warning("%s another than when the same command was swept: a new sweep begins", changed)
+            goes_on = found if found and not changed else None
             making = _taken_up(asked, goes_on) if goes_on else _begun(asked)
         try:
             return _make(asked, making, git, work, heard)
@@ -167,10 +171,14 @@ def _split(name: str) -> tuple[Path, str]:
     return path.parent, path.name
 
 
-def _changed(results: Path, found: Found | None) -> str:
-    """Return a file that a trial of a sweep has loaded or read, and that is another now; empty where there is none."""
-    if found is None:
-        return ""
+def _changed(results: Path, found: Found) -> str:
+    """Return what is another now than when a sweep was begun, with its verb; empty where nothing is.
+
+    Files that the command names, this program, or a file that a trial was seen to load or to read.
+    """
+    if found.changed:
+        names = {"data": "files that the command names", "program": "Peak_Trade, Python or NumPy"}
+        return f"{' and '.join(names.get(one, one) for one in found.changed.split(' and '))} are"
     runs = [results / found.run_id] if found.sealed else Results(Folder(results, found.run_id).path / RUNS).runs()[:1]
     for run in runs:
         sealed = read_manifest(run)
@@ -181,7 +189,7 @@ def _changed(results: Path, found: Found | None) -> str:
                 seen[part["name"]] = part["digest"]["sha256"]
         for name, sha256 in seen.items():
             if os.path.isfile(name) and door.digest(*_split(name)) != sha256:
-                return name
+                return f"{name} is"
     return ""
 
 
