@@ -373,6 +373,10 @@ def test_ctrl_c_ends_the_commands_and_keeps_what_is_done(bench: Bench) -> None:
     assert "2 trials are done and kept" in said and "the same command goes on where it stopped" in said
     assert not alive(bench, 20) and not alive(bench, 25)
     (run_id,) = Ledger(bench.results).read().runs
+    place = ["--results-dir", str(bench.results)]
+    along = subprocess.run([sys.executable, str(ROOT / "scripts/sweep.py"), "--join", run_id[:8], *place],
+                           capture_output=True, text=True, check=False)  # fmt: skip
+    assert along.returncode == 2 and "a sweep over a command is made by one process" in along.stderr
     noted = Ledger(bench.results).read().of(run_id).entries[-1]
     assert (noted.event, noted.fields["trials"]) == ("tried", 4)
     (bench.home / "go").touch()

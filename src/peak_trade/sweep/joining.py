@@ -57,6 +57,8 @@ def asked_of(folder: Folder, root: Path) -> tuple[Source, Wish]:
     """Return config and wish of a sweep that has begun; InputError where its order doesn't say all of them."""
     try:
         said = msgspec.msgpack.decode(folder.order())
+        if "command" in said:
+            raise InputError("a sweep over a command is made by one process", hint="--jobs N runs so many at once")
         path, content = root / said["config"], said["content"]
         overrides: Mapping[str, Any] = said["overrides"]
         wish, withheld = msgspec.convert(said["wish"], Wish), said["withheld"]
