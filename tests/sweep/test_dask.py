@@ -182,6 +182,13 @@ def test_what_can_be_no_cluster_is_refused(work: Work, why: str) -> None:
         executor.of(work)
 
 
+def test_a_limit_that_the_system_does_not_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor.of(Work(memory_limit=1 << 30))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(InputError, match="--memory-limit holds on Linux alone"):
+        executor.of(Work(memory_limit=1 << 30))
+
+
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)  # type: ignore[arg-type] # as where it is not installed
     with pytest.raises(InputError, match="--executor dask") as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import subprocess
@@ -210,3 +211,31 @@ def test_one_elsewhere_that_counts_on_is_there_whatever_its_clock_says(folder: F
         there.look()
         time.sleep(0.1)
     assert there.take(1) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whoever_comes_and_goes_each_trial_is_claimed_by_one_that_is_there(folder: Folder, seed: int) -> None:
+    draw, count = random.Random(seed), 200
+    there: list[tuple[Member, Claims]] = []
+    held: dict[str, list[int]] = {}
+    for _ in range(60):
+        if len(there) < 2 or draw.random() < 0.1:
+            member = Member(folder)
+            there.append((member, Claims(folder, 0, count, member)))
+            held[member.name] = []
+        member, claims = draw.choice(there)
+        if draw.random() < 0.2 and len(there) > 2:
+            member.leave()
+            there.remove((member, claims))
+            del held[member.name]
+        elif span := claims.take(draw.randint(1, 12)):
+            held[member.name] += range(*span)
+        else:
+            claims.look()
+        mine = [at for one in held.values() for at in one]
+        assert len(mine) == len(set(mine))
+    member, claims = there[0]
+    claims.look()
+    while span := claims.take(50):
+        held[member.name] += range(*span)
+    assert sorted(at for one in held.values() for at in one) == list(range(count))

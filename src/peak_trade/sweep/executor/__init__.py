@@ -6,6 +6,7 @@ dies), `cluster` (other machines, by Dask), `seat` (what works there). Whatever 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -39,6 +40,8 @@ def of(work: Work) -> Callable[[Bench, Folder], Executor]:
         raise InputError(f"there is no executor {work.executor!r}", hint=did_you_mean(work.executor, _NAMES))
     if (work.executor == "dask") is not bool(work.scheduler):
         raise InputError("--executor dask and --scheduler go together", hint=_EXAMPLE)
+    if work.memory_limit is not None and sys.platform != "linux":
+        raise InputError("--memory-limit holds on Linux alone: this system limits no process's memory", hint="--jobs 1")
     if work.executor == "local":
         return lambda bench, folder: Pool(bench, folder, work.jobs, work.timeout, work.memory_limit)
     if work.jobs is not None:

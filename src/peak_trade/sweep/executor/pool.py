@@ -20,7 +20,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
 from msgspec import Struct, field
@@ -92,7 +92,9 @@ class Pool(Struct, frozen=True):
         if tally.left:
             member = Member(self.folder)
             try:
-                yield from self._work(number, tasks, tally, Claims(self.folder, number, len(tasks), member))
+                claims = Claims(self.folder, number, len(tasks), member)
+                claims.look()
+                yield from self._work(number, tasks, tally, claims)
             finally:
                 member.leave()
 
@@ -121,6 +123,11 @@ class Tally:
         self.folder, self.number = folder, number
         self.left = [(first, end)]
         self._seen: set[Span] = set()
+        self._errors: dict[Span, Collection[int]] = {}
+
+    def know(self, chunk: Span, errors: Collection[int]) -> None:
+        """Know which of a chunk have failed, so that it need not be read again."""
+        self._errors[chunk] = errors
 
     def look(self) -> tuple[int, int]:
         """Return how many there are more than last time."""
@@ -129,7 +136,9 @@ class Tally:
             self._seen.add(chunk)
             more = [span for left in self.left for span in overlap(left, chunk)]
             if more:
-                errors = self.folder.chunk(self.number, *chunk).error
+                errors = self._errors.pop(chunk, None)
+                if errors is None:
+                    errors = self.folder.chunk(self.number, *chunk).error
                 made += total(more)
                 failed += sum(start <= chunk[0] + at < stop for at in errors for start, stop in more)
                 self.left = [span for left in self.left for span in gaps([chunk], *left)]
@@ -217,7 +226,9 @@ class _Shift:
             while end in rows:
                 together.append(rows.pop(end))
                 end += len(together[-1])
-            self.pool.folder.keep(self.number, first, Rows.joined(together))
+            whole = Rows.joined(together)
+            self.pool.folder.keep(self.number, first, whole)
+            self.tally.know((first, end), whole.error)
         self.written = time.monotonic()
 
     # --- what is to be done
@@ -307,12 +318,18 @@ class _Shift:
             with suppress(Exception):  # closed by a strategy: what it holds must not be written twice
                 stream.flush()
         parent = os.getpid()
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # none is a worker's, before it is one
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter(
                     "ignore", DeprecationWarning
                 )  # Python 3.12 of threads, which ours do not wait for
                 pid = os.fork()
+            if pid == 0:
+                others = [other.line for other in self.workers]  # else they would not see that this process has gone
+                worker.serve(
+                    theirs, [ours, *others], self.pool.bench, self.tasks, slot, self.pool.memory_limit, parent, held
+                )
         except OSError as error:
             ours.close()
             theirs.close()
@@ -323,11 +340,8 @@ class _Shift:
             if chunk is not None:
                 self.pieces.append(chunk)
             return False
-        if pid == 0:
-            ours.close()
-            for other in self.workers:  # else they would not see that this process has gone
-                other.line.close()
-            worker.serve(theirs, self.pool.bench, self.tasks, slot, self.pool.memory_limit, parent)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         theirs.close()
         ours.setblocking(False)
         one = _Worker(pid, ours, place, slot)

@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -52,12 +53,26 @@ class Slot:
 
 
 def serve(
-    asked: socket.socket, bench: Bench, tasks: Round, slot: Slot, memory_limit: int | None, parent: int
+    asked: socket.socket,
+    others: Sequence[socket.socket],
+    bench: Bench,
+    tasks: Round,
+    slot: Slot,
+    memory_limit: int | None,
+    parent: int,
+    mask: Collection[int],
 ) -> NoReturn:
-    """Be a worker; `memory_limit` is how many bytes it may take beside what it shares with its parent."""
+    """Be a worker, forked with all signals blocked.
+
+    `others` are sockets that are its parent's alone, `memory_limit` is how many bytes it may take beside what it shares
+    with its parent, and `mask` the signals that were blocked before.
+    """
     code = 1
     try:
+        for other in others:
+            other.close()
         _settle(parent, memory_limit)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         line = _Line(asked)
         while (head := line.read(HEAD.size)) is not None:
             rows = []
@@ -92,8 +107,10 @@ def _row(bench: Bench, task: Task) -> Row:
 
 def _settle(parent: int, memory_limit: int | None) -> None:
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):  # a handler of the parent's
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:
