@@ -487,6 +487,13 @@ def test_what_is_refused_leaves_no_trace(bench: Bench) -> None:
     assert not bench.results.exists()
 
 
+@pytest.mark.parametrize("options", [("--memory-limit", "1G"), ("--executor", "dask", "--scheduler", "tcp://x:1")])
+def test_who_can_not_work_on_a_command_is_refused(bench: Bench, options: tuple[str, ...]) -> None:
+    done = bench.sweep("--grid", "fast=5,10", *options, command=("true", "{fast}"), code=2)
+    assert "error: --executor, --scheduler and --memory-limit are not for commands" in done.stderr
+    assert not bench.results.exists()
+
+
 def test_braces_of_the_command_are_doubled() -> None:
     command = ["sh", "-c", "echo '{{\"fast\": {fast}}}' ${{HOME}} {on} {share}"]
     words.check(command, ["strategy.params.fast", "strategy.params.on", "strategy.params.share"])

@@ -94,7 +94,7 @@ def sweep_command(
     """
     wish.check()
     work, heard = work or Work(), heard or Heard()
-    if work.executor != "local":
+    if work.executor != "local" or work.scheduler:
         raise InputError("the commands of a sweep run on this machine", hint="--jobs N runs so many at once")
     if work.memory_limit is not None:
         raise InputError(
