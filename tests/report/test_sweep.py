@@ -518,6 +518,7 @@ def test_a_walk_forward_shows_its_own_folds_and_account(sweeps: Sweeps, page: An
     run_dir = sweeps.make(GRIDS["one"], walk_forward=("train=300bars", "test=150bars"))
     made, rows = page(run_dir), list(csv.DictReader((run_dir / "folds.csv").read_text().splitlines()))
     assert made.sections[:3] == ["search", "folds", "heat"]
+    assert "Seal intact" in made.words
     assert "and traded on others: out of sample." in made.words
     assert [row[4:7] for row in made.rows("Folds")[1:]] == [
         [number(float(row[key])) for key in ("train", "test", "degradation")] for row in rows
@@ -531,6 +532,7 @@ def test_a_cross_validation_shows_its_own_paths(sweeps: Sweeps, page: Any) -> No
     run_dir = sweeps.make(GRIDS["one"], cpcv="4,2")
     made, rows = page(run_dir), list(csv.DictReader((run_dir / "paths.csv").read_text().splitlines()))
     assert made.sections[:3] == ["search", "paths", "heat"]
+    assert "Seal intact" in made.words
     assert len(rows) == 3
     assert [row[1] for row in made.rows("Paths")[1:]] == [number(float(row["sharpe"])) for row in rows]
     told = json.loads((run_dir / "manifest.json").read_text())["predicate"]["results"]["cpcv"]
