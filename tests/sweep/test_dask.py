@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from tests.sweep.conftest import Bed, Swept, ledger
-from tests.sweep.test_join import GRID, SLOW, done, killed, parent_of, until
+from tests.sweep.test_join import FOLDS, GRID, SLOW, done, killed, parent_of, until
 
 from peak_trade.errors import InputError, RunError
 from peak_trade.sweep import executor
@@ -175,6 +175,8 @@ def test_workers_that_do_not_have_the_same_code_are_refused(bed: Bed, cluster: C
         (Work(executor="dask"), "--executor dask and --scheduler go together"),
         (Work(scheduler="tcp://x:1"), "--executor dask and --scheduler go together"),
         (Work(executor="dask", scheduler="tcp://x:1", jobs=2), "--jobs is for this machine"),
+        (Work(executor="dask", scheduler="http://x:1"), "'http://x:1' is no address of a scheduler"),
+        (Work(executor="dask", scheduler="tcp://x"), "'tcp://x' is no address of a scheduler"),
     ],
 )
 def test_what_can_be_no_cluster_is_refused(work: Work, why: str) -> None:
@@ -194,3 +196,9 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(InputError, match="--executor dask") as caught:
         executor.of(Work(executor="dask", scheduler="tcp://x:1"))
     assert caught.value.hint == "just setup cluster"
+
+
+def test_a_walk_forward_by_a_cluster_has_the_bytes_of_one_machine(bed: Bed, cluster: Cluster) -> None:
+    alone = bed.sweep(*FOLDS, results=bed.home / "alone")
+    cluster.worker()
+    assert bed.sweep(*FOLDS, "--executor", "dask", "--scheduler", cluster.url).sealed == alone.sealed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -108,6 +109,13 @@ def test_memory_beyond_the_limit_fails_a_trial_and_no_other(bed: Bed) -> None:
     errors = bed.sweep(*GRID, "--memory-limit", "100M", results=bed.home / "limited").errors
     assert list(errors) == [3]
     assert "Unable to allocate 256. MiB" in errors[3]
+
+
+def test_a_limit_above_that_of_the_system_is_that_of_the_system(bed: Bed) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+
+    assert bed.sweep(*GRID, "--memory-limit", "1T", preexec_fn=limited).errors == {}
 
 
 def test_a_strategy_that_forks_is_one_trial(bed: Bed) -> None:

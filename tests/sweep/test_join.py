@@ -239,3 +239,22 @@ def test_whoever_comes_and_goes_each_trial_is_claimed_by_one_that_is_there(folde
     while span := claims.take(50):
         held[member.name] += range(*span)
     assert sorted(at for one in held.values() for at in one) == list(range(count))
+
+
+FOLDS = ("--grid", "n=2:21:1", "--keep", "0", "--walk-forward", "train=6d", "test=3d")
+
+
+def test_who_shares_a_walk_forward_goes_through_its_rounds(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    bed.strategy(SLOW)
+    alone = bed.sweep(*FOLDS, results=bed.home / "alone")
+    monkeypatch.setenv("GATE", str(bed.home / "gate"))
+    first = bed.start(*FOLDS, "--jobs", "1")
+    run_id = parent_of(bed.results)
+    other = bed.join(run_id, "--jobs", "1")
+    with killed(first, other):
+        until_it_works(bed, run_id, other)
+        (bed.home / "gate").touch()
+        ends = [done(one, bed.results) for one in (first, other)]
+    assert [one.code for one in ends] == [0, 0], [one.stderr for one in ends]
+    assert ends[1].sealed == alone.sealed
+    assert {row["part"] for row in alone.rows} == {"train", "test"}

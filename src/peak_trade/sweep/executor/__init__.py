@@ -46,7 +46,7 @@ def of(work: Work) -> Callable[[Bench, Folder], Executor]:
         return lambda bench, folder: Pool(bench, folder, work.jobs, work.timeout, work.memory_limit)
     if work.jobs is not None:
         raise InputError("--jobs is for this machine: Dask has as many workers as it is given", hint=_EXAMPLE)
-    cluster.check()
+    cluster.check(work.scheduler)
     return lambda bench, folder: cluster.Dask(folder, work.scheduler, work.timeout, work.memory_limit)
 
 

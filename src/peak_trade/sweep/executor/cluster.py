@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -33,6 +34,7 @@ from peak_trade.threads import ONE
 
 __all__ = ["Dask", "check"]
 
+_ADDRESS = re.compile(r"(?:tcp|tls|wss?)://[^\s/]+:\d+")
 _LOG = logging.getLogger("peak_trade.sweep")
 _WORK = 1.0  # seconds in a task
 _GROWTH = 4  # times the last task, at most
@@ -43,8 +45,10 @@ _CONNECT = 5.0  # seconds for one try
 _PATIENCE = 60.0  # seconds to wait for a scheduler that is lost, or for its first worker
 
 
-def check() -> None:
-    """Raise InputError where Dask is not installed."""
+def check(scheduler: str) -> None:
+    """Raise InputError where that is no address of a scheduler, or Dask is not installed."""
+    if not _ADDRESS.fullmatch(scheduler):
+        raise InputError(f"{scheduler!r} is no address of a scheduler", hint="--scheduler tcp://localhost:8786")
     try:
         import distributed  # noqa: F401
     except ImportError as error:

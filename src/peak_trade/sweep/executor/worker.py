@@ -121,7 +121,8 @@ def _settle(parent: int, memory_limit: int | None) -> None:
     os.dup2(2, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if memory_limit is not None:
-        most = _mapped() + memory_limit
+        most, hard = _mapped() + memory_limit, resource.getrlimit(resource.RLIMIT_AS)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
