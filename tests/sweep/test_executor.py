@@ -178,8 +178,9 @@ def test_workers_end_with_their_parent_in_the_middle_of_a_trial(bed: Bed) -> Non
     process, workers = hanging(bed)
     assert all(map(is_there, workers))
     process.kill()
+    process.wait()  # and not for its streams, which its workers hold
+    until(lambda: not any(map(is_there, workers)), 10)
     process.communicate()
-    until(lambda: not any(map(is_there, workers)), 5)
 
 
 def test_an_interrupt_ends_workers_quietly(bed: Bed) -> None:
@@ -194,7 +195,7 @@ def test_an_interrupt_ends_workers_quietly(bed: Bed) -> None:
 
 def test_what_a_trial_has_started_ends_with_its_worker(bed: Bed) -> None:
     child = bed.home / "child"
-    started = "__import__('subprocess').Popen(['sleep', '60']).pid"
+    started = "__import__('subprocess').Popen(['sleep', '60'], stdout=-3, stderr=-3).pid"
     bed.strategy(does(f"open({str(child)!r}, 'w').write(str({started}))"))
     assert bed.sweep(*GRID, "--keep", "0").errors == {}
     assert not is_there(int(child.read_text()))
