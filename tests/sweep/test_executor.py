@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.sweep.benches import bench, walk
 from tests.sweep.conftest import Bed
@@ -211,7 +212,10 @@ def pooled(bars: Bars, strategy: Callable[..., Any], where: Path, tasks: int, **
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="there is nothing to measure memory by")
 def test_bars_are_shared_and_not_copied(tmp_path: Path) -> None:
-    bars = walk(1_500_000, 1)  # of 8 bytes and six columns each: 72 MB
+    count = 1_500_000  # of 8 bytes and six columns each: 72 MB
+    minutes = np.datetime64("2020-01-01", "ns") + np.arange(count) * np.timedelta64(60, "s")
+    columns = [np.linspace(100.0, 200.0, count) + at for at in (1, 2, 0, 1, 5)]
+    bars = Bars(minutes, *columns, "TEST", "1m").freeze()
 
     def own() -> int:
         lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
