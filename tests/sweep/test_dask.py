@@ -126,7 +126,7 @@ def test_a_worker_that_dies_a_slow_one_and_a_new_scheduler_make_the_bytes_of_one
 
 
 def test_a_trial_that_ends_its_process_is_a_failed_row(bed: Bed, cluster: Cluster) -> None:
-    bed.strategy(SLOW.replace("    time", "    if n == 5:\n        os._exit(3)\n    time"))
+    bed.strategy(SLOW.replace("def traded(bars, *, n=3):\n", "def traded(bars, *, n=3):\n    n == 5 and os._exit(3)\n"))
     cluster.worker()
     swept = bed.sweep(*GRID, "--executor", "dask", "--scheduler", cluster.url)
     assert swept.errors == {3: "the strategy ended its process (exit code 3), twice"}
