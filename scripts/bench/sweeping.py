@@ -8,6 +8,7 @@ table of statistics nor evidence; total returns and counts of trades are shown t
 from __future__ import annotations
 
 import importlib
+import json
 import resource
 import statistics
 import subprocess
@@ -194,8 +195,9 @@ def _vectorbt(folder: Path, parent: Path, repeat: int) -> list[float] | None:
     words = ["-W", "ignore", "-c", _VECTORBT, str(folder / "bars.npz"), repr(list(_FAST)), repr(list(_SLOW))]
     subprocess.run([sys.executable, *words, str(repeat), str(folder / "peer.npz")], env=children(), check=True)
     peer, table = np.load(folder / "peer.npz"), parquet.read_table(parent / "trials.parquet").to_pydict()
-    ours = dict(zip(zip(table["strategy.params.fast"], table["strategy.params.slow"], strict=True),
-                    zip(table["total_return"], table["trades"], strict=True), strict=True))  # fmt: skip
+    settings = [json.loads(text) for text in table["params"]]
+    keys = [(one["fast"], one["slow"]) for one in settings]
+    ours = dict(zip(keys, zip(table["total_return"], table["trades"], strict=True), strict=True))
     mine = [ours[fast, slow] for fast in _FAST for slow in _SLOW]
     prove("vectorbt's sweep, in its counts of trades,", [int(trades) for _, trades in mine], peer["trades"])
     theirs = np.where(peer["held"], _COST, 1.0) * (1 + peer["returns"])
