@@ -103,3 +103,57 @@ def test_a_folder_that_a_program_took_out_of_its_path_again_counts(site: Path) -
     (site / "carried-2.3.0.dist-info" / "RECORD").write_text("carried/__init__.py,,\n")
     code = f"import sys; sys.path.insert(0, {str(site)!r}); import carried; del sys.path[0]\n{SHOW}"
     assert asked(code) == {"carried": "2.3.0"}
+
+
+LATER = """
+import json, sys
+sys.path.append({folder!r})
+from peak_trade.evidence import distributions
+asked, looks, real = distributions.Imported(), [], distributions._owners
+distributions._owners = lambda: looks.append(1) or real()
+told = []
+def tell():
+    told.append([asked.versions(), sorted(asked.strays()), len(looks)])
+tell(); tell()
+{code}
+tell()
+print(json.dumps(told))
+"""
+
+
+def later(folder: Path, code: str) -> list[list[object]]:
+    """Return what is told of a process at first, again, and after some code, and how often it was looked up by then."""
+    done = subprocess.run(
+        [sys.executable, "-c", LATER.format(folder=str(folder), code=code)], capture_output=True, text=True, check=True
+    )
+    told: list[list[object]] = json.loads(done.stdout)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("code", "versions", "strays"),
+    [("import shared.two", {"shared_two": "2.5"}, []), ("import stray", {}, ["stray"]),
+     ("import of_old", {"of_old": "0.1"}, [])],
+)  # fmt: skip
+def test_what_is_imported_after_it_was_asked_is_told_from_then_on(
+    site: Path, code: str, versions: dict[str, str], strays: list[str]
+) -> None:
+    first, again, after = later(site, code)
+    assert first == again == [{}, [], 1]
+    assert after == [versions, strays, 2]
+
+
+def test_what_is_gone_again_is_told_no_more(site: Path) -> None:
+    code = "import of_old\nasked.versions()\ndel sys.modules['of_old']"
+    assert later(site, code)[-1] == [{}, [], 3]
+
+
+def test_a_persons_own_module_is_nothing_to_look_up_again_for(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.py").write_text("")
+    code = (
+        "import importlib.util as util\n"
+        f"spec = util.spec_from_file_location('mine', {str(tmp_path / 'own' / 'mine.py')!r})\n"
+        "sys.modules['mine'] = util.module_from_spec(spec)"
+    )
+    assert later(site, code)[-1] == [{}, [], 1]

@@ -59,6 +59,11 @@ def gone(bars):
             os.rename(os.environ["PEAK_TEST_RESULTS"], os.environ["PEAK_TEST_RESULTS"] + ".moved")
     return np.ones(len(bars))
 
+def writes(bars):
+    import ctypes
+    ctypes.memset(bars.open.ctypes.data, 1, bars.open.nbytes)
+    return np.ones(len(bars))
+
 def interrupts(bars):
     import os, signal
     os.kill(os.getpid(), signal.SIGINT)
@@ -188,6 +193,28 @@ def test_one_that_fails_does_not_hurt_the_others(batch: Batch, ram: Path) -> Non
     assert statuses == ["sealed", "failed", "sealed", "sealed"]
     assert "no luck today" in (ram / "together" / made[1].run_id / "run.log").read_text()
     assert "no luck today" not in (ram / "together" / made[0].run_id / "run.log").read_text()
+
+
+def test_bars_that_a_strategy_writes_into_by_their_address_fail_it_and_all_after_it(batch: Batch) -> None:
+    made = batch([{}, own("writes"), {"strategy.params.fast": 3}])
+    assert made[0].error is None
+    for one in made[1:]:  # whose bars are no longer those that their evidence would name
+        assert one.error is not None
+        assert one.error.message == "the strategy changed the bars that it was given"
+
+
+def test_code_that_is_edited_between_two_calls_is_sealed_as_it_ran(
+    load: Callable[[dict[str, Any]], configs.Source], ram: Path
+) -> None:
+    source = load(own("follow"))
+    shared = Shared(load_bars(source, ram))
+    seen = []
+    for text in (HELPER, HELPER, HELPER.replace(">", "<")):
+        (ram / "helper.py").write_text(text)
+        [made] = run_many([Wanted(source)], root=ram, results=ram / "edited", shared=shared)
+        assert made.path is not None
+        seen.append((made.path / "code/helper.py").read_text())
+    assert seen == [HELPER, HELPER, HELPER.replace(">", "<")]
 
 
 def test_a_run_id_that_exists_is_refused_before_anything_starts(batch: Batch, ram: Path) -> None:
