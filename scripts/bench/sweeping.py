@@ -112,7 +112,8 @@ def _trial(file: Path, repeat: int) -> Iterator[Figure]:
             seconds.append(took)
     for name, took in parts.items():
         count = f"{len(came.result.trades):,} trades" if name == "the backtest" else ""
-        yield figure(f"sweep: of a trial of 10,000 bars {name}, CPU time", took, count)
+        median, least, most = (1e6 * one for one in (statistics.median(took), min(took), max(took)))
+        yield Figure(f"sweep: of a trial of 10,000 bars {name}, CPU time", median, least, most, "µs", count)
 
 
 def _sealed(root: Path, folder: Path, file: Path, repeat: int) -> Iterator[Figure]:
