@@ -60,10 +60,7 @@ def main() -> int:
     else:
         tracker = tracking.tracker(config.Tracking(mode=args.tracking or "off"), root)
         run_dir = sweep.sweep_command(asked.order(command, vars(args) | {"json": None}), wish, again=args.again, **told)
-    if args.json:
-        script.print_json(listing.describe(run_dir), result)
-    else:
-        script.show(run_dir.name, result)
+    script.print_json(listing.describe(run_dir), result) if args.json else script.show(run_dir.name, result)
     if not args.quiet:
         script.show(listing.summary(run_dir), sys.stderr)
     if tracker:  # else another has sealed it, who tracks it

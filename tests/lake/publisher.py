@@ -21,7 +21,7 @@ from typing import Any
 import deltalake
 import deltalake.fs
 import deltalake.transaction
-import pyarrow.fs  # noqa: F401
+import pyarrow.fs  # noqa: F401 - loaded before anything is killed
 
 from peak_trade.data.lake import publish, target
 

@@ -129,7 +129,8 @@ def test_an_unknown_extra_is_refused_with_the_known_ones(checkout: Checkout) -> 
     assert refused.returncode == 2
     assert refused.stderr == (
         "error: unknown extra `lakes`\n"
-        "hint: known: dev experiments lake calendars observability market timestamp engines luck all\n"
+        "hint: known: dev experiments lake calendars observability market timestamp engines luck share search cluster "
+        "all\n"
     )
     assert checkout.asked() == []
 

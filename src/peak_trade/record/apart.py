@@ -20,6 +20,7 @@ from msgspec import Struct
 from peak_trade.errors import PeakError
 from peak_trade.record.asked import Order
 from peak_trade.record.command import record
+from peak_trade.terminal import show
 
 __all__ = ["Job", "main"]
 
@@ -50,7 +51,7 @@ def main() -> int:
     try:
         record(job.order, results=Path(job.results), run_id=job.run_id, out=nothing, err=nowhere, trial=job.trial)
     except PeakError as error:
-        sys.stderr.write(f"{error.message}\n")
+        show(error.message, sys.stderr)
         return 1
     return 0
 

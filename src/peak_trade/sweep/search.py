@@ -158,7 +158,7 @@ class Search:
             if rows.overrides[at] != self._task(trial).overrides:
                 raise RunError(
                     f"trial {at} was made of other values than the sampler asks for now",
-                    hint="NumPy or Optuna is another than before; remove the sweep's folder to begin anew",
+                    hint="with other versions of NumPy or Optuna: remove the sweep's folder to begin anew",
                 )
             if at in rows.error:
                 self._study.tell(trial, state=states.FAIL)

@@ -50,7 +50,7 @@ def check(scheduler: str) -> None:
     if not _ADDRESS.fullmatch(scheduler):
         raise InputError(f"{scheduler!r} is no address of a scheduler", hint="--scheduler tcp://localhost:8786")
     try:
-        import distributed  # noqa: F401
+        import distributed  # noqa: F401 - to see whether it is there
     except ImportError as error:
         raise InputError(f"--executor dask: {error}", hint="just setup cluster") from None
 
@@ -199,8 +199,10 @@ def _made(results: str, run_id: str, number: int, span: Span, timeout: float | N
     said = {"round": number, "first": span[0], "end": span[1], "timeout": timeout, "memory_limit": memory_limit}
     answer = ""
     with suppress(OSError, ValueError):
-        print(json.dumps(said), file=seat.stdin, flush=True)
-        answer = seat.stdout.readline() if seat.stdout else ""
+        if seat.stdin and seat.stdout:
+            seat.stdin.write(f"{json.dumps(said)}\n")
+            seat.stdin.flush()
+            answer = seat.stdout.readline()
     if not answer:
         seat.kill()
         raise RuntimeError(f"its process ended ({seat.wait()})")  # and Dask tries again
