@@ -558,9 +558,8 @@ def _of_origin(origin: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return how a run that was not made here came about."""
     if not origin:
         return []
-    kept = [("kept", f"trial {origin.get('trial')} of the sweep {str(origin['parent'])[:_WORD]}")] * (
-        "parent" in origin
-    )
+    parent = origin.get("parent")
+    kept = [("kept", f"trial {origin.get('trial')} of the sweep {str(parent)[:_WORD]}")] if parent else []
     if "kind" not in origin:
         return kept
     made, symbols = origin["trials"], origin["symbols"]
