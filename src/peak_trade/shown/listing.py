@@ -19,7 +19,7 @@ from peak_trade.evidence.manifest import RECORDED, RUN, SWEPT, Manifest, Predica
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import DIED, read_manifest, unfinished
 from peak_trade.evidence.settings import Scalar
-from peak_trade.shown import apart, trials, unseen
+from peak_trade.shown import apart, unseen
 from peak_trade.text import cut, figure, percentage, printable
 
 __all__ = ["Row", "aligned", "as_table", "counts", "describe", "distinct", "readable_size", "rows", "summary"]
@@ -440,8 +440,7 @@ def _described(run_dir: Path, sealed: Manifest) -> dict[str, Any]:
         for name in ("config_snapshot", "stats")
         if f"{name}.json" in sealed.files
     }
-    swept = {"sweep": trials.described(run_dir, sealed)} if predicate.kind == SWEPT else {}
-    return swept | {
+    return (_swept(run_dir, sealed) if predicate.kind == SWEPT else {}) | {
         "run_id": sealed.run_id,
         "kind": predicate.kind,
         "status": predicate.status,
@@ -459,6 +458,12 @@ def _described(run_dir: Path, sealed: Manifest) -> dict[str, Any]:
         "receipts": predicate.receipts,
         "files": sealed.files,
     }
+
+
+def _swept(run_dir: Path, sealed: Manifest) -> dict[str, Any]:
+    from peak_trade.shown import trials  # with NumPy, for which who records a command is not kept waiting
+
+    return {"sweep": trials.described(run_dir, sealed)}
 
 
 def _origin(predicate: Predicate, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -513,7 +518,7 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
     lines = [("run", f"{run['run_id']}  {run['status']}{kind}{', pinned' if run['pinned'] else ''}")]
     if name := config.get("run", {}).get("name"):
         lines.append(("name", name))
-    lines += trials.lines(run["sweep"]) if "sweep" in run else _of_origin(run["origin"])
+    lines += _of_sweep(run["sweep"]) if "sweep" in run else _of_origin(run["origin"])
     named = strategy.get("name") or strategy.get("entrypoint")
     if named or run["kind"] == RUN:
         lines.append(("strategy", f"{named}({params})" if named else asked.get("strategy") or "–"))
@@ -552,6 +557,12 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
         if receipt["part"] == "evidence"
     ]
     return lines
+
+
+def _of_sweep(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    from peak_trade.shown import trials  # as above
+
+    return trials.lines(told)
 
 
 def _of_origin(origin: Mapping[str, Any]) -> list[tuple[str, str]]:
