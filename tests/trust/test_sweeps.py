@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import CONFIGS, Evidence, rewrite
+from tests.conftest import CONFIGS, Evidence, ohlcv_csv, rewrite
 from tests.trust.sweeping import edit_end, edit_rows, rows_of, sweep_of, sweep_of_csv
 
 from peak_trade.evidence import trials
@@ -366,6 +366,25 @@ def walked(walked_once: Evidence, tmp_path: Path) -> Evidence:
     return walked_once.copy(tmp_path / "walked")
 
 
+@pytest.fixture(scope="session")
+def long_walked_once(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """The same of 120 bars: each window has a return in each part of a row's sums."""
+    root = tmp_path_factory.mktemp("long")
+    (root / "data").mkdir()
+    (root / "data" / "bars.csv").write_text(ohlcv_csv(120), encoding="utf-8")
+    made = Evidence(root, root / "results", {})
+    sweep_of_csv(made, "walk", walk_forward=("train=60h", "test=30h"), grid=WALK["grid"])
+    sweep_of_csv(made, "cpcv", cpcv="4,2", grid=WALK["grid"])
+    assert made.findings() == []
+    return made
+
+
+@pytest.fixture
+def long_walked(long_walked_once: Evidence, tmp_path: Path) -> Evidence:
+    """A copy of them, to be broken."""
+    return long_walked_once.copy(tmp_path / "long")
+
+
 def test_parents_of_folds_are_intact_over_the_windows_that_they_traded(walked: Evidence) -> None:
     assert walked.findings() == []
     for name in ("walk", "cpcv"):
@@ -406,3 +425,44 @@ def test_a_window_that_is_left_out_of_the_account_is_found(walked: Evidence) -> 
     found = walked.findings("walk")
     assert any("equity.csv: expected the timestamps of the data" in one for one in found)
     assert any("rows for each of" in one for one in found)
+
+
+@pytest.mark.parametrize(("name", "row"), [("walk", 1), ("walk", -1), ("cpcv", 1)])
+@pytest.mark.parametrize("column", ["sharpe", "volatility"])
+def test_a_figure_of_a_trial_of_a_fold_is_held_against_the_sums_of_its_returns(
+    long_walked: Evidence, name: str, row: int, column: str
+) -> None:  # fmt: skip
+    def better(rows: list[dict[str, str]]) -> None:
+        rows[row][column] = repr(float(rows[row][column]) * 1.001)
+
+    number = row % len(rows_of(long_walked.path(name) / "trials.csv"))
+    edit_rows(long_walked, name, better)
+    long_walked.forge(name)
+    assert any(f"blocks.csv row {number}: expected a" in one for one in long_walked.findings(name))
+
+
+def test_the_sums_of_a_trial_of_a_fold_are_held_against_its_figures(long_walked: Evidence) -> None:
+    edit_rows(long_walked, "walk", lambda rows: rows[1].update(sum_3="0.5"), "blocks.csv")
+    long_walked.forge("walk")
+    found = long_walked.findings("walk")
+    assert any("blocks.csv row 1: expected a" in one for one in found) and "float64" not in str(found)
+
+
+def test_a_trial_that_is_the_same_as_another_has_its_statistics(swept: Evidence) -> None:
+    edit_rows(swept, "plain", lambda rows: rows[7].update(max_drawdown="-0.001"))
+    assert _forged(swept) == ["trials.csv row 7: expected the statistics of row 6, whose digests it has, found others"]
+
+
+@pytest.mark.parametrize("told", [None, {}, {"index": 7, "overrides": {}, "params": {}}])
+def test_what_the_manifest_calls_chosen_is_the_row_that_is(swept: Evidence, told: Any) -> None:
+    swept.forge("plain", lambda statement: statement["predicate"]["results"].update(chosen=told))
+    assert any("manifest.json chosen index: expected 0" in one for one in swept.findings("plain"))
+
+
+@pytest.mark.parametrize("statistic", [None, "luck", 5])
+def test_a_walk_forward_by_no_statistic_is_found(walked: Evidence, statistic: Any) -> None:
+    def other(statement: dict[str, Any]) -> None:
+        statement["predicate"]["buildDefinition"]["externalParameters"]["sweep"]["maximize"] = statistic
+
+    walked.forge("walk", other)
+    assert any("manifest.json sweep: expected a statistic by which" in one for one in walked.findings("walk"))

@@ -255,6 +255,9 @@ def _check_choices(
 ) -> None:  # fmt: skip
     """Check that what was traded on each window to test on was the best on the one to choose on."""
     statistic = plan.get("minimize") or plan.get("maximize")
+    if statistic not in table.keys:
+        verdict.add(f"{manifest.NAME} sweep", "a statistic by which the best is chosen", statistic)
+        return
     values = table.of_stat(str(statistic))
     expected: list[tuple[int, dict[str, Any]]] = []
     for fold in range(folds):

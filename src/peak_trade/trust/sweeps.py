@@ -25,6 +25,7 @@ from peak_trade.evidence import door, manifest, trials
 from peak_trade.evidence.ledger import Entry
 from peak_trade.evidence.run_dir import BESIDE
 from peak_trade.evidence.trials import Trials
+from peak_trade.redact import MASK
 from peak_trade.stats.values import Floats
 from peak_trade.trust import left_out, space
 from peak_trade.trust.verdict import Verdict
@@ -64,7 +65,7 @@ def check(
         left_out.check(verdict, name, plan, contents)
     _check_choice(verdict, name, table, plan, contents["stats.json"], results)
     if blocks := trials.name_in(contents, trials.BLOCKS):
-        _check_blocks(verdict, blocks, contents[blocks], table, equity)
+        _check_blocks(verdict, blocks, table, equity, contents, _rate(contents))
     _check_kept(verdict, name, table, sealed, results_dir)
     failed = int(table.failed.sum())
     return {"kind": manifest.SWEPT, "trials": len(table), "trials_failed": failed or None}
@@ -86,7 +87,7 @@ def check_commands(
     if sealed.predicate.completed:
         _check_choice(verdict, name, table, plan, contents["stats.json"], results)
     if blocks := trials.name_in(contents, trials.BLOCKS):
-        _check_blocks(verdict, blocks, contents[blocks], table, equity)
+        _check_blocks(verdict, blocks, table, equity, contents, _rate(contents))
     _check_kept(verdict, name, table, sealed, results_dir)
     made = _made(verdict, contents, len(table))
     found = end.fields.get("trials") if end else None
@@ -109,6 +110,11 @@ def _made(verdict: Verdict, contents: Mapping[str, bytes], count: int) -> int:
 
 def _seed(sealed: manifest.Manifest) -> Any:
     return sealed.predicate.build_definition["internalParameters"].get("seed")
+
+
+def _rate(contents: Mapping[str, bytes]) -> float:
+    config = msgspec.json.decode(contents["config_snapshot.json"])
+    return float(config.get("stats", {}).get("risk_free_rate", 0.0))
 
 
 def plan_of(sealed: manifest.Manifest) -> dict[str, Any]:
@@ -140,6 +146,11 @@ def _check_rows(verdict: Verdict, name: str, table: Trials, seed: Any, *, gaps: 
             verdict.add(f"{name} row {at} error", "none of a trial that is done", table.error[at])
     same = table.first_of_results()
     _differ(verdict, name, "duplicate_of", same.tolist(), table.duplicate_of.tolist())
+    for at in np.flatnonzero(same >= 0).tolist():
+        one = int(same[at])
+        known = bool(table.equity_digest[at])
+        if known and not np.array_equal(table.values[one], table.values[at], equal_nan=True):
+            verdict.add(f"{name} row {at}", f"the statistics of row {one}, whose digests it has", "others")
     seeds = [one.get("run.seed", seed) for one in table.settings]
     _differ(verdict, name, "seed", seeds, table.seed.tolist())
     for key in ("params", "settings"):
@@ -178,36 +189,52 @@ def _check_choice(
             verdict.add(f"{name} chosen", better, found)
     for key in ("equity_digest", "trades_digest"):
         verdict.compare(f"{name} row {at} {key}", results.get(key, ""), getattr(table, key)[at])
+    told = results.get("chosen")
+    told = told if isinstance(told, dict) else {}
+    verdict.compare(f"{manifest.NAME} chosen index", at, told.get("index"))
+    if MASK not in str(told.get("overrides")):
+        verdict.compare(f"{manifest.NAME} chosen overrides", table.overrides(at), told.get("overrides"))
     written = msgspec.json.decode(figures)
     for key, value in table.statistics(at).items():
         if value != written.get(key):
             verdict.add(f"{name} row {at} {key}", written.get(key), value)
 
 
-def _check_blocks(verdict: Verdict, name: str, content: bytes, table: Trials, equity: Floats) -> None:
-    """Check that the sums of returns are those of each trial's statistics, and of the chosen one's equity."""
-    sums, squares = trials.blocks(name, content, len(table))
-    returns = len(equity) - 1
-    known = ~table.failed & (table.fold == -1) & (table.of_stat("bars") == len(equity))
-    if returns < trials.PARTS:
-        return
+def _check_blocks(
+    verdict: Verdict, name: str, table: Trials, equity: Floats, contents: Mapping[str, bytes], rate: float
+) -> None:  # fmt: skip
+    """Check that the sums of returns are those of each trial's statistics, and of the chosen one's equity.
+
+    `rate` is the risk-free one a year.
+    """
+    sums, squares = trials.blocks(name, contents[name], len(table))
+    returns, per_year = table.of_stat("bars") - 1, table.of_stat("periods_per_year")
+    volatility = table.of_stat("volatility")
+    known = ~table.failed & (returns >= trials.PARTS) & ~np.isnan(volatility)
     with np.errstate(all="ignore"):
         mean, square = sums.sum(axis=1) / returns, squares.sum(axis=1)
-        deviation = np.sqrt((square - returns * mean * mean) / (returns - 1))
-        expected = table.of_stat("volatility") / np.sqrt(table.of_stat("periods_per_year"))
-        wrong = known & ~np.isnan(expected) & ~(np.abs(deviation - expected) <= 1e-6 * np.abs(expected) + 1e-9)
+        deviation = np.sqrt(np.maximum(square - returns * mean * mean, 0.0) / (returns - 1))
+        expected = volatility / np.sqrt(per_year)
+        wrong = known & ~(np.abs(deviation - expected) <= 1e-6 * np.abs(expected) + 1e-9)
+        excess = mean - np.expm1(np.log1p(rate) / per_year)
+        ratio = excess / expected * np.sqrt(per_year)
+        off = np.abs(table.of_stat("sharpe") * volatility / per_year - excess)
+        other = known & (volatility > 0) & ~(off <= _CLOSE * (np.abs(excess) + _SMALL))
     for at in np.flatnonzero(wrong).tolist():
-        verdict.add(f"{name} row {at}", f"a volatility of {expected[at]!r} a bar", repr(float(deviation[at])))
-    if (best := table.best) is None or not known[best]:
+        verdict.add(f"{name} row {at}", f"a volatility of {float(expected[at])!r} a bar", repr(float(deviation[at])))
+    for at in np.flatnonzero(other & ~wrong).tolist():
+        found = float(table.of_stat("sharpe")[at])
+        verdict.add(f"{name} row {at}", f"a Sharpe ratio of {found!r}, as its trial has", repr(float(ratio[at])))
+    if (best := table.best) is None or not known[best] or returns[best] != len(equity) - 1:
         return
     parts = np.array_split(equity[1:] / equity[:-1] - 1.0, trials.PARTS)
     for part, mine in enumerate(parts):
-        for column, one, other in (
+        for column, one, its in (
             ("sum", mine.sum(), sums[best, part]),
             ("square", (mine * mine).sum(), squares[best, part]),
         ):
-            if not abs(one - other) <= _CLOSE * (abs(one) + _SMALL):
-                verdict.add(f"{name} row {best} {column}_{part}", repr(float(one)), repr(float(other)))
+            if not abs(one - its) <= _CLOSE * (abs(one) + _SMALL):
+                verdict.add(f"{name} row {best} {column}_{part}", repr(float(one)), repr(float(its)))
 
 
 def _check_kept(verdict: Verdict, name: str, table: Trials, sealed: manifest.Manifest, results: Path) -> None:
