@@ -15,8 +15,8 @@ from tests.sweep.conftest import ROOT, Bed, ledger, sealed
 
 from peak_trade import config
 from peak_trade.evidence.ledger import Ledger
-from peak_trade.evidence.results import Results
-from peak_trade.evidence.run_dir import RunDir, recover
+from peak_trade.evidence.results import SWEEPS, Results
+from peak_trade.evidence.run_dir import RunDir, new_run_id, recover, warn_unfinished
 from peak_trade.runner.order import load_bars
 from peak_trade.runner.shared import Shared
 from peak_trade.sweep.keeping import keep, kept_id
@@ -165,12 +165,24 @@ def test_what_a_strategy_imports_as_it_is_called_is_found_in_a_trial_as_in_a_run
     assert "of other code than there is now" in bed.sweep(*GRID, "--keep", "0").stderr
 
 
-def test_a_kept_run_of_a_sweep_that_can_go_on_is_left_to_it(bed: Bed) -> None:
+def test_a_kept_run_of_a_sweep_that_can_go_on_is_left_to_it(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:
     folder = Folder(bed)
     for run_id, told in ((folder.parent, {"kind": "swept"}), (kept_id(folder.parent, 1), {"parent": folder.parent})):
         dead = RunDir.create(bed.results, run_id, given=True)
         dead.begin(strategy="x", **told)
         dead.release()
+    (bed.results / SWEEPS / folder.parent).mkdir(parents=True)
+    with caplog.at_level("WARNING"):
+        warn_unfinished(Results(bed.results))
+        other = RunDir.create(bed.results, alone := new_run_id(None), given=True)  # the control: of no sweep
+        other.begin(strategy="x")
+        other.release()
+        warn_unfinished(Results(bed.results))
+    assert [one.message.split("; ")[0] for one in caplog.records] == [
+        f"1 sweep(s) stopped before their end: {folder.parent}",
+        f"1 sweep(s) stopped before their end: {folder.parent}",
+        f"1 unfinished run(s) of dead processes: {alone}",
+    ]
     found = dict(recover(Results(bed.results)))
     assert found[folder.parent].startswith("stopped before its end; it goes on with: ")
     assert found[kept_id(folder.parent, 1)] == "stopped with the sweep 5a0c1a9e, which makes it when it goes on"

@@ -586,6 +586,8 @@ def warn_unfinished(results: Results) -> None:
             len(stopped), _some(stopped),
         )  # fmt: skip
     if dead := [run_id for run_id in dead if run_id not in stopped]:
+        dead = _not_of_sweeps(results, dead)
+    if dead:
         _LOG.warning(
             "%d unfinished run(s) of dead processes: %s; hint: just doctor seals them as failed", len(dead), _some(dead)
         )
@@ -594,6 +596,15 @@ def warn_unfinished(results: Results) -> None:
         _LOG.warning(
             "%d unfinished removal(s) of dead processes: %s; hint: just doctor finishes them", len(left), _some(left)
         )
+
+
+def _not_of_sweeps(results: Results, run_ids: list[str]) -> list[str]:
+    """Leave out those that a sweep makes when it goes on: `recover` leaves them to it, too."""
+    try:
+        reading = results.reading()
+    except (OSError, RunError):  # who wants to know more is told by what reads the ledger
+        return run_ids
+    return [one for one in run_ids if not _is_sweep(reading.of(str(reading.of(one).fields.get("parent") or "")))]
 
 
 def _some(run_ids: list[str]) -> str:
