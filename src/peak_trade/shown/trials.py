@@ -122,7 +122,7 @@ def _values(values: Any) -> str:
     if not isinstance(values, list):
         return "–"
     shown = [cut(str(value), _CELL) for value in values]
-    return ", ".join(shown if len(shown) <= _VALUES else [*shown[:2], "…", shown[-1], f"({len(shown)})"])
+    return ", ".join(shown) if len(shown) <= _VALUES else f"{', '.join(shown[:2])}, …, {shown[-1]} ({len(shown)})"
 
 
 def _short(key: str) -> str:
