@@ -406,6 +406,52 @@ def test_so_many_commands_run_at_once(bench: Bench) -> None:
     assert [row["status"] for row in table(bench.parent("--grid", "fast=5,10", "--jobs", "2"))] == ["done", "done"]
 
 
+LEAVES = """
+import datetime, os, sys, time
+fast, name = int(sys.argv[1]), sys.argv[2]
+with open(name, "w") as out:
+    out.write("time,equity\\n")
+    for day in range(300):
+        equity = 1000 + fast * day + day % 7
+        out.write(f"{datetime.date(2020, 1, 1) + datetime.timedelta(day)},{equity}\\n")
+open(f"left-{fast}", "w").close()
+end = time.monotonic() + WAIT
+while os.path.exists("together") and not all(os.path.exists(f"left-{one}") for one in (5, 10)):
+    if time.monotonic() > end:
+        break
+    time.sleep(0.02)
+"""
+
+
+def final(row: dict[str, Any]) -> float:
+    return float(row["final_equity"])
+
+
+def test_commands_that_leave_the_same_file_run_one_after_the_other(bench: Bench) -> None:
+    """Each waits for the other, so at once both would be found with the file of one."""
+    bench.write("leaves.py", LEAVES.replace("WAIT", "1.5"))
+    bench.write("together", "")
+    command = (sys.executable, "leaves.py", "{fast}", "equity.csv")
+    rows = table(bench.parent("--grid", "fast=5,10", "--collect", "equity=equity.csv", command=command))
+    assert [final(row) for row in rows] == [1000 + 5 * 299 + 5, 1000 + 10 * 299 + 5]
+    said = bench.sweep(
+        "--grid", "fast=5,10", "--jobs", "2", "--collect", "equity=equity.csv", command=command, code=2
+    ).stderr  # fmt: skip
+    assert "would leave the same files: --collect equity=equity.csv does not name every key" in said
+
+
+def test_commands_that_leave_files_by_their_keys_run_at_once_and_are_replayed(bench: Bench) -> None:
+    bench.write("leaves.py", LEAVES.replace("WAIT", "30").replace("break", "sys.exit(1)"))
+    bench.write("together", "")
+    parent = bench.parent(
+        "--grid", "fast=5,10", "--jobs", "2", "--collect", "equity=eq-{fast}.csv",
+        command=(sys.executable, "leaves.py", "{fast}", "eq-{fast}.csv"),
+    )  # fmt: skip
+    assert [final(row) for row in table(parent)] == [1000 + 5 * 299 + 5, 1000 + 10 * 299 + 5]
+    done = replayed(bench, parent.name, "--trial", "1")
+    assert "trial 1 (fast = 10): IDENTICAL" in done.stdout, done.stdout + done.stderr
+
+
 # --- which runs are held ------------------------------------------------------------------------------------------
 
 
@@ -484,13 +530,6 @@ def test_what_is_refused_leaves_no_trace(bench: Bench) -> None:
     assert "`{slow}` is none of the keys that are varied" in done.stderr
     bench.sweep("--grid", "fast=5,10", command=("no-such-program", "{fast}"), code=127)
     bench.sweep("config.toml", "--grid", "fast=5,10", code=2)
-    assert not bench.results.exists()
-
-
-@pytest.mark.parametrize("options", [("--memory-limit", "1G"), ("--executor", "dask", "--scheduler", "tcp://x:1")])
-def test_who_can_not_work_on_a_command_is_refused(bench: Bench, options: tuple[str, ...]) -> None:
-    done = bench.sweep("--grid", "fast=5,10", *options, command=("true", "{fast}"), code=2)
-    assert "error: --executor, --scheduler and --memory-limit are not for commands" in done.stderr
     assert not bench.results.exists()
 
 

@@ -101,6 +101,15 @@ def sweep_command(
             "--memory-limit is for workers, not for commands", hint="`ulimit -v` is what a shell has for it"
         )
     asked = _checked(order, wish, Path(results).absolute(), list(argv))
+    if shared := words.shared(
+        [f"{role}={pattern}" for role, pattern in order.collect], [one.key for one in wish.axes()]
+    ):
+        if (work.jobs or 1) > 1:
+            raise InputError(
+                f"commands that run at once would leave the same files: --collect {shared[0]} does not name every key",
+                hint="leave out --jobs, or name the file by the keys, as in --collect 'equity=out/{fast}.csv'",
+            )
+        work = msgspec.structs.replace(work, jobs=1)
     git = provenance.GitQuestion(Path.cwd())
     try:
         with turn(asked.results):

@@ -11,11 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -32,7 +32,7 @@ from peak_trade.sweep.rows import Row
 from peak_trade.sweep.task import Task
 from peak_trade.sweep.words import filled
 
-__all__ = ["Recorder", "Stopping"]
+__all__ = ["Recorder", "Stopping", "order_of"]
 
 _TIMES = 1_000  # that a trial is begun
 _PATIENCE_S = 20.0  # for all that are told to end; a recorder ends what does not after half of it
@@ -78,7 +78,7 @@ class Recorder:
         run_id, there = self._next(number)
         start = time.perf_counter()
         if not there:
-            self._record(filled(self.order.command, task.overrides), run_id, number)
+            self._record(order_of(self.order, task.overrides), run_id, number)
         return row_of(self.runs.path / run_id, task, time.perf_counter() - start)
 
     def run_id(self, number: int) -> str:
@@ -117,10 +117,8 @@ class Recorder:
                 return run_id, True
         raise RunError(f"trial {number} was begun {_TIMES} times, and cut short each time")
 
-    def _record(self, words: Sequence[str], run_id: str, number: int) -> None:
-        job = Job(
-            msgspec.structs.replace(self.order, command=list(words)), str(self.runs.path), run_id, (self.parent, number)
-        )
+    def _record(self, order: Order, run_id: str, number: int) -> None:
+        job = Job(order, str(self.runs.path), run_id, (self.parent, number))
         environment = {key: value for key, value in os.environ.items() if key not in _NOT_THEIRS}
         with subprocess.Popen(
             [sys.executable, "-P", "-m", "peak_trade.record.apart"],
@@ -147,6 +145,12 @@ class Recorder:
                 f"trial {number} could not be recorded: {why[-1] if why else f'exit code {code}'}",
                 hint="check the disk",
             )
+
+
+def order_of(order: Order, values: Mapping[str, Any]) -> Order:
+    """Return what is recorded of one trial: the order with a value for each placeholder."""
+    collect = zip((role for role, _ in order.collect), filled([one for _, one in order.collect], values), strict=True)
+    return msgspec.structs.replace(order, command=filled(order.command, values), collect=list(collect))
 
 
 def _line(process: subprocess.Popen[bytes]) -> IO[bytes]:

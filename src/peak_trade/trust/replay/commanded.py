@@ -146,13 +146,16 @@ def reasons(run: Whole) -> list[str]:
     return [text.format(_names(effects[key])) for key, text in _REASONS.items() if effects.get(key)] + _untold(run)
 
 
-def make(run: Whole, room: Path, given: Sequence[str], *, here: bool, command: Sequence[str] | None = None) -> Made:
+def make(
+    run: Whole, room: Path, given: Sequence[str], *, here: bool,
+    command: Sequence[str] | None = None, fill: Callable[[Sequence[str]], list[str]] = list,
+) -> Made:  # fmt: skip
     """Run a command again, that of the run or another, in a folder below `room`; InputError where that can't be."""
     folder, results, errors = room / "work", room / "results", room / "errors"
     try:
         folder.mkdir(parents=True)
         laid = scratch.lay_out(run, folder, given, here=here)
-        words = _words(run, laid, _command(run) if command is None else command)
+        words = _words(run, laid, _command(run) if command is None else command, fill)
         environment = {key: value for key, value in os.environ.items() if key not in _OURS} | _kept(run, room)
         began = time.perf_counter()
         with errors.open("wb") as stream:
@@ -192,7 +195,7 @@ def _kept(run: Whole, room: Path) -> dict[str, str]:
     return found
 
 
-def _words(run: Whole, laid: Laid, command: Sequence[str]) -> list[str]:
+def _words(run: Whole, laid: Laid, command: Sequence[str], fill: Callable[[Sequence[str]], list[str]]) -> list[str]:
     """Return the command line of the recorder: what was asked of it then, in the folder of now."""
     tree = documents.decode(run.sealed.content("config_snapshot.json"), "config_snapshot.json")
     asked, timed = tree["record"], tree.get("run")
@@ -206,8 +209,9 @@ def _words(run: Whole, laid: Laid, command: Sequence[str]) -> list[str]:
     words += ["--timeout", str(limit)] if isinstance(limit, int | float) else []
     for name in ("collect", "inputs"):
         values = asked.get(name)
-        for one in values if isinstance(values, list) else ():
-            words += [f"--{name.removesuffix('s')}", _moved(str(one), laid)]
+        told = [str(one) for one in values] if isinstance(values, list) else []
+        for one in fill(told) if name == "collect" else told:
+            words += [f"--{name.removesuffix('s')}", _moved(one, laid)]
     program, *rest = command
     if "/" in program and not os.path.isabs(program) and not (laid.folder / program).exists() and laid.base:
         program = str(laid.base / program)  # an interpreter in the folder, say

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -83,7 +84,8 @@ def _made(
             raise InputError(
                 f"trial {number} has no value of {error}, which its command names", hint=f"just verify {found.name}"
             ) from None
-        made = commanded.make(found, room, given, here=here, command=words)
+        fill = partial(filled, values=task.overrides)
+        made = commanded.make(found, room, given, here=here, command=words, fill=fill)
         rows.append(row_of(made.sealed.path, task, made.seconds))
         if asked.table.chosen[number] and (made.sealed.path / "equity.csv").is_file():
             shutil.copyfile(made.sealed.path / "equity.csv", place / "equity.csv")
