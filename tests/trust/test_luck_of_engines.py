@@ -64,6 +64,15 @@ def test_three_hundred_combinations_are_three_hundred_trials(books: Books, end: 
     )
 
 
+def test_what_two_commands_may_have_in_common_is_said_to_be_at_most_so_many_results(books: Books) -> None:
+    books.record(_on(300))
+    books.record(_on(300))  # the same once more is known to be the same
+    assert words.trials_of(books.family()) == "600 trials (600 of other engines), 3 different results"
+    other = _on(9)
+    books.record(other | {"ratios": other["ratios"] | {"mean": 0.125}})
+    assert words.trials_of(books.family()) == "609 trials (609 of other engines), at most 6 different results"
+
+
 def test_the_best_of_a_family_is_that_of_all_its_trials(books: Books) -> None:
     books.record(_on(300))
     assert books.family().best is None  # a line that does not tell it

@@ -49,7 +49,8 @@ def trials_of(family: Family) -> str:
     ]
     told = ", ".join(f"{count:,} {words}" for count, words in parts if count)
     gone = f"; {family.removed:,} of them removed since" if family.removed else ""
-    return f"{counted(family.trials, 'trial')} ({told}{gone}), {counted(family.results, 'different result')}"
+    most = "at most " if len(family.spreads) + bool(family.ratios) > 1 else ""  # of a sweep the ledger has no digests
+    return f"{counted(family.trials, 'trial')} ({told}{gone}), {most}{counted(family.results, 'different result')}"
 
 
 def on(series: Series) -> str:
