@@ -235,6 +235,7 @@ def sweep_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what a sweep asks for and who works: the fields of `sweep.Wish` and `sweep.Work`."""
     parser.add_argument("--grid", action="append", metavar="KEY=…", help="vary a key: a:b:step or a,b,c")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key for all trials")
+    best = parser.add_mutually_exclusive_group()
     for name, kind, metavar, text in (
         ("random", count, "N", "so many of the combinations, drawn by --seed"),
         ("optuna", count, "N", "search: so many trials, each batch by what those before it came to"),
@@ -245,7 +246,8 @@ def sweep_options(parser: argparse.ArgumentParser) -> None:
         ("minimize", str, "STAT", "what the best has least of"),
         ("keep", _keep, "N", "so many of the best as full runs of their own, or `all` (default: 20)"),
     ):
-        parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+        place = best if name in ("maximize", "minimize") else parser
+        place.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
     folds = parser.add_argument_group("choose on some bars, trade others")
     folds.add_argument("--walk-forward", nargs=2, metavar=("train=730d", "test=180d"), help="choose, then trade")
     folds.add_argument("--anchored", action="store_true", default=None, help="train from the first bar on")
@@ -280,6 +282,8 @@ def command_options(parser: argparse.ArgumentParser) -> None:
 
 def _keep(text: str) -> int:
     """Read how many runs are kept: a number, or all of as many as a sweep can have."""
+    if text != "all" and not text.lstrip("-").isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor `all`")
     return 1_000_000 if text == "all" else seed(text)
 
 

@@ -518,6 +518,8 @@ def test_a_key_that_no_placeholder_names_is_refused() -> None:
         (("--memory-limit", "1G"), "--memory-limit is for workers, not for commands"),
         (("--executor", "dask", "--scheduler", "tcp://127.0.0.1:1"), "the commands of a sweep run on this machine"),
         (("--set", "run.seed=2"), "--set changes a config, and a command has none"),
+        (("--maximize", "sharpe", "--minimize", "sharpe"), "argument --minimize: not allowed with argument --maximize"),
+        (("--keep", "many"), "argument --keep: 'many' is neither a number nor `all`"),
     ],
 )
 def test_what_a_command_can_not_have_is_refused(bench: Bench, options: tuple[str, ...], said: str) -> None:

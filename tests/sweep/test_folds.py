@@ -147,7 +147,7 @@ def test_more_than_a_thousand_folds_are_refused_with_what_is_less() -> None:
 
 @pytest.mark.parametrize("text", ["", "730", "d", "0d", "-5d", "1.5d", "5 d", "5D", "5s", "٣d", "123456d", "5d\n"])
 def test_what_is_no_length_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="is a length of time, or a number of bars"):
+    with pytest.raises(InputError, match="which is neither a length of time nor a number of bars"):
         length(text, "train")
 
 

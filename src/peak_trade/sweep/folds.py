@@ -122,7 +122,7 @@ def length(text: str, of: str) -> Length:
     """
     if not (found := _LENGTH.fullmatch(text)):
         raise InputError(
-            f"{of} is {text[:60]!r}, and is a length of time, or a number of bars",
+            f"{of} is {text[:60]!r}, which is neither a length of time nor a number of bars",
             hint="such as 730d or 500bars; the units are y, M (month), w, d, h, m and bars",
         )
     return Length(int(found[3]), "bars") if found[3] else Length(int(found[1]), found[2])
