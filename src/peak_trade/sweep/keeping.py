@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from peak_trade.runner.failure import UNWRITTEN
 from peak_trade.runner.limits import uninterrupted
 from peak_trade.runner.many import Wanted, run_many
 from peak_trade.runner.shared import Shared
+from peak_trade.sweep.executor.pool import cores
+from peak_trade.sweep.keepers import spread
 from peak_trade.sweep.rows import Rows
 
 __all__ = ["Kept", "keep", "kept_id"]
@@ -52,17 +54,23 @@ def keep(
     root: Path,
     results: Path,
     heard: Callable[[int, int], None],
+    jobs: int | None = None,
 ) -> list[Kept]:
     """Make a run of each of these trials, unless it is there; `heard` hears how many are, and of how many.
 
+    They are made by so many processes, as many as this one may have cores where it is None.
+
     Raises KeyboardInterrupt where that was sent, RunError where none can be written.
     """
-    kept: list[Kept] = []
     took = float(np.median(rows.duration_s[list(best)])) if best else 0.0
-    size = max(1, min(_TOGETHER, int(_QUICK_S / max(took, 1e-3))))
-    for start in range(0, len(best), size):
-        reading = Results(results).reading()
-        some = {trial: _of(reading, parent, trial) for trial in best[start : start + size]}
+    jobs = min(jobs or cores(), len(best))
+    # quick ones go together, and all processes come to their ends at about the same time
+    size = max(1, min(_TOGETHER, int(_QUICK_S / max(took, 1e-3)), -(-len(best) // max(jobs, 1))))
+    batches = [best[start : start + size] for start in range(0, len(best), size)]
+    reading = Results(results).reading()
+
+    def make(at: int) -> list[Kept]:
+        some = {trial: _of(reading, parent, trial) for trial in batches[at]}
         wanted = [
             Wanted(_source(source, rows.overrides[trial]), run_id, parent, trial, begun=state == STARTED)
             for trial, (run_id, state) in some.items()
@@ -71,13 +79,20 @@ def keep(
         # a quick batch comes to its end: an interrupt would leave its runs sealed as failed
         with uninterrupted() if size > 1 else nullcontext():
             made = {one.run_id: one for one in run_many(wanted, root=root, results=results, shared=shared)}
+        kept: list[Kept] = []
         for trial, (run_id, _) in some.items():
             error = made[run_id].error if run_id in made else None
             if error and error.message.startswith(UNWRITTEN):  # which says nothing of the trial
                 raise error
             kept.append(Kept(trial, run_id, error.message if error else _differs(results / run_id, rows, trial)))
-        heard(len(kept), len(best))
-    return kept
+        return kept
+
+    found: dict[int, Kept] = {}
+    with closing(spread(make, len(batches), jobs)) as answers:
+        for answer in answers:
+            found |= {one.trial: one for one in msgspec.json.decode(answer, type=list[Kept])}
+            heard(len(found), len(best))
+    return [found[trial] for trial in best]
 
 
 def kept_id(parent: str, trial: int, times: int = 0) -> str:

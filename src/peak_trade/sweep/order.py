@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -65,8 +65,8 @@ def sweep(
     Raises InputError where config, data or plan are wrong, RunError where every trial failed, a write did, or another
     process is making it, and Stopped where it was interrupted.
     """
-    executors = executor.of(work or Work())
-    heard = heard or Heard()
+    work, heard = work or Work(), heard or Heard()
+    executor.of(work)  # which refuses what there is not
     asked = ask(source, wish, Path(root), Path(results).absolute(), argv)
     git = provenance.GitQuestion(asked.root)
     try:
@@ -74,7 +74,7 @@ def sweep(
         if isinstance(attempt, Path):
             heard.is_there(attempt.name)
             return attempt
-        return _finished(asked, attempt, git, executors, heard)
+        return _finished(asked, attempt, git, work, heard)
     finally:
         git.close()
 
@@ -95,7 +95,8 @@ def join(
     Raises InputError where there is no such sweep, or config, bars, code or program are not the same here, RunError as
     `sweep` does, and Stopped where it was interrupted.
     """
-    executors, heard = executor.of(work or Work()), heard or Heard()
+    work, heard = work or Work(), heard or Heard()
+    executors = executor.of(work)
     root, results = Path(root), Path(results).absolute()
     folder = joining.find_folder(which, results)
     if isinstance(folder, Path):
@@ -111,7 +112,7 @@ def join(
             )
             while not sealed.is_dir():
                 if attempt := take_up(asked, folder.run_id):
-                    return _finished(asked, attempt, git, executors, heard), asked.source
+                    return _finished(asked, attempt, git, work, heard), asked.source
                 time.sleep(_POLL_S)
     except KeyboardInterrupt:
         raise Stopped("interrupted: the others go on", hint=f"just sweep --join {folder.run_id[:8]}") from None
@@ -131,7 +132,7 @@ def _finished(
     asked: Asked,
     attempt: Attempt,
     git: provenance.GitQuestion,
-    executors: Callable[[Bench, Folder], Executor],
+    work: Work,
     heard: Heard,
 ) -> Path:
     """Make what is not done yet, and seal the sweep."""
@@ -141,8 +142,8 @@ def _finished(
         bench = Bench(asked.source, asked.shared.bars, asked.function)
         with termination_raised():
             with logging_to(attempt.log):
-                rows = _tried(asked, attempt, executors(bench, folder), folder, heard)
-            kept = _kept(asked, attempt, rows, heard)
+                rows = _tried(asked, attempt, executor.of(work)(bench, folder), folder, heard)
+            kept = _kept(asked, attempt, git, rows, work.jobs, heard)
             with logging_to(attempt.log), uninterrupted():
                 return _sealed(asked, attempt, git, bench, rows, kept, folder)
     except KeyboardInterrupt:
@@ -239,13 +240,16 @@ class _Checkpoints:
         self.attempt.directory.ledger.append("tried", self.attempt.directory.run_id, **facts)
 
 
-def _kept(asked: Asked, attempt: Attempt, rows: Rows, heard: Heard) -> list[keeping.Kept]:
+def _kept(
+    asked: Asked, attempt: Attempt, git: provenance.GitQuestion, rows: Rows, jobs: int | None, heard: Heard
+) -> list[keeping.Kept]:
     """Make runs of the best trials."""
     best = asked.plan.best(rows)[: asked.keep]
+    git.answer()  # of which each of the processes would ask else
     with attempt.stages.clock("keep"):
         return keeping.keep(
             asked.source, asked.shared, rows, best, attempt.directory.run_id, root=asked.root, results=asked.results,
-            heard=heard.keeps,
+            heard=heard.keeps, jobs=jobs,
         )  # fmt: skip
 
 

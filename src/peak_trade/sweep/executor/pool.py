@@ -16,12 +16,11 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from typing import NoReturn
 
 from msgspec import Struct, field
 
@@ -34,7 +33,7 @@ from peak_trade.sweep.plan import Round
 from peak_trade.sweep.rows import Row, Rows
 from peak_trade.sweep.spans import Span, gaps, overlap, total
 
-__all__ = ["Pool", "cores"]
+__all__ = ["Pool", "cores", "is_dead"]
 
 _WORK = 0.25  # seconds in a chunk
 _MOST = 4096  # trials in a chunk
@@ -314,22 +313,15 @@ class _Shift:
         ours, theirs = socket.socketpair()
         slot = worker.Slot(self.memory, place)
         slot.put(-1)
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):  # closed by a strategy: what it holds must not be written twice
-                stream.flush()
-        parent = os.getpid()
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # none is a worker's, before it is one
+        parent, others = os.getpid(), [other.line for other in self.workers]  # else they would not see that it has gone
+
+        def be(held: Collection[int]) -> NoReturn:
+            worker.serve(
+                theirs, [ours, *others], self.pool.bench, self.tasks, slot, self.pool.memory_limit, parent, held
+            )
+
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", DeprecationWarning
-                )  # Python 3.12 of threads, which ours do not wait for
-                pid = os.fork()
-            if pid == 0:
-                others = [other.line for other in self.workers]  # else they would not see that this process has gone
-                worker.serve(
-                    theirs, [ours, *others], self.pool.bench, self.tasks, slot, self.pool.memory_limit, parent, held
-                )
+            pid = worker.fork(be)
         except OSError as error:
             ours.close()
             theirs.close()
@@ -340,8 +332,6 @@ class _Shift:
             if chunk is not None:
                 self.pieces.append(chunk)
             return False
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         theirs.close()
         ours.setblocking(False)
         one = _Worker(pid, ours, place, slot)
@@ -400,17 +390,18 @@ class _Shift:
 
     def _is_gone(self, one: _Worker) -> bool:
         """Tell whether a worker is dead: a child that it left may hold its socket open."""
-        return one in self.workers and _is_dead(one.pid)
+        return one in self.workers and is_dead(one.pid)
 
 
-def _is_dead(pid: int) -> bool:
+def is_dead(pid: int) -> bool:
+    """Tell whether a child that has not been waited for has ended."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _has_ended(pid: int) -> bool:
     """Tell whether a worker whose socket is closed has ended, or is about to."""
     until = time.monotonic() + _ENDS
-    while not (dead := _is_dead(pid)) and time.monotonic() < until:
+    while not (dead := is_dead(pid)) and time.monotonic() < until:
         time.sleep(0.001)
     return dead
 

@@ -17,7 +17,8 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Collection, Sequence
+import warnings
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -26,7 +27,7 @@ from peak_trade.sweep.plan import Round
 from peak_trade.sweep.rows import Row, Rows
 from peak_trade.sweep.task import Task
 
-__all__ = ["CLOSED", "HEAD", "SLOT", "Slot", "serve"]
+__all__ = ["CLOSED", "HEAD", "SLOT", "ClosedError", "Line", "Slot", "fork", "serve", "settle"]
 
 HEAD = struct.Struct("<qq")
 """What is asked: first and end. An answer begins with the size of what follows, twice."""
@@ -52,6 +53,26 @@ class Slot:
         return int(trial), float(since)
 
 
+def fork(be: Callable[[Collection[int]], NoReturn]) -> int:
+    """Return the pid of a fork that is to `be` what it is for, with all signals blocked; it is handed those that were.
+
+    Raises OSError where there can be none.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # closed by a strategy: what it holds must not be written twice
+            stream.flush()
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # none is a worker's, before it is one
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 of threads, which ours do not wait for
+            pid = os.fork()
+        if pid == 0:
+            be(held)
+        return pid
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
 def serve(
     asked: socket.socket,
     others: Sequence[socket.socket],
@@ -71,9 +92,9 @@ def serve(
     try:
         for other in others:
             other.close()
-        _settle(parent, memory_limit)
+        settle(parent, memory_limit)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        line = _Line(asked)
+        line = Line(asked)
         while (head := line.read(HEAD.size)) is not None:
             rows = []
             for at in range(*HEAD.unpack(head)):
@@ -86,7 +107,7 @@ def serve(
                     stream.flush()
             line.write(HEAD.pack(len(content), len(content)) + content)
         code = 0
-    except _ClosedError:
+    except ClosedError:
         code = CLOSED
     finally:
         os._exit(code)  # nothing of the parent's is to be tidied up in here
@@ -105,7 +126,8 @@ def _row(bench: Bench, task: Task) -> Row:
             os._exit(1)
 
 
-def _settle(parent: int, memory_limit: int | None) -> None:
+def settle(parent: int, memory_limit: int | None = None) -> None:
+    """Be a process that ends as its parent does, and that no terminal's Ctrl-C reaches."""
     os.setsid()
     for number in signal.valid_signals():
         if callable(signal.getsignal(number)):  # a handler of the parent's
@@ -135,11 +157,11 @@ def _mapped() -> int:
         return 0
 
 
-class _ClosedError(Exception):
+class ClosedError(Exception):
     """The descriptor is no longer that of the socket."""
 
 
-class _Line:
+class Line:
     """The worker's end of its socket, by a descriptor that is looked at before it is used."""
 
     def __init__(self, asked: socket.socket) -> None:
@@ -173,6 +195,6 @@ class _Line:
         try:
             there = os.fstat(self._handle)
         except OSError:
-            raise _ClosedError from None
+            raise ClosedError from None
         if not os.path.samestat(there, self._mark):
-            raise _ClosedError
+            raise ClosedError
