@@ -14,10 +14,10 @@ disk, until it is sealed), `claims` (who makes which trials), `executor/` (who w
 found again), `joining` (what another machine needs), `start` (up to the first trial), `choice` (what a choice goes
 by), `folds` (which bars are train and which are test), `stitching` (one account over windows), `walk_forward` and
 `cpcv` (their plans), `keepers` (processes) and `keeping` (the best as runs of their own), `table`
-(`trials.parquet`), `parent` (files and seal of the parent run), `heard` and `telling` (what a person hears of it), `order` (of a sweep; nothing else knows it),
-`abandoning` (of one that nobody goes on with). `search` is the plan of Optuna's samplers. Of a sweep over a command:
-`words` (and their placeholders), `records` (the runs of its trials), `recorder` (makes them), `chosen` (files and seal
-of the parent), `commanded` (its order).
+(`trials.parquet`), `parent` (files and seal of the parent run), `heard` and `telling` (what a person hears of it),
+`order` (of a sweep; nothing else knows it), `abandoning` (of one that nobody goes on with). `search` is the plan of
+Optuna's samplers. Of a sweep over a command: `words` (and their placeholders), `records` (the runs of its trials),
+`recorder` (makes them), `chosen` (files and seal of the parent), `commanded` (its order).
 """
 
 from peak_trade.sweep.abandoning import abandon
