@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from msgspec import Struct
 
 from peak_trade.errors import RunError
@@ -51,7 +52,7 @@ class Made(Struct, frozen=True, kw_only=True):
 
 def facts(reading: Reading, rows: Rows) -> dict[str, Any]:
     """Return what a line of the parent tells of its trials, by their own ledger."""
-    return records.counted(reading, frozenset(int(at) for at in range(len(rows)) if duplicates(rows)[at] >= 0))
+    return records.counted(reading, frozenset(np.flatnonzero(duplicates(rows) >= 0).tolist()))
 
 
 def seal(made: Made, best: int, kept: Sequence[Kept], more: Mapping[str, bytes]) -> Path:

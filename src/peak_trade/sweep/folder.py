@@ -23,7 +23,7 @@ from peak_trade.errors import RunError
 from peak_trade.evidence import door, files
 from peak_trade.evidence.results import SWEEPS
 from peak_trade.sweep.rows import Rows
-from peak_trade.sweep.spans import Span, merged
+from peak_trade.sweep.spans import Span, merged, total
 
 __all__ = ["Folder"]
 
@@ -80,27 +80,28 @@ class Folder:
 
     def rows(self, number: int, count: int) -> Rows:
         """Return the rows of a round of `count` trials; RunError where a file is not what was written."""
-        return Rows.joined(list(self._read(number, count)))
+        return Rows.gathered(self._read(number, self.chunks(number), count), count)
 
     def there(self, number: int) -> Rows:
         """Return the rows of a round that are there, in order."""
-        return Rows.joined(list(self._read(number, None)))
+        chunks = self.chunks(number)
+        return Rows.gathered(self._read(number, chunks, None), total(merged(chunks)))
 
     def all_rows(self) -> Rows:
         """Return the rows of all rounds that are there."""
-        return Rows.joined([part for number in sorted(self._rounds()) for part in self._read(number, None)])
+        return Rows.joined([self.there(number) for number in sorted(self._rounds())])
 
     def end(self) -> None:
         """Remove the folder: the sweep is sealed."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _read(self, number: int, count: int | None) -> Iterator[Rows]:
+    def _read(self, number: int, chunks: list[Span], count: int | None) -> Iterator[Rows]:
         """Yield the rows of a round in order, each trial once: all of `count` trials, or those that are there."""
         at = 0
-        for first, end in sorted(self.chunks(number)):
+        for first, end in sorted(chunks):
             if end <= at:
                 continue
-            if first > at and count is not None:
+            if count is not None and (first > at or end > count):
                 break
             yield self.chunk(number, first, end).since(max(at - first, 0))
             at = end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -66,45 +66,48 @@ class Rows(Struct, eq=False):
         return len(self.overrides)
 
     @classmethod
+    def blank(cls, count: int) -> Rows:
+        """Return room for so many, in which the values of a statistic stand side by side, as a table has them."""
+        return cls(
+            [], np.zeros(count, np.int64), [], {},
+            np.full((count, len(KEYS)), np.nan, order="F"), np.zeros((count, 2, _DIGEST), np.uint8),
+            np.full((count, 2, BLOCKS), np.nan), np.zeros(count),
+        )  # fmt: skip
+
+    @classmethod
     def of(cls, rows: Sequence[Row]) -> Rows:
         """Return rows as columns."""
-        count = len(rows)
-        values = np.full((count, len(KEYS)), np.nan)
-        digests = np.zeros((count, 2, _DIGEST), np.uint8)
-        blocks = np.full((count, 2, BLOCKS), np.nan)
+        made = cls.blank(len(rows))
         for at, row in enumerate(rows):
+            made.overrides.append(row.overrides)
+            made.part.append(row.part)
+            made.fold[at], made.duration_s[at] = row.fold, row.duration_s
+            if row.error:
+                made.error[at] = one_line(row.error, _LONGEST)
             if row.values is not None and row.digests is not None and row.blocks is not None:
-                values[at], blocks[at] = row.values, row.blocks
-                digests[at] = [list(bytes.fromhex(one)) for one in row.digests]
-        return cls(
-            [row.overrides for row in rows],
-            np.array([row.fold for row in rows], np.int64),
-            [row.part for row in rows],
-            {at: one_line(row.error, _LONGEST) for at, row in enumerate(rows) if row.error},
-            values,
-            digests,
-            blocks,
-            np.array([row.duration_s for row in rows], np.float64),
-        )
+                made.values[at], made.blocks[at] = row.values, row.blocks
+                made.digests[at] = [list(bytes.fromhex(one)) for one in row.digests]
+        return made
 
     @classmethod
     def joined(cls, parts: Sequence[Rows]) -> Rows:
         """Return rows one after the other."""
-        starts = np.cumsum([0, *map(len, parts)])
-        return cls(
-            [one for part in parts for one in part.overrides],
-            np.concatenate([part.fold for part in parts]) if parts else np.empty(0, np.int64),
-            [one for part in parts for one in part.part],
-            {
-                int(start) + at: why
-                for part, start in zip(parts, starts[:-1], strict=True)
-                for at, why in part.error.items()
-            },
-            np.concatenate([part.values for part in parts]) if parts else np.empty((0, len(KEYS))),
-            np.concatenate([part.digests for part in parts]) if parts else np.empty((0, 2, _DIGEST), np.uint8),
-            np.concatenate([part.blocks for part in parts]) if parts else np.empty((0, 2, BLOCKS)),
-            np.concatenate([part.duration_s for part in parts]) if parts else np.empty(0),
-        )
+        some = [part for part in parts if len(part)]
+        return some[0] if len(some) == 1 else cls.gathered(some, sum(map(len, some)))
+
+    @classmethod
+    def gathered(cls, parts: Iterable[Rows], count: int) -> Rows:
+        """Return rows one after the other, `count` in all; of the parts one at a time is held."""
+        made = cls.blank(count)
+        for part in parts:
+            start, end = len(made), len(made) + len(part)
+            made.overrides.extend(part.overrides)
+            made.part.extend(part.part)
+            made.error.update({start + at: why for at, why in part.error.items()})
+            made.fold[start:end], made.duration_s[start:end] = part.fold, part.duration_s
+            made.values[start:end], made.digests[start:end] = part.values, part.digests
+            made.blocks[start:end] = part.blocks
+        return made
 
     def since(self, at: int) -> Rows:
         """Return the rows from the row `at` on."""
@@ -158,11 +161,13 @@ class Rows(Struct, eq=False):
 
 def duplicates(rows: Rows) -> npt.NDArray[np.int64]:
     """Return for each trial the first with the same digests of its fold and part; -1 where it is that itself."""
-    first: dict[tuple[bytes, int, str], int] = {}
+    there = np.setdiff1d(np.arange(len(rows)), list(rows.error))
+    names = {name: at for at, name in enumerate(dict.fromkeys(rows.part))}
+    keys = np.empty((len(there), 2 * _DIGEST + 16), np.uint8)
+    keys[:, : 2 * _DIGEST] = rows.digests.reshape(len(rows), 2 * _DIGEST)[there]
+    keys[:, -16:-8] = rows.fold[there, None].view(np.uint8)
+    keys[:, -8:] = np.array([names[name] for name in rows.part], np.int64)[there, None].view(np.uint8)
+    _, first, same = np.unique(keys.view(f"S{keys.shape[1]}")[:, 0], return_index=True, return_inverse=True)
     found = np.full(len(rows), -1)
-    for at in range(len(rows)):
-        if at not in rows.error:
-            key = rows.digests[at].tobytes(), int(rows.fold[at]), rows.part[at]
-            if (same := first.setdefault(key, at)) != at:
-                found[at] = same
+    found[there] = np.where(first[same] == np.arange(len(there)), -1, there[first[same]])
     return found

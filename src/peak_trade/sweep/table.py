@@ -15,8 +15,8 @@ took varies, and stands beside the sealed files: see `parent`.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -43,61 +43,64 @@ class _Column(Struct, frozen=True, eq=False):
     known: npt.NDArray[np.bool_] | None = None
 
 
+_Columns: TypeAlias = Iterator[tuple[str, _Column]]
+
+
 def write(directory: RunDir, rows: Rows, chosen: int | None, seed: int | None, redactor: Redactor) -> str:
     """Write the tables into the directory of the parent; return why they are no Parquet, empty where they are.
 
     `seed` is that of trials that don't vary it, None where nobody knows one.
     """
-    found = {"trials": _columns(rows, chosen, seed, redactor)}
+    found: dict[str, Callable[[], _Columns]] = {"trials": lambda: _columns(rows, chosen, seed, redactor)}
     if len(rows) <= BLOCKED:
-        found["blocks"] = _blocks(rows)
+        found["blocks"] = lambda: _blocks(rows)
     why = ""
     for name, columns in found.items():
         try:
             content = _parquet(columns)
         except ImportError as error:
-            directory.write(f"{name}.csv", _csv(columns))
+            directory.write(f"{name}.csv", _csv(columns()))
             why = f"{error}; wrote {' and '.join(f'{one}.csv' for one in found)} instead (just setup lake adds Parquet)"
         else:
             directory.write(f"{name}.parquet", [content])
     return why
 
 
-def _columns(rows: Rows, chosen: int | None, seed: int | None, redactor: Redactor) -> dict[str, _Column]:
+def _columns(rows: Rows, chosen: int | None, seed: int | None, redactor: Redactor) -> _Columns:
+    """Yield the columns one by one: the texts of all of them take more than the rows do."""
     count = len(rows)
     failed = np.zeros(count, np.bool_)
     failed[list(rows.error)] = True
     errors = {at: redactor.text(as_utf8(why)) for at, why in rows.error.items()}
-    same = duplicates(rows)
     numbers = np.arange(count)
+    yield "index", _Column(numbers)
+    yield "chosen", _Column(numbers == (-1 if chosen is None else chosen))
+    yield "fold", _Column(rows.fold, rows.fold >= 0)
+    yield "part", _Column(rows.part)
+    yield "params", _Column([settings_of(one, True) for one in rows.overrides])
+    yield "settings", _Column([settings_of(one, False) for one in rows.overrides])
     seeds = np.array([one.get("run.seed", -1 if seed is None else seed) for one in rows.overrides], np.int64)
-    columns = {
-        "index": _Column(numbers),
-        "chosen": _Column(numbers == (-1 if chosen is None else chosen)),
-        "fold": _Column(rows.fold, rows.fold >= 0),
-        "part": _Column(rows.part),
-        "params": _Column([settings_of(one, True) for one in rows.overrides]),
-        "settings": _Column([settings_of(one, False) for one in rows.overrides]),
-        "seed": _Column(seeds, seeds >= 0),
-        "status": _Column(["failed" if one else "done" for one in failed.tolist()]),
-        "error": _Column([errors.get(at, "") for at in range(count)]),
-        "duplicate_of": _Column(same, same >= 0),
-    }
-    columns |= {key: _number(rows.values[:, at]) for at, key in enumerate(KEYS)}
+    yield "seed", _Column(seeds, seeds >= 0)
+    yield "status", _Column(["failed" if one else "done" for one in failed.tolist()])
+    yield "error", _Column([errors.get(at, "") for at in range(count)])
+    same = duplicates(rows)
+    yield "duplicate_of", _Column(same, same >= 0)
+    for at, key in enumerate(KEYS):
+        yield key, _number(rows.values[:, at])
     for at, name in enumerate(("equity_digest", "trades_digest")):
         digits = rows.digests[:, at].tobytes().hex()
         none = failed | ~rows.digests[:, at].any(axis=1)
-        columns[name] = _Column(
-            ["" if bad else digits[64 * row : 64 * row + 64] for row, bad in enumerate(none.tolist())]
+        yield (
+            name,
+            _Column(["" if bad else digits[64 * row : 64 * row + 64] for row, bad in enumerate(none.tolist())]),
         )
-    return columns
 
 
-def _blocks(rows: Rows) -> dict[str, _Column]:
-    columns = {"index": _Column(np.arange(len(rows)))}
+def _blocks(rows: Rows) -> _Columns:
+    yield "index", _Column(np.arange(len(rows)))
     for at, what in enumerate(("sum", "square")):
-        columns |= {f"{what}_{part}": _number(rows.blocks[:, at, part]) for part in range(BLOCKS)}
-    return columns
+        for part in range(BLOCKS):
+            yield f"{what}_{part}", _number(rows.blocks[:, at, part])
 
 
 def _number(values: npt.NDArray[np.float64]) -> _Column:
@@ -113,14 +116,14 @@ def settings_of(overrides: dict[str, Any], params: bool) -> str:
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-def _parquet(columns: Mapping[str, _Column]) -> bytes:
-    """Return the columns as Parquet, from buffers: pyarrow's own conversions import pandas."""
+def _parquet(columns: Callable[[], _Columns]) -> bytes:
+    """Return the columns as Parquet, from buffers: pyarrow's own conversions import pandas. Raises ImportError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     kinds = {np.dtype(np.int64): pa.int64(), np.dtype(np.bool_): pa.bool_(), np.dtype(np.float64): pa.float64()}
     arrays: dict[str, Any] = {}
-    for name, column in columns.items():
+    for name, column in columns():
         if isinstance(column.values, list):
             texts = [text.encode() for text in column.values]
             sizes = np.fromiter(map(len, texts), np.int64, len(texts))
@@ -139,8 +142,8 @@ def _parquet(columns: Mapping[str, _Column]) -> bytes:
     return sink.getvalue()
 
 
-def _csv(columns: Mapping[str, _Column]) -> Iterator[bytes]:
-    cells = {name: list(_cells(column)) for name, column in columns.items()}
+def _csv(columns: _Columns) -> Iterator[bytes]:
+    cells = {name: list(_cells(column)) for name, column in columns}
     yield tables.rows_csv([dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]).encode()
 
 
