@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import importlib
 import io
 import math
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -33,6 +35,7 @@ __all__ = [
     "TRADE_COLUMNS",
     "SeriesDigest",
     "Stamps",
+    "import_parquet",
     "read_series",
     "read_trades",
     "rows_csv",
@@ -310,6 +313,12 @@ def rows_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 def _quoted(text: str) -> str:
     """Return a CSV cell; Python's own writer leaves a lone carriage return unquoted before 3.13."""
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+
+
+def import_parquet() -> None:
+    """Import what writes Parquet, where it is installed: processes that are forked then need not, each for itself."""
+    with suppress(ImportError):
+        importlib.import_module("pyarrow.parquet")
 
 
 def trades_parquet(trades: Trades) -> bytes:

@@ -71,6 +71,7 @@ class Bench:
         self.registered, self.memo = source.config.strategy.name is not None, Memo()
         self.manner = strategies.Manner.of(source.config.strategy, lenient=source.lenient)
         self._prepared: dict[tuple[int, int], Prepared] = {}
+        seed_generators(source.config.run.seed)  # which imports them: once, before there are workers
 
     def trial(self, task: Task) -> Row:
         """Make one trial. Whatever its strategy raises is the row's error."""

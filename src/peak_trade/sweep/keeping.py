@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from peak_trade import config
 from peak_trade.config import Source
+from peak_trade.evidence import tables
 from peak_trade.evidence.ledger import FAILED, STARTED, Reading
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import read_manifest
@@ -87,6 +88,9 @@ def keep(
             kept.append(Kept(trial, run_id, error.message if error else _differs(results / run_id, rows, trial)))
         return kept
 
+    if best:
+        tables.import_parquet()
+        shared.known.imported.versions()
     found: dict[int, Kept] = {}
     with closing(spread(make, len(batches), jobs)) as answers:
         for answer in answers:

@@ -161,13 +161,18 @@ class Rows(Struct, eq=False):
 
 def duplicates(rows: Rows) -> npt.NDArray[np.int64]:
     """Return for each trial the first with the same digests of its fold and part; -1 where it is that itself."""
-    there = np.setdiff1d(np.arange(len(rows)), list(rows.error))
+    came = np.ones(len(rows), np.bool_)
+    came[list(rows.error)] = False
+    there = np.flatnonzero(came)
     names = {name: at for at, name in enumerate(dict.fromkeys(rows.part))}
     keys = np.empty((len(there), 2 * _DIGEST + 16), np.uint8)
     keys[:, : 2 * _DIGEST] = rows.digests.reshape(len(rows), 2 * _DIGEST)[there]
     keys[:, -16:-8] = rows.fold[there, None].view(np.uint8)
     keys[:, -8:] = np.array([names[name] for name in rows.part], np.int64)[there, None].view(np.uint8)
-    _, first, same = np.unique(keys.view(f"S{keys.shape[1]}")[:, 0], return_index=True, return_inverse=True)
+    texts = keys.view(f"S{keys.shape[1]}")[:, 0]
+    order = np.argsort(texts, kind="stable")  # of equal ones the first comes first; np.unique imports numpy.ma
+    other = np.append(True, texts[order][1:] != texts[order][:-1])[: len(order)]
+    first = order[other][np.cumsum(other) - 1]
     found = np.full(len(rows), -1)
-    found[there] = np.where(first[same] == np.arange(len(there)), -1, there[first[same]])
+    found[there[order]] = np.where(other, -1, there[first])
     return found
