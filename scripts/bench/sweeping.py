@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import resource
+import os
 import statistics
 import subprocess
 import sys
@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from figures import Figure, children, config_of, figure, prove, random_bars
@@ -68,6 +68,7 @@ def measure(root: Path, *, repeat: int = 7, peers: bool = True) -> Iterator[Figu
         yield from _trial(file, repeat)
         yield from _sealed(root, folder, file, repeat)
         yield from _sweeps(root, folder, file, max(3, repeat // 2), peers)
+        yield _scaling(root, folder, file, max(3, repeat // 2))
 
 
 def measure_long(root: Path, *, trials: int = 100_000) -> Iterator[Figure]:
@@ -77,7 +78,7 @@ def measure_long(root: Path, *, trials: int = 100_000) -> Iterator[Figure]:
         file = config_of(folder, random_bars(10_000))
         fasts = trials // 500
         grid = ["--grid", f"strategy.params.fast=2:{fasts + 1}:1", "--grid", "strategy.params.slow=300:799:1"]
-        seconds, cpu, parent, peak = _sweep(root, file, folder / "long", [*grid, "--keep", "20"])
+        seconds, cpu, parent, peak = _sweep(root, file, folder / "long", [*grid, "--jobs", "2", "--keep", "20"])
         size = (parent / "trials.parquet").stat().st_size / 1e6
         yield Figure(f"many: a sweep of {trials:,} trials of 10,000 bars", seconds, seconds, seconds, "s",
                      f"{cpu / trials * 1e3:.2f} ms of CPU a trial")  # fmt: skip
@@ -156,29 +157,53 @@ def _sweeps(root: Path, folder: Path, file: Path, repeat: int, peers: bool) -> I
                 continue
             seconds, cpu, parents[name], _ = _sweep(root, file, folder / f"{name} {turn}", [*_GRID, *words])
             took[name].append((seconds, cpu))
-    beside = {"two workers": "", "one worker": "", "two workers, all of them kept": ""}
-    scaling = [one[0] / two[0] for one, two in zip(took["one worker"], took["two workers"], strict=True)]
-    beside["one worker"] = f"two take {1 / statistics.median(scaling):.2f} × it"
     vectorbt = _vectorbt(folder, parents["two workers"], repeat) if peers else None
     for name, rows in took.items():
         cpu = statistics.median(one for _, one in rows) / _TRIALS * 1e3
-        told = ", ".join([f"{cpu:.2f} ms of CPU a trial", *filter(None, [beside[name]])])
-        yield figure(f"sweep: {_TRIALS:,} trials of 10,000 bars, {name}", [seconds for seconds, _ in rows], told)
+        walls = sorted(one for one, _ in rows)
+        yield Figure(f"sweep: {_TRIALS:,} trials of 10,000 bars, {name}", statistics.median(walls), walls[0],
+                     walls[-1], "s", f"{cpu:.2f} ms of CPU a trial")  # fmt: skip
     if vectorbt:
         ours = statistics.median(seconds for seconds, _ in took["two workers"])
         ratio = statistics.median(vectorbt) / ours
         yield figure("sweep: vectorbt's own, vectorised, warm", vectorbt, f"{ratio:.1f} × ours, the same returns")
 
 
-def _sweep(root: Path, file: Path, results: Path, words: list[str]) -> tuple[float, float, Path, float]:
-    """Return wall seconds and CPU seconds of a sweep's processes, its parent, and their largest memory in MB."""
+def _scaling(root: Path, folder: Path, file: Path, repeat: int) -> Figure:
+    """How much faster the trials of a sweep are with two workers: of its stages the one that they work in."""
+    times: dict[str, list[float]] = {"1": [], "2": []}
+    for turn in range(repeat):
+        for jobs, took in times.items():
+            words = ["--grid", "strategy.params.fast=2:21:1", "--grid", "strategy.params.slow=50:249:1", "--keep", "0"]
+            parent = _sweep(root, file, folder / f"scaling {jobs} {turn}", [*words, "--jobs", jobs]).parent
+            told = json.loads((parent / "manifest.json").read_text())["predicate"]["runDetails"]["milliseconds"]
+            took.append(told["trials"])
+    ratios = [one / two for one, two in zip(times["1"], times["2"], strict=True)]
+    return Figure("sweep: one worker's time for 4,000 trials, in times of two workers'", statistics.median(ratios),
+                  min(ratios), max(ratios), "×")  # fmt: skip
+
+
+class _Swept(NamedTuple):
+    """A sweep as processes: wall seconds, CPU seconds of all, its parent, and the largest one's memory in MB."""
+
+    seconds: float
+    cpu: float
+    parent: Path
+    peak: float
+
+
+def _sweep(root: Path, file: Path, results: Path, words: list[str]) -> _Swept:
     program = [sys.executable, str(root / "scripts" / "sweep.py"), str(file), "--results-dir", str(results), "--quiet",
-               "--set", *(f"{key}={value}" for key, value in _CALENDAR.items())]  # fmt: skip
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run([*program, *words], capture_output=True, text=True, env=children(), check=True)
-    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return seconds, cpu, results / done.stdout.split()[-1], after.ru_maxrss / 1e3
+               "--set", *(f"{key}={value}" for key, value in _CALENDAR.items()), *words]  # fmt: skip
+    start = time.perf_counter()
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=children()) as process:
+        said = process.stdout.read() if process.stdout else ""
+        _, status, used = os.wait4(process.pid, 0)  # of this one and what it waited for: others have been larger
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, program)
+    seconds = time.perf_counter() - start
+    return _Swept(seconds, used.ru_utime + used.ru_stime, results / said.split()[-1], used.ru_maxrss / 1e3)
 
 
 def _vectorbt(folder: Path, parent: Path, repeat: int) -> list[float] | None:
