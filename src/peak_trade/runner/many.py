@@ -87,7 +87,7 @@ def run_many(
     run of a batch starts; KeyboardInterrupt, once what has started is sealed.
     """
     root, results = Path(root), Path(results).absolute()  # a strategy may change the current directory
-    if not any(one.parent for one in wanted):  # else that has warned, and others of its trials come and go
+    if any(not one.parent for one in wanted):  # else that has warned, and others of its trials come and go
         warn_unfinished(Results(results))
     git = GitQuestion(root)
     made: list[Made] = []
