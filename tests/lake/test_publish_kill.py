@@ -204,7 +204,8 @@ def test_ctrl_c_is_a_sentence_and_the_tables_are_whole(
     program = (
         "import runpy, sys, os, signal\nfrom peak_trade.data.lake import target\n"
         "real = target.Target.put\n"
-        "def put(self, *given):\n    real(self, *given)\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "def put(self, *given):\n    real(self, *given)\n    target.Target.put = real\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
         "target.Target.put = put\n"
         "sys.argv[0:] = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')\n"
     )

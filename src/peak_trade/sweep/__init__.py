@@ -20,13 +20,28 @@ Optuna's samplers. Of a sweep over a command: `words` (and their placeholders), 
 `recorder` (makes them), `chosen` (files and seal of the parent), `commanded` (its order).
 """
 
-from peak_trade.sweep.abandoning import abandon
-from peak_trade.sweep.commanded import sweep_command
-from peak_trade.sweep.heard import Beginning
-from peak_trade.sweep.order import Stopped, join, sweep
-from peak_trade.sweep.telling import Telling
-from peak_trade.sweep.wish import Wish, Work, of_options
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from peak_trade.sweep.abandoning import abandon
+    from peak_trade.sweep.commanded import sweep_command
+    from peak_trade.sweep.heard import Beginning
+    from peak_trade.sweep.order import Stopped, join, sweep
+    from peak_trade.sweep.telling import Telling
+    from peak_trade.sweep.wish import Wish, Work, of_options
+
+_IN = {
+    "Beginning": "heard",
+    "Stopped": "order",
+    "Telling": "telling",
+    "Wish": "wish",
+    "Work": "wish",
+    "abandon": "abandoning",
+    "join": "order",
+    "of_options": "wish",
+    "sweep": "order",
+    "sweep_command": "commanded",
+}
 __all__ = [
     "Beginning",
     "Stopped",
@@ -39,3 +54,12 @@ __all__ = [
     "sweep",
     "sweep_command",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is: who makes one trial again has no use for the rest."""
+    from importlib import import_module
+
+    if name in _IN:
+        return getattr(import_module(f"peak_trade.sweep.{_IN[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
