@@ -223,9 +223,7 @@ ALLOWED = {
     ("src/peak_trade/observer/events.py", "sys.addaudithook"): "as above",
     ("src/peak_trade/observer/kept.py", "sys.addaudithook"): "it refuses to write where a replay must not",
     ("src/peak_trade/sweep/keepers.py", "traceback.print_exc"): "a fault of ours, in a child: nobody else can tell",
-    ("src/peak_trade/sweep/executor/pool.py", "sys.stdout"): "flushed before it forks",
-    ("src/peak_trade/sweep/executor/pool.py", "sys.stderr"): "as above",
-    ("src/peak_trade/sweep/executor/worker.py", "sys.stdout"): "flushed once a chunk is made: what a strategy printed",
+    ("src/peak_trade/sweep/executor/worker.py", "sys.stdout"): "flushed before it forks, and once a chunk is made",
     ("src/peak_trade/sweep/executor/worker.py", "sys.stderr"): "as above",
     (
         "src/peak_trade/sweep/executor/cluster.py",
