@@ -140,9 +140,7 @@ class _Crew:
         for name in list(logging.root.manager.loggerDict):
             if name.partition(".")[0] in ("distributed", "tornado"):  # what is lost is told by us, once
                 logging.getLogger(name).disabled = True
-        return Client(  # type: ignore[no-untyped-call]
-            self.dask.scheduler, timeout=_CONNECT, name="peak-trade"
-        )
+        return Client(self.dask.scheduler, timeout=_CONNECT, name="peak-trade")
 
     def _hear(self) -> None:
         """See which tasks have ended, and how. Raises _LostError where they are no more."""
