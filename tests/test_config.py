@@ -502,6 +502,12 @@ def test_an_override_makes_the_section_that_is_not_there(file: Path) -> None:
     assert loaded.strategy.params == {"deep": {"er": 1}}
 
 
+def test_an_override_of_a_section_stays_as_it_was_given_when_a_later_one_goes_into_it(file: Path) -> None:
+    source = load(file, ["strategy.params={x = 1}", "strategy.params.y=2"])
+    assert source.config.strategy.params == {"x": 1, "y": 2}
+    assert source.overrides == {"strategy.params": {"x": 1}, "strategy.params.y": 2}
+
+
 def test_overrides_take_effect_in_their_order_and_the_last_counts(file: Path) -> None:
     source = load(file, ["strategy.params.fast=1", "strategy.params={slow = 9}", "strategy.params.fast=2"])
     assert source.config.strategy.params == {"slow": 9, "fast": 2}

@@ -7,6 +7,7 @@ repository: see `Source.bases`.
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import glob
 import math
@@ -392,7 +393,7 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
         tree = tree.setdefault(name, {})
         if not isinstance(tree, dict):
             raise InputError(f"--set {key}: {name} is a value, not a section", hint="see config/my_strategy.toml")
-    tree[last] = value
+    tree[last] = copy.deepcopy(value) if isinstance(value, dict) else value  # a later key may go into it
 
 
 def _decode(tree: dict[str, Any]) -> Config:
