@@ -40,12 +40,14 @@ from peak_trade.sweep.task import Task
 if TYPE_CHECKING:
     from peak_trade.sweep.bench import Bench, Came
 
-__all__ = ["FEWEST", "STATISTICS", "Purged", "planned"]
+__all__ = ["FEWEST", "FIGURES", "STATISTICS", "Purged", "planned"]
 
 STATISTICS = ("sharpe", "total_return")
 """What is known of several groups together by what is known of each."""
 FEWEST = BLOCKS + 1
 """Bars of a group: a return in each block of a row."""
+FIGURES = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "trades", "final_equity")
+"""What is told of a path."""
 _WHY = {
     "execution.initial_cash": "each group begins with the equity that the one before ended with",
     "stats.": "trials are compared by one definition",
@@ -54,6 +56,7 @@ _WHY = {
 _ASKED = re.compile(r"(\d{1,3}),(\d{1,3})", re.ASCII)
 
 Floats = npt.NDArray[np.float64]
+_Told = list[dict[str, Any]]
 
 
 def planned(space: Space | Drawn, choice: Choice, bars: Bars, config: Config, asked: str, embargo: str) -> Purged:
@@ -125,16 +128,23 @@ class Purged(Struct, frozen=True):
         if not any(row not in rows.error for row in tests.values()):
             why = next(iter(rows.error.values()), f"no trial has the statistic {self.choice.statistic}")
             raise RunError(f"nothing could be chosen and traded in any split: {why}")
-        known = self._known(rows)
-        splits = [self._split(at, one, tests, known) for at, one in enumerate(chosen)]
         decisions = Decisions(bench)
+        figures = [self._path(decisions, path, chosen, tests, rows).figures for path in self.groups.paths]
+        told, splits, paths = self.account(rows, figures)
+        came = self._path(decisions, self.groups.paths[told["path"]], chosen, tests, rows)
+        return Outcome(came, None, {"cpcv": told}, {"splits.csv": csv(splits), "paths.csv": csv(paths)})
+
+    def account(self, rows: Rows, came: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], _Told, _Told]:
+        """Return what splits and paths tell together, and a row for each; `came` has the figures of each path."""
+        chosen = self._chosen(rows)
+        tests, known = self._tests(chosen, rows), self._known(rows)
+        splits = [self._split(at, one, tests, known) for at, one in enumerate(chosen)]
+        middle = _middle([one[self.choice.statistic] for one in came])
         paths = [
-            _row(at, path, self._path(decisions, path, chosen, tests, rows))
-            for at, path in enumerate(self.groups.paths)
+            {"path": at, "chosen": at == middle, "splits": " ".join(map(str, path))}
+            | {key: one[key] for key in FIGURES}
+            for at, (path, one) in enumerate(zip(self.groups.paths, came, strict=True))
         ]
-        middle = _middle([path[self.choice.statistic] for path in paths])
-        paths[middle]["chosen"] = True
-        came = self._path(decisions, self.groups.paths[middle], chosen, tests, rows)
         told = self.choice.told | {
             "sample": "out of sample",
             "groups": len(self.groups.whole),
@@ -143,13 +153,13 @@ class Purged(Struct, frozen=True):
             "paths": len(paths),
             "path": middle,
             "flat": [at for at, one in enumerate(chosen) if one is None],
-            "sharpe": _spread([path["sharpe"] for path in paths]),
+            "sharpe": _spread([one["sharpe"] for one in came]),
             "train_mean": mean([split["train"] for split in splits]),
             "test_mean": mean([split["test"] for split in splits]),
             "degradation": mean([split["degradation"] for split in splits]),
             "overfitting": self.overfitting(rows),
         }
-        return Outcome(came, None, {"cpcv": told}, {"splits.csv": csv(splits), "paths.csv": csv(paths)})
+        return told, splits, paths
 
     # --- choices ----------------------------------------------------------------------------------------------------
 
@@ -240,11 +250,6 @@ class Purged(Struct, frozen=True):
         except NoValueError as error:
             return {"probability": None, "reason": error.reason}
         return told._asdict()
-
-
-def _row(at: int, path: Sequence[int], came: Came) -> dict[str, Any]:
-    keys = ("sharpe", "total_return", "cagr", "volatility", "max_drawdown", "trades", "final_equity")
-    return {"path": at, "chosen": False, "splits": " ".join(map(str, path))} | {key: came.figures[key] for key in keys}
 
 
 class _Trains(Struct, frozen=True):

@@ -105,10 +105,16 @@ class WalkForward(Struct, frozen=True):
             for fold, row in zip(self.walk.folds, tests, strict=True)
         ]
         came = stitched(bench, legs, carry=self.carry)
-        table = [self._fold(at, *pair, rows) for at, pair in enumerate(zip(chosen, tests, strict=True))]
-        growth = [None if row is None else number(rows.of_stat("cagr")[row]) for row in chosen]
-        told = _summary(table, mean(growth), came.figures["cagr"]) | self.choice.told
+        told, table = self.account(rows, came.figures["cagr"])
         return Outcome(came, None, {"walk_forward": told}, {"folds.csv": csv(table)})
+
+    def account(self, rows: Rows, growth: float | None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return what the folds tell together, and a row for each; `growth` is the account's, a year."""
+        chosen = self._chosen(rows)
+        tests = self._tests(chosen, rows)
+        table = [self._fold(at, *pair, rows) for at, pair in enumerate(zip(chosen, tests, strict=True))]
+        trained = mean([None if row is None else number(rows.of_stat("cagr")[row]) for row in chosen])
+        return _summary(table, trained, growth) | self.choice.told, table
 
     def _chosen(self, rows: Rows) -> list[int | None]:
         """Return the train row of each fold's choice."""

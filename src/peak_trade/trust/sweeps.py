@@ -27,8 +27,8 @@ from peak_trade.evidence.run_dir import BESIDE
 from peak_trade.evidence.trials import Trials
 from peak_trade.redact import MASK
 from peak_trade.stats.values import Floats
-from peak_trade.trust import left_out, space
-from peak_trade.trust.verdict import Verdict
+from peak_trade.trust import folds, left_out, space
+from peak_trade.trust.verdict import Verdict, near
 
 __all__ = ["byproducts", "check", "check_batch", "check_commands", "ledger_batch", "plan_of", "read"]
 
@@ -66,6 +66,8 @@ def check(
     _check_choice(verdict, name, table, plan, contents["stats.json"], results)
     if blocks := trials.name_in(contents, trials.BLOCKS):
         _check_blocks(verdict, blocks, table, equity, contents, _rate(contents))
+    if not verdict.findings:  # what would follow from rows that are wrong is wrong
+        folds.check(verdict, table, plan, contents, results)
     _check_kept(verdict, name, table, sealed, results_dir)
     failed = int(table.failed.sum())
     return {"kind": manifest.SWEPT, "trials": len(table), "trials_failed": failed or None}
@@ -281,16 +283,8 @@ def check_batch(verdict: Verdict, where: str, table: Trials, told: Any, called: 
     expected = {key: called[key] for key in ("symbol", "timeframe")} | {"data": data} | ledger_batch(table)
     for key in sorted((expected.keys() | told[0].keys()) - {"unnamed"}):  # nothing else tells of bars without a symbol
         one, other = expected.get(key), told[0].get(key)
-        if not _near(one, other):
+        if not near(one, other):
             verdict.add(f"{where} trials_on {key}", one, other)
-
-
-def _near(one: Any, other: Any) -> bool:
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_near(one[key], other[key]) for key in one)
-    if isinstance(one, float) and isinstance(other, float | int):
-        return abs(one - other) <= _CLOSE * max(abs(one), 1e-3)
-    return bool(one == other)
 
 
 def byproducts(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest) -> None:

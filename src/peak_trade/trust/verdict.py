@@ -10,7 +10,7 @@ import numpy as np
 from peak_trade.evidence.ledger import is_run_id
 from peak_trade.text import escaped
 
-__all__ = ["WHOLE", "Finding", "Proof", "Verdict"]
+__all__ = ["WHOLE", "Finding", "Proof", "Verdict", "near"]
 
 WHOLE = {"intact": "intact", "foreign": "intact, but not of this ledger"}
 """The states of a run that is what was sealed, in words."""
@@ -18,6 +18,7 @@ WHOLE = {"intact": "intact", "foreign": "intact, but not of this ledger"}
 _LONGEST = 300  # characters of a value that a finding shows
 _SHOWN = 20  # findings of a kind: of one file, or of runs
 _SKIPPED = "not checked"  # a kind that no finding has: theirs are one word
+_CLOSE, _SMALL = 1e-9, 1e-3
 _KINDS = 100  # what there is more is of one kind, "others"
 
 
@@ -159,3 +160,16 @@ class Verdict:
 def _line(value: object) -> str:
     """Return a text as part of one line: what a corrupt file holds may be anything, of any length."""
     return escaped(str(value), _LONGEST)
+
+
+def near(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same, numbers among them as near as they are reckoned on any machine.
+
+    >>> near({"mean": 0.1 + 0.2}, {"mean": 0.3}), near([1, None], [1, None]), near(0.3, 0.3001)
+    (True, True, False)
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(near(one[key], other[key]) for key in one)
+    if isinstance(one, float) and isinstance(other, float | int):
+        return abs(one - other) <= _CLOSE * max(abs(one), _SMALL)
+    return bool(one == other)
