@@ -105,6 +105,21 @@ def test_each_combination_is_made_once_a_group_and_each_choice_once_a_group_that
     assert made == sorted(tested)
 
 
+def test_how_many_trials_there_are_at_least_and_at_most_is_known_before(noise: Any) -> None:
+    """Each of six groups is tested by five of 15 splits; of one combination, or of one path, nothing is left open."""
+    made, plan, rows, _ = noise
+    assert plan.trials() == (30, 60)
+    assert 30 < len(rows) <= 60
+    for space, asked, least, most in (
+        ({NUMBER: (1, 2)}, "6,2", 12, 24),  # five splits, but two combinations
+        ({NUMBER: (1,)}, "6,2", 6, 12),
+        (TOSSES, "4,1", 20, 24),
+    ):
+        plan = plan_of(made, space, asked)
+        assert plan.trials() == (least, most)
+        assert len(gone_through(plan, made)) == most or (asked == "6,2" and len(space[NUMBER]) > 1)
+
+
 def test_six_and_two_are_fifteen_splits_and_five_paths(noise: Any) -> None:
     outcome = noise[3]
     assert [split["tested"] for split in table(outcome, "splits.csv")] == [

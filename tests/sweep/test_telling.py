@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from tests.sweep.conftest import Bed
+from tests.sweep.conftest import Bed, ledger
 
 from peak_trade.sweep import Beginning, Telling, telling
 
@@ -56,8 +56,30 @@ def test_the_rate_is_that_of_this_round(clock: Clock, capsys: pytest.CaptureFixt
 
 def test_what_it_means_comes_first_and_going_on_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     heard = Telling(lambda told: [f"{told.trials} mean something"])
-    heard.begins(Beginning("5a0c1a9e-0000-4000-8000-000000000000", "TEST", "1d", "ab", 5.0, 40, 7))
+    heard.begins(Beginning("5a0c1a9e-0000-4000-8000-000000000000", "TEST", "1d", "ab", 5.0, 40, 40, 7))
     assert capsys.readouterr().err.splitlines() == ["40 mean something", "goes on as 5a0c1a9e: 7 trials done before"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "said", "means"),
+    [
+        # 400 bars: test windows begin at 100, 200 and 300, so that there are 4 × 3 trials, and a choice on each
+        (("--walk-forward", "train=100bars", "test=100bars"), "12 trials to choose from, and at most 3 more of", 15),
+        # 4 × 4 trials; each of 4 groups is tested by 3 of 6 splits, so that at most 3 choices are traded on it
+        (("--cpcv", "4,2"), "16 trials to choose from, and at most 12 more of", 28),
+    ],
+)
+def test_trials_that_follow_from_what_is_chosen_are_said_before_and_counted_afterwards(
+    bed: Bed, plan: tuple[str, ...], said: str, means: int
+) -> None:
+    swept = bed.sweep("--grid", "n=2:5:1", *plan)
+    lines = swept.stderr.splitlines()
+    assert f"{said} what is chosen" in lines
+    assert any(line.startswith(f"at most {means} trials on 0.05 years: ") for line in lines)
+    first, counted = int(said.split()[0]), ledger(bed.results)[-1]["trials"]
+    assert counted == len(swept.rows)
+    assert first < counted <= means
+    assert plan[0] == "--cpcv" or counted == means  # each fold had a choice
 
 
 def test_on_a_terminal_a_bar_is_drawn_and_taken_away(bed: Bed) -> None:

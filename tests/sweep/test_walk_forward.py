@@ -268,6 +268,21 @@ def test_the_best_of_a_train_window_trades_its_test_window() -> None:
     np.testing.assert_allclose(outcome.came.result.equity[-1], first * 235 / 233 * 239 / 237, rtol=1e-13)
 
 
+def test_how_many_trials_there_are_is_known_before_but_for_folds_without_a_choice() -> None:
+    """Of 28 days, test windows begin at 8, 12, 16, 20 and 24: three combinations on five folds, and five choices."""
+
+    def picky(bars: Bars, *, side: float = 1.0) -> Floats:
+        if len(bars) == 12:  # where the second fold's train window ends, and the first one's test window
+            raise ValueError("no")
+        return np.full(len(bars), side)
+
+    made = bench(walk(28, 4), held)
+    plan = planned(made.bars, {SIDE: (1.0, 0.5, 0.0)})
+    assert plan.trials() == (15, 20)
+    assert len(gone_through(plan, made)) == 20
+    assert len(gone_through(plan, bench(made.bars, picky))) == 19
+
+
 def test_a_fold_tells_its_windows_and_what_was_lost_from_train_to_test() -> None:
     prices = [*range(200, 192, -1), *range(192, 232, 10), *range(232, 240)]
     bars = flat_bars(prices)

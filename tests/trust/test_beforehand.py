@@ -14,8 +14,8 @@ from peak_trade.trust.luck.beforehand import sentences
 RUN = "5a0c1a9e-0000-4000-8000-{:012}"
 
 
-def told(trials: int, years: float, done: int = 0) -> Beginning:
-    return Beginning(RUN.format(0), "TEST", "1d", "ab" * 32, years, trials, done)
+def told(trials: int, years: float, done: int = 0, *, more: int = 0) -> Beginning:
+    return Beginning(RUN.format(0), "TEST", "1d", "ab" * 32, years, trials, trials + more, done)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,19 @@ def test_trials_that_the_bars_have_seen_already_count(tmp_path: Path) -> None:
     seen, means = sentences(Results(tmp_path), told(10, 5.0))
     assert seen == "these bars have seen 35 trials already: with the 10 of this sweep, 45"
     assert means.startswith("45 trials on 5.0 years: a Sharpe ratio below 1.00 ")
+
+
+def test_trials_that_follow_from_what_is_chosen_count_as_the_most_that_there_can_be(tmp_path: Path) -> None:
+    first, means = sentences(Results(tmp_path), told(40, 5.0, more=5))
+    assert first == "40 trials to choose from, and at most 5 more of what is chosen"
+    assert means.startswith("at most 45 trials on 5.0 years: a Sharpe ratio below 1.00 ")  # as of 45: see above
+    ledger = Ledger(tmp_path)
+    for number in range(1, 156):
+        sealed(ledger, number, sharpe=number / 1000)
+    ledger.append("start", RUN.format(0), strategy="x", symbol="TEST", timeframe="1d", kind="swept")
+    _, seen, means = sentences(Results(tmp_path), told(40, 5.0, more=5))
+    assert seen == "these bars have seen 155 trials already: with the at most 45 of this sweep, at most 200"
+    assert means.startswith("at most 200 trials on 5.0 years: a Sharpe ratio below 1.24 ")
 
 
 def test_what_the_sweep_has_done_itself_counts_once(tmp_path: Path) -> None:

@@ -65,7 +65,6 @@ class _Asked(Struct, frozen=True, kw_only=True):
     shown: list[str]
     plan: Plan
     statistic: str
-    trials: int
     keep: int | None
     results: Path
     argv: list[str]
@@ -162,7 +161,7 @@ def _checked(order: Order, wish: Wish, results: Path, argv: list[str]) -> _Asked
         _short([*asked, str(Path.cwd())]), _short(_named(order)), "", _short([environment.get(key) for key in _PROGRAM])
     )
     return _Asked(
-        order=order, shown=shown, plan=plan, statistic=wish.minimize or wish.maximize, trials=len(space),
+        order=order, shown=shown, plan=plan, statistic=wish.minimize or wish.maximize,
         keep=wish.keep, results=results, argv=[*argv, "--", *shown], redactor=redactor, stages=Stages(), marks=marks,
     )  # fmt: skip
 
@@ -286,7 +285,7 @@ def _make(asked: _Asked, making: Making, git: provenance.GitQuestion, work: Work
 def _tried(asked: _Asked, making: Making, folder: Folder, recorder: Recorder, heard: Heard) -> Rows:
     """Make the trials that are not done yet, and return the rows of all."""
     there = folder.all_rows()
-    heard.begins(Beginning(making.directory.run_id, "", "", "", 0.0, asked.trials, len(there)))
+    heard.begins(Beginning(making.directory.run_id, "", "", "", 0.0, *asked.plan.trials(), len(there)))
     noted, best = _Checkpoints(making, recorder), _Best(asked, recorder)
     if len(there):
         noted.note()

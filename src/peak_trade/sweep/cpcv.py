@@ -98,6 +98,14 @@ class Purged(Struct, frozen=True):
         """Return 2: train, and test."""
         return 2
 
+    def trials(self) -> tuple[int, int]:
+        """Return those on train groups, and with them as many choices on each group as splits test it.
+
+        What several of these choose is made once, so that no group has more than there are combinations.
+        """
+        trains = len(_Trains(self.space, self.groups))
+        return trains, trains + len(self.groups.whole) * min(len(self.groups.paths), len(self.space))
+
     def round(self, number: int, before: Rows) -> Round:
         """Return a round's tasks; in the second one, what several splits chose for a group is there once."""
         if number == 0:

@@ -11,7 +11,8 @@ class Beginning(Struct, frozen=True):
     """A sweep that begins, or goes on, with so many of its trials `done`.
 
     Its trials are made on the bars of `symbol` and `timeframe` with the fingerprint `data`, which cover so many
-    `years`. `trials` are those that its plan has from the beginning; 0 where that is not known.
+    `years`. `trials` are those that its plan has for certain, 0 where that is not known; `most` with those that follow
+    from what is chosen.
     """
 
     run_id: str
@@ -20,6 +21,7 @@ class Beginning(Struct, frozen=True):
     data: str
     years: float
     trials: int
+    most: int
     done: int = 0
 
 

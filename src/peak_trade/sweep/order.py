@@ -186,7 +186,7 @@ def _tried(asked: Asked, attempt: Attempt, workers: Executor, folder: Folder, he
     heard.begins(
         Beginning(
             attempt.directory.run_id, data.symbol, data.timeframe, str(asked.shared.marks["digest"]),
-            need(years(asked.shared.bars.timestamp)), asked.trials, len(there),
+            need(years(asked.shared.bars.timestamp)), *asked.plan.trials(), len(there),
         )
     )  # fmt: skip
     checkpoints = _Checkpoints(attempt, folder)

@@ -47,6 +47,9 @@ class Plan(Protocol):
     def rounds(self) -> int:
         """Return how many rounds there are at most."""
 
+    def trials(self) -> tuple[int, int]:
+        """Return how many trials there are in all rounds, at least and at most: known before any is made."""
+
     def round(self, number: int, before: Rows) -> Round:
         """Return a round's tasks, by the rows of all rounds before it; an empty one ends the plan."""
 
@@ -70,6 +73,10 @@ class Grid(Struct, frozen=True):
     def rounds(self) -> int:
         """Return 1."""
         return 1
+
+    def trials(self) -> tuple[int, int]:
+        """Return the number of combinations, twice."""
+        return len(self.space), len(self.space)
 
     def round(self, number: int, before: Rows) -> Round:
         """Return the combinations as tasks."""

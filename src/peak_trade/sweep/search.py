@@ -88,6 +88,10 @@ class Search:
         """Return how many batches there are."""
         return math.ceil(self.asked.trials / self.asked.batch)
 
+    def trials(self) -> tuple[int, int]:
+        """Return how many are asked for, twice."""
+        return self.asked.trials, self.asked.trials
+
     def round(self, number: int, before: Rows) -> Round:
         """Return the next batch, once the study has been told of all rows before it.
 

@@ -64,7 +64,6 @@ class Asked(Struct, frozen=True, kw_only=True):
     function: Callable[..., Any]
     before: frozenset[str]
     plan: Plan
-    trials: int
     keep: int | None
     marks: Marks
     told: dict[str, Any]
@@ -87,13 +86,13 @@ def ask(source: Source, wish: Wish, root: Path, results: Path, argv: Sequence[st
         function = _strategy(source, root)
         space, invalid = wish.valid(source, shared.bars, function)
         plan = wish.plan(source, shared.bars, space)
-        trials = max(len(space), len(plan.round(0, Rows.joined([]))))
+        plan.round(0, Rows.joined([]))  # which refuses a search whose sampler lacks a package
     for one in invalid:
         hint = f"; hint: {one.hint}" if one.hint else ""
         _LOG.warning("%s%s", redactor.text(one.as_text(len(space) + space.invalid)), hint)
     return Asked(
         source=source, root=root, results=results, argv=list(argv), redactor=redactor, stages=stages, held=held,
-        shared=shared, function=function, before=before, plan=plan, trials=trials, keep=wish.keep, told=given,
+        shared=shared, function=function, before=before, plan=plan, keep=wish.keep, told=given,
         order=joining.told(whole, wish, root, redactor),
         marks=marks_of(source, redactor, plan.describe(), data, function, before),
     )  # fmt: skip

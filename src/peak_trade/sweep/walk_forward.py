@@ -70,6 +70,11 @@ class WalkForward(Struct, frozen=True):
         """Return 2: train, and test."""
         return 2
 
+    def trials(self) -> tuple[int, int]:
+        """Return those on train windows, and with them a choice on each test window: a fold may have none."""
+        trains = len(_Trains(self.space, self.walk))
+        return trains, trains + len(self.walk.folds)
+
     def round(self, number: int, before: Rows) -> Round:
         """Return a round's tasks: those of folds where nothing can be chosen are left out of the second."""
         if number == 0:
