@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from peak_trade.errors import InputError
@@ -22,6 +24,19 @@ from peak_trade.sweep.axes import Axis, Space, axis
         ("short=true,false", (True, False)),
         ("kind=ema, sma", ("ema", "sma")),
         ("kind=2020-01-01,b", ("2020-01-01", "b")),  # a date of TOML is a word here
+        ('kind="a,b","c"', ("a,b", "c")),
+        ('kind="a,b"', ("a,b",)),
+        ("kind='a,b' , \"c\",d", ("a,b", "c", "d")),
+        (r'kind="a\",b",c', ('a",b', "c")),  # an escaped quote ends nothing
+        (r"kind='a\',b", ("a\\", "b")),  # in single quotes nothing is escaped
+        ('kind="it\'s, so",\'say "x,y"\'', ("it's, so", 'say "x,y"')),
+        ("kind=it's,so", ("it's", "so")),  # a quote within a word is a letter of it
+        ('kind="5",5,"true",true', ("5", 5, "true", True)),
+        ('kind="",a', ("", "a")),
+        ('kind=" a",a', (" a", "a")),  # as it stands in the quotes
+        ('kind="9:30:00"', ("9:30:00",)),  # no range, and no a:b:step
+        ('kind="1:2"', ("1:2",)),
+        ('kind="a:b","c:d"', ("a:b", "c:d")),
     ],
 )
 def test_the_values_of_a_key(text: str, values: tuple[object, ...]) -> None:
@@ -45,6 +60,22 @@ def test_what_is_no_axis_is_refused_with_a_hint(text: str) -> None:
     with pytest.raises(InputError) as raised:
         axis(text)
     assert raised.value.hint
+
+
+@pytest.mark.parametrize("values", ['"a,b', "'a,b", 'a,"b', '"a"b,c', "\"a,b',c", "'a','b,c", '"a""b"', '"a\\"', '"'])
+def test_a_quote_that_is_not_closed_is_refused_with_a_hint_that_works(values: str) -> None:
+    with pytest.raises(InputError, match="begins with a quote and does not end with it") as raised:
+        axis(f"kind={values}")
+    option, told = shlex.split(str(raised.value.hint).partition(" has two values")[0])
+    assert option == "--grid"
+    assert axis(told) == Axis("strategy.params.kind", ("a,b", "c"))
+
+
+def test_an_escape_that_is_none_of_toml_is_refused_with_a_hint_that_works() -> None:
+    with pytest.raises(InputError, match="is no string of TOML") as raised:
+        axis(r'kind="\d,\d",c')
+    assert axis(f"kind={str(raised.value.hint).rpartition(': ')[2]},c") == axis(r'kind="\\d,\\d",c')
+    assert axis(r'kind="\\d,\\d",c') == Axis("strategy.params.kind", (r"\d,\d", "c"))
 
 
 def test_the_last_key_varies_fastest() -> None:

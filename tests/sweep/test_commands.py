@@ -535,6 +535,12 @@ def test_what_is_refused_leaves_no_trace(bench: Bench) -> None:
     assert not bench.results.exists()
 
 
+def test_a_value_in_quotes_reaches_the_command_with_its_commas_and_without_its_quotes(bench: Bench) -> None:
+    command = (sys.executable, "-c", "import sys; open('got.txt', 'a').write(sys.argv[1] + '\\n')", "{kind}")
+    bench.sweep("--grid", """kind="a,b",'say "c, d"',e""", "--jobs", "1", command=command, code=1)
+    assert (bench.home / "got.txt").read_text().splitlines() == ["a,b", 'say "c, d"', "e"]
+
+
 def test_braces_of_the_command_are_doubled() -> None:
     command = ["sh", "-c", "echo '{{\"fast\": {fast}}}' ${{HOME}} {on} {share}"]
     words.check(command, ["strategy.params.fast", "strategy.params.on", "strategy.params.share"])

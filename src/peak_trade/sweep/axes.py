@@ -17,6 +17,8 @@ from peak_trade.errors import InputError
 __all__ = ["PARAMS", "Axis", "Drawn", "Range", "Space", "axis", "described"]
 
 _KEY = re.compile(r"[\w-]+(\.[\w-]+)*")
+_QUOTED = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*')\s*(?=,|\Z)""")  # a TOML string, up to a comma or the end
+_BARE = re.compile(r"""(?!\s*["'])[^,]*""")
 PARAMS = "strategy.params."
 _VALUES = 100_000  # of one key
 _TRIES = 1_000  # combinations that are drawn for one that is valid
@@ -143,12 +145,14 @@ def axis(text: str) -> Axis | Range:
 
     A key of one word is a parameter of the strategy: every other key of a config has two. Steps are taken in decimals,
     so that 0.1:0.3:0.1 has the values 0.1, 0.2 and 0.3. `KEY=a:b` is any number between, and where both are whole, any
-    whole number.
+    whole number. A value in quotes is a TOML string, in which commas and colons part nothing.
 
     >>> axis("fast=5:20:5")
     Axis(key='strategy.params.fast', values=(5, 10, 15, 20), step=5)
     >>> axis("share=0.1:0.5")
     Range(key='strategy.params.share', low=0.1, high=0.5)
+    >>> axis('kind="a,b",c').values
+    ('a,b', 'c')
 
     Raises InputError where it is none of these.
     """
@@ -156,12 +160,13 @@ def axis(text: str) -> Axis | Range:
     key = key.strip()
     if not equals or not _KEY.fullmatch(key) or not said.strip():
         raise InputError(f"--grid {text!r} is not of the form KEY=a:b:step or KEY=a,b,c", hint=_EXAMPLE)
-    key, parts = key if "." in key else f"{PARAMS}{key}", said.split(":")
-    if (found := _range(key, parts)) is not None:
-        return found
-    if len(parts) == 3:
-        return _steps(text, key, parts)
-    values = tuple(map(_value, said.split(",")))
+    key, parts, listed = key if "." in key else f"{PARAMS}{key}", said.split(":"), _listed(text, said)
+    if not any(map(_QUOTED.fullmatch, listed)):
+        if (found := _range(key, parts)) is not None:
+            return found
+        if len(parts) == 3:
+            return _steps(text, key, parts)
+    values = tuple(map(_value, listed))
     if len({repr(one) for one in values}) != len(values):
         raise InputError(f"--grid {text!r} has a value twice", hint="name each value once")
     return Axis(key, values)
@@ -202,10 +207,31 @@ def _steps(text: str, key: str, parts: Sequence[str]) -> Axis:
     return Axis(key, tuple(as_typed(first + step * n) for n in range(count)), as_typed(step))
 
 
+def _listed(text: str, said: str) -> list[str]:
+    """Return the values of a list as they were typed: it is parted by the commas outside of quotes."""
+    parts, at = list[str](), -1  # where the comma before is
+    while at < len(said):
+        found = _QUOTED.match(said, at + 1) or _BARE.match(said, at + 1)
+        if not found:
+            key = text.partition("=")[0].strip()
+            raise InputError(
+                f"--grid {text!r} has a value that begins with a quote and does not end with it",
+                hint=f"""--grid '{key}="a,b","c"' has two values""",
+            )
+        parts.append(found[0].strip())
+        at = found.end()
+    return parts
+
+
 def _value(text: str) -> Any:
     try:
-        parsed = tomllib.loads(f"value = {text.strip()}")
+        parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
-        return text.strip()
+        if _QUOTED.fullmatch(text):
+            raise InputError(
+                f"--grid has the value {text}, which is no string of TOML: a backslash begins an escape there",
+                hint="double it" + ("" if "'" in text else f", or take single quotes: '{text[1:-1]}'"),
+            ) from None
+        return text
     value = parsed["value"] if parsed.keys() == {"value"} else text
-    return value if isinstance(value, bool | int | float) else str(value if isinstance(value, str) else text).strip()
+    return value if isinstance(value, bool | int | float | str) else text
