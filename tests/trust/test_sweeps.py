@@ -7,6 +7,7 @@ import math
 import shutil
 import statistics
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,124 @@ def test_durations_are_held_by_the_digest_in_the_manifest_though_they_are_not_se
     path.unlink()
     verdict = swept.verdicts()["plain"]
     assert (verdict.state, "durations.csv" in verdict.unchecked[0]) == ("intact", True)
+
+
+def _beside(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """Return an edit of what a manifest tells of what lies beside its sealed files."""
+
+    def edit(statement: dict[str, Any]) -> None:
+        details = statement["predicate"]["runDetails"]
+        told = details["metadata"] if key == "kept" else details
+        told[key] = value(told[key]) if callable(value) else value
+
+    return edit
+
+
+_RUN = "5a0c1a9e-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("kept", None),
+        ("kept", [_RUN]),
+        ("kept", "none"),
+        ("kept", {"x": _RUN}),
+        ("kept", {"01": _RUN}),
+        ("kept", {"-1": _RUN}),
+        ("kept", {"1": None}),
+        ("kept", {"1": "../" * 12}),
+        ("kept", {"0": _RUN, "1": {}}),
+        ("byproducts", None),
+        ("byproducts", {}),
+        ("byproducts", "durations.csv"),
+        ("byproducts", ["durations.csv"]),
+        ("byproducts", lambda told: [one | {"digest": one["digest"]["sha256"]} for one in told]),
+        ("byproducts", lambda told: [one | {"digest": {"sha256": "ab"}} for one in told]),
+        ("byproducts", lambda told: [one | {"digest": {"sha512": "ab" * 64}} for one in told]),
+        ("byproducts", lambda told: [one | {"name": 1} for one in told]),
+        ("byproducts", lambda told: [*told, *told]),
+        ("byproducts", lambda told: [*told, None]),
+    ],
+)
+def test_what_is_told_of_kept_runs_or_of_files_beside_but_not_as_it_is_told_is_found(
+    swept: Evidence, key: str, value: Any
+) -> None:
+    swept.forge("plain", _beside(key, value))
+    found = swept.findings("plain")
+    assert len(found) == 1 and found[0].startswith(f"manifest.json {key}: expected "), found
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("kept", {}), ("kept", {"1": _RUN}), ("byproducts", []), ("byproducts", list)]
+)
+def test_what_is_told_of_them_as_it_is_told_is_intact(swept: Evidence, key: str, value: Any) -> None:
+    """The control: nothing was kept, or a run that is not here; nothing is beside, or what was there before."""
+    swept.forge("plain", _beside(key, value))
+    assert (swept.findings("plain"), swept.verdicts()["plain"].unchecked) == ([], [])
+
+
+def test_a_file_beside_that_this_version_does_not_know_is_said_to_be_unchecked(swept: Evidence) -> None:
+    other = {"name": "other.bin", "digest": {"sha256": "ab" * 32}}
+    swept.forge("plain", _beside("byproducts", lambda told: [*told, other]))
+    verdict = swept.verdicts()["plain"]
+    assert (verdict.state, len(verdict.unchecked)) == ("intact", 1)
+    assert "other.bin" in verdict.unchecked[0]
+
+
+@pytest.fixture(scope="session")
+def asked_once(sealed_once: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """A parent of a search by Optuna, `search`, and one that was drawn from a range, `drawn`."""
+    pytest.importorskip("optuna", reason="just setup search")
+    root = tmp_path_factory.mktemp("asked")
+    shutil.copytree(sealed_once.root / "data", root / "data")
+    made = Evidence(root, root / "results", {})
+    sweep_of_csv(made, "search", grid=("strategy.params.fast=2:6:1", "stops.stop_loss=0.9,0.95"), optuna=6)
+    sweep_of_csv(made, "drawn", grid=("strategy.params.fast=2:6:1", "stops.stop_loss=0.9:0.95"), random=6)
+    return made
+
+
+@pytest.fixture
+def asked(asked_once: Evidence, tmp_path: Path) -> Evidence:
+    """A copy of them, to be broken."""
+    return asked_once.copy(tmp_path / "asked")
+
+
+def _plan(statement: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = statement["predicate"]["buildDefinition"]["externalParameters"]["sweep"]
+    return told
+
+
+@pytest.mark.parametrize("name", ["search", "drawn"])
+def test_a_search_and_what_was_drawn_are_intact(asked: Evidence, name: str) -> None:
+    assert (asked.findings(name), asked.verdicts()[name].unchecked) == ([], [])
+    asked.forge(name)
+    assert (asked.findings(name), asked.verdicts()[name].unchecked) == ([], [])  # the control of those below
+
+
+@pytest.mark.parametrize("search", [None, [], "tpe", 6, {}, {"trials": None}, {"trials": "6"}, {"trials": 6.0},
+                                    {"trials": -6}, {"trials": True}, {"trials": [6]}])  # fmt: skip
+def test_a_search_that_does_not_say_how_many_trials_it_asked_for_is_found(asked: Evidence, search: Any) -> None:
+    asked.forge("search", lambda statement: _plan(statement).update(optuna=search))
+    (found,) = asked.findings("search")
+    assert "does not say how many trials were asked for" in found or "has no count of what it calls trials" in found
+
+
+@pytest.mark.parametrize("count", [None, "6", 5.5, -1])
+def test_of_a_range_it_is_said_how_many_were_drawn(asked: Evidence, count: Any) -> None:
+    asked.forge("drawn", lambda statement: _plan(statement).update(random=count))
+    (found,) = asked.findings("drawn")
+    assert "does not say how many trials were asked for" in found or "has no count of what it calls random" in found
+
+
+@pytest.mark.parametrize("count", [5, 7])
+def test_of_a_search_and_of_what_was_drawn_there_are_as_many_rows_as_were_asked_for(
+    asked: Evidence, count: int
+) -> None:
+    asked.forge("search", lambda statement: _plan(statement)["optuna"].update(trials=count))
+    asked.forge("drawn", lambda statement: _plan(statement).update(random=count))
+    for name in ("search", "drawn"):
+        assert asked.findings(name) == [f"trials.csv: expected {count} rows, one for each trial, found 6"]
 
 
 _HOSTILE = {

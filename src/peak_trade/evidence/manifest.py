@@ -226,7 +226,7 @@ def byproducts(sealed: Manifest) -> dict[str, str]:
     for one in told if isinstance(told, list) else ():
         digest = one.get("digest") if isinstance(one, dict) else None
         sha256 = digest.get("sha256") if isinstance(digest, dict) else None
-        if isinstance(sha256, str) and isinstance(one.get("name"), str):
+        if isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256) and isinstance(one.get("name"), str):
             found[one["name"]] = sha256
     return found
 

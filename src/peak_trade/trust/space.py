@@ -168,11 +168,13 @@ def _count(plan: Mapping[str, Any], key: str) -> int | None:
 
 def _check_within(verdict: Verdict, name: str, table: Trials, axes: Axes, plan: Mapping[str, Any]) -> None:
     """Check that each trial that was drawn, or asked for by a sampler, lies within the axes, and how many there are."""
-    search = plan.get("optuna")
-    asked = _count(search, "trials") if isinstance(search, dict) else _count(plan, "random")
-    if asked is not None and len(table) > asked:
-        verdict.add(name, f"at most {asked:,} rows", f"{len(table):,}")
-    if asked is not None and len(table) < asked and isinstance(search, dict):
+    search = plan.get("optuna", {})
+    if not isinstance(search, dict):
+        raise RunError(f"{manifest.NAME} does not say how many trials were asked for")
+    asked = _count(search, "trials") if "optuna" in plan else _count(plan, "random")
+    if asked is None:
+        raise RunError(f"{manifest.NAME} does not say how many trials were asked for")
+    if len(table) != asked:
         verdict.add(name, f"{asked:,} rows, one for each trial", f"{len(table):,}")
     for at in range(len(table)):
         overrides = table.overrides(at)

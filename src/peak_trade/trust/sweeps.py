@@ -288,10 +288,27 @@ def check_batch(verdict: Verdict, where: str, table: Trials, told: Any, called: 
 
 
 def byproducts(verdict: Verdict, run_dir: Path, sealed: manifest.Manifest) -> None:
-    """Check that the files beside a parent, as that of durations, are those that its manifest names."""
-    for name, expected in manifest.byproducts(sealed).items():
+    """Check that the files beside a parent, as that of durations, are those that its manifest names.
+
+    What the manifest tells of them, and of the runs that were kept, but not as it is told, names nothing: a finding.
+    """
+    details, found = sealed.predicate.run_details, manifest.byproducts(sealed)
+    if "byproducts" in details and not _is_whole(details["byproducts"], list, found):
+        verdict.add(f"{manifest.NAME} byproducts", "the name and the sha256 of each", details["byproducts"])
+    metadata = details.get("metadata")
+    if isinstance(metadata, dict) and "kept" in metadata:
+        if not _is_whole(metadata["kept"], dict, manifest.kept(sealed)):
+            verdict.add(f"{manifest.NAME} kept", "the run_id of each trial that is a run", metadata["kept"])
+    for name, expected in found.items():
         if BESIDE.get(name) == "a file":
             _check_beside(verdict, run_dir, name, expected)
+        else:
+            verdict.skip(f"{manifest.NAME} byproducts {name[:60]}", "this version knows no such file beside a run")
+
+
+def _is_whole(told: Any, kind: type[list[Any] | dict[str, Any]], found: Mapping[Any, str]) -> bool:
+    """Tell whether what stands there is of a kind, and was understood to the last of it."""
+    return isinstance(told, kind) and len(told) == len(found)
 
 
 def _check_beside(verdict: Verdict, run_dir: Path, name: str, expected: str) -> None:
