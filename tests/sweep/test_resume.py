@@ -120,6 +120,73 @@ def test_interrupted_it_says_how_to_go_on_and_counts_what_is_done(slow: Bed) -> 
     assert family.trials == 40
 
 
+def interrupted_in_keeping(bed: Bed, lot: random.Random, *options: str) -> bool:
+    """Start a sweep, and send Ctrl-C to all its processes while runs are kept; tell whether it came to its end before.
+
+    Each run that is named in the results is whole then, whatever came of it.
+    """
+    process = bed.start(*options, start_new_session=True)
+    before = len(begun_as_kept(bed))
+    end = time.monotonic() + 60
+    while len(begun_as_kept(bed)) == before and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    time.sleep(lot.uniform(0.0, 0.15))
+    ended = process.poll() is not None
+    if not ended:
+        os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (0, 130), err
+    ended = process.returncode == 0
+    assert ended or "trials are done and kept\nhint: the same command goes on where it stopped" in err
+    assert "Traceback" not in err
+    for path in Results(bed.results).runs():
+        assert sealed(path)
+    return ended
+
+
+def begun_as_kept(bed: Bed) -> list[str]:
+    """Return the run_ids of the runs of trials that have begun."""
+    path = bed.results / "ledger.jsonl"
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    entries = [json.loads(line) for line in lines]
+    return [entry["run_id"] for entry in entries if entry["event"] == "start" and "parent" in entry]
+
+
+@pytest.mark.parametrize(
+    ("pause", "options"),
+    [
+        ("0.04", ("--grid", "n=2:21:1")),  # quick ones, many in a batch, which comes to its end
+        ("0.3", ("--grid", "n=2:9:1")),  # each a batch of its own
+    ],
+)
+def test_interrupted_while_the_best_are_kept_it_loses_nothing(bed: Bed, pause: str, options: tuple[str, ...]) -> None:
+    options += ("--keep", "all", "--set", "run.probe=off")
+    bed.strategy(SLOW.replace("0.02", pause))
+    control = bed.sweep(*options, results=other(bed))
+    lot = random.Random(7)
+    ends = [interrupted_in_keeping(bed, lot, *options)]
+    assert ends == [False]  # the control of what follows: it was interrupted
+    assert begun_as_kept(bed)
+    while not ends[-1] and len(ends) < 3:
+        ends.append(interrupted_in_keeping(bed, lot, *options))
+    swept = bed.sweep(*options)
+    assert swept.sealed == control.sealed
+    assert "did not come out again" not in swept.stderr
+    told, expected = (
+        json.loads((one.path / "manifest.json").read_text())["predicate"]["runDetails"]["metadata"]["kept"]
+        for one in (swept, control)
+    )
+    assert told.keys() == expected.keys()
+    for trial, run_id in told.items():
+        assert sealed(swept.results / run_id) == sealed(control.results / expected[trial])
+        assert events(bed, run_id)[-1] == "sealed"
+    (family,) = families(Results(bed.results).reading())
+    assert family.trials == len(told) == len(swept.rows)
+    assert os.listdir(bed.results / ".working") == []
+    assert script("verify_runs.py", bed, "--all").returncode == 0
+
+
 def test_the_same_command_does_nothing_where_all_is_there(bed: Bed) -> None:
     first = bed.sweep(*GRID)
     before = (bed.results / "ledger.jsonl").read_bytes()
