@@ -54,6 +54,9 @@ def within(seconds: float | None, strategy: Callable[[], _T]) -> _T:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+_holding: list[list[int]] = []  # what `uninterrupted` has held back, by how deep it is
+
+
 @contextmanager
 def termination_raised(*, hangup: bool = False) -> Iterator[None]:
     """Let SIGTERM end a run as Ctrl-C does, with evidence; two of a kind within a moment are one.
@@ -61,8 +64,8 @@ def termination_raised(*, hangup: bool = False) -> Iterator[None]:
     With `hangup`, a terminal that is closed does too, but for who was started not to mind (`nohup`).
     `timeout` tells a process and then its group, and a supervisor hands on what came by both ways.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
+    if threading.current_thread() is not threading.main_thread() or _holding:
+        yield  # what is held back around this is not to be let through
         return
     last: dict[int, float] = {}
 
@@ -91,9 +94,11 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     held: list[int] = []
+    _holding.append(held)
     try:
         with handling(dict.fromkeys((signal.SIGINT, signal.SIGTERM), lambda signum, frame: held.append(signum))):
             yield
     finally:
+        _holding.pop()
         for signum in held:
             signal.raise_signal(signum)
