@@ -22,7 +22,7 @@ from msgspec import Struct
 from peak_trade.errors import PeakError, RunError
 from peak_trade.runner.limits import termination_raised
 from peak_trade.sweep.executor import worker
-from peak_trade.sweep.executor.pool import is_dead
+from peak_trade.sweep.executor.pool import has_ended, is_dead
 
 __all__ = ["spread"]
 
@@ -155,7 +155,7 @@ def _read(line: socket.socket, size: int) -> bytes:
 
 def _how(pid: int) -> str:
     """Return how a keeper ended that has not been waited for, where that is known."""
-    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT) if has_ended(pid) else None
     if ended is None:
         return ""
     if ended.si_code == os.CLD_EXITED:

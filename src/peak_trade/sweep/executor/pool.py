@@ -33,7 +33,7 @@ from peak_trade.sweep.plan import Round
 from peak_trade.sweep.rows import Row, Rows
 from peak_trade.sweep.spans import Span, gaps, overlap, total
 
-__all__ = ["Pool", "cores", "is_dead"]
+__all__ = ["Pool", "cores", "has_ended", "is_dead"]
 
 _WORK = 0.25  # seconds in a chunk
 _MOST = 4096  # trials in a chunk
@@ -265,7 +265,7 @@ class _Shift:
         except OSError:
             content = b""
         if not content:
-            self._lost(one, closed=not _has_ended(one.pid))
+            self._lost(one, closed=not has_ended(one.pid))
             return
         one.answer += content
         size = worker.HEAD.size
@@ -398,7 +398,7 @@ def is_dead(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _has_ended(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     """Tell whether a worker whose socket is closed has ended, or is about to."""
     until = time.monotonic() + _ENDS
     while not (dead := is_dead(pid)) and time.monotonic() < until:
