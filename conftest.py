@@ -32,6 +32,7 @@ EXTRAS = {
     "luck": ("arch", {"arch"}),
     "market": ("ccxt", {"ccxt"}),
     "observability": ("opentelemetry-exporter-otlp-json-file", {"grpc", "opentelemetry"}),
+    "search": ("optuna", {"cmaes", "optuna"}),
     "share": ("deltalake", {"deltalake"}),
     "timestamp": ("rfc3161-client", {"rfc3161_client"}),
 }

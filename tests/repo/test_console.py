@@ -19,6 +19,7 @@ EXTRAS = {
     "lake": r"\blake\b|\bp2\b|_lake",
     "market": r"just fetch\b",
     "observability": "PEAK_OTEL_ENABLED=1",
+    "search": r"--optuna\b|\bimport optuna\b",
     "share": "lake-publish",
 }  # by what shows that one is needed
 SHOWN = {"", "json", "sql", "text", "toml"}  # what a block shows rather than does
