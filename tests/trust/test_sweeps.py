@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import CONFIGS, Evidence, ohlcv_csv, rewrite
+from tests.conftest import CONFIGS, Evidence, rewrite
 from tests.trust.sweeping import edit_end, edit_rows, rows_of, sweep_of, sweep_of_csv
 
 from peak_trade.evidence import trials
 from peak_trade.evidence.results import Results
-from peak_trade.trust import verify
+from peak_trade.trust import sweeps, verify
 
 
 @pytest.fixture(scope="session")
@@ -284,6 +284,33 @@ def test_durations_are_held_by_the_digest_in_the_manifest_though_they_are_not_se
     assert (verdict.state, "durations.csv" in verdict.unchecked[0]) == ("intact", True)
 
 
+def _without_sums(swept: Evidence) -> None:
+    """Take the sums of returns away from a parent, from its seal too."""
+    (swept.path("plain") / "blocks.csv").unlink()
+    edited = swept.manifest("plain")
+    edited["subject"] = [one for one in edited["subject"] if one["name"] != "blocks.csv"]
+    swept.write_manifest("plain", edited)
+    swept.forge("plain")
+
+
+def test_sums_of_returns_that_are_left_out_are_found(swept: Evidence) -> None:
+    _without_sums(swept)
+    assert swept.findings("plain") == [
+        "blocks.parquet: expected the sums of the returns of each trial, found no such file"
+    ]
+
+
+def test_of_more_trials_than_sums_are_kept_of_it_is_said_that_they_are_unchecked(
+    swept: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "BLOCKED", 7)
+    _without_sums(swept)
+    verdict = swept.verdicts()["plain"]
+    assert (verdict.state, verdict.unchecked) == (
+        "intact", ["statistics of trials: the sums of returns are not kept of more than 7"]
+    )  # fmt: skip
+
+
 def _beside(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
     """Return an edit of what a manifest tells of what lies beside its sealed files."""
 
@@ -465,108 +492,6 @@ def test_verify_alone_says_that_a_parent_is_intact(swept: Evidence) -> None:
     assert verdict.as_text().split()[0] == "intact"
 
 
-WALK = {"walk_forward": ("train=12h", "test=6h"), "grid": ("strategy.params.fast=2,3", "strategy.params.slow=5,8")}
-
-
-@pytest.fixture(scope="session")
-def walked_once(sealed_once: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    """A parent of a walk-forward, `walk`, and one of a cross-validation, `cpcv`."""
-    root = tmp_path_factory.mktemp("walked")
-    shutil.copytree(sealed_once.root / "data", root / "data")
-    made = Evidence(root, root / "results", {})
-    sweep_of_csv(made, "walk", **WALK)
-    sweep_of_csv(made, "cpcv", cpcv="2,1", grid=WALK["grid"])
-    return made
-
-
-@pytest.fixture
-def walked(walked_once: Evidence, tmp_path: Path) -> Evidence:
-    """A copy of them, to be broken."""
-    return walked_once.copy(tmp_path / "walked")
-
-
-@pytest.fixture(scope="session")
-def long_walked_once(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    """The same of 120 bars: each window has a return in each part of a row's sums."""
-    root = tmp_path_factory.mktemp("long")
-    (root / "data").mkdir()
-    (root / "data" / "bars.csv").write_text(ohlcv_csv(120), encoding="utf-8")
-    made = Evidence(root, root / "results", {})
-    sweep_of_csv(made, "walk", walk_forward=("train=60h", "test=30h"), grid=WALK["grid"])
-    sweep_of_csv(made, "cpcv", cpcv="4,2", grid=WALK["grid"])
-    assert made.findings() == []
-    return made
-
-
-@pytest.fixture
-def long_walked(long_walked_once: Evidence, tmp_path: Path) -> Evidence:
-    """A copy of them, to be broken."""
-    return long_walked_once.copy(tmp_path / "long")
-
-
-def test_parents_of_folds_are_intact_over_the_windows_that_they_traded(walked: Evidence) -> None:
-    assert walked.findings() == []
-    for name in ("walk", "cpcv"):
-        assert walked.verdicts()[name].unchecked == []
-        walked.forge(name)
-        assert walked.findings(name) == []  # the control of those below
-    rows = rows_of(walked.path("walk") / "trials.csv")
-    assert {row["part"] for row in rows} == {"train", "test"}
-    assert not any(row["chosen"] == "true" for row in rows)
-
-
-@pytest.mark.parametrize("name", ["walk", "cpcv"])
-def test_a_combination_that_a_fold_lacks_is_found(walked: Evidence, name: str) -> None:
-    def other(rows: list[dict[str, str]]) -> None:
-        rows[1]["params"] = rows[0]["params"]
-
-    edit_rows(walked, name, other)
-    walked.forge(name)
-    assert any("trials.csv row 1: expected combination 1 on fold 0" in one for one in walked.findings(name))
-
-
-def test_a_choice_that_was_not_the_best_on_its_train_bars_is_found(walked: Evidence) -> None:
-    def other(rows: list[dict[str, str]]) -> None:
-        at = next(at for at, row in enumerate(rows) if row["part"] == "test")
-        rows[at]["params"] = next(row["params"] for row in rows if row["params"] != rows[at]["params"])
-
-    edit_rows(walked, "walk", other)
-    walked.forge("walk")
-    assert any("trials.csv fold 0: expected its best trial" in one for one in walked.findings("walk"))
-
-
-def test_a_window_that_is_left_out_of_the_account_is_found(walked: Evidence) -> None:
-    def fewer(statement: dict[str, Any]) -> None:
-        walk = statement["predicate"]["buildDefinition"]["externalParameters"]["sweep"]["walk_forward"]
-        del walk["folds"][0]
-
-    walked.forge("walk", fewer)
-    found = walked.findings("walk")
-    assert any("equity.csv: expected the timestamps of the data" in one for one in found)
-    assert any("rows for each of" in one for one in found)
-
-
-@pytest.mark.parametrize(("name", "row"), [("walk", 1), ("walk", -1), ("cpcv", 1)])
-@pytest.mark.parametrize("column", ["sharpe", "volatility"])
-def test_a_figure_of_a_trial_of_a_fold_is_held_against_the_sums_of_its_returns(
-    long_walked: Evidence, name: str, row: int, column: str
-) -> None:  # fmt: skip
-    def better(rows: list[dict[str, str]]) -> None:
-        rows[row][column] = repr(float(rows[row][column]) * 1.001)
-
-    number = row % len(rows_of(long_walked.path(name) / "trials.csv"))
-    edit_rows(long_walked, name, better)
-    long_walked.forge(name)
-    assert any(f"blocks.csv row {number}: expected a" in one for one in long_walked.findings(name))
-
-
-def test_the_sums_of_a_trial_of_a_fold_are_held_against_its_figures(long_walked: Evidence) -> None:
-    edit_rows(long_walked, "walk", lambda rows: rows[1].update(sum_3="0.5"), "blocks.csv")
-    long_walked.forge("walk")
-    found = long_walked.findings("walk")
-    assert any("blocks.csv row 1: expected a" in one for one in found) and "float64" not in str(found)
-
-
 def test_a_trial_that_is_the_same_as_another_has_its_statistics(swept: Evidence) -> None:
     edit_rows(swept, "plain", lambda rows: rows[7].update(max_drawdown="-0.001"))
     assert _forged(swept) == ["trials.csv row 7: expected the statistics of row 6, whose digests it has, found others"]
@@ -576,12 +501,3 @@ def test_a_trial_that_is_the_same_as_another_has_its_statistics(swept: Evidence)
 def test_what_the_manifest_calls_chosen_is_the_row_that_is(swept: Evidence, told: Any) -> None:
     swept.forge("plain", lambda statement: statement["predicate"]["results"].update(chosen=told))
     assert any("manifest.json chosen index: expected 0" in one for one in swept.findings("plain"))
-
-
-@pytest.mark.parametrize("statistic", [None, "luck", 5])
-def test_a_walk_forward_by_no_statistic_is_found(walked: Evidence, statistic: Any) -> None:
-    def other(statement: dict[str, Any]) -> None:
-        statement["predicate"]["buildDefinition"]["externalParameters"]["sweep"]["maximize"] = statistic
-
-    walked.forge("walk", other)
-    assert any("manifest.json sweep: expected a statistic by which" in one for one in walked.findings("walk"))

@@ -128,7 +128,7 @@ def _check_paths(
         verdict.add(f"{manifest.NAME} splits", f"every way to test {told.tested} of {count} groups", "others")
         return
     if not (blocks := trials.name_in(contents, trials.BLOCKS)):
-        verdict.skip("splits.csv and paths.csv", "the sums of returns by which splits choose are not kept of so many")
+        verdict.skip("splits.csv and paths.csv", "the sums of returns, by which splits choose, are not kept")
         return
     figures, config = (msgspec.json.decode(contents[name]) for name in ("stats.json", "config_snapshot.json"))
     rates = float(figures["periods_per_year"]), float(config.get("stats", {}).get("risk_free_rate", 0.0))

@@ -27,6 +27,7 @@ from peak_trade.evidence.run_dir import BESIDE
 from peak_trade.evidence.trials import Trials
 from peak_trade.redact import MASK
 from peak_trade.stats.values import Floats
+from peak_trade.sweep.table import BLOCKED
 from peak_trade.trust import folds, left_out, space
 from peak_trade.trust.verdict import Verdict, near
 
@@ -64,8 +65,7 @@ def check(
     if space.has_one_best(plan) and "optuna" not in plan:
         left_out.check(verdict, name, plan, contents)
     _check_choice(verdict, name, table, plan, contents["stats.json"], results)
-    if blocks := trials.name_in(contents, trials.BLOCKS):
-        _check_blocks(verdict, blocks, table, equity, contents, _rate(contents))
+    _check_sums(verdict, table, equity, contents)
     if not verdict.findings:  # what would follow from rows that are wrong is wrong
         folds.check(verdict, table, plan, contents, results)
     _check_kept(verdict, name, table, sealed, results_dir)
@@ -88,8 +88,7 @@ def check_commands(
     space.check(verdict, name, table, plan)
     if sealed.predicate.completed:
         _check_choice(verdict, name, table, plan, contents["stats.json"], results)
-    if blocks := trials.name_in(contents, trials.BLOCKS):
-        _check_blocks(verdict, blocks, table, equity, contents, _rate(contents))
+    _check_sums(verdict, table, equity, contents)
     _check_kept(verdict, name, table, sealed, results_dir)
     made = _made(verdict, contents, len(table))
     found = end.fields.get("trials") if end else None
@@ -200,6 +199,16 @@ def _check_choice(
     for key, value in table.statistics(at).items():
         if value != written.get(key):
             verdict.add(f"{name} row {at} {key}", written.get(key), value)
+
+
+def _check_sums(verdict: Verdict, table: Trials, equity: Floats, contents: Mapping[str, bytes]) -> None:
+    """Check the sums of returns, which are there of so many trials that they are kept of."""
+    if name := trials.name_in(contents, trials.BLOCKS):
+        _check_blocks(verdict, name, table, equity, contents, _rate(contents))
+    elif len(table) <= BLOCKED:
+        verdict.add(trials.BLOCKS[0], "the sums of the returns of each trial", "no such file")
+    else:
+        verdict.skip("statistics of trials", f"the sums of returns are not kept of more than {BLOCKED:,}")
 
 
 def _check_blocks(
