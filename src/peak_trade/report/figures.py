@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from peak_trade.report import svg
 from peak_trade.report.markup import number, text
 from peak_trade.report.run import RunFiles
+from peak_trade.report.values import Column, disclosed, for_script
+from peak_trade.stats.values import Floats, Times
 
-__all__ = ["LOG_FROM", "amount_label", "figure", "fractions_across", "number_label", "percent_label", "times_of"]
+__all__ = [
+    "LOG_FROM",
+    "amount_label",
+    "figure",
+    "fractions_across",
+    "number_label",
+    "over",
+    "percent_label",
+    "times_of",
+]
 
 LOG_FROM = 3.0  # times the lowest value: from here on a linear axis hides what happened at the bottom
 
@@ -17,6 +30,13 @@ def times_of(run: RunFiles) -> list[svg.Tick]:
     """Return the ticks of a run's time axis."""
     stamps = run.equity["timestamp"]
     return svg.time_ticks(stamps[0], stamps[-1])
+
+
+def over(times: Times, own: Times, values: Floats) -> Floats:
+    """Return values at some of a run's times as values at all of them, NaN where there is none."""
+    made = np.full(len(times), np.nan)
+    made[np.searchsorted(times, own)] = values
+    return made
 
 
 def fractions_across(scale: svg.Scale) -> list[svg.Tick]:
@@ -36,11 +56,19 @@ def figure(
     ticks: Sequence[svg.Tick],
     key: Iterable[tuple[str, str]],
     caption: str,
+    values: tuple[Times, Sequence[Column]] | None = None,
 ) -> str:
-    """Return panels with a legend, made of (class, words), above them, and a caption below."""
+    """Return panels with a legend, made of (class, words), above them, and a caption below.
+
+    With `values`, at times that its x axis goes over, the figure has its table behind a disclosure, and a script reads
+    them off.
+    """
     listed = "".join(f'<li class="{style}">{text(words)}</li>' for style, words in key)
     legend = f'<ul class="legend">{listed}</ul>' if listed else ""
-    return f"<figure>{legend}{svg.figure(name, about, panels, ticks)}<figcaption>{caption}</figcaption></figure>"
+    stored = for_script(*values) if values else ""
+    shown = disclosed(*values, name) if values else ""
+    drawn = svg.figure(name, about, panels, ticks)
+    return f"<figure>{legend}{drawn}<figcaption>{caption}</figcaption>{shown}{stored}</figure>"
 
 
 def amount_label(value: float, step: float) -> str:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
@@ -20,6 +19,7 @@ from peak_trade.report.head import label_of
 from peak_trade.report.inline import script
 from peak_trade.report.markup import number, percent, table, text
 from peak_trade.report.trials import LARGEST, Axis, Ints, Trials, medians
+from peak_trade.report.values import encoded
 from peak_trade.stats import STATS
 from peak_trade.stats.values import Floats
 
@@ -216,16 +216,8 @@ def heat_map(found: Shown, first: tuple[int, int]) -> str:
         f"{_scale(values, sign)}{_legend(found)}<figcaption>{_caption(found)}</figcaption></figure>"
         f"<details><summary>The numbers of this figure</summary>"
         f'<div class="numbers">{_numbers(found, pair, label, sign, values)}</div></details>'
-        f'<script type="application/json">{_json(found)}</script><script>{script()}</script></div>'
+        f'<script type="application/json">{encoded(found)}</script>{script("heat")}</div>'
     )
-
-
-def _json(found: Shown) -> str:
-    """Return the cells for the script, with nothing in them that would end the element, the fence or a line."""
-    content = msgspec.json.encode(found).decode()
-    for mark in "<>&`":
-        content = content.replace(mark, f"\\u{ord(mark):04x}")
-    return content
 
 
 def _choices(found: Shown, first: tuple[int, int]) -> str:

@@ -8,6 +8,7 @@ from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.evidence.ledger import now
 from peak_trade.evidence.results import Results
 from peak_trade.report.head import head
+from peak_trade.report.inline import script
 from peak_trade.report.markup import Markdown, raw, text
 from peak_trade.report.portfolio import lacks
 from peak_trade.report.run import RunFiles, find
@@ -29,6 +30,7 @@ class Page:
 
     def __init__(self, path: Path) -> None:
         self.run = RunFiles(path)
+        self.readable = False  # whether a figure has values for the script to read
         self.checked = now()[:19].replace("T", " ") + " UTC"
 
     def head(self) -> Markdown:
@@ -55,6 +57,7 @@ class Page:
             if self.run.seal.holds and not isinstance(error, RunError):
                 raise
             body = f'<p class="error">Not shown: {text(error)}</p>'
+        self.readable = self.readable or 'class="values"' in body
         return raw(f'<section id="{name}"><h2>{text(section.title)}</h2>{body}</section>')
 
     def foot(self) -> Markdown:
@@ -63,7 +66,7 @@ class Page:
         return raw(
             f"<footer><p>Made from the files of <code>{text(self.run.path.name)}</code> alone. "
             f"Check them yourself: <code>just verify {short}</code>. Make this page again: "
-            f"<code>just report {short}</code>.</p></footer>"
+            f"<code>just report {short}</code>.</p></footer>{script('pointer') if self.readable else ''}"
         )
 
     def _has(self, section: Section) -> bool:

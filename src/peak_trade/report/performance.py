@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from peak_trade.report import svg
-from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, percent_label, times_of
+from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, over, percent_label, times_of
 from peak_trade.report.markup import cell, counted, money, number, percent, table
 from peak_trade.report.numbers import period_returns, rolling, window_for
 from peak_trade.report.run import RunFiles
+from peak_trade.report.values import Column
 from peak_trade.stats.periods import period_ends
 
 __all__ = ["equity", "returns", "rolling_ratios"]
@@ -37,7 +38,9 @@ def equity(run: RunFiles) -> str:
     )
     axis = "logarithmic" if scale.log else "linear"
     key = [("equity", f"Equity, {money(stats['final_equity'])}")]
+    columns = [Column("Equity", own["equity"]), Column("Drawdown", own["drawdown"], 1, percent=True)]
     if market:
+        columns.insert(1, Column("Buy and hold", over(own["timestamp"], market["timestamp"], market["equity"])))
         key.append(("benchmark", f"Buy and hold, {money(float(market['equity'][-1]))}"))
         about += f" Buy and hold returned {percent(stats.get('benchmark_total_return'))}."
     panels = [
@@ -52,6 +55,7 @@ def equity(run: RunFiles) -> str:
     return figure(
         "Equity and drawdown", about, panels, times_of(run), [*key, ("drawdown", "Drawdown")],
         f"At each close, in quote currency, on a {axis} axis; below it the distance from the highest equity so far.",
+        (own["timestamp"], columns),
     )  # fmt: skip
 
 
@@ -135,4 +139,8 @@ def rolling_ratios(run: RunFiles) -> str:
         [("sharpe", "Sharpe ratio"), ("volatility", "Volatility")],
         f"Over the last {length} at each close, annualised as in the table above. "
         "A gap is a window in which returns did not vary.",
+        (run.equity["timestamp"], [
+            Column("Sharpe ratio", np.append(np.full(window, np.nan), sharpe)),
+            Column("Volatility", np.append(np.full(window, np.nan), volatility), 1, percent=True),
+        ]),
     )  # fmt: skip
