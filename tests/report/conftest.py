@@ -21,7 +21,7 @@ import pytest
 
 from peak_trade import config, runner
 from peak_trade.errors import RunError
-from peak_trade.report import render
+from peak_trade.report import inline, render
 from peak_trade.report.page import open_page
 from peak_trade.report.sections import SECTIONS
 
@@ -46,6 +46,13 @@ def sold(bars):
 def broken(bars, **words):
     raise ValueError(words.get("words") or "no idea")
 """
+
+
+def without_ours(html: str) -> str:
+    """Return a page without the scripts that are ours, and what they read: any other that is left is a stranger's."""
+    for name in inline.SCRIPTS:
+        html = html.replace(inline.script(name), "")
+    return re.sub(r'<script type="application/json" class="values">[^<>&`]*</script>', "", html)
 
 
 def absent(what: str) -> None:

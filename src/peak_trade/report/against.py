@@ -13,6 +13,8 @@ from peak_trade.market.trades import SIDES
 from peak_trade.report import sheet, svg
 from peak_trade.report.figures import amount_label, figure
 from peak_trade.report.markup import cell, counted, money, percent, table, text
+from peak_trade.report.values import Column, Over
+from peak_trade.stats.values import Floats, Times
 from peak_trade.trust.live import Against, at_time, gap
 from peak_trade.trust.live.gaps import PARTS, Pair
 
@@ -94,6 +96,7 @@ def _curves(found: Against) -> str:
         times = np.array([start, *(trip.exit_time for trip in left), end], np.int64).view("M8[ns]")
         sums = np.cumsum([0.0, *(trip.pnl for trip in left)])
         drawn.append((times, np.append(sums, sums[-1])))
+    joint = np.unique(np.concatenate([times for times, _ in drawn]))
     scale = svg.Scale.around(*(sums for _, sums in drawn), zero=True)
     lines = []
     for at, (times, sums) in enumerate(drawn):
@@ -105,7 +108,16 @@ def _curves(found: Against) -> str:
         "Profit over time", f"{mine} in the run, {theirs} made.",
         [svg.Panel(260, scale.ticks(amount_label), lines, float(scale.place(0.0)))], svg.time_ticks(span[0], span[1]),
         key, "Sum of the trades' net profits at each exit, in quote currency.",
+        Over(joint, [
+            Column(name, _stepped(joint, *one), digits=found.digits)
+            for name, one in zip(("Run", "Made"), drawn, strict=True)
+        ]),
     )  # fmt: skip
+
+
+def _stepped(joint: Times, times: Times, sums: Floats) -> Floats:
+    """Return what a sum is at each of the joint times: it stays until the next exit."""
+    return np.asarray(sums[np.searchsorted(times, joint, side="right") - 1])
 
 
 def _gaps(found: Against) -> str:

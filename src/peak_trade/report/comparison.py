@@ -17,6 +17,7 @@ from peak_trade.report import sheet, svg
 from peak_trade.report.figures import LOG_FROM, figure, number_label, percent_label
 from peak_trade.report.head import label_of
 from peak_trade.report.markup import cell, counted, in_toml, table, text
+from peak_trade.report.values import Column, Over, over
 from peak_trade.trust.compare import Comparison, Row, about, apart, letter, shown, told
 from peak_trade.trust.difference import Sealed
 from peak_trade.trust.difference.trades import Trade
@@ -124,6 +125,14 @@ def _curves(runs: Sequence[Sealed]) -> str:
         lines.append(svg.line(x, scale.place(grown[at]), f"run{at}"))
         under.append(svg.line(x, deep.place(run.equity["drawdown"]), f"run{at}"))
         key.append((f"run{at}", f"{letter(at)}, {shown(float(grown[at][-1]) - 1.0, 'fraction')}"))
+    joint = np.unique(np.concatenate([run.equity["timestamp"] for _, run in drawn]))
+    columns = [
+        *(Column(letter(at), over(joint, run.equity["timestamp"], grown[at]), digits=4) for at, run in drawn),
+        *(
+            Column(f"{letter(at)} drawdown", over(joint, run.equity["timestamp"], run.equity["drawdown"]), 1, True)
+            for at, run in drawn
+        ),
+    ]
     zero = float(deep.place(0.0))
     panels = [
         svg.Panel(280, scale.ticks(number_label, 8), lines),
@@ -134,6 +143,7 @@ def _curves(runs: Sequence[Sealed]) -> str:
         "Equity and drawdown of each run", f"{counted(len(drawn), 'curve')} over each other.", panels,
         svg.time_ticks(start, end), key,
         f"Equity at each close as a multiple of its first, on a {axis} axis; below it the drawdown.",
+        Over(joint, columns),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from peak_trade.stats.values import Floats
 
 __all__ = ["excursions", "exits"]
 
+_FURTHEST = 50
 _MANY = 400  # trades: from here on marks are smaller
 
 
@@ -68,7 +69,18 @@ def excursions(run: RunFiles) -> str:
         [("mae", "Worst (MAE)"), ("mfe", "Best (MFE)")],
         "Each trade twice: across, how far the price was against it and for it, on its entry price and before costs; "
         "up, its net return.",
+        _numbers(trades.return_, trades.mae, trades.mfe),
     )  # fmt: skip
+
+
+def _numbers(returns: Floats, mae: Floats, mfe: Floats) -> str:
+    """Return the trades that went furthest, or ended furthest, as a table; all of them where they are few."""
+    furthest = [np.argsort(column, kind="stable") for column in (returns, mae, -mfe)]
+    some = sorted({int(at) for order in furthest for at in (*order[:_FURTHEST], *furthest[0][-_FURTHEST:])})
+    rows = [[f"{at + 1:,}", *(percent(float(column[at])) for column in (mae, mfe, returns))] for at in some]
+    left = f'<p class="note">The {len(rows):,} of {len(returns):,} that went furthest.</p>'
+    made = table(["Trade", "Worst (MAE)", "Best (MFE)", "Return"], rows, label="Excursions of trades")
+    return made + (left if len(rows) < len(returns) else "")
 
 
 def _told(pnl: Floats, mae: Floats, mfe: Floats) -> list[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-import numpy as np
+from collections.abc import Callable, Iterable, Sequence
 
 from peak_trade.report import svg
-from peak_trade.report.markup import number, text
+from peak_trade.report.markup import number, table, text
+from peak_trade.report.numbers import Histogram
 from peak_trade.report.run import RunFiles
-from peak_trade.report.values import Column, disclosed, for_script
-from peak_trade.stats.values import Floats, Times
+from peak_trade.report.values import Over, behind
 
 __all__ = [
     "LOG_FROM",
@@ -18,7 +16,7 @@ __all__ = [
     "figure",
     "fractions_across",
     "number_label",
-    "over",
+    "of_bins",
     "percent_label",
     "times_of",
 ]
@@ -30,13 +28,6 @@ def times_of(run: RunFiles) -> list[svg.Tick]:
     """Return the ticks of a run's time axis."""
     stamps = run.equity["timestamp"]
     return svg.time_ticks(stamps[0], stamps[-1])
-
-
-def over(times: Times, own: Times, values: Floats) -> Floats:
-    """Return values at some of a run's times as values at all of them, NaN where there is none."""
-    made = np.full(len(times), np.nan)
-    made[np.searchsorted(times, own)] = values
-    return made
 
 
 def fractions_across(scale: svg.Scale) -> list[svg.Tick]:
@@ -56,19 +47,25 @@ def figure(
     ticks: Sequence[svg.Tick],
     key: Iterable[tuple[str, str]],
     caption: str,
-    values: tuple[Times, Sequence[Column]] | None = None,
+    numbers: Over | str,
 ) -> str:
-    """Return panels with a legend, made of (class, words), above them, and a caption below.
+    """Return panels with a legend, made of (class, words), above them, and below a caption and the figure's numbers.
 
-    With `values`, at times that its x axis goes over, the figure has its table behind a disclosure, and a script reads
-    them off.
+    `numbers` are a table, as HTML, or the series of a figure over time, of which a script reads values.
     """
     listed = "".join(f'<li class="{style}">{text(words)}</li>' for style, words in key)
     legend = f'<ul class="legend">{listed}</ul>' if listed else ""
-    stored = for_script(*values) if values else ""
-    shown = disclosed(*values, name) if values else ""
     drawn = svg.figure(name, about, panels, ticks)
-    return f"<figure>{legend}{drawn}<figcaption>{caption}</figcaption>{shown}{stored}</figure>"
+    return f"<figure>{legend}{drawn}<figcaption>{caption}</figcaption>{behind(numbers)}</figure>"
+
+
+def of_bins(bins: Histogram, what: str, write: Callable[[float, float], str]) -> str:
+    """Return the table of a histogram: how many there are of `what` in each step."""
+    rows = [
+        [f"{write(bins.edge(at), bins.step)} to {write(bins.edge(at + 1), bins.step)}", f"{count:,}"]
+        for at, count in enumerate(bins.counts)
+    ]
+    return table(["From, to", what], rows, label=f"{what} by step")
 
 
 def amount_label(value: float, step: float) -> str:

@@ -19,6 +19,7 @@ from peak_trade.report.head import label_of
 from peak_trade.report.markup import cell, counted, figure_of, number, percent, table, text
 from peak_trade.report.run import RunFiles
 from peak_trade.report.trials import LARGEST, label, statistic_of
+from peak_trade.report.values import Column, Over
 from peak_trade.stats import STATS
 from peak_trade.stats.values import Floats, Times
 from peak_trade.text import cut
@@ -133,12 +134,14 @@ def _timeline(rows: Sequence[Row]) -> str:
             marks[name] += f"M{start} {top}h{max(end - start, 8)}v{tall}h-{max(end - start, 8)}z"
     drawn = [f'<path class="{name}" d="{d}"/>' for name, d in marks.items()]
     about = f"{counted(high, 'fold')} from {str(first)[:10]} to {str(last)[:10]}."
+    ends = [[str(at), *(str(one).replace("T", " ") for one in window)] for at, window in enumerate(windows)]
+    numbers = table(["Fold", "Train from", "to", "Test from", "to"], ends, label="Folds in time")
     each = -(-high // 12)
     ticks = [svg.Tick(1 - (at + 0.5) / high, str(at)) for at in range(0, high, each)]
     panel = svg.Panel(min(max(_ROW * high, 60), _HIGHEST), ticks, drawn)
     return figure(
         "Folds in time", about, [panel], svg.time_ticks(first, last), [("train", "Train"), ("test", "Test")],
-        "From the first fold above to the last below.",
+        "From the first fold above to the last below.", numbers,
     )  # fmt: skip
 
 
@@ -174,9 +177,18 @@ def _pairs(rows: Sequence[Row], key: str, name: str, title: str) -> str:
     ticks = [svg.Tick(float(x[at]), rows[at][name][:6], minor=bool(at // each % 2)) for at in range(0, len(rows), each)]
     panel = svg.Panel(180, scale.ticks(write), marks, float(scale.place(0.0)))
     about = f"{label_of(key)} of each choice on its train bars and on its test bars."
+    unit = _UNITS.get(key, "ratio")
+    numbers = [
+        [
+            text(row[name][:6]),
+            *(figure_of(None if math.isnan(one[at]) else float(one[at]), unit) for one in (train, test)),
+        ]
+        for at, row in enumerate(rows)
+    ]
     return figure(
         f"Train and test of each {name}", about, [panel], ticks,
         [("chosen-on", "Train, where it was chosen"), ("traded-on", "Test")], f"{text(about)} {title}.",
+        table([name.capitalize(), "Train", "Test"], numbers, label=f"Train and test of each {name}"),
     )  # fmt: skip
 
 
@@ -195,7 +207,7 @@ def _stitched(run: RunFiles, rows: Sequence[Row]) -> str:
     panel = svg.Panel(220, scale.ticks(amount_label), marks)
     return figure(
         "Out-of-sample equity", about, [panel], svg.time_ticks(stamps[0], stamps[-1]), [("equity", "Equity")],
-        f"{about} Dashed: where a fold begins.",
+        f"{about} Dashed: where a fold begins.", Over(stamps, [Column("Equity", equity)]),
     )  # fmt: skip
 
 
@@ -225,8 +237,18 @@ def _spread(rows: Sequence[Row]) -> str:
         svg.Tick(float(scale.place(one)), number_label(one, step), minor=bool(at % 2)) for at, one in enumerate(values)
     ]
     about = f"Sharpe ratios of {counted(len(rows), 'path')}."
+    listed = [
+        [f"{text(row['path'][:6])}", number(float(one)) if math.isfinite(one) else "–"]
+        for row, one in zip(rows, ratios, strict=True)
+    ]
     return figure(
-        "Distribution of paths", about, [svg.Panel(60, [], [zero, *marks])], ticks, key, f"{about} Dashed: zero."
+        "Distribution of paths",
+        about,
+        [svg.Panel(60, [], [zero, *marks])],
+        ticks,
+        key,
+        f"{about} Dashed: zero.",
+        table(["Path", "Sharpe ratio"], listed, label="Sharpe ratios of paths"),
     )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from peak_trade.report import svg
-from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, over, percent_label, times_of
+from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, percent_label, times_of
 from peak_trade.report.markup import cell, counted, money, number, percent, table
 from peak_trade.report.numbers import period_returns, rolling, window_for
 from peak_trade.report.run import RunFiles
-from peak_trade.report.values import Column
+from peak_trade.report.values import Column, Over, over
 from peak_trade.stats.periods import period_ends
 
 __all__ = ["equity", "returns", "rolling_ratios"]
@@ -55,7 +55,7 @@ def equity(run: RunFiles) -> str:
     return figure(
         "Equity and drawdown", about, panels, times_of(run), [*key, ("drawdown", "Drawdown")],
         f"At each close, in quote currency, on a {axis} axis; below it the distance from the highest equity so far.",
-        (own["timestamp"], columns),
+        Over(own["timestamp"], columns),
     )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def rolling_ratios(run: RunFiles) -> str:
         [("sharpe", "Sharpe ratio"), ("volatility", "Volatility")],
         f"Over the last {length} at each close, annualised as in the table above. "
         "A gap is a window in which returns did not vary.",
-        (run.equity["timestamp"], [
+        Over(run.equity["timestamp"], [
             Column("Sharpe ratio", np.append(np.full(window, np.nan), sharpe)),
             Column("Volatility", np.append(np.full(window, np.nan), volatility), 1, percent=True),
         ]),

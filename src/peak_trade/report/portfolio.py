@@ -12,6 +12,7 @@ from peak_trade.report import svg
 from peak_trade.report.figures import amount_label, figure, percent_label, times_of
 from peak_trade.report.markup import counted, number, percent, table, text
 from peak_trade.report.run import RunFiles
+from peak_trade.report.values import Column, Over
 from peak_trade.stats.attribution import exposures, of_one_money
 
 __all__ = ["KINDS", "by_symbol", "exposure_of_trades", "lacks"]
@@ -136,7 +137,8 @@ def _small(run: RunFiles, symbol: str, currency: str) -> str:
     panel = svg.Panel(90, scale.ticks(amount_label, 3), [svg.line(x, scale.place(y), "equity")], float(scale.place(0)))
     about = f"{counted(int(which.sum()), 'trade')}, {number(float(earned[-1]))} in all."
     ticks = svg.time_ticks(stamps[0], stamps[-1], 3)
-    return figure(symbol, about, [panel], ticks, [], f"<b>{text(symbol)}</b>: {about}")
+    values = Over(np.append(times[1:], stamps[-1]), [Column("Pnl", np.append(earned[1:], earned[-1]))])
+    return figure(symbol, about, [panel], ticks, [], f"<b>{text(symbol)}</b>: {about}", values)
 
 
 def exposure_of_trades(run: RunFiles) -> str:
@@ -160,4 +162,5 @@ def exposure_of_trades(run: RunFiles) -> str:
     return f"<p>{about}</p>" + figure(
         "Exposure", about, [panel], times_of(run), [("price", "Gross"), ("equity", "Net")],
         "What is open after each mark, at its entry price, as a share of equity; net takes shorts off.",
+        Over(own["timestamp"], [Column("Gross", gross, percent=True), Column("Net", net, percent=True)]),
     )  # fmt: skip

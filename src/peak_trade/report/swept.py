@@ -14,7 +14,7 @@ from msgspec import Struct
 from peak_trade.report import svg
 from peak_trade.report.beside import link
 from peak_trade.report.chance import assessed, badge
-from peak_trade.report.figures import figure, number_label, percent_label
+from peak_trade.report.figures import figure, number_label, of_bins, percent_label
 from peak_trade.report.head import label_of
 from peak_trade.report.heat import Side, aggregated, heat_map, parameters
 from peak_trade.report.markup import cell, counted, figure_of, number, percent, table, text
@@ -276,7 +276,7 @@ def sensitivity(run: RunFiles) -> str:
     found = search_of(run)
     if not found.effects:
         return "<p>No parameter differs between the trials.</p>"
-    rows, plots, details = [], [], []
+    rows, plots = [], []
     known = [
         one for _, made in found.effects for level in made.levels for one in (level.low, level.high) if one is not None
     ]
@@ -293,11 +293,6 @@ def sensitivity(run: RunFiles) -> str:
             for place in (ends[0], ends[-1])
         )])  # fmt: skip
         plots.append(_plot(found, side, made, scale, found.trials.axes[at].ordered))
-        details += [
-            [f"{text(side.name)} {text(side.labels[place])}", f"{level.trials:,}",
-             *(found.shown(one) for one in (level.low, level.median, level.high))]
-            for place, level in enumerate(made.levels)
-        ]  # fmt: skip
     if not rows:
         return f"<p>No trial has the statistic {text(found.label)}.</p>"
     shares = [made.share for _, made in found.effects if made.share is not None]
@@ -309,14 +304,12 @@ def sensitivity(run: RunFiles) -> str:
             f"Each for itself, they explain {percent(math.fsum(shares), 1)}; the rest lies in how they act together. "
         )
     head = ["Parameter", "Share of the variance", "Lowest median", "Highest median"]
-    numbers = table(["Value", "Trials", "25 %", "Median", "75 %"], details, label="Quartiles by value")
     return (
         table(head, rows, label="How much each parameter matters")
         + f'<p class="note">{rest}The share of the variance of {text(found.label)} over all trials that a parameter '
         "explains by itself (eta squared, the first-order sensitivity). The lines are the medians of the trials at "
         "each value, the fields hold the middle half of them.</p>"
         f'<div class="multiples">{"".join(plots)}</div>'
-        f"<details><summary>The numbers of these figures</summary>{numbers}</details>"
     )
 
 
@@ -339,9 +332,15 @@ def _plot(found: Search, side: Side, made: Effect, scale: svg.Scale, ordered: bo
     write = percent_label if _UNITS.get(found.statistic) in ("fraction", "probability") else number_label
     share = "" if made.share is None else f", {percent(made.share, 1)} of the variance"
     name = f"{found.label} by {side.name}"
+    numbers = [
+        [text(side.labels[place]), f"{level.trials:,}",
+         *(found.shown(one) for one in (level.low, level.median, level.high))]
+        for place, level in enumerate(made.levels)
+    ]  # fmt: skip
     return figure(
         name, f"Median and quartiles at each of {count:,} values{share}.",
         [svg.Panel(120, scale.ticks(write), middle)], ticks, [], f"<b>{text(side.name)}</b>{share}",
+        table(["Value", "Trials", "25 %", "Median", "75 %"], numbers, label=f"Quartiles by {text(side.name)}"),
     )  # fmt: skip
 
 
@@ -420,14 +419,10 @@ def _histogram(ratios: Floats, hurdle: float | None, own: float, about: str) -> 
     ]
     whole = [tick for tick in scale.ticks(number_label, 4) if "." not in tick.label]
     caption = f"How many trials have a Sharpe ratio in each step of {number_label(bins.step, bins.step)}."
-    rows = [
-        [f"{number_label(edges[at], bins.step)} to {number_label(edges[at + 1], bins.step)}", f"{count:,}"]
-        for at, count in enumerate(bins.counts)
-    ]
-    numbers = table(["Sharpe ratio", "Trials"], rows, label="Trials by Sharpe ratio")
     return figure(
-        "Distribution of the trials", about, [svg.Panel(200, whole, marks, 0.0)], ticks, key, caption
-    ) + f"<details><summary>The numbers of this figure</summary>{numbers}</details>"  # fmt: skip
+        "Distribution of the trials", about, [svg.Panel(200, whole, marks, 0.0)], ticks, key, caption,
+        of_bins(bins, "Trials", number_label),
+    )  # fmt: skip
 
 
 # --- all trials -----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from peak_trade.report.figures import (
     figure,
     fractions_across,
     number_label,
+    of_bins,
     percent_label,
     times_of,
 )
@@ -22,6 +23,7 @@ from peak_trade.report.markup import counted, figure_of, money, number, percent,
 from peak_trade.report.numbers import drawdowns, histogram
 from peak_trade.report.portfolio import exposure_of_trades
 from peak_trade.report.run import RunFiles
+from peak_trade.report.values import Column, Over, over
 from peak_trade.stats.values import Floats
 
 __all__ = ["costs", "exposure", "extremes", "price", "trade_returns"]
@@ -71,7 +73,8 @@ def price(run: RunFiles) -> str:
         bars = svg.columns(edges.tolist(), count.place(counts), 0.0, "gain")
         panels.append(svg.Panel(60, count.ticks(number_label, 2), [bars], 0.0))
         caption += f" Below it the number of entries in each of {_SPANS} spans of time."
-    return figure("Price with entries and exits", about, panels, times_of(run), key, caption)
+    values = Over(stamps, [Column("Close", over(stamps, market["timestamp"], close), digits=_digits(close))])
+    return figure("Price with entries and exits", about, panels, times_of(run), key, caption, values)
 
 
 def trade_returns(run: RunFiles) -> str:
@@ -102,6 +105,7 @@ def trade_returns(run: RunFiles) -> str:
         "Distribution of trade returns", about, [svg.Panel(180, whole, marks, 0.0)], ticks,
         [("loss", "Trades that lost"), ("gain", "Trades that did not")],
         f"Net return of each trade on its entry notional, in steps of {percent_label(bins.step, bins.step)}.",
+        of_bins(bins, "Trades", percent_label),
     )  # fmt: skip
 
 
@@ -165,6 +169,12 @@ def _trade_table(trades: Trades, chosen: Sequence[int], label: str) -> str:
     return table(head, rows, label=label, name="trades")
 
 
+def _digits(prices: Floats) -> int:
+    """Return with how many digits prices are written: five that say something, two at least."""
+    least = float(prices.min())
+    return max(2, 4 - math.floor(math.log10(least))) if 0.0 < least < 1_000 else 2
+
+
 def _price(value: float) -> str:
     """Write a price with five digits or more.
 
@@ -211,7 +221,10 @@ def exposure(run: RunFiles) -> str:
         panel = svg.Panel(110, scale.ticks(percent_label), [svg.area(x, scale.place(share), zero, "exposure")], zero)
         parts.append(
             figure("Exposure", about, [panel], times_of(run), [],
-                    "The position's value at each close as a share of equity; below zero it is short.")
+                    "The position's value at each close as a share of equity; below zero it is short.",
+                    Over(own["timestamp"], [
+                        Column("Exposure", over(own["timestamp"], market["timestamp"], share), percent=True)
+                    ]))
         )  # fmt: skip
     return "".join(parts)
 

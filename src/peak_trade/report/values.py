@@ -16,10 +16,9 @@ from peak_trade.report import svg
 from peak_trade.report.markup import cell, number, percent, table, text
 from peak_trade.stats.values import Floats, Times
 
-__all__ = ["Column", "disclosed", "encoded", "for_script"]
+__all__ = ["Column", "Over", "behind", "encoded", "over"]
 
 _ROWS = 50  # columns of time that the table keeps at most four rows of
-_MOST = 4 * _ROWS
 
 
 class Column(NamedTuple):
@@ -38,6 +37,13 @@ class Column(NamedTuple):
         return percent(value, self.digits) if self.percent else number(value, self.digits)
 
 
+class Over(NamedTuple):
+    """The series of a figure over time, and their times, shape (N,): the first and the last are the axis' ends."""
+
+    times: Times
+    columns: Sequence[Column]
+
+
 def encoded(value: Any) -> str:
     """Return a value as JSON with nothing in it that would end an element of a page, the fence or a line."""
     content = msgspec.json.encode(value).decode()
@@ -46,7 +52,25 @@ def encoded(value: Any) -> str:
     return content
 
 
-def for_script(times: Times, columns: Sequence[Column]) -> str:
+def over(times: Times, own: Times, values: Floats) -> Floats:
+    """Return values at some of the times, shape (N,), as values at all of them: NaN where there is none."""
+    made = np.full(len(times), np.nan)
+    made[np.searchsorted(times, own)] = values
+    return made
+
+
+def behind(numbers: Over | str) -> str:
+    """Return what stands behind a figure: the table of its numbers, and what the script needs of those over time."""
+    if isinstance(numbers, str):
+        return _disclosed(numbers)
+    return _disclosed(_table(*numbers)) + _for_script(*numbers)
+
+
+def _disclosed(content: str) -> str:
+    return f'<details class="numbers"><summary>The numbers of this figure</summary>{content}</details>'
+
+
+def _for_script(times: Times, columns: Sequence[Column]) -> str:
     """Return the element with the points that are drawn.
 
     `t` are seconds since 1970, of each column `v` whole multiples of 10 ** -`digits` (of a percent, where it is one),
@@ -70,8 +94,8 @@ def for_script(times: Times, columns: Sequence[Column]) -> str:
     return f'<script type="application/json" class="values">{encoded(told)}</script>'
 
 
-def disclosed(times: Times, columns: Sequence[Column], label: str) -> str:
-    """Return the table of a figure behind a disclosure: of many rows those with the extremes."""
+def _table(times: Times, columns: Sequence[Column]) -> str:
+    """Return the table of a figure over time: of many rows those with the extremes."""
     x = svg.x_of(times)
     kept = np.unique(np.concatenate([_kept(x, one.values, max(_ROWS // len(columns), 1)) for one in columns]))
     whole = times.astype("M8[D]").astype(times.dtype) == times
@@ -82,9 +106,9 @@ def disclosed(times: Times, columns: Sequence[Column], label: str) -> str:
         ]
         for at in kept.tolist()
     ]
-    told = f"{len(rows):,} of {len(times):,} rows, extremes among them" if len(rows) < len(times) else "All rows"
-    made = table(["Time (UTC)", *(text(one.label) for one in columns)], rows, label=f"Data: {text(label)}")
-    return f'<details class="data"><summary>Data</summary><p class="note">{told}.</p>{made}</details>'
+    left = f'<p class="note">{len(rows):,} of {len(times):,} rows, the extremes among them.</p>'
+    made = table(["Time (UTC)", *(text(one.label) for one in columns)], rows, label="The numbers of this figure")
+    return made + (left if len(rows) < len(times) else "")
 
 
 def _kept(x: Floats, values: Floats, columns: int) -> np.ndarray[Any, np.dtype[np.intp]]:
