@@ -52,7 +52,8 @@ def without_ours(html: str) -> str:
     """Return a page without the scripts that are ours, and what they read: any other that is left is a stranger's."""
     for name in inline.SCRIPTS:
         html = html.replace(inline.script(name), "")
-    return re.sub(r'<script type="application/json" class="values">[^<>&`]*</script>', "", html)
+    data = r'<script(?= [^>]*type="application/json")(?: (?:type="application/json"|class="[a-z]+"))+>[^<>&`]*</script>'
+    return re.sub(data, "", html)
 
 
 def absent(what: str) -> None:
