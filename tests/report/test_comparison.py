@@ -92,7 +92,7 @@ def test_what_a_run_says_of_itself_is_text(evidence: Evidence, tmp_path: Path) -
     rude = "<img src=//evil.example onerror=alert(1)>{{ x }}`"
     copy.run("rude", (copy.root / "config" / "builtin.toml").read_text(), f"run.name='{rude}'")
     page = comparison.page(compared(copy, "builtin", "rude"))
-    assert "<img" not in page and "&lt;img" in page and "`" not in page.partition("<main>")[2]
+    assert "<img" not in page and "&lt;img" in page and "`" not in without_ours(page).partition("<main>")[2]
     assert render.loads_from_elsewhere(page) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -36,8 +37,8 @@ def press(page: Any, key: str, **more: Any) -> None:
         page.send("Input.dispatchKeyEvent", type=kind, key=key, **(text if kind == "keyDown" else {}), **more)
 
 
-def rows(runs: Any) -> list[dict[str, str]]:
-    return list(csv.DictReader((runs["usual"] / "equity.csv").read_text().splitlines()))
+def rows(runs: Any, name: str = "equity") -> list[dict[str, str]]:
+    return list(csv.DictReader((runs["usual"] / f"{name}.csv").read_text().splitlines()))
 
 
 def said(row: dict[str, str]) -> tuple[str, str]:
@@ -65,6 +66,13 @@ def test_keys_go_from_bar_to_bar(page: Any, runs: Any) -> None:
     assert page.ask(READ % "equity").split(" · ")[0] == said(equity[0])[0]
 
 
+def test_a_figure_whose_values_start_late_has_the_whole_axis(page: Any, runs: Any) -> None:
+    at(page, 0.0, section="rolling")
+    moment, *ratio = page.ask(READ % "rolling").split(" · ")
+    assert moment == said(rows(runs)[0])[0]
+    assert ratio == ["Sharpe ratio –", "Volatility –"]
+
+
 def test_a_drag_zooms_every_figure_over_time_and_a_double_click_shows_all(page: Any, runs: Any) -> None:
     before = page.ask(VIEWS)
     assert len(before) > 3 and set(before) == {"0 0 10000 10000"}
@@ -72,10 +80,9 @@ def test_a_drag_zooms_every_figure_over_time_and_a_double_click_shows_all(page: 
     at(page, 0.5, "mousePressed", button="left", clickCount=1)
     at(page, 0.75, buttons=1)
     at(page, 0.75, "mouseReleased", button="left", clickCount=1)
-    views = page.ask(VIEWS)
-    assert len(set(views)) == 1
-    start, _, width, _ = map(float, views[0].split())
-    assert (start, width) == (pytest.approx(5000, abs=15), pytest.approx(2500, abs=15))
+    views = [list(map(float, one.split())) for one in page.ask(VIEWS)]
+    for start, _, width, _ in views:
+        assert (start, width) == (pytest.approx(5000, abs=15), pytest.approx(2500, abs=15))
     assert page.ask("document.querySelectorAll('#rolling text.x.zoomed').length") >= 2
     at(page, 0.999)
     equity = rows(runs)
@@ -83,6 +90,66 @@ def test_a_drag_zooms_every_figure_over_time_and_a_double_click_shows_all(page: 
     for count in (1, 2):
         for kind in ("mousePressed", "mouseReleased"):
             at(page, 0.3, kind, button="left", clickCount=count)
+    assert set(page.ask(VIEWS)) == {"0 0 10000 10000"}
+
+
+def moments(runs: Any, first: int, last: int) -> tuple[int, int]:
+    """The times of two rows of the equity, in seconds since 1970."""
+    found = [one["timestamp"] for one in rows(runs)]
+    first_at, last_at = (datetime.fromisoformat(found[row].replace("Z", "+00:00")) for row in (first, last))
+    return int(first_at.timestamp()), int(last_at.timestamp())
+
+
+def looked(page: Any, start: int, end: int) -> None:
+    page.ask(
+        "document.querySelector('#equity svg.plot').dispatchEvent(new CustomEvent('look', "
+        f"{{detail: {{from: {start}, to: {end}}}}})) && 0"
+    )
+
+
+def test_the_height_follows_what_is_in_sight(page: Any, runs: Any) -> None:
+    looked(page, *moments(runs, 40, 60))
+    scale, view, labels = page.ask(
+        "[document.querySelector('#equity svg.panel').dataset.scale,"
+        " document.querySelector('#equity svg.panel').getAttribute('viewBox'),"
+        " [...document.querySelectorAll('#equity text.y.zoomed')].map(one => one.textContent)]"
+    )
+    least, most = map(float, scale.split()[:2])
+    _, top, _, size = map(float, view.split())
+    high, low = (most - (most - least) * one / 10_000 for one in (top, top + size))
+    market = {one["timestamp"]: float(one["equity"]) for one in rows(runs, "benchmark")}
+    seen = [one for row in rows(runs)[40:61] for one in (float(row["equity"]), market[row["timestamp"]])]
+    room = 0.06 * (max(seen) - min(seen))
+    assert low == pytest.approx(max(min(seen) - room, least), abs=0.02)
+    assert high == pytest.approx(min(max(seen) + room, most), abs=0.02)
+    assert (low, high) != (least, most)
+    written = [float(one.replace(",", "")) for one in labels if "%" not in one]
+    assert len(written) >= 2 and all(low <= one <= high for one in written)
+
+
+def test_other_scripts_point_and_hear_what_is_in_sight(page: Any, runs: Any) -> None:
+    start, end = moments(runs, 10, 30)
+    page.ask(
+        "(() => { window.heard = []; addEventListener('zoomed', e => heard.push([e.detail.from, e.detail.to])) })()"
+    )
+    looked(page, start, end)
+    heard = page.ask("heard")
+    assert len(heard) == page.ask("document.querySelectorAll('figure > script.values').length")
+    assert [start, end] in heard
+    told = f"new CustomEvent('point', {{detail: {{at: {start}}}}})"
+    page.ask(f"document.querySelector('#equity svg.plot').dispatchEvent({told})")
+    assert page.ask(READ % "equity").split(" · ")[1] == said(rows(runs)[10])[1]
+
+
+def test_keys_take_what_is_in_sight_along(page: Any, runs: Any) -> None:
+    looked(page, *moments(runs, 10, 30))
+    page.ask("document.querySelector('#equity svg.plot').focus()")
+    press(page, "End")
+    assert page.ask(READ % "equity").split(" · ")[1] == said(rows(runs)[-1])[1]
+    start, _, width, _ = map(float, page.ask(VIEWS)[0].split())
+    assert start + width == pytest.approx(10_000)
+    assert width == pytest.approx(10_000 * 20 / (len(rows(runs)) - 1), rel=0.01)
+    press(page, "Escape")
     assert set(page.ask(VIEWS)) == {"0 0 10000 10000"}
 
 

@@ -106,8 +106,8 @@ def _curves(found: Against) -> str:
     key = [("run0", f"Run, {mine}"), ("run1", f"Made, {theirs}")]
     return figure(
         "Profit over time", f"{mine} in the run, {theirs} made.",
-        [svg.Panel(260, scale.ticks(amount_label), lines, float(scale.place(0.0)))], svg.time_ticks(span[0], span[1]),
-        key, "Sum of the trades' net profits at each exit, in quote currency.",
+        [svg.Panel(260, scale.ticks(amount_label), lines, float(scale.place(0.0)), scale)],
+        svg.time_ticks(span[0], span[1]), key, "Sum of the trades' net profits at each exit, in quote currency.",
         Over(joint, [
             Column(name, _stepped(joint, *one), digits=found.digits)
             for name, one in zip(("Run", "Made"), drawn, strict=True)

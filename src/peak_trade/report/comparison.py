@@ -135,8 +135,8 @@ def _curves(runs: Sequence[Sealed]) -> str:
     ]
     zero = float(deep.place(0.0))
     panels = [
-        svg.Panel(280, scale.ticks(number_label, 8), lines),
-        svg.Panel(150, deep.ticks(percent_label), under, zero),
+        svg.Panel(280, scale.ticks(number_label, 8), lines, scale=scale),
+        svg.Panel(150, deep.ticks(percent_label), under, zero, deep),
     ]
     axis = "logarithmic" if scale.log else "linear"
     return figure(

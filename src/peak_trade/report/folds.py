@@ -204,7 +204,7 @@ def _stitched(run: RunFiles, rows: Sequence[Row]) -> str:
     marks = [f'<path class="fold-edge" d="{edges}"/>'] if edges else []
     marks.append(svg.line(x, scale.place(equity), "equity"))
     about = "The account over the test bars of all folds, one after the other, out of sample throughout."
-    panel = svg.Panel(220, scale.ticks(amount_label), marks)
+    panel = svg.Panel(220, scale.ticks(amount_label), marks, scale=scale)
     return figure(
         "Out-of-sample equity", about, [panel], svg.time_ticks(stamps[0], stamps[-1]), [("equity", "Equity")],
         f"{about} Dashed: where a fold begins.", Over(stamps, [Column("Equity", equity)]),

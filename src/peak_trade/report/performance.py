@@ -44,12 +44,13 @@ def equity(run: RunFiles) -> str:
         key.append(("benchmark", f"Buy and hold, {money(float(market['equity'][-1]))}"))
         about += f" Buy and hold returned {percent(stats.get('benchmark_total_return'))}."
     panels = [
-        svg.Panel(280, scale.ticks(amount_label), marks),
+        svg.Panel(280, scale.ticks(amount_label), marks, scale=scale),
         svg.Panel(
             110,
             deep.ticks(percent_label),
             [svg.area(x, under, zero, "drawdown-area"), svg.line(x, under, "drawdown")],
             zero,
+            deep,
         ),
     ]
     return figure(
@@ -130,8 +131,10 @@ def rolling_ratios(run: RunFiles) -> str:
             f"volatility between {percent(float(volatility.min()))} and {percent(float(volatility.max()))}."
         )
     panels = [
-        svg.Panel(150, ratio.ticks(number_label, 4), [svg.line(x, ratio.place(sharpe), "sharpe")], zero),
-        svg.Panel(110, spread.ticks(percent_label, 3), [svg.line(x, spread.place(volatility), "volatility")]),
+        svg.Panel(150, ratio.ticks(number_label, 4), [svg.line(x, ratio.place(sharpe), "sharpe")], zero, ratio),
+        svg.Panel(
+            110, spread.ticks(percent_label, 3), [svg.line(x, spread.place(volatility), "volatility")], scale=spread
+        ),
     ]
     length = f"{window:,} bars ({number(window / per_year)} years)"
     return figure(

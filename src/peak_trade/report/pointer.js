@@ -54,26 +54,50 @@
     return found;
   };
 
+  // Of a panel that is zoomed: at most five round values between two, and how they are written.
+  const levelsOf = (low, high, sign) => {
+    const [size, unit] = sign ? [0.01, sign] : Math.max(-low, high) >= 1e6 ? [1e6, " M"] : [1, ""];
+    const rough = (high - low) / size / 4;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].find((one) => one * power >= rough * 0.999) * power;
+    const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    const found = [];
+    for (let count = Math.ceil(low / size / step); count * step <= high / size; count += 1)
+      found.push([count * step * size, write(Math.round(count * step * 10 ** digits), { digits, sign: unit })]);
+    return found;
+  };
+  const scaleOf = (panel) => {
+    if (!panel.dataset.scale) return null;
+    const [low, high, log] = panel.dataset.scale.split(" ");
+    const [least, most] = [Number(low), Number(high)];
+    const place = (value) =>
+      log ? Math.log(value / least) / Math.log(most / least) : (value - least) / (most - least);
+    return { least, most, place };
+  };
+
   const charts = [];
-  const shared = { from: 0, to: 1 };
+  const seen = { from: -Infinity, to: Infinity }; // seconds since 1970, of every figure
   const zoom = (from, to) => {
-    [shared.from, shared.to] = [Math.max(from, 0), Math.min(to, 1)];
-    for (const chart of charts) chart.draw();
+    [seen.from, seen.to] = [from, to];
+    for (const draw of charts) draw();
   };
 
   for (const store of document.querySelectorAll("figure > script.values")) {
-    const figure = store.parentElement;
-    const plot = figure.querySelector("svg.plot");
+    const plot = store.parentElement.querySelector("svg.plot");
     const told = JSON.parse(store.textContent);
     const times = summed(told.t);
     const columns = told.columns.map((one) => ({ ...one, v: summed(one.v) }));
     const [first, last] = [times[0], times.at(-1)];
-    const span = last - first;
-    if (!plot || !span) continue;
-    const place = (at) => (times[at] - first) / span;
-    const panels = [...plot.querySelectorAll("svg.panel")];
-    const axis = [...plot.querySelectorAll("text.x, line.grid[x1]")];
+    if (!plot || !(last > first)) continue;
     const height = Number(plot.getAttribute("height"));
+    const axis = [...plot.querySelectorAll("text.x, line.grid[x1]")];
+    const across = [...plot.querySelectorAll(":scope > line:not([x1]), :scope > text.y")];
+    const panels = [...plot.querySelectorAll("svg.panel")].map((panel, number) => {
+      const [top, tall] = [Number(panel.getAttribute("y")), Number(panel.getAttribute("height"))];
+      const near = (one) => Number(one.getAttribute(one.tagName === "line" ? "y1" : "y")) - top;
+      const own = across.filter((one) => near(one) >= -1 && near(one) <= tall + 1);
+      return { panel, number, top, tall, own, scale: scaleOf(panel), of: columns.filter((one) => one.panel === number) };
+    });
     const readout = document.createElement("p");
     readout.className = "readout";
     readout.setAttribute("role", "status");
@@ -81,33 +105,36 @@
     readout.textContent = resting;
     plot.before(readout);
     plot.setAttribute("tabindex", "0");
-    const rule = make("line", { class: "pointer", y1: 8, y2: height - 24, visibility: "hidden" });
+    const rule = make("line", { class: "pointer", x1: 0, y1: 8, y2: height - 24, visibility: "hidden" });
     const chosen = make("rect", { class: "chosen-span", y: 8, height: height - 32, visibility: "hidden" });
     plot.append(chosen, rule);
+    let [from, to] = [first, last]; // what this figure shows: all, where nothing of it would be in sight
     let at = -1;
     let held = null;
 
-    const nearest = (share) => {
-      const time = first + share * span;
+    const before = (time) => {
       let [low, high] = [0, times.length - 1];
       while (high - low > 1) {
         const middle = (low + high) >> 1;
         if (times[middle] <= time) low = middle;
         else high = middle;
       }
-      return time - times[low] <= times[high] - time ? low : high;
+      return times[high] <= time ? high : low;
+    };
+    const nearest = (time) => {
+      const low = before(time);
+      return low + 1 < times.length && times[low + 1] - time < time - times[low] ? low + 1 : low;
     };
     const valueAt = (values, index) => {
       let found = index;
       while (found > 0 && values[found] === null) found -= 1;
       return values[found];
     };
-    const onScreen = (share) => (share - shared.from) / (shared.to - shared.from);
+    const onScreen = (time) => (time - from) / (to - from);
     const show = (index) => {
       at = Math.min(Math.max(index, 0), times.length - 1);
-      const x = onScreen(place(at));
-      const seen = x >= 0 && x <= 1;
-      rule.setAttribute("visibility", seen ? "visible" : "hidden");
+      const x = onScreen(times[at]);
+      rule.setAttribute("visibility", x >= 0 && x <= 1 ? "visible" : "hidden");
       for (const end of ["x1", "x2"]) rule.setAttribute(end, `${(x * 100).toFixed(3)}%`);
       const words = columns.map((one) => {
         const value = valueAt(one.v, at);
@@ -120,56 +147,101 @@
       readout.textContent = resting;
       at = -1;
     };
-    const shareOf = (event) => {
+    const timeOf = (event) => {
       const box = plot.getBoundingClientRect();
-      const x = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
-      return shared.from + x * (shared.to - shared.from);
+      return from + Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1) * (to - from);
+    };
+    const event = (name, detail) => {
+      plot.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+      return detail;
+    };
+    // The lowest and the highest value in sight of a panel, with a little room, inside its own scale.
+    const range = ({ number, of, scale }) => {
+      const found = { panel: number, from, to, low: Infinity, high: -Infinity };
+      for (const { v, digits, sign } of of) {
+        const size = 10 ** digits * (sign ? 100 : 1);
+        for (let one = before(from); one < times.length && (one === 0 || times[one - 1] < to); one += 1) {
+          const value = valueAt(v, one);
+          if (value === null) continue;
+          found.low = Math.min(found.low, value / size);
+          found.high = Math.max(found.high, value / size);
+        }
+      }
+      const { low, high } = event("range", found);
+      if (!(low <= high)) return [scale.least, scale.most];
+      const room = (high - low || (scale.most - scale.least) / 20) * 0.06;
+      return [
+        scale.least === 0 ? 0 : Math.max(low - room, scale.least),
+        scale.most === 0 ? 0 : Math.min(high + room, scale.most),
+      ];
+    };
+    const drawPanel = (one, whole) => {
+      const { panel, top, tall, own, scale, of } = one;
+      const fitted = !whole && scale && of.length > 0;
+      let [upper, size] = [0, 10000];
+      for (const mark of own) mark.style.display = fitted ? "none" : "";
+      if (fitted) {
+        const [low, high] = range(one);
+        upper = (1 - scale.place(high)) * 10000;
+        size = (1 - scale.place(low)) * 10000 - upper;
+        for (const [value, words] of levelsOf(low, high, of[0].sign)) {
+          const y = top + (((1 - scale.place(value)) * 10000 - upper) / size) * tall;
+          plot.prepend(make("line", { class: "grid zoomed", x2: "100%", y1: y, y2: y }));
+          plot.append(make("text", { class: "y zoomed", x: -8, y, dy: ".32em" }, words));
+        }
+      }
+      const units = 10000 / (last - first);
+      panel.setAttribute("viewBox", `${(from - first) * units} ${upper} ${(to - from) * units} ${size}`);
+      panel.style.overflow = whole ? "" : "hidden";
     };
     const draw = () => {
-      const whole = shared.from === 0 && shared.to === 1;
-      for (const panel of panels) {
-        panel.setAttribute("viewBox", `${shared.from * 10000} 0 ${(shared.to - shared.from) * 10000} 10000`);
-        panel.style.overflow = whole ? "" : "hidden";
-      }
+      const inside = seen.from < last && seen.to > first;
+      [from, to] = inside ? [Math.max(seen.from, first), Math.min(seen.to, last)] : [first, last];
+      const whole = from === first && to === last;
       for (const one of plot.querySelectorAll(".zoomed")) one.remove();
       for (const one of axis) one.style.display = whole ? "" : "none";
+      for (const one of panels) drawPanel(one, whole);
       if (!whole) {
-        const [from, to] = [first + shared.from * span, first + shared.to * span];
         for (const [time, words] of ticksOf(from, to, Math.max(Math.floor(plot.clientWidth / 90), 2))) {
-          const x = `${(onScreen((time - first) / span) * 100).toFixed(2)}%`;
+          const x = `${(onScreen(time) * 100).toFixed(2)}%`;
           plot.prepend(make("line", { class: "grid zoomed", x1: x, x2: x, y1: 8, y2: height - 24 }));
           plot.append(make("text", { class: "x zoomed", x, y: height - 6 }, words));
         }
       }
       if (at >= 0) show(at);
+      event("zoomed", { from, to });
     };
-    const narrowest = Math.min(SHORTEST / times.length, 1);
     const around = (middle, width) => {
-      const wide = Math.min(Math.max(width, narrowest), 1);
-      const from = Math.min(Math.max(middle - wide / 2, 0), 1 - wide);
-      zoom(from, from + wide);
+      const wide = Math.min(Math.max(width, (SHORTEST * (last - first)) / times.length), last - first);
+      const start = Math.min(Math.max(middle - wide / 2, first), last - wide);
+      if (wide === last - first) zoom(-Infinity, Infinity);
+      else zoom(start, start + wide);
+    };
+    const step = (index) => {
+      show(index);
+      if (times[at] < from || times[at] > to) around(times[at], to - from);
     };
 
-    plot.addEventListener("pointermove", (event) => {
-      const share = shareOf(event);
-      show(nearest(share));
+    plot.addEventListener("pointermove", (moved) => {
+      const time = timeOf(moved);
+      show(nearest(time));
       if (held === null) return;
-      const [from, to] = [onScreen(held), onScreen(share)].sort((a, b) => a - b);
+      const [start, end] = [onScreen(held), onScreen(time)].sort((a, b) => a - b);
       chosen.setAttribute("visibility", "visible");
-      chosen.setAttribute("x", `${from * 100}%`);
-      chosen.setAttribute("width", `${(to - from) * 100}%`);
+      chosen.setAttribute("x", `${start * 100}%`);
+      chosen.setAttribute("width", `${(end - start) * 100}%`);
     });
-    plot.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0 || event.pointerType === "touch") return;
-      held = shareOf(event);
-      plot.setPointerCapture(event.pointerId);
+    plot.addEventListener("pointerdown", (pressed) => {
+      if (pressed.button !== 0 || pressed.pointerType === "touch") return;
+      held = timeOf(pressed);
+      plot.setPointerCapture(pressed.pointerId);
     });
-    plot.addEventListener("pointerup", (event) => {
+    plot.addEventListener("pointerup", (released) => {
       chosen.setAttribute("visibility", "hidden");
       if (held === null) return;
-      const [from, to] = [held, shareOf(event)].sort((a, b) => a - b);
+      const [start, end] = [held, timeOf(released)].sort((a, b) => a - b);
       held = null;
-      if ((to - from) / (shared.to - shared.from) > 0.01) around((from + to) / 2, to - from);
+      if (end - start > (to - from) / 100) around((start + end) / 2, end - start);
     });
     plot.addEventListener("pointercancel", () => {
       held = null;
@@ -177,24 +249,26 @@
     });
     plot.addEventListener("pointerleave", leave);
     plot.addEventListener("blur", leave);
-    plot.addEventListener("dblclick", () => zoom(0, 1));
-    plot.addEventListener("keydown", (event) => {
-      const far = event.shiftKey ? 10 : 1;
-      const width = shared.to - shared.from;
-      const start = at >= 0 ? at : nearest(shared.from);
+    plot.addEventListener("dblclick", () => zoom(-Infinity, Infinity));
+    plot.addEventListener("look", ({ detail }) => around((detail.from + detail.to) / 2, detail.to - detail.from));
+    plot.addEventListener("point", ({ detail }) => show(nearest(detail.at)));
+    plot.addEventListener("keydown", (pressed) => {
+      const far = pressed.shiftKey ? 10 : 1;
+      const start = at >= 0 ? at : nearest(from);
+      const middle = at >= 0 ? times[at] : (from + to) / 2;
       const keys = {
-        ArrowLeft: () => show(start - far),
-        ArrowRight: () => show(at >= 0 ? start + far : start),
-        Home: () => show(nearest(shared.from)),
-        End: () => show(nearest(shared.to)),
-        "+": () => around(at >= 0 ? place(at) : shared.from + width / 2, width / 2),
-        "-": () => around(shared.from + width / 2, width * 2),
-        Escape: () => zoom(0, 1),
+        ArrowLeft: () => step(start - far),
+        ArrowRight: () => step(at >= 0 ? start + far : start),
+        Home: () => step(0),
+        End: () => step(times.length - 1),
+        "+": () => around(middle, (to - from) / 2),
+        "-": () => around(middle, (to - from) * 2),
+        Escape: () => zoom(-Infinity, Infinity),
       };
-      if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
-      keys[event.key]();
-      event.preventDefault();
+      if (pressed.ctrlKey || pressed.metaKey || pressed.altKey || !keys[pressed.key]) return;
+      keys[pressed.key]();
+      pressed.preventDefault();
     });
-    charts.push({ draw });
+    charts.push(draw);
   }
 }

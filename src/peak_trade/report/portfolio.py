@@ -134,7 +134,9 @@ def _small(run: RunFiles, symbol: str, currency: str) -> str:
     x = np.clip((times - stamps[0]).astype(np.int64) / span, 0.0, 1.0)
     x, y = np.append(np.repeat(x, 2)[1:], 1.0), np.repeat(earned, 2)
     scale = svg.Scale.around(y, zero=True)
-    panel = svg.Panel(90, scale.ticks(amount_label, 3), [svg.line(x, scale.place(y), "equity")], float(scale.place(0)))
+    panel = svg.Panel(
+        90, scale.ticks(amount_label, 3), [svg.line(x, scale.place(y), "equity")], float(scale.place(0)), scale
+    )
     about = f"{counted(int(which.sum()), 'trade')}, {number(float(earned[-1]))} in all."
     ticks = svg.time_ticks(stamps[0], stamps[-1], 3)
     values = Over(np.append(times[1:], stamps[-1]), [Column("Pnl", np.append(earned[1:], earned[-1]))])
@@ -158,7 +160,7 @@ def exposure_of_trades(run: RunFiles) -> str:
     most, mean = float(np.nanmax(gross)), float(np.nanmean(gross))
     about = f"Gross exposure is {percent(mean)} of equity on average and {percent(most)} at most."
     lines = [svg.line(x, scale.place(gross), "price"), svg.line(x, scale.place(net), "equity")]
-    panel = svg.Panel(150, scale.ticks(percent_label), lines, float(scale.place(0.0)))
+    panel = svg.Panel(150, scale.ticks(percent_label), lines, float(scale.place(0.0)), scale)
     return f"<p>{about}</p>" + figure(
         "Exposure", about, [panel], times_of(run), [("price", "Gross"), ("equity", "Net")],
         "What is open after each mark, at its entry price, as a share of equity; net takes shorts off.",

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from peak_trade import places
 from peak_trade.errors import RunError
+from peak_trade.report import inline
 from peak_trade.report.markup import text
 from peak_trade.report.render import QMD, replace
 
@@ -31,7 +32,7 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'{scripts}">
 <title>{title}</title>
 <style>
 {css}</style>
@@ -74,9 +75,9 @@ def sheet(title: str, head: str, sections: Iterable[tuple[str, str, str]], foot:
     links = "".join(f'<li><a href="#{name}">{words}</a></li>' for name, words, _ in there)
     body = f'<header class="verdict">{head}<nav aria-label="Sections"><ul>{links}</ul></nav></header>'
     body += "".join(f'<section id="{name}"><h2>{words}</h2>{content}</section>' for name, words, content in there)
-    body += f"<footer><p>{foot}</p></footer>"
+    body += f"<footer><p>{foot}</p></footer>" + (inline.script("pointer") if 'class="values"' in body else "")
     css = (places.shipped(QMD).parent / "report.css").read_text(encoding="utf-8") + _CSS + _styles(curves)
-    return _PAGE.format(title=text(title), css=css, body=body)
+    return _PAGE.format(title=text(title), css=css, body=body, scripts=inline.allowed(body))
 
 
 def write(content: str, folder: Path, run_ids: Sequence[str], output: Path | None = None) -> Path:

@@ -292,6 +292,7 @@ class Panel(NamedTuple):
     ticks: Sequence[Tick]
     marks: Sequence[str]
     zero: float | None = None  # where a line for zero is drawn, as a fraction
+    scale: Scale | None = None  # of its y axis, for the script that zooms it
 
 
 def figure(name: str, description: str, panels: Sequence[Panel], x_ticks: Sequence[Tick]) -> str:
@@ -305,7 +306,7 @@ def figure(name: str, description: str, panels: Sequence[Panel], x_ticks: Sequen
         ]
         parts.append(
             f'<svg class="panel" y="{y}" width="100%" {_height(panel.height)} viewBox="0 0 {_UNITS} {_UNITS}"'
-            f' preserveAspectRatio="none">{"".join(panel.marks)}</svg>'
+            f' preserveAspectRatio="none"{_said(panel.scale)}>{"".join(panel.marks)}</svg>'
         )
         if panel.zero is not None:
             parts.append(_rule("zero", y + (1 - panel.zero) * panel.height))
@@ -330,6 +331,10 @@ def figure(name: str, description: str, panels: Sequence[Panel], x_ticks: Sequen
 def _height(pixels: int) -> str:
     """Say it twice: Pandoc's own style sheet gives every SVG the height `auto`, and that goes before an attribute."""
     return f'height="{pixels}" style="height:{pixels}px"'
+
+
+def _said(scale: Scale | None) -> str:
+    return f' data-scale="{scale.low!r} {scale.high!r}{" log" if scale.log else ""}"' if scale else ""
 
 
 def _rule(name: str, y: float) -> str:

@@ -58,7 +58,12 @@ def price(run: RunFiles) -> str:
     key += [("exit", f"Exit ({len(trades):,})")] if len(trades) else []
     close_line = svg.line(svg.x_of(market["timestamp"]), scale.place(close), "price")
     panels = [
-        svg.Panel(280, scale.ticks(amount_label), [*marks, close_line] if size == " crowd" else [close_line, *marks])
+        svg.Panel(
+            280,
+            scale.ticks(amount_label),
+            [*marks, close_line] if size == " crowd" else [close_line, *marks],
+            scale=scale,
+        )
     ]
     about = (
         f"Closes between {number(float(close.min()))} and {number(float(close.max()))}; "
@@ -218,7 +223,9 @@ def exposure(run: RunFiles) -> str:
         x, scale = svg.x_of(market["timestamp"]), svg.Scale.around(share, np.array([0.0, 1.0]), zero=True)
         zero = float(scale.place(0.0))
         about = f"Between {percent(float(share.min()))} and {percent(float(share.max()))} of equity."
-        panel = svg.Panel(110, scale.ticks(percent_label), [svg.area(x, scale.place(share), zero, "exposure")], zero)
+        panel = svg.Panel(
+            110, scale.ticks(percent_label), [svg.area(x, scale.place(share), zero, "exposure")], zero, scale
+        )
         parts.append(
             figure("Exposure", about, [panel], times_of(run), [],
                     "The position's value at each close as a share of equity; below zero it is short.",

@@ -77,7 +77,8 @@ def _for_script(times: Times, columns: Sequence[Column]) -> str:
     null where there is none; both in differences, those of `v` from the value before that is there.
     """
     x = svg.x_of(times)
-    kept = np.unique(np.concatenate([_kept(x, one.values, svg.COLUMNS) for one in columns]))
+    ends = np.array([0, len(times) - 1])  # of the axis, where a series may have no value yet
+    kept = np.unique(np.concatenate([ends, *(_kept(x, one.values, svg.COLUMNS) for one in columns)]))
     told = {
         "t": _differences(times[kept].astype("M8[s]").astype(np.int64)),
         "columns": [
