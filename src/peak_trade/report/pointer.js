@@ -203,9 +203,11 @@
       for (const one of panels) drawPanel(one, whole);
       if (!whole) {
         for (const [time, words] of ticksOf(from, to, Math.max(Math.floor(plot.clientWidth / 90), 2))) {
-          const x = `${(onScreen(time) * 100).toFixed(2)}%`;
+          const place = onScreen(time);
+          const x = `${(place * 100).toFixed(2)}%`;
+          const anchor = place < 0.03 ? "start" : place > 0.97 ? "end" : "middle";
           plot.prepend(make("line", { class: "grid zoomed", x1: x, x2: x, y1: 8, y2: height - 24 }));
-          plot.append(make("text", { class: "x zoomed", x, y: height - 6 }, words));
+          plot.append(make("text", { class: "x zoomed", x, y: height - 6, "text-anchor": anchor }, words));
         }
       }
       if (at >= 0) show(at);
