@@ -20,6 +20,7 @@ from peak_trade.text import cut
 __all__ = ["GROUPS", "head", "statistics"]
 
 _DIFFERS = 400  # characters
+_TILE = 16  # characters of a benchmark's name
 _WHAT, _SERIES = ("symbol", "timeframe"), 60  # of the data, and its characters
 _UNITS = {stat.key: stat.unit for stat in STATS}
 _LABELS = {
@@ -46,7 +47,7 @@ GROUPS = (
     ("Return for risk", "sharpe sortino calmar ulcer_performance_index omega tail_ratio common_sense_ratio"
      " probabilistic_sharpe"),
     ("Best and worst", "best_bar worst_bar best_day worst_day best_month worst_month"),
-    ("Against buy and hold", "benchmark_total_return benchmark_cagr benchmark_sharpe benchmark_max_drawdown"
+    ("Against the benchmark", "benchmark_total_return benchmark_cagr benchmark_sharpe benchmark_max_drawdown"
      " excess_return alpha beta information_ratio"),
     ("Trades", "trades win_rate profit_factor payoff_ratio expectancy average_win average_loss best_trade worst_trade"
      " longest_winning_streak longest_losing_streak average_mae average_mfe"),
@@ -206,12 +207,12 @@ def _vouched(run: RunFiles) -> str:
 
 def _tiles(run: RunFiles) -> str:
     try:
-        stats = run.stats
+        stats, market = run.stats, text(cut(run.benchmark_name, _TILE))
         tiles = [
-            _tile(stats, "total_return", "benchmark_total_return", "buy &amp; hold"),
+            _tile(stats, "total_return", "benchmark_total_return", market),
             _tile(stats, "cagr", "volatility", "volatility"),
-            _tile(stats, "sharpe", "benchmark_sharpe", "buy &amp; hold"),
-            _tile(stats, "max_drawdown", "benchmark_max_drawdown", "buy &amp; hold"),
+            _tile(stats, "sharpe", "benchmark_sharpe", market),
+            _tile(stats, "max_drawdown", "benchmark_max_drawdown", market),
             _tile(stats, "trades", "win_rate", "won"),
             _tile(stats, "final_equity", "initial_equity", "from"),
         ]

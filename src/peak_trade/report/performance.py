@@ -8,7 +8,7 @@ import numpy as np
 
 from peak_trade.report import svg
 from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, percent_label, times_of
-from peak_trade.report.markup import cell, counted, money, number, percent, table
+from peak_trade.report.markup import cell, counted, money, number, percent, table, text
 from peak_trade.report.numbers import period_returns, rolling, window_for
 from peak_trade.report.run import RunFiles
 from peak_trade.report.values import Column, Over, over
@@ -40,9 +40,9 @@ def equity(run: RunFiles) -> str:
     key = [("equity", f"Equity, {money(stats['final_equity'])}")]
     columns = [Column("Equity", own["equity"]), Column("Drawdown", own["drawdown"], 1, percent=True)]
     if market:
-        columns.insert(1, Column("Buy and hold", over(own["timestamp"], market["timestamp"], market["equity"])))
-        key.append(("benchmark", f"Buy and hold, {money(float(market['equity'][-1]))}"))
-        about += f" Buy and hold returned {percent(stats.get('benchmark_total_return'))}."
+        columns.insert(1, Column(run.benchmark_name, over(own["timestamp"], market["timestamp"], market["equity"])))
+        key.append(("benchmark", f"{run.benchmark_name}, {money(float(market['equity'][-1]))}"))
+        about += f" {run.benchmark_name} returned {percent(stats.get('benchmark_total_return'))}."
     panels = [
         svg.Panel(280, scale.ticks(amount_label), marks, scale=scale),
         svg.Panel(
@@ -78,7 +78,7 @@ def returns(run: RunFiles) -> str:
         cells.append(_heat(whole, wide, name="year"))
         cells += [_heat(compared[year], wide, name="year")] if market else []
         rows.append([str(year), *cells])
-    head = ["Year", *_MONTHS, "Year", *(["Buy and hold"] if market else [])]
+    head = ["Year", *_MONTHS, "Year", *([text(run.benchmark_name)] if market else [])]
     caption = "Change of equity in each calendar month and year (UTC), in percent; the first starts at the first close."
     alone = int(period_ends(stamps, "M")[0] == 0)  # the first bar, which has no return, may be all of its month
     told = [value for value in list(monthly.values())[alone:] if value is not None]

@@ -212,6 +212,11 @@ class RunFiles:
             return None
         return tables.read_series(self.path / benchmark.NAME, benchmark.COLUMNS, self._read(benchmark.NAME))
 
+    @property
+    def benchmark_name(self) -> str:
+        """What the benchmark is called on the page; plain text, not HTML."""
+        return "Buy and hold"
+
     @cached_property
     def trades(self) -> Trades:
         """The closed trades, from whichever file the run has."""
