@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from peak_trade.stats.periods import period_ends
 
-__all__ = ["COLUMNS", "NAME", "rows"]
+__all__ = ["COLUMNS", "NAME", "evenly", "rows"]
 
 NAME = "benchmark.csv"
 COLUMNS = ("timestamp", "close", "equity")
@@ -32,8 +32,16 @@ def rows(timestamp: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
     count = len(timestamp)
     if count <= _EVENLY:
         return np.arange(count)
-    evenly = np.arange(_EVENLY) * (count - 1) // (_EVENLY - 1)
     kept = np.zeros(count, np.bool_)  # `np.unique` does the same, and first imports a module of 10 ms
-    for some in ([1], evenly, period_ends(timestamp, "M")):
+    for some in ([1], evenly(count), period_ends(timestamp, "M")):
         kept[some] = True
     return np.flatnonzero(kept)
+
+
+def evenly(count: int) -> npt.NDArray[np.int64]:
+    """Return those of the bars with a row that are at even distances, by their index: all, up to 2,000.
+
+    >>> evenly(4).tolist(), evenly(10_000)[:4].tolist(), len(evenly(10_000))
+    ([0, 1, 2, 3], [0, 5, 10, 15], 2000)
+    """
+    return np.arange(count) if count <= _EVENLY else np.arange(_EVENLY) * (count - 1) // (_EVENLY - 1)

@@ -207,7 +207,7 @@ def _vouched(run: RunFiles) -> str:
 
 def _tiles(run: RunFiles) -> str:
     try:
-        stats, market = run.stats, text(cut(run.benchmark_name, _TILE))
+        stats, market = run.stats, text(cut(run.benchmark_inside, _TILE))
         tiles = [
             _tile(stats, "total_return", "benchmark_total_return", market),
             _tile(stats, "cagr", "volatility", "volatility"),

@@ -10,15 +10,30 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from peak_trade.stats.equity import DAY
-from peak_trade.stats.periods import period_ends
+from peak_trade.stats.periods import Unit, period_ends
 from peak_trade.stats.sample import rate_per_period
-from peak_trade.stats.values import NOISE, Floats, Times
+from peak_trade.stats.timeline import Timeline
+from peak_trade.stats.values import NOISE, Floats, NoValueError, Times
 
-__all__ = ["Drawdown", "Histogram", "drawdowns", "histogram", "period_returns", "rolling", "window_for"]
+__all__ = [
+    "SHORTEST_WINDOW",
+    "Change",
+    "Drawdown",
+    "Histogram",
+    "changes",
+    "drawdowns",
+    "histogram",
+    "longest",
+    "period_returns",
+    "rolling",
+    "rolling_against",
+    "window_for",
+]
 
-_SHORTEST_WINDOW = 10  # bars; a ratio over fewer says nothing
+SHORTEST_WINDOW = 10  # bars; a ratio over fewer says nothing
 _MOST_BINS = 48
 
 
@@ -40,6 +55,49 @@ def period_returns(timestamp: Times, equity: Floats, unit: str) -> dict[np.datet
     }
 
 
+class Change(NamedTuple):
+    """How equity changed over a span of time, as a fraction: from which calendar period (UTC) to which."""
+
+    first: np.datetime64
+    last: np.datetime64
+    change: float
+
+
+def changes(timestamp: Times, equity: Floats, unit: Unit) -> list[Change]:
+    """Return the change of equity in each day (`D`) or month (`M`) in which a bar has a return, as `best_day` has them.
+
+    None are there where `peak_trade.stats.period_returns` has no value: of one bar, of equity that fell to zero or
+    below, and of bars that are longer than the period.
+
+    >>> hours = np.arange("2024-01-01T00", "2024-01-02T12", 12, dtype="M8[h]")
+    >>> [(str(one.first), one.change) for one in changes(hours, np.array([100.0, 125.0, 100.0]), "D")]
+    [('2024-01-01', 0.25), ('2024-01-02', -0.2)]
+    """
+    if len(equity) < 2 or equity.min() <= 0.0:
+        return []
+    times = Timeline(timestamp)
+    try:
+        closes = times.day_closes if unit == "D" else times.month_closes
+    except NoValueError:
+        return []
+    closing = equity[closes]
+    names = timestamp[closes[1:]].astype(f"M8[{unit}]")
+    return [Change(name, name, change) for name, change in zip(names, (np.diff(closing) / closing[:-1]).tolist())]
+
+
+def longest(which: npt.NDArray[np.bool_]) -> slice:
+    """Return where the longest row of true ones stands, the first of several; an empty one where there is none.
+
+    >>> longest(np.array([True, False, True, True, False, True, True]))
+    slice(2, 4, None)
+    """
+    turns = np.flatnonzero(np.diff(which, prepend=False, append=False)).reshape(-1, 2)
+    if not len(turns):
+        return slice(0, 0)
+    first, end = turns[int(np.argmax(turns[:, 1] - turns[:, 0]))].tolist()
+    return slice(first, end)
+
+
 def window_for(bars: int, periods_per_year: float) -> int | None:
     """Return how many returns a moving window holds: a year's, or a quarter of the run where that is shorter.
 
@@ -49,7 +107,7 @@ def window_for(bars: int, periods_per_year: float) -> int | None:
     (252, 100, None)
     """
     window = min(round(periods_per_year), (bars - 1) // 4)
-    return window if window >= _SHORTEST_WINDOW else None
+    return window if window >= SHORTEST_WINDOW else None
 
 
 def rolling(
@@ -70,6 +128,38 @@ def rolling(
     excess = mean - rate_per_period(risk_free_rate, periods_per_year)
     sharpe = np.divide(excess, deviation, out=np.full(len(mean), np.nan), where=deviation > 0.0)
     return sharpe * math.sqrt(periods_per_year), deviation * math.sqrt(periods_per_year)
+
+
+def rolling_against(returns: Floats, benchmark: Floats, window: int) -> tuple[Floats, Floats]:
+    """Return beta and correlation of the last `window` returns beside a benchmark's, at each of N - window + 1 places.
+
+    Formulas: cov(returns, benchmark) / var(benchmark), as `peak_trade.stats.beta`, and
+    cov(returns, benchmark) / (std(returns) * std(benchmark)), Pearson's. NaN where the benchmark does not vary, by the
+    same measure as there; the correlation also where the returns do not. Each window is worked out as if it were alone,
+    in N * window of memory: it is made for the 2,000 rows that a benchmark has at the most.
+    Sources: W. F. Sharpe, "Capital Asset Prices", Journal of Finance 19(3), 1964; K. Pearson, "Notes on regression and
+    inheritance in the case of two parents", Proceedings of the Royal Society 58, 1895.
+
+    >>> beta, correlation = rolling_against(np.array([0.01, -0.03, 0.03, 0.01]), np.array([0.02, -0.02, 0.0, 0.0]), 4)
+    >>> beta.round(12), correlation.round(3)
+    (array([1.]), array([0.649]))
+    """
+    (own, spread), (theirs, wide) = _apart(returns, window), _apart(benchmark, window)
+    shared = np.einsum("ij,ij->i", own, theirs) / (window - 1)
+    nothing = np.full(len(shared), np.nan)
+    beta = np.divide(shared, wide * wide, out=nothing.copy(), where=wide > 0.0)
+    correlation = np.divide(shared, spread * wide, out=nothing, where=(spread > 0.0) & (wide > 0.0))
+    return beta, np.clip(correlation, -1.0, 1.0)
+
+
+def _apart(values: Floats, window: int) -> tuple[Floats, Floats]:
+    """Return how far each value lies from the mean of its window, a row for each, and their deviation (ddof = 1)."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, window)
+    mean = windows.mean(axis=1)
+    apart = windows - mean[:, None]
+    deviation = np.sqrt(np.einsum("ij,ij->i", apart, apart) / (window - 1))
+    deviation[deviation <= NOISE * (1.0 + np.abs(mean))] = 0.0
+    return apart, deviation
 
 
 def _moving_moments(values: Floats, window: int) -> tuple[Floats, Floats]:
@@ -128,20 +218,22 @@ def drawdowns(timestamp: Times, depth: Floats, count: int) -> list[Drawdown]:
     (-0.2, '2024-01-02', '2024-01-04', 3.0)
     """
     peaks = np.flatnonzero(depth == 0.0)
+    if not len(peaks):
+        return []
+    deepest = np.minimum.reduceat(depth, peaks)  # of each peak and what follows up to the next one
+    order = np.argsort(deepest, kind="stable")[:count]
     ends = np.append(peaks[1:], len(depth))
-    found = [(int(peak), int(end)) for peak, end in zip(peaks, ends, strict=True) if end - peak > 1]
-    lowest = [peak + 1 + int(np.argmin(depth[peak + 1 : end])) for peak, end in found]
-    order = sorted(range(len(found)), key=lambda index: depth[lowest[index]])[:count]
     last = len(depth) - 1
+    found = [(int(peaks[at]), int(ends[at])) for at in order if deepest[at] < 0.0]
     return [
         Drawdown(
-            float(depth[lowest[index]]),
-            timestamp[found[index][0]],
-            timestamp[lowest[index]],
-            timestamp[found[index][1]] if found[index][1] <= last else None,
-            float((timestamp[min(found[index][1], last)] - timestamp[found[index][0]]) / DAY),
+            float(depth[peak:end].min()),
+            timestamp[peak],
+            timestamp[peak + int(np.argmin(depth[peak:end]))],
+            timestamp[end] if end <= last else None,
+            float((timestamp[min(end, last)] - timestamp[peak]) / DAY),
         )
-        for index in order
+        for peak, end in found
     ]
 
 

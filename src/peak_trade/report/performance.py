@@ -1,22 +1,26 @@
-"""How equity went: its curve and drawdown, returns by month and year, ratios over a moving window."""
+"""How equity went: its curve and drawdown, and ratios over a moving window."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from peak_trade.evidence import benchmark
 from peak_trade.report import svg
 from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, percent_label, times_of
-from peak_trade.report.markup import cell, counted, money, number, percent, table, text
-from peak_trade.report.numbers import period_returns, rolling, window_for
+from peak_trade.report.markup import counted, money, number, percent, text
+from peak_trade.report.numbers import SHORTEST_WINDOW, Drawdown, drawdowns, rolling, rolling_against, window_for
+from peak_trade.report.portfolio import lacks
 from peak_trade.report.run import RunFiles
 from peak_trade.report.values import Column, Over, over
-from peak_trade.stats.periods import period_ends
+from peak_trade.stats.values import Floats, Times
 
-__all__ = ["equity", "returns", "rolling_ratios"]
+__all__ = ["equity", "rolling_ratios"]
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DEEPEST = 5  # drawdowns that are shaded; the table of the extremes has the same
+_TOO_FEW = "<p>There are too few returns for a moving window.</p>"
 
 
 def equity(run: RunFiles) -> str:
@@ -26,8 +30,10 @@ def equity(run: RunFiles) -> str:
     curves = [own["equity"]] + ([market["equity"]] if market else [])
     low, high = min(c.min() for c in curves), max(c.max() for c in curves)
     scale = svg.Scale.around(*curves, log=bool(low > 0 and high / low >= LOG_FROM))
-    deep = svg.Scale.around(own["drawdown"], zero=True)
-    marks = [svg.line(svg.x_of(market["timestamp"]), scale.place(market["equity"]), "benchmark")] if market else []
+    deep = svg.Scale.around(own["drawdown"], zero=True) if own["drawdown"].any() else svg.Scale(-0.01, 0.0)
+    spans = drawdowns(own["timestamp"], own["drawdown"], _DEEPEST)
+    marks = [_shaded(own["timestamp"], spans)] if spans else []
+    marks += [svg.line(svg.x_of(market["timestamp"]), scale.place(market["equity"]), "benchmark")] if market else []
     marks.append(svg.line(x, scale.place(own["equity"]), "equity"))
     under = deep.place(own["drawdown"])
     zero = float(deep.place(0.0))
@@ -53,81 +59,52 @@ def equity(run: RunFiles) -> str:
             deep,
         ),
     ]
+    key.append(("drawdown", "Drawdown"))
+    caption = f"At each close, in quote currency, on a {axis} axis; below it the distance from the highest equity so far."
+    if spans:
+        which = f"The {len(spans)} deepest drawdowns" if len(spans) > 1 else "The deepest drawdown"
+        key.append(("span", which))
+        caption += " Shaded from each peak to the recovery, or to the end"
+        caption += "." if lacks(run, "trades returns") else ': <a href="#extremes">the extremes</a> have the dates.'
     return figure(
-        "Equity and drawdown", about, panels, times_of(run), [*key, ("drawdown", "Drawdown")],
-        f"At each close, in quote currency, on a {axis} axis; below it the distance from the highest equity so far.",
-        Over(own["timestamp"], columns),
+        "Equity and drawdown", about, panels, times_of(run), key, caption, Over(own["timestamp"], columns)
     )  # fmt: skip
 
 
-def returns(run: RunFiles) -> str:
-    """Returns by calendar month and year, coloured by size."""
-    stamps, marked, market = run.equity["timestamp"], run.equity["equity"], run.benchmark
-    monthly = period_returns(stamps, marked, "M")
-    yearly = period_returns(stamps, marked, "Y")
-    compared = period_returns(market["timestamp"], market["equity"], "Y") if market else {}
-    months = [value for value in monthly.values() if value is not None]
-    years = [value for value in [*yearly.values(), *compared.values()] if value is not None]
-    deep, wide = _reach(months), _reach(years)
-    rows = []
-    for year, whole in yearly.items():
-        cells = [
-            _heat(monthly.get(month), deep, there=month in monthly)
-            for month in np.arange(year.astype("M8[M]"), year.astype("M8[M]") + np.timedelta64(12, "M"))
-        ]
-        cells.append(_heat(whole, wide, name="year"))
-        cells += [_heat(compared[year], wide, name="year")] if market else []
-        rows.append([str(year), *cells])
-    head = ["Year", *_MONTHS, "Year", *([text(run.benchmark_name)] if market else [])]
-    caption = "Change of equity in each calendar month and year (UTC), in percent; the first starts at the first close."
-    alone = int(period_ends(stamps, "M")[0] == 0)  # the first bar, which has no return, may be all of its month
-    told = [value for value in list(monthly.values())[alone:] if value is not None]
-    if told:
-        summary = (
-            f"<p>{sum(value > 0 for value in told)} of {counted(len(told), 'month')} gained; "
-            f"best {percent(max(told))}, worst {percent(min(told))}.</p>"
-        )
-    elif len(stamps) < 2:
-        summary = "<p>One bar has no return.</p>"
-    else:
-        summary = "<p>Equity fell to zero or below: there is nothing to take a fraction of.</p>"
-    return (
-        summary + table(head, rows, label="Returns by month and year", name="heat") + f'<p class="note">{caption}</p>'
-    )
-
-
-def _reach(values: Sequence[float]) -> float:
-    """Return the size that gets the full colour: the largest but for the most extreme twentieth."""
-    return max(float(np.quantile(np.abs(values), 0.95)), 1e-4) if values else 1.0
-
-
-def _heat(value: float | None, full: float, *, there: bool = True, name: str = "") -> str:
-    if value is None:
-        return cell("–" if there else "", name=name)
-    strength = min(abs(value) / full, 1.0) * 0.55
-    sign = "gain" if value > 0 else "loss" if value < 0 else ""
-    return cell(number(value * 100), name=f"{sign} {name}".strip(), attributes=f' style="--heat:{strength:.2f}"')
+def _shaded(timestamp: Times, spans: Sequence[Drawdown]) -> str:
+    """Return the areas from the peak of each drawdown to its recovery, or to the last bar."""
+    ends = np.array([[one.peak, timestamp[-1] if one.recovered is None else one.recovered] for one in spans])
+    x = (ends - timestamp[0]) / (timestamp[-1] - timestamp[0])
+    gap = np.full((len(spans), 1), np.nan)
+    across = np.concatenate((x, gap), axis=1).ravel()
+    return svg.area(across, np.where(np.isnan(across), np.nan, 1.0), 0.0, "span")
 
 
 def rolling_ratios(run: RunFiles) -> str:
-    """Sharpe ratio and volatility over a moving window."""
+    """Sharpe ratio and volatility over a moving window, and below them what ties the run to its benchmark."""
+    if len(run.equity["equity"]) > 1 and not len(run.returns):
+        return "<p>Equity fell to zero or below: returns can't be told.</p>"
     per_year = run.stats["periods_per_year"]
-    changes = run.returns
-    window = window_for(len(run.equity["equity"]), per_year or len(changes)) if len(changes) else None
+    window = window_for(len(run.equity["equity"]), per_year or len(run.returns)) if len(run.returns) else None
     if window is None:
-        return "<p>There are too few returns for a moving window.</p>"
+        return _TOO_FEW
     if per_year is None:
-        return "<p>Nothing tells how many bars make a year, so nothing is annualised.</p>"
+        ratios = "<p>Nothing tells how many bars make a year, so nothing is annualised.</p>"
+    else:
+        ratios = _sharpe(run, window, per_year)
+    return ratios + (_beta(run, run.benchmark, window) if run.benchmark else "")
+
+
+def _sharpe(run: RunFiles, window: int, per_year: float) -> str:
     rate = run.config.get("stats", {}).get("risk_free_rate", 0.0)
-    sharpe, volatility = rolling(changes, window, per_year, rate)
+    sharpe, volatility = rolling(run.returns, window, per_year, rate)
     x = svg.x_of(run.equity["timestamp"])[window:]
     ratio, spread = svg.Scale.around(sharpe, zero=True), svg.Scale.around(volatility, zero=True)
     zero = float(ratio.place(0.0))
-    there = sharpe[np.isfinite(sharpe)]
     about = f"Over {window:,} bars."
-    if len(there):
+    if np.isfinite(sharpe).any():
         about += (
-            f" The Sharpe ratio lies between {number(float(there.min()))} and {number(float(there.max()))}, the "
+            f" The Sharpe ratio lies {_between(sharpe)}, the "
             f"volatility between {percent(float(volatility.min()))} and {percent(float(volatility.max()))}."
         )
     panels = [
@@ -147,3 +124,53 @@ def rolling_ratios(run: RunFiles) -> str:
             Column("Volatility", np.append(np.full(window, np.nan), volatility), 1, percent=True),
         ]),
     )  # fmt: skip
+
+
+def _beta(run: RunFiles, market: dict[str, Any], window: int) -> str:
+    """Beta and correlation over the same window, by the returns between those bars that the benchmark is kept at."""
+    stamps, name = run.equity["timestamp"], text(run.benchmark_inside)
+    even = np.isin(np.searchsorted(stamps, market["timestamp"]), benchmark.evenly(len(stamps)))
+    times, theirs = market["timestamp"][even], market["equity"][even]
+    at = np.searchsorted(stamps, times)
+    bars = (len(stamps) - 1) / max(len(at) - 1, 1)  # of a return
+    span = round(window / bars)
+    if span < SHORTEST_WINDOW or span >= len(at):
+        return f"<p>The run keeps {name} at too few bars for so short a window.</p>"
+    if theirs.min() <= 0.0:
+        return f"<p>{text(run.benchmark_name)} fell to zero or below: its returns can't be told.</p>"
+    own = run.equity["equity"][at]
+    beta, correlation = rolling_against(_changes(own), _changes(theirs), span)
+    if not np.isfinite(correlation).any():
+        return f"<p>In no window did both vary: there is no beta to {name}.</p>"
+    x = svg.x_of(stamps)[at[span:]]
+    slope = svg.Scale.around(beta, np.array([0.0, 1.0]))
+    tie = svg.Scale(-1.0 if np.nanmin(correlation, initial=0.0) < 0.0 else 0.0, 1.0)
+    zero = float(tie.place(0.0)), float(slope.place(0.0))
+    about = f"Over {window:,} bars. Beta lies {_between(beta)}, the correlation {_between(correlation)}."
+    panels = [
+        svg.Panel(130, slope.ticks(number_label, 4), [svg.line(x, slope.place(beta), "beta")], zero[1]),
+        svg.Panel(90, tie.ticks(number_label, 4), [svg.line(x, tie.place(correlation), "correlation")], zero[0]),
+    ]
+    caption = f"Of returns with those of {name}, over the last {window:,} bars at each close."
+    if bars > 1:
+        caption = (
+            f"Of returns with those of {name}, over the last {window:,} bars. A return is over {number(bars)} bars on "
+            f"average, as the run keeps {name} at {len(at):,} of its {len(stamps):,} bars."
+        )
+    return figure(
+        "Rolling beta and correlation", about, panels, times_of(run),
+        [("beta", f"Beta to {run.benchmark_inside}"), ("correlation", f"Correlation with {run.benchmark_inside}")],
+        f"{caption} A gap is a window in which one of both did not vary.",
+        Over(stamps, [
+            Column("Beta", over(stamps, times[span:], beta)),
+            Column("Correlation", over(stamps, times[span:], correlation), 1),
+        ]),
+    )  # fmt: skip
+
+
+def _changes(marked: Floats) -> Floats:
+    return np.diff(marked) / marked[:-1]
+
+
+def _between(values: Floats) -> str:
+    return f"between {number(float(np.nanmin(values)))} and {number(float(np.nanmax(values)))}"

@@ -30,6 +30,7 @@ __all__ = ["BarsPart", "RunFiles", "find"]
 
 _T = TypeVar("_T")
 
+_HELD = "Buy and hold"
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _LOG_TAIL, _LOG_BYTES = 40, 1 << 20  # lines, and bytes in which they are looked for
 _SYMBOL = 60  # characters of a title: of many symbols, the first
@@ -215,7 +216,12 @@ class RunFiles:
     @property
     def benchmark_name(self) -> str:
         """What the benchmark is called on the page; plain text, not HTML."""
-        return "Buy and hold"
+        return _HELD
+
+    @property
+    def benchmark_inside(self) -> str:
+        """The same inside a sentence."""
+        return self.benchmark_name.lower() if self.benchmark_name == _HELD else self.benchmark_name
 
     @cached_property
     def trades(self) -> Trades:

@@ -12,7 +12,8 @@ from peak_trade.report.exits import excursions, exits
 from peak_trade.report.folds import FOLDS, PATHS, folds, paths
 from peak_trade.report.head import statistics
 from peak_trade.report.origin import configuration, failure, provenance, ruin
-from peak_trade.report.performance import equity, returns, rolling_ratios
+from peak_trade.report.months import returns
+from peak_trade.report.performance import equity, rolling_ratios
 from peak_trade.report.portfolio import by_symbol
 from peak_trade.report.reconciled import reconciled
 from peak_trade.report.run import RunFiles
@@ -59,7 +60,7 @@ SECTIONS = {
     "equity": Section("Equity and drawdown", equity, needs="equity"),
     "symbols": Section("By symbol", by_symbol, there=lambda run: run.has(symbols.NAME), needs="equity trades"),
     "returns": Section("Returns by month and year", returns, needs="equity"),
-    "rolling": Section("Rolling Sharpe ratio and volatility", rolling_ratios, needs="equity"),
+    "rolling": Section("Rolling ratios", rolling_ratios, needs="equity"),
     "luck": Section("How likely is it luck", luck, needs="equity"),
     "price": Section("Price, entries and exits", price, needs="prices"),
     "trade-returns": Section("Distribution of trade returns", trade_returns, needs="trades returns"),
