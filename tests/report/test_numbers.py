@@ -5,11 +5,21 @@ from __future__ import annotations
 import math
 import statistics
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 
-from peak_trade.report.numbers import drawdowns, histogram, period_returns, rolling, window_for
+from peak_trade.report.numbers import (
+    changes,
+    drawdowns,
+    histogram,
+    longest,
+    period_returns,
+    rolling,
+    rolling_against,
+    window_for,
+)
 
 
 def days(*stamps: str) -> np.ndarray:
@@ -168,3 +178,131 @@ def test_a_histogram_has_a_sensible_number_of_bins(values: list[float]) -> None:
     found = histogram(np.array(values))
     assert 1 <= len(found.counts) <= 50
     assert sum(found.counts) == len(values)
+
+
+def test_a_day_is_compared_with_the_last_close_of_the_day_before() -> None:
+    stamps = days("2024-01-30T06", "2024-01-30T18", "2024-01-31T12", "2024-02-02T00", "2024-02-02T12")
+    equity = np.array([100.0, 110.0, 99.0, 198.0, 148.5])
+    found = [(str(one.period), one.change) for one in changes(stamps, equity, "D")]
+    assert found == [  # 1 February has no bars
+        ("2024-01-30", pytest.approx(0.1)), ("2024-01-31", pytest.approx(-0.1)), ("2024-02-02", pytest.approx(0.5)),
+    ]  # fmt: skip
+    monthly = [(str(one.period), one.change) for one in changes(stamps, equity, "M")]
+    assert monthly == [("2024-01", pytest.approx(-0.01)), ("2024-02", pytest.approx(0.5))]
+
+
+@pytest.mark.parametrize("unit", ["D", "M"])
+def test_the_changes_are_those_that_the_statistics_are_made_of(unit: Any) -> None:
+    from peak_trade import stats
+
+    stamps = np.arange("2022-01-31T20", "2022-04-03", dtype="M8[h]").astype("M8[ns]")
+    equity = 100 * np.exp(np.cumsum(np.random.default_rng(9).normal(0, 0.01, len(stamps))))
+    found = changes(stamps, equity, unit)
+    assert [one.change for one in found] == stats.period_returns(stamps, equity, unit).tolist()
+    assert str(found[0].period) == {"D": "2022-01-31", "M": "2022-01"}[unit]
+    assert len({one.period for one in found}) == len(found)
+
+
+def test_no_period_has_a_change_where_the_statistics_have_none() -> None:
+    weeks = np.arange("2024-01-01", "2024-03-01", 7, dtype="M8[D]").astype("M8[ns]")
+    rising = np.linspace(100.0, 109.0, len(weeks))
+    assert changes(weeks, rising, "D") == []
+    assert len(changes(weeks, rising, "M")) == 2  # the control: weeks are shorter than months
+    assert changes(weeks[:1], rising[:1], "D") == []
+    assert changes(weeks[:2], np.array([100.0, -1.0]), "M") == []
+
+
+def test_the_longest_row_is_the_first_of_those_of_its_length() -> None:
+    assert longest(np.array([True, False, True, True, False, True, True])) == slice(2, 4)
+    assert longest(np.array([False, True])) == slice(1, 2)
+    assert longest(np.ones(5, np.bool_)) == slice(0, 5)
+    assert longest(np.zeros(5, np.bool_)) == longest(np.zeros(0, np.bool_)) == slice(0, 0)
+
+
+def test_the_longest_row_is_the_one_that_words_show() -> None:
+    for seed in range(50):
+        which = np.random.default_rng(seed).random(seed) < 0.6
+        words = "".join("x" if one else " " for one in which)
+        best = max(words.split(), key=len, default="")
+        found = longest(which)
+        assert (found.start, found.stop - found.start) == (words.find(best), len(best))
+
+
+def test_beta_and_correlation_by_hand() -> None:
+    returns, market = np.array([0.02, 0.0, 0.01, 0.0]), np.array([0.03, 0.0, 0.03, 0.02])
+    beta, correlation = rolling_against(returns, market, 3)
+    # first: own 1, -1, 0; benchmark 1, -2, 1: 3 / 6 and 3 / sqrt(2 * 6)
+    # second, in thirds: own -1, 2, -1; benchmark -5, 4, 1: 12 / 42 and 12 / sqrt(6 * 42)
+    assert beta == pytest.approx([3 / 6, 12 / 42])
+    assert correlation == pytest.approx([3 / math.sqrt(12), 12 / math.sqrt(252)])
+
+
+@pytest.mark.parametrize("window", [10, 37])
+def test_beta_and_correlation_agree_with_the_standard_library(window: int) -> None:
+    random = np.random.default_rng(window)
+    market = random.normal(0.0003, 0.01, 120)
+    returns = 0.6 * market + random.normal(0.0, 0.008, 120)
+    beta, correlation = rolling_against(returns, market, window)
+    for place in range(120 - window + 1):
+        own, theirs = returns[place : place + window].tolist(), market[place : place + window].tolist()
+        assert beta[place] == pytest.approx(statistics.linear_regression(theirs, own).slope, rel=1e-10)
+        assert correlation[place] == pytest.approx(statistics.correlation(own, theirs), rel=1e-10)
+    assert len(beta) == len(correlation) == 120 - window + 1
+
+
+def test_the_whole_run_as_window_is_the_beta_of_stats() -> None:
+    from peak_trade.stats import beta
+
+    random = np.random.default_rng(12)
+    market, returns = random.normal(0, 0.01, 300), random.normal(0, 0.01, 300)
+    assert rolling_against(returns, market, 300)[0][0] == pytest.approx(beta(returns, market), rel=1e-12)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, -1 / 3])
+def test_a_benchmark_that_does_not_vary_leaves_a_gap_of_the_windows_in_it_alone(level: float) -> None:
+    random = np.random.default_rng(13)
+    market, returns = random.normal(0, 0.01, 60), random.normal(0, 0.01, 60)
+    market[20:40] = level
+    beta, correlation = rolling_against(returns, market, 10)
+    inside = np.arange(51)
+    inside = (inside >= 20) & (inside <= 30)
+    assert np.isnan(beta[inside]).all() and np.isnan(correlation[inside]).all()
+    assert np.isfinite(beta[~inside]).all() and np.isfinite(correlation[~inside]).all()
+
+
+def test_returns_that_do_not_vary_have_a_beta_of_zero_and_no_correlation() -> None:
+    beta, correlation = rolling_against(np.full(20, 0.001), np.random.default_rng(14).normal(0, 0.01, 20), 10)
+    assert beta == pytest.approx(np.zeros(11), abs=1e-12)
+    assert np.isnan(correlation).all()
+
+
+def test_returns_that_are_the_benchmarks_are_not_more_than_wholly_correlated() -> None:
+    market = np.random.default_rng(15).normal(0, 0.01, 500)
+    beta, correlation = rolling_against(3.0 * market, market, 25)
+    assert beta == pytest.approx(np.full(476, 3.0))
+    assert correlation.max() <= 1.0 and correlation == pytest.approx(np.ones(476))
+
+
+def test_the_deepest_drawdowns_are_those_that_walking_finds() -> None:
+    """Bar by bar, with a running peak: another way than by the places where the depth is zero."""
+    stamps = np.arange("2020-01-01", "2021-06-01", dtype="M8[D]").astype("M8[ns]")
+    equity = 100 * np.exp(np.cumsum(np.random.default_rng(16).normal(0.0005, 0.01, len(stamps))))
+    depth = equity / np.maximum.accumulate(equity) - 1
+    walked: list[list[Any]] = []  # depth, peak, lowest, recovered
+    peak, under = 0, False
+    for bar in range(len(equity)):
+        if equity[bar] >= equity[peak]:
+            if under:
+                walked[-1][3] = bar
+            peak, under = bar, False
+            continue
+        if not under:
+            walked.append([0.0, peak, bar, None])
+            under = True
+        if depth[bar] < walked[-1][0]:
+            walked[-1][0], walked[-1][2] = depth[bar], bar
+    walked.sort(key=lambda one: one[0])
+    found = drawdowns(stamps, depth, 7)
+    assert [(d.depth, d.peak, d.lowest, d.recovered) for d in found] == [
+        (one[0], stamps[one[1]], stamps[one[2]], None if one[3] is None else stamps[one[3]]) for one in walked[:7]
+    ]

@@ -7,7 +7,8 @@ In reading order:
 - `numbers`: what the page works out beyond stats.json, such as returns by month;
 - `svg` and `markup`: figures and tables as text;
 - `run`: a run directory's files, typed;
-- `head`, `performance`, `months`, `trading`, `origin` and `timing`: what the report says, on `figures` that are framed alike;
+- `head`, `performance`, `months`, `trading`, `origin` and `timing`: what the report says, on `figures` that are framed
+  alike;
 - `trials`: the table of a sweep as axes and places on them; `heat` (with `heat.js`, which `inline` lets run) and
   `swept` are what the report says of it, `folds` what of a walk-forward or a cross-validation; `beside` links to
   other runs;

@@ -1,16 +1,17 @@
-"""How equity went by calendar: its returns by month and year beside the benchmark's, the best and worst, the streaks."""
+"""How equity went by calendar: returns by month and year beside the benchmark's, the best and worst, the streaks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from peak_trade.errors import RunError
 from peak_trade.report.markup import cell, counted, number, percent, table, text
 from peak_trade.report.numbers import Change, changes, longest, period_returns
 from peak_trade.report.run import RunFiles
 from peak_trade.stats.periods import period_ends
+from peak_trade.stats.values import Floats, Times
 
 __all__ = ["returns"]
 
@@ -23,7 +24,8 @@ Returns = Mapping[np.datetime64, float | None]
 def returns(run: RunFiles) -> str:
     """Returns by calendar month and year, coloured by size, beside the benchmark's; and which were the extremes."""
     stamps, marked, market = run.equity["timestamp"], run.equity["equity"], run.benchmark
-    own, told = _by_period(stamps, marked), _months(stamps, marked)
+    own = _by_period(stamps, marked)
+    told = _told(stamps, own[0])
     caption = "Change of equity in each calendar month and year (UTC), in percent; the first starts at the first close."
     if market is None:
         full = _reach(own[0].values()), _reach(own[1].values())
@@ -32,7 +34,7 @@ def returns(run: RunFiles) -> str:
         theirs = _by_period(market["timestamp"], market["equity"])
         full = _reach([*own[0].values(), *theirs[0].values()]), _reach([*own[1].values(), *theirs[1].values()])
         name = text(run.benchmark_name)
-        ahead = _ahead(told, _months(market["timestamp"], market["equity"]), text(run.benchmark_inside))
+        ahead = _ahead(told, _told(market["timestamp"], theirs[0]), text(run.benchmark_inside))
         beside = f"<h3>{name}</h3>{ahead}{_heat_table(theirs, full, f'{name} by month and year')}"
         caption += " Both tables have the same colours."
     return (
@@ -42,19 +44,15 @@ def returns(run: RunFiles) -> str:
     )
 
 
-def _by_period(stamps: Any, marked: Any) -> tuple[Returns, Returns]:
+def _by_period(stamps: Times, marked: Floats) -> tuple[Returns, Returns]:
     """Return the returns by month and those by year."""
     return period_returns(stamps, marked, "M"), period_returns(stamps, marked, "Y")
 
 
-def _months(stamps: Any, marked: Any) -> dict[np.datetime64, float]:
+def _told(stamps: Times, monthly: Returns) -> dict[np.datetime64, float]:
     """Return the months that have a return: the first bar, which has none, may be all of its month."""
     alone = int(period_ends(stamps, "M")[0] == 0)
-    return {
-        month: value
-        for month, value in list(period_returns(stamps, marked, "M").items())[alone:]
-        if value is not None
-    }  # fmt: skip
+    return {month: value for month, value in list(monthly.items())[alone:] if value is not None}
 
 
 def _summary(told: Mapping[np.datetime64, float], bars: int) -> str:
@@ -125,7 +123,7 @@ def _best_and_worst(found: Sequence[Change], unit: str) -> list[list[str]]:
         return []
     best, worst = (which(found, key=lambda one: one.change) for which in (max, min))
     return [
-        [f"{word} {unit}", percent(one.change), _time(one.first)] for word, one in (("Best", best), ("Worst", worst))
+        [f"{word} {unit}", percent(one.change), _time(one.period)] for word, one in (("Best", best), ("Worst", worst))
     ]
 
 
@@ -135,16 +133,20 @@ def _streaks_of_days(days: Sequence[Change]) -> list[list[str]]:
     for word, which in (("winning", values > 0.0), ("losing", values < 0.0)):
         if days and (found := days[longest(which)]):
             whole = float(np.prod([1.0 + day.change for day in found])) - 1.0
-            when = _span(found[0].first, found[-1].last)
+            when = _span(found[0].period, found[-1].period)
             rows.append([f"Longest row of {word} days: {len(found):,}", percent(whole), when])
     return rows
 
 
 def _streaks_of_trades(run: RunFiles) -> list[list[str]]:
     """Return the rows of trades, in the order of their exits; none where some trade does not say what it earned."""
-    if not run.has("trades.csv", "trades.parquet") or not np.isfinite(run.trades.pnl).all():
+    try:
+        trades = run.trades if run.has("trades.csv", "trades.parquet") else None
+    except RunError:  # the sections about trades say so
         return []
-    trades, rows = run.trades, []
+    if trades is None or not np.isfinite(trades.pnl).all():
+        return []
+    rows = []
     several = trades.currencies is not None and len(set(trades.currencies.tolist())) > 1
     for word, which in (("winning", trades.pnl > 0.0), ("losing", trades.pnl < 0.0)):
         at = longest(which)

@@ -56,10 +56,9 @@ def period_returns(timestamp: Times, equity: Floats, unit: str) -> dict[np.datet
 
 
 class Change(NamedTuple):
-    """How equity changed over a span of time, as a fraction: from which calendar period (UTC) to which."""
+    """By which fraction equity changed over a calendar period, in UTC."""
 
-    first: np.datetime64
-    last: np.datetime64
+    period: np.datetime64
     change: float
 
 
@@ -70,7 +69,7 @@ def changes(timestamp: Times, equity: Floats, unit: Unit) -> list[Change]:
     below, and of bars that are longer than the period.
 
     >>> hours = np.arange("2024-01-01T00", "2024-01-02T12", 12, dtype="M8[h]")
-    >>> [(str(one.first), one.change) for one in changes(hours, np.array([100.0, 125.0, 100.0]), "D")]
+    >>> [(str(one.period), one.change) for one in changes(hours, np.array([100.0, 125.0, 100.0]), "D")]
     [('2024-01-01', 0.25), ('2024-01-02', -0.2)]
     """
     if len(equity) < 2 or equity.min() <= 0.0:
@@ -82,7 +81,8 @@ def changes(timestamp: Times, equity: Floats, unit: Unit) -> list[Change]:
         return []
     closing = equity[closes]
     names = timestamp[closes[1:]].astype(f"M8[{unit}]")
-    return [Change(name, name, change) for name, change in zip(names, (np.diff(closing) / closing[:-1]).tolist())]
+    values = (np.diff(closing) / closing[:-1]).tolist()
+    return [Change(name, change) for name, change in zip(names, values, strict=True)]
 
 
 def longest(which: npt.NDArray[np.bool_]) -> slice:

@@ -10,7 +10,7 @@ import numpy as np
 from peak_trade.evidence import benchmark
 from peak_trade.report import svg
 from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, percent_label, times_of
-from peak_trade.report.markup import counted, money, number, percent, text
+from peak_trade.report.markup import money, number, percent, text
 from peak_trade.report.numbers import SHORTEST_WINDOW, Drawdown, drawdowns, rolling, rolling_against, window_for
 from peak_trade.report.portfolio import lacks
 from peak_trade.report.run import RunFiles
@@ -48,7 +48,7 @@ def equity(run: RunFiles) -> str:
     if market:
         columns.insert(1, Column(run.benchmark_name, over(own["timestamp"], market["timestamp"], market["equity"])))
         key.append(("benchmark", f"{run.benchmark_name}, {money(float(market['equity'][-1]))}"))
-        about += f" {run.benchmark_name} returned {percent(stats.get('benchmark_total_return'))}."
+        about += f" The benchmark returned {percent(stats.get('benchmark_total_return'))}."
     panels = [
         svg.Panel(280, scale.ticks(amount_label), marks, scale=scale),
         svg.Panel(
@@ -60,7 +60,9 @@ def equity(run: RunFiles) -> str:
         ),
     ]
     key.append(("drawdown", "Drawdown"))
-    caption = f"At each close, in quote currency, on a {axis} axis; below it the distance from the highest equity so far."
+    caption = (
+        f"At each close, in quote currency, on a {axis} axis; below it the distance from the highest equity so far."
+    )
     if spans:
         which = f"The {len(spans)} deepest drawdowns" if len(spans) > 1 else "The deepest drawdown"
         key.append(("span", which))
@@ -145,17 +147,19 @@ def _beta(run: RunFiles, market: dict[str, Any], window: int) -> str:
     x = svg.x_of(stamps)[at[span:]]
     slope = svg.Scale.around(beta, np.array([0.0, 1.0]))
     tie = svg.Scale(-1.0 if np.nanmin(correlation, initial=0.0) < 0.0 else 0.0, 1.0)
-    zero = float(tie.place(0.0)), float(slope.place(0.0))
     about = f"Over {window:,} bars. Beta lies {_between(beta)}, the correlation {_between(correlation)}."
     panels = [
-        svg.Panel(130, slope.ticks(number_label, 4), [svg.line(x, slope.place(beta), "beta")], zero[1]),
-        svg.Panel(90, tie.ticks(number_label, 4), [svg.line(x, tie.place(correlation), "correlation")], zero[0]),
+        svg.Panel(130, slope.ticks(number_label, 4), [svg.line(x, slope.place(beta), "beta")], float(slope.place(0.0))),
+        svg.Panel(
+            90, tie.ticks(number_label, 4), [svg.line(x, tie.place(correlation), "correlation")], float(tie.place(0.0))
+        ),
     ]
     caption = f"Of returns with those of {name}, over the last {window:,} bars at each close."
     if bars > 1:
+        each = f"{bars:,.0f}" if bars >= 10 else f"{bars:.3g}"
         caption = (
-            f"Of returns with those of {name}, over the last {window:,} bars. A return is over {number(bars)} bars on "
-            f"average, as the run keeps {name} at {len(at):,} of its {len(stamps):,} bars."
+            f"Of returns with those of {name}, over the last {window:,} bars. A return is over {each} bars on average, "
+            f"as the run keeps {name} at {len(at):,} of its {len(stamps):,} bars."
         )
     return figure(
         "Rolling beta and correlation", about, panels, times_of(run),

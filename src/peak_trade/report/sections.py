@@ -11,8 +11,8 @@ from peak_trade.report.chance import luck
 from peak_trade.report.exits import excursions, exits
 from peak_trade.report.folds import FOLDS, PATHS, folds, paths
 from peak_trade.report.head import statistics
-from peak_trade.report.origin import configuration, failure, provenance, ruin
 from peak_trade.report.months import returns
+from peak_trade.report.origin import configuration, failure, provenance, ruin
 from peak_trade.report.performance import equity, rolling_ratios
 from peak_trade.report.portfolio import by_symbol
 from peak_trade.report.reconciled import reconciled
