@@ -41,7 +41,7 @@ def stats_of(run_dir: Path) -> dict[str, Any]:
 def test_the_sections_stand_in_the_order_of_a_sceptical_reader(runs: Any, page: Any) -> None:
     assert page(runs["usual"]).sections == [
         "statistics", "equity", "returns", "rolling", "luck", "price", "trade-returns", "exits", "excursions",
-        "extremes", "exposure", "costs", "configuration", "provenance",
+        "extremes", "exposure", "costs", "configuration", "code", "provenance",
     ]  # fmt: skip
 
 
@@ -325,7 +325,7 @@ def test_equity_below_zero_is_drawn_on_a_linear_axis(runs: Any, page: Any) -> No
 
 def test_a_failed_run_shows_its_error_its_config_and_its_log(runs: Any, page: Any) -> None:
     shown = page(runs["failed"])
-    assert shown.sections == ["failure", "configuration", "provenance"]
+    assert shown.sections == ["failure", "configuration", "code", "provenance"]
     assert 'data-status="failed" data-seal="intact"' in shown.html
     failure = shown.section("failure").words
     assert "ValueError in stage strategy : the strategy raised ValueError" in failure

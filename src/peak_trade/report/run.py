@@ -81,6 +81,11 @@ class RunFiles:
         self.run_id = self.path.name
 
     @cached_property
+    def results(self) -> Results:
+        """The folder that the run lies in, with its ledger."""
+        return Results(self.path.parent)
+
+    @cached_property
     def seal(self) -> verify.Verdict:
         """Whether the directory still is what was sealed, checked now: against the manifest, the ledger and itself."""
         return verify.verify(self.path)
@@ -169,7 +174,7 @@ class RunFiles:
     @cached_property
     def anchored(self) -> str:
         """By what the ledger was anchored first after the run had ended, as it says; empty where it was not."""
-        return told.anchored(Results(self.path.parent), self.run_id)
+        return told.anchored(self.results, self.run_id)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -283,7 +288,7 @@ class RunFiles:
     def differs(self) -> tuple[int, dict[str, Any]]:
         """How many runs of its strategy there are beside it, and what differs from them; it is not sealed, but told."""
         try:
-            listed = {row.run_id: row for row in listing.rows(Results(self.path.parent))}
+            listed = {row.run_id: row for row in listing.rows(self.results)}
         except RunError:
             return 0, {}
         own = listed.get(self.run_id)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from peak_trade.evidence import symbols
 from peak_trade.evidence.manifest import COMPLETED, IMPORTED, RUINED, SWEPT
+from peak_trade.report import code
 from peak_trade.report.chance import luck
 from peak_trade.report.exits import excursions, exits
 from peak_trade.report.folds import FOLDS, PATHS, folds, paths
@@ -70,6 +71,7 @@ SECTIONS = {
     "exposure": Section("Exposure and turnover", exposure, needs="figures"),
     "costs": Section("Costs", costs, needs="equity trades pnl"),
     "configuration": Section("Configuration as run", configuration, _ANY),
+    "code": Section("The strategy’s own code", code.code, _ANY, code.there),
     "provenance": Section("Provenance", provenance, _ANY),
     "timing": Section("Where the time went", timing, _ANY, there),
 }

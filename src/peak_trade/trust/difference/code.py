@@ -4,13 +4,41 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-__all__ = ["changes"]
+__all__ = ["Hunk", "changes", "hunks", "lines"]
 
+_END = re.compile("\r\n?|\n")
 _LINES = 1_000  # of what is left between the common start and end; matching more takes too long
 _SHOWN, _WIDTH = 6, 100
 _HUNKS = 3
+
+
+class Hunk(NamedTuple):
+    """A place in which two files differ: lines `a0` to `a1` of one, from 0 and without the last, were `b0` to `b1`."""
+
+    a0: int
+    a1: int
+    b0: int
+    b1: int
+
+    @property
+    def where(self) -> str:
+        """Its lines by the numbers of the file that has them: of the second, else of the first."""
+        first, last = (self.b0 + 1, self.b1) if self.b1 > self.b0 else (self.a0 + 1, self.a1)
+        return f"line {first}" if last <= first else f"lines {first}–{last}"
+
+
+def lines(text: str) -> list[str]:
+    """Return the lines of source as Python counts them, without their ends: a form feed ends none.
+
+    >>> lines("a\\r\\nb\\x0cc\\n"), lines("")
+    (['a', 'b\\x0cc'], [])
+    """
+    found = _END.split(text)
+    return found if found[-1] else found[:-1]
 
 
 def changes(before: str | None, after: str | None) -> tuple[list[str], str]:
@@ -24,35 +52,38 @@ def changes(before: str | None, after: str | None) -> tuple[list[str], str]:
     if before is None or after is None:
         return ["it is not in both runs, or was left out of one"], ""
     details: list[str] = []
-    hunks = list(_hunks(before.splitlines(), after.splitlines()))
-    for where, removed, added in hunks[:_HUNKS]:
-        details.append(where)
-        lines = [*(f"- {line}" for line in removed), *(f"+ {line}" for line in added)]
-        details += [line[:_WIDTH] for line in lines[:_SHOWN]]
-        if len(lines) > _SHOWN:
-            details.append(f"  … {len(lines) - _SHOWN} more lines")
-    if len(hunks) > _HUNKS:
-        details.append(f"and {len(hunks) - _HUNKS} more places")
+    a, b = lines(before), lines(after)
+    found = hunks(a, b)
+    for hunk in found[:_HUNKS]:
+        details.append(hunk.where)
+        both = [*(f"- {line}" for line in a[hunk.a0 : hunk.a1]), *(f"+ {line}" for line in b[hunk.b0 : hunk.b1])]
+        details += [line[:_WIDTH] for line in both[:_SHOWN]]
+        if len(both) > _SHOWN:
+            details.append(f"  … {len(both) - _SHOWN} more lines")
+    if len(found) > _HUNKS:
+        details.append(f"and {len(found) - _HUNKS} more places")
     return details, "comments, docstrings and layout alone" if _meaning(before) == _meaning(after) is not None else ""
 
 
-def _hunks(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
-    """Yield (where, lines removed, lines added), where by the line numbers of the file that has them."""
+def hunks(before: Sequence[str], after: Sequence[str]) -> list[Hunk]:
+    """Return the places in which lines differ, in their order; as one, where too much is left to match.
+
+    >>> hunks(["a", "b", "c"], ["a", "x", "c", "d"])
+    [Hunk(a0=1, a1=2, b0=1, b1=2), Hunk(a0=3, a1=3, b0=3, b1=4)]
+    """
     start = next(
         (at for at, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
     )
     most = min(len(before), len(after)) - start
     end = next((at for at in range(most) if before[-1 - at] != after[-1 - at]), most)
     a, b = before[start : len(before) - end], after[start : len(after) - end]
+    if not (a or b):
+        return []
     if max(len(a), len(b)) > _LINES:
         codes = [("replace", 0, len(a), 0, len(b))]
     else:
         codes = [(tag, *rest) for tag, *rest in difflib.SequenceMatcher(None, a, b).get_opcodes()]  # type: ignore[misc]
-    for tag, a0, a1, b0, b1 in codes:
-        if tag != "equal":
-            first, last = (b0, b1) if b1 > b0 else (a0, a1)
-            first, last = first + start + 1, last + start
-            yield (f"line {first}" if last <= first else f"lines {first}–{last}"), a[a0:a1], b[b0:b1]
+    return [Hunk(*(place + start for place in places)) for tag, *places in codes if tag != "equal"]
 
 
 def _meaning(text: str) -> str | None:
