@@ -2,8 +2,10 @@
 
 RUN is a run_id, a unique start of one, `last`, or the path of a run's directory or of an archive of runs, whose report
 is written where you stand. The last line of stdout is the path of the HTML. Quarto renders it where it is installed,
-else the built-in renderer: same sections, same numbers.
-Exit 0: written. 1: written, but the run's seal is broken; or a cell raised, and the old report stays. 2: no such run.
+else the built-in renderer: same sections, same numbers. --png and --pdf take pictures of it by a headless Chromium, and
+print their paths, too; the report is there whether or not there is one.
+Exit 0: written. 1: written, but the run's seal is broken; or a cell raised, and the old report stays. 2: no such run,
+or no browser for a picture.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from peak_trade import places, script
-from peak_trade.errors import RunError
+from peak_trade.errors import PeakError, RunError
 
 
 def main() -> int:
@@ -22,6 +24,8 @@ def main() -> int:
     parser.add_argument("--all-missing", action="store_true", help="every run that has no report, with one kernel")
     parser.add_argument("--renderer", choices=("auto", "quarto", "builtin"), default="auto", help="default: auto")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write it here instead")
+    parser.add_argument("--png", action="append_const", const="png", dest="kinds", help="picture its top, to be pasted")
+    parser.add_argument("--pdf", action="append_const", const="pdf", dest="kinds", help="print it to a file, all of it")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     parser.add_argument("--optional", action="store_true", help="where the tools are not installed: warn and exit 0")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON instead of the path")
@@ -31,14 +35,16 @@ def main() -> int:
 
     result = script.claim_stdout()
     from peak_trade.evidence.results import Results
-    from peak_trade.report import render
+    from peak_trade.report import picture, render
     from peak_trade.trust.handed import handed
 
     script.show_warnings()
+    skips = args.optional and os.environ.get("PEAK_STRICT") != "1"
     results = Results(script.results_dir(args.results_dir))
     name = "builtin" if args.all_missing and args.renderer == "auto" else args.renderer  # Quarto: a kernel for each
     written: list[render.Rendered] = []
-    faults: list[RunError] = []
+    found: list[dict[str, str]] = []
+    faults: list[PeakError] = []
     with ExitStack() as stack:
         one = None if args.all_missing else stack.enter_context(handed(args.run or "last", results))
         wanted = [one.run] if one else render.missing(results)
@@ -53,22 +59,19 @@ def main() -> int:
                 except RunError as error:
                     faults.append(RunError(f"{path.name[:8]}: {error.message}", hint=error.hint))
         except render.MissingTools as error:
-            if not args.optional or os.environ.get("PEAK_STRICT") == "1":
-                raise
-            script.warn(f"report skipped: {error.message}", hint=error.hint)
+            faults.append(error)
     script.progress()
     for made in written:
-        if not args.json:
-            script.show(str(made.html), result, exact=True)
+        taken, lacking = picture.beside(made, args.kinds or ())
+        found.append(made.to_json_object() | taken)
+        for shown in () if args.json else (str(made.html), *taken.values()):
+            script.show(shown, result, exact=True)
         if args.open:
             render.show(made.html)
-        faults += made.faults
+        faults += [*lacking, *made.faults]
     if args.json:
-        script.print_json([made.to_json_object() for made in written], result)
-    for fault in faults[:-1]:
-        script.warn(fault.message, hint=fault.hint)
-    if faults:
-        raise faults[-1]
+        script.print_json(found, result)
+    script.end_with(faults, (render.MissingTools,) if skips else ())
     return 0
 
 

@@ -61,7 +61,7 @@ def checks(root: Path, faults: list[str]) -> list[tuple[str, str]]:
     Raises:
         RunError: if something did not pass.
     """
-    from peak_trade.ops.call import call
+    from peak_trade.call import call
 
     for fault in faults:
         script.note(fault)

@@ -19,6 +19,7 @@ A run on its way from a TOML file to a lake row, which is the order to read the 
 - `obs`: telemetry, from outside: nothing here imports it.
 - `errors`, `text`, `terminal` and `script`: the one family of errors, text that others wrote, the one way to a person's
   terminal, what the files in `scripts/` share.
+- `call`: commands that come to an end.
 - `places` and `commands`: where things lie, with a checkout and without one; `python -m peak_trade COMMAND`.
 
 From Python (docs/dev/python.md): `run`, `backtest`, `open_run`, `runs`, with `Run`, `Backtest`, `Table` and `Bars`.

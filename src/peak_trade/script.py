@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Never, NoReturn, TextIO
@@ -32,6 +32,7 @@ __all__ = [
     "coloured",
     "command_options",
     "count",
+    "end_with",
     "given_run_id",
     "is_open",
     "list_keys",
@@ -431,6 +432,20 @@ def warn(message: str, *, hint: str = "") -> None:
     _say(_masked(message), label="warn")
     if hint:
         _say(_masked(hint), label="hint")
+
+
+def end_with(faults: Iterable[PeakError], skipped: tuple[type[PeakError], ...] = ()) -> None:
+    """Warn of each fault once, but raise the last that is not of a kind that may be `skipped`.
+
+    >>> end_with([])
+    """
+    told = list({fault.message: fault for fault in faults}.values())
+    last = next((fault for fault in reversed(told) if not isinstance(fault, skipped)), None)
+    for fault in told:
+        if fault is not last:
+            warn(fault.message, hint=fault.hint)
+    if last:
+        raise last
 
 
 def print_json(value: Any, stream: TextIO | None = None) -> None:

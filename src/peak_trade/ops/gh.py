@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from peak_trade.ops.call import TIMED_OUT, call
+from peak_trade.call import TIMED_OUT, call
 
 __all__ = ["installed", "merge_commit", "view"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from peak_trade.call import NOT_FOUND, Done, call
 from peak_trade.errors import InputError
-from peak_trade.ops.call import NOT_FOUND, Done, call
 
 __all__ = ["Git"]
 

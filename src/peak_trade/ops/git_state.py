@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from peak_trade.call import call
 from peak_trade.errors import InputError, did_you_mean
 from peak_trade.ops import pins
-from peak_trade.ops.call import call
 from peak_trade.ops.git import Git
 from peak_trade.ops.words import counted, listed, plain
 from peak_trade.text import one_line

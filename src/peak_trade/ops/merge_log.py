@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from peak_trade.call import call
 from peak_trade.errors import InputError, RunError
 from peak_trade.evidence.results import Results
-from peak_trade.ops.call import call
 from peak_trade.ops.git import Git
 from peak_trade.ops.words import counted, markdown, paragraphs
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from peak_trade.call import TIMED_OUT, call
 from peak_trade.errors import PeakError
 from peak_trade.evidence.results import Results
 from peak_trade.ops import gh, git_state, merge_log
-from peak_trade.ops.call import TIMED_OUT, call
 from peak_trade.ops.git import Git
 from peak_trade.ops.merge_log import Result
 from peak_trade.ops.words import counted

@@ -36,6 +36,7 @@ __all__ = [
     "choose",
     "loads_from_elsewhere",
     "missing",
+    "put",
     "render",
     "replace",
     "show",
@@ -52,6 +53,8 @@ class Rendered(NamedTuple):
     html: Path
     renderer: str
     seal: str
+    run_dir: Path
+    content: str
 
     @property
     def faults(self) -> list[RunError]:
@@ -63,7 +66,7 @@ class Rendered(NamedTuple):
 
     def to_json_object(self) -> dict[str, str]:
         """Return it as `--json` prints it."""
-        return self._asdict() | {"html": str(self.html)}
+        return {"run_id": self.run_id, "html": str(self.html), "renderer": self.renderer, "seal": self.seal}
 
 
 def render(
@@ -82,23 +85,26 @@ def render(
                 raise RunError(f"cannot write {path}: it is {kind}", hint="--output FILE")
     content = renderer.page(run_dir)
     marks = _checked(content, run_dir)
+    put(run_dir, path, content.encode())
+    return Rendered(run_dir.name, path, renderer.name, marks.seal, run_dir, content)
+
+
+def put(run_dir: Path, path: Path, content: bytes) -> None:
+    """Write what was made of a run, in one step or not at all; RunError where it can't be written.
+
+    Through the door where that is in the run's directory, wherever the person says otherwise.
+    """
+    inside, whole = Path(os.path.abspath(run_dir)), Path(os.path.abspath(path))
     try:
-        _write(run_dir, path, content)
+        if whole.is_relative_to(inside):
+            door.replace(inside, whole.relative_to(inside).as_posix(), content)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace(path, content)
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror}", hint="check the folder and the disk, or name another by --output"
         ) from None
-    return Rendered(run_dir.name, path, renderer.name, marks.seal)
-
-
-def _write(run_dir: Path, path: Path, content: str) -> None:
-    """Write the page: through the door where that is in the run's directory, wherever the person says otherwise."""
-    inside, whole = Path(os.path.abspath(run_dir)), Path(os.path.abspath(path))
-    if whole.is_relative_to(inside):
-        door.replace(inside, whole.relative_to(inside).as_posix(), content.encode())
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, content)
 
 
 def _checked(content: str, run_dir: Path) -> _Marks:
@@ -114,12 +120,12 @@ def _checked(content: str, run_dir: Path) -> _Marks:
     return marks
 
 
-def replace(path: Path, content: str) -> None:
-    """Write a text file in one step: whoever reads it sees the old one or the new one. Raises OSError."""
+def replace(path: Path, content: str | bytes) -> None:
+    """Write a file in one step: whoever reads it sees the old one or the new one. Raises OSError."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(content)
+        with open(handle, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:

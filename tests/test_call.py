@@ -1,4 +1,4 @@
-"""`peak_trade.ops.call`: a command ends, by itself or not."""
+"""`peak_trade.call`: a command ends, by itself or not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from peak_trade.ops.call import NOT_FOUND, TIMED_OUT, call
+from peak_trade.call import NOT_FOUND, TIMED_OUT, call
 
 
 def test_what_a_command_says_and_how_it_ends_is_returned(tmp_path: Path) -> None:
