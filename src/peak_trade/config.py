@@ -27,7 +27,9 @@ from peak_trade.errors import InputError, did_you_mean
 from peak_trade.places import looked
 
 __all__ = [
+    "BUY_AND_HOLD",
     "DETECTED",
+    "NO_BENCHMARK",
     "UNSAID",
     "Config",
     "Data",
@@ -50,11 +52,13 @@ __all__ = [
 ]
 _DOTTED = re.compile(r"[\w-]+(\.[\w-]+)+")
 _LENGTH = re.compile(r"[1-9]\d{0,4}[yMwdhm]", re.ASCII)
+_MARKS = re.compile(r"[*?\[\]\x00]")
 _DEEPEST = 16  # tables and lists within each other
 _LONGEST = 1 << 20  # bytes
 _PARTS = 32  # of a key
 _DEEP_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_PARTS}}}""")
 
+BUY_AND_HOLD, NO_BENCHMARK = "buy_and_hold", "none"
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -174,11 +178,24 @@ class Stops(_Section, frozen=True):
 
 
 class Stats(_Section, frozen=True):
-    """`risk_free_rate` is a fraction per year; `periods_per_year` overrides what bars and calendar say."""
+    """`risk_free_rate` is a fraction per year; `periods_per_year` overrides what bars and calendar say.
+
+    `benchmark` is `buy_and_hold` (of the bars, at the costs of the run), `none`, or a file of bars of something else.
+    """
 
     risk_free_rate: Annotated[float, Meta(gt=-1, le=10)] = 0.0
-    benchmark: Literal["buy_and_hold", "none"] = "buy_and_hold"
+    benchmark: Name = BUY_AND_HOLD
     periods_per_year: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+
+    @property
+    def benchmark_file(self) -> str:
+        """The path or pattern of the benchmark's file; empty where it has none."""
+        return "" if self.benchmark in (BUY_AND_HOLD, NO_BENCHMARK) else self.benchmark
+
+    @property
+    def benchmark_name(self) -> str:
+        """What that is called: its file's name without what follows the first dot, and without marks of a pattern."""
+        return _MARKS.sub("", Path(self.benchmark_file).name.partition(".")[0]).strip("-_ ") or "benchmark"
 
 
 class Tracking(_Section, frozen=True):
@@ -243,10 +260,10 @@ class Source(Struct, frozen=True):
         return list(dict.fromkeys([self.path.parent, root]))
 
 
-def locate(path: str, bases: Sequence[Path]) -> str:
+def locate(path: str, bases: Sequence[Path], key: str = "data.path") -> str:
     """Return `path` (a file or a glob) below the first of `bases` where there is something; absolute paths stand.
 
-    Raises InputError where there is nothing in any of them.
+    Raises InputError, whose hint names the `key` of the config, where there is nothing in any of them.
     """
     for base in bases:
         if os.path.exists(there := os.path.join(base, path)):
@@ -254,13 +271,13 @@ def locate(path: str, bases: Sequence[Path]) -> str:
         pattern = os.path.join(glob.escape(str(base)), path)  # a folder may be called [old]
         if glob.has_magic(path) and "\0" not in path and next(glob.iglob(pattern, recursive=True), None):
             return pattern
-    raise nowhere(path, bases)
+    raise nowhere(path, bases, key)
 
 
-def nowhere(path: str, bases: Sequence[Path]) -> InputError:
+def nowhere(path: str, bases: Sequence[Path], key: str = "data.path") -> InputError:
     """Return the error that says that there is no such file, and where that was looked for."""
     where = "" if Path(path).is_absolute() else f"; looked in {' and '.join(str(base) for base in bases)}"
-    return InputError(f"there is no file {path}{where}", hint="check data.path in the config")
+    return InputError(f"there is no file {path}{where}", hint=f"check {key} in the config")
 
 
 def load(path: str | os.PathLike[str], overrides: Sequence[str] | Mapping[str, Any] = ()) -> Source:

@@ -1,21 +1,34 @@
 """`benchmark.csv`: closes, and what holding the bars would have made, at enough of the bars to draw and to check.
 
 Both are a function of the bars, the costs and one number of units, so what lies between is no evidence of its own: a
-file as long as equity.csv would say in half of a run's bytes what the data says already.
+file as long as equity.csv would say in half of a run's bytes what the data says already. Where what is held is no buy
+and hold of the bars but a file's, its closes stand in a column more, and the equity follows them without costs.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from peak_trade.evidence import tables
 from peak_trade.stats.periods import period_ends
 
-__all__ = ["COLUMNS", "NAME", "evenly", "rows"]
+__all__ = ["BESIDE", "COLUMNS", "NAME", "evenly", "read", "rows"]
 
 NAME = "benchmark.csv"
 COLUMNS = ("timestamp", "close", "equity")
+BESIDE = "benchmark"
+"""The column that there is more of where the benchmark is a file: its last close at or before that of each bar."""
 _EVENLY = 2_000  # more than a page has pixels across
+
+
+def read(content: bytes) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of a file's content, the benchmark's own closes too where it has them; RunError of another."""
+    more = content.startswith(",".join((*COLUMNS, BESIDE)).encode() + b"\n")
+    return tables.read_series(Path(NAME), (*COLUMNS, BESIDE) if more else COLUMNS, content)
 
 
 def rows(timestamp: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:

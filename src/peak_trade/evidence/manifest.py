@@ -16,6 +16,7 @@ from msgspec import Struct
 from peak_trade.errors import RunError
 
 __all__ = [
+    "BENCHMARK",
     "BUILDS",
     "BUILD_OF",
     "COMPLETED",
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 NAME = "manifest.json"
+BENCHMARK = "benchmark"
+"""What a benchmark that is a file is called among what a run was made from."""
 STATEMENT = "https://in-toto.io/Statement/v1"
 FORMATS = {"urn:peak-trade:run-evidence:v1": 1, "urn:peak-trade:run-evidence:v2": 2}
 """Every format of the evidence, by its predicate type; the last is what is written."""

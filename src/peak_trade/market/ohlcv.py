@@ -14,6 +14,7 @@ from peak_trade.config import DETECTED, Reading
 from peak_trade.errors import InputError, did_you_mean
 from peak_trade.market import findings, ranges
 from peak_trade.market.bars import COLUMNS, Bars
+from peak_trade.market.benchmark import Benchmark
 from peak_trade.market.calendar import find_calendar
 from peak_trade.market.contract import FATAL, PRICES, Violations, check_ohlcv
 from peak_trade.market.dialects import DIALECTS, check_reading
@@ -36,7 +37,7 @@ class Loaded(msgspec.Struct, frozen=True):
     `assumptions` are sentences; `violations` counts breaches of the contract, `problems` shows the first of them;
     `dropped` counts the rows left out; `gaps` are bars missing against timeframe and calendar; `findings` are what a
     reader of the figures must be told; `formats` names the dialect of each file; `outside` counts the bars that `start`
-    and `end` leave out.
+    and `end` leave out; `benchmark` is what a config holds the run against, where that has a file.
     """
 
     bars: Bars
@@ -49,6 +50,7 @@ class Loaded(msgspec.Struct, frozen=True):
     findings: list[Finding] = []
     formats: list[str] = []
     outside: int = 0
+    benchmark: Benchmark | None = None
 
 
 def load_bars(

@@ -216,7 +216,7 @@ class RunFiles:
         """Columns of benchmark.csv, which may have fewer rows than equity.csv; None where the run has none."""
         if self._lacks(benchmark.NAME):
             return None
-        return tables.read_series(self.path / benchmark.NAME, benchmark.COLUMNS, self._read(benchmark.NAME))
+        return benchmark.read(self._read(benchmark.NAME))
 
     @property
     def benchmark_name(self) -> str:

@@ -14,6 +14,7 @@ from peak_trade.errors import RunError
 from peak_trade.evidence import tables
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import RunDir, new_run_id, warn_unfinished
+from peak_trade.market.benchmark import Benchmark
 from peak_trade.market.findings import Finding
 from peak_trade.redact import Redactor
 from peak_trade.runner.known import Known
@@ -34,6 +35,7 @@ class Attempt(Making, kw_only=True):
     line: Line = UNWATCHED
     known: Known = field(default_factory=Known)
     bars: dict[str, Any] | None = None  # what the manifest has of them, once they are known by their fingerprint
+    benchmark: dict[str, Any] | None = None  # the same of its benchmark, where that is a file
     unnamed: str = ""  # the digest of the same bars without a symbol, as other engines are given them
     before: frozenset[str] = field(default_factory=lambda: frozenset(sys.modules))  # the modules, as the run began
     ran: set[Path] = field(default_factory=set)  # the source files that were run as modules since
@@ -71,6 +73,20 @@ class Attempt(Making, kw_only=True):
                 self.directory.write_beside(f"debug/data_{finding.kind}.csv", [rows.encode()])
             except OSError as error:
                 self.skip("debug", f"the rows of `{finding.kind}` can't be written: {error.strerror}")
+
+    def hold_against(self, benchmark: Benchmark | None) -> None:
+        """Say how a benchmark that is a file is taken, and where it is long without a close."""
+        if benchmark is None or not self.source.config.stats.benchmark_file:
+            return
+        for line in benchmark.assumptions:
+            _LOG.info("benchmark: %s", self.redactor.text(line))
+        if benchmark.stale:
+            self.warn("benchmark", "stale", benchmark.stale)
+
+    @property
+    def data(self) -> list[dict[str, Any]]:
+        """What the manifest has of bars and benchmark, once they are known."""
+        return [part for part in (self.bars, self.benchmark) if part]
 
     def findings(self) -> dict[str, dict[str, int]]:
         """Return how often what was found in the bars, for the ledger: nothing where there is nothing to be said."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from peak_trade.engine import RULES
 from peak_trade.evidence import manifest, provenance
 from peak_trade.evidence.code import Code
+from peak_trade.evidence.manifest import BENCHMARK
 from peak_trade.market import ohlcv
+from peak_trade.market.files import SourceFile
 from peak_trade.runner.attempt import Attempt, asked, withheld
 from peak_trade.runner.known import Known
+from peak_trade.runner.shared import Shared
 from peak_trade.runner.snapshot import plain
 from peak_trade.runner.statement import git_state, known
 from peak_trade.text import as_utf8
 
-__all__ = ["bars_of", "definition", "environment"]
+__all__ = ["bars_of", "benchmark_of", "definition", "environment"]
 
 
 def bars_of(attempt: Attempt, loaded: ohlcv.Loaded, marks: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +31,7 @@ def bars_of(attempt: Attempt, loaded: ohlcv.Loaded, marks: dict[str, Any]) -> di
         "annotations": {
             **asked(config),
             "source": attempt.redactor.text(config.data.source),
-            "files": [{"name": as_utf8(Path(f.path).name), "sha256": f.sha256, "bytes": f.bytes} for f in loaded.files],
+            "files": files_of(loaded.files),
             **{name: mark for name, mark in marks.items() if name != "digest"},
             "dropped": loaded.dropped,
             "violations": loaded.violations,
@@ -37,6 +41,30 @@ def bars_of(attempt: Attempt, loaded: ohlcv.Loaded, marks: dict[str, Any]) -> di
     }
     del bars["annotations"]["strategy"]  # type: ignore[attr-defined] # of the run, not of the bars
     return bars
+
+
+def benchmark_of(attempt: Attempt, shared: Shared) -> dict[str, Any] | None:
+    """Return the benchmark as a dependency of the run, where that is a file: as much of it as the bars need."""
+    found, config = shared.loaded.benchmark, attempt.source.config
+    if found is None or not config.stats.benchmark_file:
+        return None
+    marks = shared.benchmark_marks
+    return {
+        "name": BENCHMARK,
+        "digest": {"sha256": marks["digest"]},
+        "annotations": {
+            "symbol": attempt.redactor.text(found.name),
+            "timeframe": found.bars.timeframe,
+            "files": files_of(found.files),
+            **{name: mark for name, mark in marks.items() if name != "digest"},
+            "assumptions": [attempt.redactor.text(line) for line in found.assumptions],
+        },
+    }
+
+
+def files_of(files: Sequence[SourceFile]) -> list[dict[str, Any]]:
+    """Return files that were read as the manifest names them: by name, digest and size."""
+    return [{"name": as_utf8(Path(one.path).name), "sha256": one.sha256, "bytes": one.bytes} for one in files]
 
 
 def definition(
@@ -60,7 +88,7 @@ def definition(
         "internalParameters": {"seed": config.run.seed, "rules": RULES, "environment": environment(attempt.known)}
         | withheld(attempt.source),
         "resolvedDependencies": [
-            attempt.bars,
+            *attempt.data,
             {"name": "strategy", "digest": known(sha256=made.get("sha256")), "annotations": made},
             captured.dependency(),
             git_state(git),

@@ -87,7 +87,7 @@ def seal_failed(attempt: Attempt, git: provenance.GitQuestion, told: dict[str, s
                 **withheld(attempt.source),
             },
             "resolvedDependencies": [
-                *([attempt.bars] if attempt.bars else []),
+                *attempt.data,
                 captured.dependency(),
                 git_state(git),
             ],

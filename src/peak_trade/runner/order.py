@@ -28,13 +28,14 @@ from peak_trade.errors import PeakError, RunError
 from peak_trade.evidence import benchmark, files, manifest, provenance, tables
 from peak_trade.evidence.run_dir import new_run_id
 from peak_trade.market import ohlcv
+from peak_trade.market.benchmark_file import read_benchmark
 from peak_trade.market.trades import Trades
 from peak_trade.probe import Asking
 from peak_trade.probe.watch import Watch
 from peak_trade.redact import Redactor
 from peak_trade.runner import code
 from peak_trade.runner.attempt import Attempt, asked, withheld
-from peak_trade.runner.definition import bars_of, definition
+from peak_trade.runner.definition import bars_of, benchmark_of, definition
 from peak_trade.runner.edition import check_edition
 from peak_trade.runner.failure import fail
 from peak_trade.runner.holdout import withhold
@@ -110,17 +111,21 @@ def run(
 
 
 def load_bars(source: Source, root: Path) -> ohlcv.Loaded:
-    """Return the bars that a config asks for, checked."""
-    data = source.config.data
-    return ohlcv.load_bars(
+    """Return the bars that a config asks for, checked, and its benchmark where that is a file."""
+    data, compared = source.config.data, source.config.stats
+    loaded = ohlcv.load_bars(
         locate(data.path, source.bases(root)),
         symbol=data.symbol,
         timeframe=data.timeframe,
         calendar=data.calendar,
         on_violation=data.on_violation,
         reading=data,
-        periods_per_year=source.config.stats.periods_per_year,
+        periods_per_year=compared.periods_per_year,
     )
+    if not compared.benchmark_file:
+        return loaded
+    path = locate(compared.benchmark_file, source.bases(root), "stats.benchmark")
+    return msgspec.structs.replace(loaded, benchmark=read_benchmark(path, compared.benchmark_name).over(loaded.bars))
 
 
 def registered(config: Config) -> Callable[..., Any] | None:
@@ -147,6 +152,7 @@ def make(attempt: Attempt, git: provenance.GitQuestion, shared: Shared, function
         _LOG.info("%s", line)
     for finding in loaded.findings:
         attempt.say(finding)
+    attempt.hold_against(loaded.benchmark)
     limit = config.run.timeout_s
     if limit and threading.current_thread() is not threading.main_thread():
         attempt.skip("run.timeout_s", "only a run in the main thread can be stopped")
@@ -154,6 +160,7 @@ def make(attempt: Attempt, git: provenance.GitQuestion, shared: Shared, function
     with attempt.stages.clock("evidence"):
         # the fingerprint is of the bars as they were loaded: no user's code has run
         attempt.bars, attempt.unnamed = bars_of(attempt, loaded, shared.marks), shared.unnamed
+        attempt.benchmark = benchmark_of(attempt, shared)
     with attempt.stages.clock("strategy"):
         attempt.line.strategy(limit, own=function is None, bars=msgspec.json.encode(attempt.bars))
         asking, made, params, target = within(limit, lambda: _ask(attempt, loaded, function))

@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from peak_trade import engine, stats
-from peak_trade.config import Config, Execution
-from peak_trade.evidence import tables
+from peak_trade.config import NO_BENCHMARK, Config, Execution
+from peak_trade.errors import InputError
+from peak_trade.evidence import benchmark, tables
 from peak_trade.market import rate
 from peak_trade.market.bars import Bars, Floats
+from peak_trade.market.benchmark import Benchmark
 
 __all__ = ["Outcome", "Prepared"]
 
@@ -26,10 +28,11 @@ _BENCHMARKS = 16  # that are kept at once, each of some columns as long as the b
 class Prepared:
     """Bars to trade targets on, as the configs of any number of trials say; not to be shared by threads."""
 
-    def __init__(self, bars: Bars) -> None:
-        self.bars, self.times = bars, stats.Timeline(bars.timestamp)
+    def __init__(self, bars: Bars, benchmark: Benchmark | None = None) -> None:
+        """`benchmark` is that of the configs that have a file of one."""
+        self.bars, self.times, self._market = bars, stats.Timeline(bars.timestamp), benchmark
         self.digest = tables.SeriesDigest("equity", {"timestamp": bars.timestamp})
-        self._benchmarks: dict[Execution, stats.Curve] = {}
+        self._benchmarks: dict[tuple[Execution, str], stats.Curve] = {}
         self._rates: dict[tuple[str, str | None], float | None] = {}
 
     def trade(self, target: npt.NDArray[np.float64], config: Config) -> Outcome:
@@ -43,18 +46,38 @@ class Prepared:
     def benchmark(self, config: Config) -> stats.Curve | None:
         """Return the equity of who holds the bars from the first open on, at the config's costs.
 
-        None where it has no benchmark.
+        Of a config whose benchmark is a file it is that of who holds what this is of. None where it has no benchmark.
         """
-        if config.stats.benchmark == "none":
+        if config.stats.benchmark == NO_BENCHMARK:
             return None
-        found = self._benchmarks.pop(config.execution, None)  # to be the last again: the first makes way
+        key = config.execution, config.stats.benchmark
+        found = self._benchmarks.pop(key, None)  # to be the last again: the first makes way
         if found is None:
-            held = engine.run(self.bars, np.ones(len(self.bars)), execution=config.execution)
-            found = stats.Curve(held.equity, self.times)
+            found = stats.Curve(self._held(config), self.times)
             if len(self._benchmarks) == _BENCHMARKS:
                 del self._benchmarks[next(iter(self._benchmarks))]
-        self._benchmarks[config.execution] = found
+        self._benchmarks[key] = found
         return found
+
+    def _held(self, config: Config) -> Floats:
+        if config.stats.benchmark_file:
+            return self._beside(config).equity(self.bars, config.execution.initial_cash)
+        return engine.run(self.bars, np.ones(len(self.bars)), execution=config.execution).equity
+
+    def _beside(self, config: Config) -> Benchmark:
+        if self._market is None or self._market.name != config.stats.benchmark_name:
+            raise InputError(
+                f"the benchmark {config.stats.benchmark} is not that of the config", hint="set it there, for all trials"
+            )
+        return self._market
+
+    def benchmark_rows(self, config: Config, equity: Floats) -> dict[str, npt.NDArray[Any]]:
+        """Return the columns of benchmark.csv, thinned; `equity` (shape (N,)) is that of the config's benchmark."""
+        at = benchmark.rows(self.bars.timestamp)
+        columns = {"timestamp": self.bars.timestamp[at], "close": self.bars.close[at], "equity": equity[at]}
+        if config.stats.benchmark_file:
+            columns[benchmark.BESIDE] = self._beside(config).closes(self.bars)[at]
+        return columns
 
     def periods_per_year(self, config: Config) -> float | None:
         """Return how many bars a year has, as config and calendar say; None where nothing tells it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import Any
 
 from peak_trade.config import Config, Execution
-from peak_trade.evidence import benchmark, tables
+from peak_trade.evidence import tables
 from peak_trade.market import fingerprint, ohlcv
 from peak_trade.market.bars import COLUMNS, Floats
 from peak_trade.runner.known import Known
@@ -27,8 +28,8 @@ class Shared:
         """`many`: copies of the bars are kept, to see that they are not changed in a tenth of the time of a digest."""
         self._many, self._copies = many, dict[str, bytes]()
         self.loaded, self.bars = loaded, loaded.bars.freeze()
-        self.prepared, self.known = Prepared(self.bars), Known()
-        self._benchmark: tuple[Execution, bytes] | None = None
+        self.prepared, self.known = Prepared(self.bars, loaded.benchmark), Known()
+        self._benchmark: tuple[tuple[Execution, str], bytes] | None = None
 
     @cached_property
     def stamps(self) -> tables.Stamps:
@@ -37,10 +38,9 @@ class Shared:
 
     def benchmark_csv(self, config: Config, equity: Floats) -> bytes:
         """Return the content of benchmark.csv, whose `equity` (shape (N,)) is that of the config."""
-        if self._benchmark is None or self._benchmark[0] != config.execution:
-            at, bars = benchmark.rows(self.bars.timestamp), self.bars
-            thinned = {"timestamp": bars.timestamp[at], "close": bars.close[at], "equity": equity[at]}
-            self._benchmark = config.execution, b"".join(tables.series_csv(thinned))
+        key = config.execution, config.stats.benchmark
+        if self._benchmark is None or self._benchmark[0] != key:
+            self._benchmark = key, b"".join(tables.series_csv(self.prepared.benchmark_rows(config, equity)))
         return self._benchmark[1]
 
     @cached_property
@@ -49,6 +49,18 @@ class Shared:
         if self._many and len(self.bars) <= _FEW:
             self._copies = {name: getattr(self.bars, name).tobytes() for name in COLUMNS}
         return fingerprint.fingerprint(self.bars)
+
+    @cached_property
+    def benchmark_marks(self) -> dict[str, Any]:
+        """The fingerprint of the benchmark's bars, where it is a file; empty where there is none."""
+        found = self.loaded.benchmark
+        return fingerprint.fingerprint(found.bars) if found else {}
+
+    @property
+    def data(self) -> str:
+        """What tells the bars from others, and a benchmark's with them."""
+        digests = [self.marks["digest"], *([self.benchmark_marks["digest"]] if self.benchmark_marks else [])]
+        return str(digests[0]) if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
     @property
     def changed(self) -> bool:

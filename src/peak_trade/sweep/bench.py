@@ -14,6 +14,7 @@ from peak_trade import engine, stats, strategies
 from peak_trade.config import Config, Source, changed
 from peak_trade.errors import PeakError
 from peak_trade.market.bars import Bars
+from peak_trade.market.benchmark import Benchmark
 from peak_trade.runner.order import seed_generators
 from peak_trade.runner.outcome import Outcome, Prepared
 from peak_trade.strategies.rolling import Memo
@@ -66,8 +67,10 @@ class Came(Struct, frozen=True, eq=False):
 class Bench:
     """Makes trials of one config over bars that nobody can write to; `function` is its strategy."""
 
-    def __init__(self, source: Source, bars: Bars, function: Callable[..., Any]) -> None:
-        self.source, self.bars, self.function = source, bars, function
+    def __init__(
+        self, source: Source, bars: Bars, function: Callable[..., Any], benchmark: Benchmark | None = None
+    ) -> None:
+        self.source, self.bars, self.function, self._benchmark = source, bars, function, benchmark
         self.registered, self.memo = source.config.strategy.name is not None, Memo()
         self.manner = strategies.Manner.of(source.config.strategy, lenient=source.lenient)
         self._prepared: dict[tuple[int, int], Prepared] = {}
@@ -108,7 +111,7 @@ class Bench:
         found = self._prepared.pop((first, end), None)
         if found is None:
             whole = (first, end) == (0, len(self.bars))
-            found = Prepared(self.bars if whole else self.bars.between(first, end))
+            found = Prepared(self.bars if whole else self.bars.between(first, end), self._benchmark)
             if len(self._prepared) == _FOLDS:
                 del self._prepared[next(iter(self._prepared))]
         self._prepared[first, end] = found

@@ -107,9 +107,7 @@ def join(
     sealed = results / folder.run_id
     try:
         with termination_raised():
-            _rounds(
-                asked.plan, executors(Bench(asked.source, asked.shared.bars, asked.function), folder), folder, heard
-            )
+            _rounds(asked.plan, executors(asked.bench(), folder), folder, heard)
             while not sealed.is_dir():
                 if attempt := take_up(asked, folder.run_id):
                     return _finished(asked, attempt, git, work, heard), asked.source
@@ -139,7 +137,7 @@ def _finished(
     folder = Folder(attempt.directory.results, attempt.directory.run_id)
     try:
         _note_order(asked, attempt, folder)
-        bench = Bench(asked.source, asked.shared.bars, asked.function)
+        bench = asked.bench()
         with termination_raised():
             with logging_to(attempt.log):
                 rows = _tried(asked, attempt, executor.of(work)(bench, folder), folder, heard)
@@ -180,6 +178,7 @@ def _tried(asked: Asked, attempt: Attempt, workers: Executor, folder: Folder, he
     attempt.skip_what_could_not_start()
     for finding in asked.shared.loaded.findings:
         attempt.say(finding)
+    attempt.hold_against(asked.shared.loaded.benchmark)
     if asked.held:
         attempt.warn("holdout", *asked.held)
     there, data = folder.all_rows(), asked.source.config.data

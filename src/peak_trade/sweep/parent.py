@@ -132,9 +132,8 @@ def _write(attempt: Attempt, rows: Rows, outcome: Outcome) -> dict[str, str]:
     directory.write("stats.json", [files.encode_json(came.figures.to_json_object())])
     directory.write("equity.csv", tables.series_csv(came.equity))
     if came.benchmark is not None:
-        at = benchmark.rows(came.bars.timestamp)
-        thinned = {"timestamp": came.bars.timestamp[at], "close": came.bars.close[at], "equity": came.benchmark[at]}
-        directory.write(benchmark.NAME, tables.series_csv(thinned))
+        rows_of = came.outcome.prepared.benchmark_rows(came.config, came.benchmark)
+        directory.write(benchmark.NAME, tables.series_csv(rows_of))
     try:
         directory.write("trades.parquet", [tables.trades_parquet(came.result.trades)])
     except ImportError as error:
@@ -213,7 +212,7 @@ def _definition(
         }
         | withheld(attempt.source),
         "resolvedDependencies": [
-            attempt.bars,
+            *attempt.data,
             {"name": "strategy", "digest": known(sha256=made.get("sha256")), "annotations": made},
             captured.dependency(),
             git_state(git),

@@ -26,7 +26,7 @@ from peak_trade.evidence.results import SWEEPS, Results
 from peak_trade.evidence.run_dir import RunDir, recover
 from peak_trade.redact import Redactor
 from peak_trade.runner.attempt import Attempt
-from peak_trade.runner.definition import bars_of
+from peak_trade.runner.definition import bars_of, benchmark_of
 from peak_trade.runner.holdout import withhold
 from peak_trade.runner.log import RunLog
 from peak_trade.runner.making import Stages
@@ -35,6 +35,7 @@ from peak_trade.runner.shared import Shared
 from peak_trade.runner.snapshot import told
 from peak_trade.supervisor import UNWATCHED
 from peak_trade.sweep import joining
+from peak_trade.sweep.bench import Bench
 from peak_trade.sweep.folder import Folder
 from peak_trade.sweep.marks import Found, Marks, find, marks_of
 from peak_trade.sweep.plan import Plan
@@ -69,6 +70,10 @@ class Asked(Struct, frozen=True, kw_only=True):
     told: dict[str, Any]
     order: dict[str, Any]
 
+    def bench(self) -> Bench:
+        """Return what makes its trials."""
+        return Bench(self.source, self.shared.bars, self.function, self.shared.loaded.benchmark)
+
 
 def ask(source: Source, wish: Wish, root: Path, results: Path, argv: Sequence[str]) -> Asked:
     """Check all that can be checked before a start, and warn of the combinations that are left out.
@@ -82,7 +87,7 @@ def ask(source: Source, wish: Wish, root: Path, results: Path, argv: Sequence[st
         given = told(source, redactor)
         source, held = withhold(source, root, results)
         shared = Shared(load_bars(source, root))
-        data = str(shared.marks["digest"])
+        data = shared.data
         function = _strategy(source, root)
         space, invalid = wish.valid(source, shared.bars, function)
         plan = wish.plan(source, shared.bars, space)
@@ -161,6 +166,7 @@ def take_up(asked: Asked, run_id: str) -> Attempt | None:
 
 def _with_bars(asked: Asked, attempt: Attempt) -> Attempt:
     attempt.bars, attempt.unnamed = bars_of(attempt, asked.shared.loaded, asked.shared.marks), asked.shared.unnamed
+    attempt.benchmark = benchmark_of(attempt, asked.shared)
     attempt.before = asked.before
     return attempt
 

@@ -19,7 +19,6 @@ from typing import Any
 
 from peak_trade import places
 from peak_trade.errors import PeakError, RunError
-from peak_trade.sweep.bench import Bench
 from peak_trade.sweep.executor.pool import Pool
 from peak_trade.sweep.folder import Folder
 from peak_trade.sweep.plan import Plan, Round
@@ -38,7 +37,7 @@ def main() -> int:
     folder = Folder(Path(sys.argv[1]), sys.argv[2])
     try:
         asked = ask_along(folder, places.root(), [])
-        bench, rounds = Bench(asked.source, asked.shared.bars, asked.function), dict[int, Round]()
+        bench, rounds = asked.bench(), dict[int, Round]()
     except PeakError as error:
         answers.write(_told(error))
         return error.exit_code

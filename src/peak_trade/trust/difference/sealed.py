@@ -69,7 +69,7 @@ class Made(Struct, rename="camel"):
         return found
 
 
-_OF_OURS = ("bars", "strategy", code.FOLDER, "git", "constraints.txt")
+_OF_OURS = ("bars", manifest.BENCHMARK, "strategy", code.FOLDER, "git", "constraints.txt")
 
 
 class Sealed:

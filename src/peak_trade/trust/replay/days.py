@@ -8,7 +8,6 @@ the second.
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from peak_trade.errors import PeakError
-from peak_trade.evidence import benchmark, tables
+from peak_trade.evidence import benchmark
 from peak_trade.market.bars import Bars
 from peak_trade.trust.difference import Sealed
 
@@ -42,7 +41,7 @@ def known(run: Sealed) -> Known | None:
     with suppress(PeakError):
         times = run.equity["timestamp"]
         with suppress(PeakError):
-            table = tables.read_series(Path(benchmark.NAME), benchmark.COLUMNS, run.content(benchmark.NAME))
+            table = benchmark.read(run.content(benchmark.NAME))
             at, closes = table["timestamp"], table["close"]
         return Known(times, at, closes)
     return None

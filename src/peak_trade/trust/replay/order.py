@@ -79,7 +79,7 @@ class Order(Struct):
             function = strategies.load_entrypoint(strategy.entrypoint or "", asked.bases(Path(self.root)))
         else:
             function = strategies.resolve(strategy.name)
-        bench = Bench(asked, loaded.bars, function)
+        bench = Bench(asked, loaded.bars, function, loaded.benchmark)
         with open(self.rows, "wb", buffering=0) as file:  # a row is there once it is made, whatever comes
             for at, task in enumerate(self.tasks):
                 row = Rows.of([bench.trial(task)]).encode()
