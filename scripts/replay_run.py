@@ -25,6 +25,7 @@ def main() -> int:
         "--environment", choices=("this", "recorded"), default="this", help="`recorded`: the versions of then, by uv"
     )
     parser.add_argument("--data", action="append", default=[], metavar="FILE", help="where its bars lie now")
+    parser.add_argument("--benchmark", action="append", default=[], metavar="FILE", help="where its benchmark lies now")
     parser.add_argument("--trial", nargs="+", metavar="N", help="of a sweep: which trials (3, 5-9 or all)")
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
     args = parser.parse_args()
@@ -41,7 +42,7 @@ def main() -> int:
     with replay.opened(args.run, results) as one:
         found = replay.replay(
             one.run, one.results, script.repo_root(), here=args.code == "here",
-            recorded=args.environment == "recorded", paths=args.data, along=one.data,
+            recorded=args.environment == "recorded", paths=args.data, beside=args.benchmark, along=one.data,
             which=args.trial, tell=script.note,
         )  # fmt: skip
         if one.results is not None:

@@ -144,7 +144,7 @@ FIELDS = (
     | dict.fromkeys(("start", "end"), _TEXT)
     | dict.fromkeys(("stage", "type", "message", "reason"), _TEXT)
     | dict.fromkeys(("start", "end", "file", "sha256", "by"), _TEXT)
-    | dict.fromkeys(("lookahead",), _TEXT)
+    | dict.fromkeys(("lookahead", "benchmark"), _TEXT)
     | dict.fromkeys(("total_return", "sharpe", "max_drawdown", "trades", "bars", "bytes", "line"), _NUMBER)
     | {"repeatable": Field("true or false", frozenset((bool, _NONE)))}
     | dict.fromkeys(("kind", "origin", "digest"), _TEXT)

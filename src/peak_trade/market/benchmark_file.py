@@ -47,7 +47,7 @@ def _timeframe(raw: Rows, name: str) -> str:
     found = timeframe_of(np.unique(times[~np.isnat(times)]))
     if not found:
         raise InputError(
-            f"the benchmark {name} does not tell its timeframe: {len(times):,} rows, the commonest step of which is none",
+            f"the benchmark {name} does not tell its timeframe: {len(times):,} rows, whose median step is none",
             hint=HINT,
         )
     return found

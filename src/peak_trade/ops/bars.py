@@ -30,7 +30,7 @@ def unnamed(results: Results, going: frozenset[str] = frozenset()) -> dict[str, 
 def _is_named(results: Results, digest: str, going: frozenset[str]) -> bool:
     runs = results.reading().runs
     if any(
-        history.fields.get("data") == digest
+        digest in (history.fields.get("data"), history.fields.get("benchmark"))
         for run_id, history in runs.items()
         if history.state != REMOVED and run_id not in going
     ):

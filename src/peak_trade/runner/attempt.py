@@ -94,12 +94,15 @@ class Attempt(Making, kw_only=True):
         return {"findings": found} if found else {}
 
     def reached(self) -> dict[str, str]:
-        """Return the bars' fingerprint, first and last time, for the ledger, once they are known."""
+        """Return the bars' fingerprint, first and last time, and a benchmark's, for the ledger, once they are known."""
         if self.bars is None:
             return {}
-        return {"data": self.bars["digest"]["sha256"], "unnamed": self.unnamed} | {
-            key: self.bars["annotations"][key] for key in ("start", "end")
-        }
+        beside = {"benchmark": self.benchmark["digest"]["sha256"]} if self.benchmark else {}
+        return (
+            {"data": self.bars["digest"]["sha256"], "unnamed": self.unnamed}
+            | beside
+            | {key: self.bars["annotations"][key] for key in ("start", "end")}
+        )
 
     def forget(self) -> None:
         """Forget the receipts that speak of what a run that failed discards: what was found in its bars stands."""

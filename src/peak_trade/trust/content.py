@@ -17,9 +17,8 @@ import numpy as np
 
 import peak_trade
 from peak_trade import stats
-from peak_trade.config import Config, Data, changed, parse
-from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import bars as came
+from peak_trade.config import NO_BENCHMARK, Config, Data, changed, parse
+from peak_trade.errors import InputError
 from peak_trade.evidence import benchmark, code, door, manifest, settings, tables
 from peak_trade.evidence.ledger import FIELDS, Entry, History
 from peak_trade.evidence.run_dir import ERROR
@@ -30,30 +29,15 @@ from peak_trade.market.bars import Bars
 from peak_trade.market.trades import Trades
 from peak_trade.redact import MASK
 from peak_trade.stats.values import Floats, Times
-from peak_trade.trust import excursions, money, other, space, statistics, sweeps
+from peak_trade.trust import benchmarks, excursions, money, other, space, statistics, sweeps
+from peak_trade.trust.kept import Kept
 from peak_trade.trust.verdict import Verdict
 
-__all__ = ["TRADES", "check"]
+__all__ = ["TRADES", "bars_of", "check"]
 
 TRADES = ("trades.csv", "trades.parquet")
 _EQUITY = ("timestamp", "equity", "drawdown", "position")
 _CLOSE = 1e-9  # relative: what another processor's summation may change; any edit of a file is seen by its digest
-
-
-class Kept(NamedTuple):
-    """Where a run's data may be, and whether the run was made `elsewhere`: what lies here is then no part of it."""
-
-    data: Path | None
-    results: Path
-    root: Path | None
-    elsewhere: bool
-
-    def differ(self, verdict: Verdict, path: str, expected: str, found: str) -> None:
-        """Note data that is not what the run had."""
-        if self.elsewhere:
-            verdict.skip("the data", f"{path} is not what this run, made elsewhere, ran on: {found}")
-        else:
-            verdict.add(path, expected, found)
 
 
 def check(
@@ -94,7 +78,7 @@ def _check_sealed(
     equity = _series(contents, "equity.csv", _EQUITY)
     verdict.compare("equity.csv", results["equity_digest"], tables.series_digest("equity", equity), "values digest ")
     bars = _check_data(verdict, sealed, config, equity, kept, windows)
-    market = _check_benchmark(verdict, sealed, config, contents, equity["timestamp"], bars)
+    market = _check_benchmark(verdict, sealed, config, contents, equity["timestamp"], bars, kept)
     closes = market.closes if bars is None else money.Closes(np.arange(len(bars)), bars.close)
     called = _called(config)
     _check_start(verdict, sealed, contents, history, called | other.within(sealed))
@@ -229,7 +213,10 @@ def _reached(sealed: manifest.Manifest) -> dict[str, Any]:
     bars = next((part for part in parts if part["name"] == "bars"), None)
     if bars is None:
         return {}
-    return {"data": bars["digest"]["sha256"]} | {key: bars["annotations"][key] for key in ("start", "end")}
+    beside = benchmarks.dependency(sealed)
+    return {"data": bars["digest"]["sha256"], "benchmark": beside["digest"]["sha256"] if beside else None} | {
+        key: bars["annotations"][key] for key in ("start", "end")
+    }
 
 
 def _called(config: Config) -> dict[str, Any]:
@@ -248,7 +235,9 @@ def _made(sealed: manifest.Manifest) -> dict[str, Any]:
     chosen = sealed.predicate.results.get("chosen") if sealed.predicate.kind == manifest.SWEPT else None
     params = settings.short(chosen["params"] if chosen else definition["externalParameters"]["params"])
     bars = made["bars"]["annotations"]
+    beside = benchmarks.dependency(sealed)
     return data | {
+        "benchmark": beside["digest"]["sha256"] if beside else None,
         "code": made[code.FOLDER]["digest"]["sha256"],
         "start": bars["start"],
         "end": bars["end"],
@@ -356,21 +345,35 @@ def _check_benchmark(
     contents: dict[str, bytes],
     timestamp: Times,
     bars: Bars | None,
+    kept: Kept,
 ) -> _Market:
-    """Check that the benchmark is cash at the first close, then a constant number of units, sold at the last close."""
+    """Check that the benchmark is cash at the first close, then a constant number of units, sold at the last close.
+
+    Of a file it follows that file's closes, without costs.
+    """
     name = benchmark.NAME
-    if (config.stats.benchmark != "none") != (name in contents):
+    of_file = sealed.predicate.kind == manifest.RUN and benchmarks.dependency(sealed) is not None
+    if of_file and not config.stats.benchmark_file:
+        verdict.add(manifest.NAME, f"what the config says: {config.stats.benchmark}", "a benchmark that is a file")
+    if (config.stats.benchmark != NO_BENCHMARK) != (name in contents):
         verdict.add(name, f"what the config says: {config.stats.benchmark}", "something else")
     if name not in contents:
         return _Market()
     rows = benchmark.rows(timestamp) if sealed.format > 1 else np.arange(len(timestamp))
-    found = _series(contents, name, benchmark.COLUMNS)
+    found = benchmark.read(contents[name])
+    if (benchmark.BESIDE in found) != bool(config.stats.benchmark_file):
+        verdict.add(name, f"what the config says: {config.stats.benchmark}", "something else")
+        return _Market(lacks="it is of another benchmark")
     if not np.array_equal(found["timestamp"], timestamp[rows]):
         verdict.add(name, "the timestamps of equity.csv", "others")
         return _Market(lacks="its timestamps are others")
     close, marked = found["close"], found["equity"]
     if bars is not None:
         verdict.agree(name, "close", bars.close[rows], close, 0.0)
+    if config.stats.benchmark_file:
+        beside = benchmarks.check(verdict, sealed, config, found, timestamp, kept)
+        lacks = "" if beside is not None else "its closes between those of benchmark.csv are in its file alone"
+        return _Market(money.Closes(rows, close), beside, lacks)
     with np.errstate(all="ignore"):  # what is no number agrees with nothing
         units = marked[1] / close[1] if len(timestamp) > 2 else np.nan
         expected = _held(config, units, close)
@@ -412,7 +415,7 @@ def _check_data(
     bars = sealed.predicate.build_definition["resolvedDependencies"][0]
     folder = str(sealed.predicate.run_details.get("folder") or ".")
     rows = bars["annotations"]["rows"] if windows else len(equity["timestamp"])
-    loaded = _came_along(verdict, bars["digest"]["sha256"], rows, kept.data)
+    loaded = kept.along(verdict, bars["digest"]["sha256"], rows)
     if loaded is not None:
         return _with_times(verdict, loaded, equity, windows, whole=whole)
     root, results = kept.root, kept.results
@@ -444,8 +447,11 @@ def _check_data(
     return _with_times(verdict, loaded, equity, windows, whole=whole)
 
 
-def bars_of(sealed: manifest.Manifest, run: Path, kept: Kept) -> Bars:
-    """Return the bars that a completed run, which is intact, ran on; InputError where they are not what they were."""
+def bars_of(sealed: manifest.Manifest, run: Path, kept: Kept) -> list[Bars]:
+    """Return the bars that a completed run, which is intact, ran on, and those of a benchmark that is a file.
+
+    InputError where they are not what they were.
+    """
     names = ("config_snapshot.toml", "config_snapshot.json", "equity.csv")
     contents = {name: door.read(run, name, sealed.predicate.promised) for name in names}
     verdict = Verdict(run.name)
@@ -455,7 +461,15 @@ def bars_of(sealed: manifest.Manifest, run: Path, kept: Kept) -> Bars:
     if bars is None:
         why = [*map(str, verdict.findings), *verdict.unchecked, "nobody says where they are"]
         raise InputError(f"the bars of {run.name[:8]} are not here any more: {why[0]}", hint="leave --with-data out")
-    return bars
+    if not config.stats.benchmark_file:
+        return [bars]
+    beside = benchmarks.find(verdict, sealed, config, kept)
+    if beside is None:
+        why = [*map(str, verdict.findings), *verdict.unchecked, "nobody says where it is"]
+        raise InputError(
+            f"the benchmark of {run.name[:8]} is not here any more: {why[0]}", hint="leave --with-data out"
+        )
+    return [bars, beside.bars]
 
 
 def _with_times(
@@ -467,19 +481,6 @@ def _with_times(
         verdict.add("equity.csv", "the timestamps of the data", "others")
         return None
     return loaded if whole else of
-
-
-def _came_along(verdict: Verdict, digest: str, rows: int, folder: Path | None) -> Bars | None:
-    """Return the bars of this digest that came with the run; None where none did, or what came is not they."""
-    if folder is None:
-        return None
-    try:
-        return came.read(folder, digest, rows)
-    except OSError as error:
-        verdict.add(f"{folder.name}/{came.name_of(digest)}", f"{rows:,} bars", error.strerror)
-    except RunError as error:
-        verdict.add(f"{folder.name}/{came.name_of(digest)}", f"sha256 {digest}", error.message)
-    return None
 
 
 @lru_cache(maxsize=8)

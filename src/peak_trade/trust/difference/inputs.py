@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct
 
 from peak_trade.config import UNSAID, Config
 from peak_trade.evidence import code as codes
+from peak_trade.evidence import manifest
 from peak_trade.market import difference
 from peak_trade.market.bars import Bars
 from peak_trade.trust.difference import code
@@ -88,6 +89,7 @@ def inputs(a: Sealed, b: Sealed, bars: Bars_ | None = None) -> list[Input]:
         *_search(a, b),
         *_code(a, b),
         *_data(a, b, bars),
+        *_benchmark(a, b),
         *_materials(a, b),
         *_engine(a, b),
         *_making(a, b),
@@ -105,6 +107,8 @@ def _config(a: Sealed, b: Sealed) -> Iterator[Input]:
             kind = _kind(key)
             if any(_never_told(run, key, known) for run, known in ((a, before), (b, after))):
                 continue
+            if key == "stats.benchmark" and _digest_of(a) == _digest_of(b) is not None:
+                kind = "label"  # the closes themselves are compared
             weak = "a registered strategy draws nothing by chance" if kind == "seed" and registered else ""
             yield Input(kind, key, old, new, weak=weak)
 
@@ -200,6 +204,23 @@ def _data(a: Sealed, b: Sealed, bars: Bars_ | None) -> Iterator[Input]:
             found = difference.of_bars(pair[0], pair[1])
     since = _since(found, before, after) if alike else None
     yield Input("data", "bars", _bars(before), _bars(after), _changes(found), since=since)
+
+
+def _benchmark(a: Sealed, b: Sealed) -> Iterator[Input]:
+    """Yield a benchmark whose file has other closes; of one file, as much as other bars need is no difference."""
+    before, after = (run.made.of(manifest.BENCHMARK) for run in (a, b))
+    if before is None or after is None or before.digest == after.digest:
+        return
+    if before.about.get("files") != after.about.get("files"):
+        found = difference.of_fingerprints(_marks(before), _marks(after))
+        name = f"benchmark {after.about.get('symbol')}"
+        yield Input("figures", name, _bars(before), _bars(after), _changes(found))
+
+
+def _digest_of(run: Sealed) -> str | None:
+    """Return the fingerprint of a run's benchmark; None where it is no file."""
+    made = run.made.of(manifest.BENCHMARK)
+    return made.digest.get("sha256") if made else None
 
 
 def _materials(a: Sealed, b: Sealed) -> Iterator[Input]:

@@ -72,7 +72,7 @@ class Run(Struct, frozen=True):
     sealed: manifest.Manifest
     config: dict[str, Any]
     files: list[str]
-    bars: str = ""
+    bars: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -154,7 +154,7 @@ def _run(run: Run, author: dict[str, Any]) -> Iterable[dict[str, Any]]:
         "endTime": _moment(run, "finishedOn"),
         "agent": _to(author),
         "instrument": {"@id": _program(run)},
-        "object": [{"@id": quote(name)} for name in (*sources, *filter(None, [run.bars]))] + [_to(p) for p in params],
+        "object": [{"@id": quote(name)} for name in (*sources, *run.bars)] + [_to(p) for p in params],
         "result": [{"@id": quote(name)} for name in made],
         "actionStatus": f"http://schema.org/{status}",
         **failed,

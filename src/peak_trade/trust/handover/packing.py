@@ -102,7 +102,7 @@ def export(
             )
         sealed = run_dir.read_manifest(one.run)
         if sealed.run_id not in runs:
-            bars = _bars(draft, one, sealed, results, root) if root else ""
+            bars = _bars(draft, one, sealed, results, root) if root else ()
             without += [sealed.run_id] if root and not bars else []
             runs[sealed.run_id] = _run(draft, one, sealed, results, bars)
     ordered = [runs[run_id] for run_id in sorted(runs)]
@@ -115,7 +115,7 @@ def export(
     return Exported(path, written.sha256, written.size, [run.run_id for run in ordered], without)
 
 
-def _run(draft: _Draft, one: Handed, sealed: manifest.Manifest, results: Results, bars: str) -> Run:
+def _run(draft: _Draft, one: Handed, sealed: manifest.Manifest, results: Results, bars: tuple[str, ...]) -> Run:
     """Add the files of a run."""
     folder = f"{RUNS}/{sealed.run_id}/"
     for name, sha256 in sealed.files.items():
@@ -145,18 +145,19 @@ def _lines(one: Handed, run_id: str, results: Results) -> bytes:
         ) from None
 
 
-def _bars(draft: _Draft, one: Handed, sealed: manifest.Manifest, results: Results, root: Path) -> str:
-    """Add the bars that a run used, and return their name in the archive; nothing of a run that failed."""
+def _bars(draft: _Draft, one: Handed, sealed: manifest.Manifest, results: Results, root: Path) -> tuple[str, ...]:
+    """Add the bars that a run used, and a benchmark's; return their names in the archive, none of one that failed."""
     if not sealed.predicate.completed or sealed.predicate.gaps:
-        return ""  # the bars of another engine are digests in the manifest, and nothing else
+        return ()  # the bars of another engine are digests in the manifest, and nothing else
     kept = content.Kept(one.data, (one.results or results).path, root, elsewhere=one.results is None)
-    bars = content.bars_of(sealed, one.run, kept)
-    name = f"{DATA}/{came.name_of(fingerprint.digest(bars))}"
-    if name not in draft.packed:
-        pieces = list(fingerprint.content(bars))
-        draft.contents[name] = pieces
-        draft.packed[name] = Packed(fingerprint.digest(bars), sum(map(len, pieces)))
-    return name
+    names = []
+    for bars in content.bars_of(sealed, one.run, kept):
+        names.append(name := f"{DATA}/{came.name_of(fingerprint.digest(bars))}")
+        if name not in draft.packed:
+            pieces = list(fingerprint.content(bars))
+            draft.contents[name] = pieces
+            draft.packed[name] = Packed(fingerprint.digest(bars), sum(map(len, pieces)))
+    return tuple(names)
 
 
 def _pieces(run: Path, file: str, promised: Packed) -> Iterator[bytes]:

@@ -167,18 +167,20 @@ def _take(one: _Taken, results: Results, folder: int, whence: dict[str, str]) ->
 
 
 def _take_bars(one: _Taken, results: Results, folder: int) -> None:
-    """Keep the bars that came with a run, which are those it ran on: `verify` has found that."""
-    bars = [part for part in one.sealed.predicate.build_definition["resolvedDependencies"] if part["name"] == "bars"]
-    name = came.name_of(bars[0]["digest"]["sha256"]) if bars else ""
-    if one.one.data is None or not name or not door.exists(one.one.data, name):
-        return
-    if door.exists(results.path / BARS, name):
-        return
-    _copy(one.one.data, name, folder)
-    door.flush(folder, [name])
-    with door.folder(results.path.resolve(), BARS, make=True) as kept:
-        os.rename(name, name, src_dir_fd=folder, dst_dir_fd=kept)
-        os.fsync(kept)
+    """Keep the bars that came with a run, which are those it ran on, and its benchmark's: `verify` has found that."""
+    parts = one.sealed.predicate.build_definition["resolvedDependencies"]
+    for wanted in ("bars", manifest.BENCHMARK):
+        part = next((part for part in parts if part["name"] == wanted), None)
+        name = came.name_of(part["digest"]["sha256"]) if part else ""
+        if one.one.data is None or not name or not door.exists(one.one.data, name):
+            continue
+        if door.exists(results.path / BARS, name):
+            continue
+        _copy(one.one.data, name, folder)
+        door.flush(folder, [name])
+        with door.folder(results.path.resolve(), BARS, make=True) as kept:
+            os.rename(name, name, src_dir_fd=folder, dst_dir_fd=kept)
+            os.fsync(kept)
 
 
 def _copy(source: Path, name: str, place: int) -> str:

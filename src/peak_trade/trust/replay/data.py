@@ -18,16 +18,18 @@ from msgspec import Struct
 
 from peak_trade.config import Config
 from peak_trade.errors import InputError, RunError
-from peak_trade.evidence import door
+from peak_trade.evidence import door, manifest
 from peak_trade.market import fingerprint, ohlcv, promised
 from peak_trade.market.bars import COLUMNS, Bars
+from peak_trade.market.benchmark import Benchmark
+from peak_trade.market.benchmark_file import read_benchmark
 from peak_trade.market.files import SourceFile
 from peak_trade.market.gaps import Gaps
 from peak_trade.market.ohlcv import Loaded
 from peak_trade.trust.replay import days
 from peak_trade.trust.replay.recorded import Recorded
 
-__all__ = ["Data", "between", "find", "load"]
+__all__ = ["Data", "between", "find", "load", "with_benchmark"]
 
 _ELSEWHERE = "--data FILE names where they lie now"
 _SHOWN = 6  # days or months
@@ -39,23 +41,76 @@ class Data(Struct, frozen=True):
     """The bars, the files that they came from, and the first and last time between which they were taken of these.
 
     `said` is what a reader has to know of them; `changed` are the days or months that have other values now, and `days`
-    what is known of which days those are, in lines for people.
+    what is known of which days those are, in lines for people. `benchmark` are the files of one that has some.
     """
 
     loaded: Loaded
     paths: list[str]
     span: tuple[str, str] | None = None
+    benchmark: list[str] = []
     said: list[str] = []
     changed: list[str] = []
     days: list[str] = []
 
 
-def find(recorded: Recorded, root: Path, given: Sequence[str] = (), along: Path | None = None) -> Data:
+def find(
+    recorded: Recorded, root: Path, given: Sequence[str] = (), along: Path | None = None, *, beside: Sequence[str] = ()
+) -> Data:
     """Return the bars of a run: from the files `given`, else from where its config says, below `root`.
 
-    Where those are not they, what came `along` with the run is taken: a folder of bars by their digests.
+    Where those are not they, what came `along` with the run is taken: a folder of bars by their digests. The same of a
+    benchmark that is a file, which `beside` names where it lies elsewhere now.
     Raises InputError where they are gone, with the days.
     """
+    found = _bars(recorded, root, given, along)
+    if not recorded.config.stats.benchmark_file:
+        if beside:
+            raise InputError(
+                f"the benchmark of run {recorded.name} is no file: {recorded.config.stats.benchmark}",
+                hint="leave --benchmark out",
+            )
+        return found
+    paths, said = _beside(recorded, root, beside, along, found.loaded.bars)
+    loaded = with_benchmark(recorded.config, found.loaded, paths)
+    return msgspec.structs.replace(found, loaded=loaded, benchmark=paths, said=[*found.said, *said])
+
+
+def with_benchmark(config: Config, loaded: Loaded, paths: Sequence[str]) -> Loaded:
+    """Return bars with the benchmark that is in these files, as a run loads it; as they are where there are none."""
+    if not paths:
+        return loaded
+    return msgspec.structs.replace(loaded, benchmark=_read(config, paths).over(loaded.bars))
+
+
+def _read(config: Config, paths: Sequence[str]) -> Benchmark:
+    if len(paths) == 1 and paths[0].endswith(_CONTENT):
+        came = _content(Path(paths[0]))
+        return Benchmark(came.bars, came.files, [])
+    return read_benchmark(list(paths), config.stats.benchmark_name)
+
+
+def _beside(
+    recorded: Recorded, root: Path, given: Sequence[str], along: Path | None, bars: Bars
+) -> tuple[list[str], list[str]]:
+    """Return the files of a run's benchmark, as `find` does of its bars, and what a reader has to know of them."""
+    made = recorded.sealed.made.of(manifest.BENCHMARK)
+    digest, about = (str(made.digest.get("sha256")), made.about) if made else ("", {})
+    came = [] if given or along is None else _came(along, digest)
+    elsewhere = "--benchmark FILE names where it lies now"
+    try:
+        path = recorded.config.stats.benchmark_file
+        paths = list(given) or _named_by(recorded, path, about, root, "stats.benchmark", elsewhere)
+        now = fingerprint.digest(_read(recorded.config, paths).over(bars).bars)
+    except InputError as error:
+        if came:
+            return came, []
+        raise InputError(error.message, hint=error.hint if given else elsewhere) from None
+    if now == digest:
+        return paths, []
+    return (came, []) if came else (paths, ["the benchmark is not what the run read: other closes, by its fingerprint"])
+
+
+def _bars(recorded: Recorded, root: Path, given: Sequence[str], along: Path | None) -> Data:
     config, made = recorded.config, recorded.sealed.made.of("bars")
     about = made.about if made else {}
     parts = about.get("parts")
@@ -139,17 +194,23 @@ def _content(path: Path) -> Loaded:
 
 
 def _found(recorded: Recorded, about: dict[str, Any], root: Path) -> list[str]:
-    path, files = recorded.config.data.path, about.get("files")
+    return _named_by(recorded, recorded.config.data.path, about, root, "data.path", _ELSEWHERE)
+
+
+def _named_by(recorded: Recorded, path: str, about: dict[str, Any], root: Path, key: str, elsewhere: str) -> list[str]:
+    """Return the files that a key of the config names, as the run found them."""
+    what = "data" if key == "data.path" else "benchmark"
     try:
-        return promised.find(path, [root / recorded.folder, root], files, recorded.home)  # type: ignore[arg-type]
+        files: Any = about.get("files")
+        return promised.find(path, [root / recorded.folder, root], files, recorded.home, key)
     except promised.Grown as error:
-        raise InputError(error.message, hint=_ELSEWHERE) from None
+        raise InputError(error.message, hint=elsewhere) from None
     except (InputError, OSError) as error:
         why = error.message if isinstance(error, InputError) else error.strerror
         days = f"{str(about.get('start'))[:10]} to {str(about.get('end'))[:10]}"
-        raise InputError(f"the data is gone, bars from {days}: {why}", hint=_ELSEWHERE) from None
+        raise InputError(f"the {what} is gone, bars from {days}: {why}", hint=elsewhere) from None
     except (TypeError, ValueError, LookupError):
-        raise InputError("the manifest does not say which files the bars came from", hint=_ELSEWHERE) from None
+        raise InputError(f"the manifest does not say which files the {what} came from", hint=elsewhere) from None
 
 
 def _named(periods: Sequence[str]) -> str:

@@ -50,6 +50,7 @@ class Order(Struct):
     span: tuple[str, str] | None = None
     modules: dict[str, str] = {}
     entry: str | None = None
+    benchmark: list[str] = []
     lenient: bool = False  # it is from before signals were declared
     tasks: list[Task] = []
     rows: str = ""
@@ -63,6 +64,7 @@ class Order(Struct):
         if loaded is None:
             loaded = data.load(asked.config, self.paths, whole=self.span is not None)
             loaded = data.between(loaded, self.span) if self.span else loaded
+            loaded = data.with_benchmark(asked.config, loaded, self.benchmark)
         files = {name: Path(file) for name, file in self.modules.items()}
         of_sealed = entrypoint.sealed(files, Path(self.entry) if self.entry else None) if files else nullcontext()
         with of_sealed:
@@ -125,7 +127,7 @@ def lay_out(recorded: Recorded, found: Data, place: Path, root: Path, *, here: b
     if here:
         return Order(
             recorded.content, recorded.resolved, str(root / folder / "config.toml"), str(root), str(results),
-            found.paths, found.span, lenient=lenient,
+            found.paths, found.span, benchmark=found.benchmark, lenient=lenient,
         )  # fmt: skip
     top = place / "code"
     spec = (recorded.config.strategy.entrypoint or "").rpartition(":")[0]
@@ -141,7 +143,7 @@ def lay_out(recorded: Recorded, found: Data, place: Path, root: Path, *, here: b
     modules = {name: str(top / file) for name, file in recorded.modules.items() if file in files}
     return Order(
         recorded.content, recorded.resolved, str(home / "config.toml"), str(top), str(results), found.paths,
-        found.span, modules, str(top / _safe(recorded.entry)) if recorded.entry else None, lenient,
+        found.span, modules, str(top / _safe(recorded.entry)) if recorded.entry else None, found.benchmark, lenient,
     )  # fmt: skip
 
 

@@ -128,18 +128,20 @@ class Replay(Struct, frozen=True):
 
 def replay(
     run: Path, results: Results | None, root: Path, *, here: bool = False, recorded: bool = False,
-    paths: Sequence[str] = (), along: Path | None = None, which: Sequence[str] | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    paths: Sequence[str] = (), beside: Sequence[str] = (), along: Path | None = None,
+    which: Sequence[str] | None = None, tell: Callable[[str], None] = lambda _: None,
 ) -> Replay:  # fmt: skip
     """Make a run again and hold what comes of it against what was sealed.
 
     With its sealed code, or that of `here`, the checkout at `root`, in this environment or in one of the `recorded`
-    versions; on the bars of `paths`, else of where its config says, else of those that came `along`. `tell` is told
-    what takes long. Strategies run with the rights of this process.
+    versions; on the bars of `paths`, else of where its config says, else of those that came `along`, and so with its
+    benchmark and `beside`. `tell` is told what takes long. Strategies run with the rights of this process.
     Of a sweep trials are made again: `which` of them (`3`, `5-9`, `all`), else the chosen one and a sample.
     Raises InputError where it can't be made: it is broken, its bars are gone, or it was made by rules of another day.
     """
     kind = _kind(run)
+    if beside and kind not in (manifest.RUN, manifest.SWEPT):
+        raise InputError(f"run {run.name[:8]} is {kind}, and has no benchmark", hint="leave --benchmark out")
     if which is not None and kind != manifest.SWEPT:
         raise _no_trials(run, kind, which)
     if kind == manifest.RECORDED:
@@ -161,7 +163,7 @@ def replay(
         here = True
         why = "as all runs of its version" if found.sealed.completed else "for it failed before any was seen"
         said.append(f"it holds no code, {why}: that of the checkout is taken")
-    bars = data.find(found, root, paths, along)
+    bars = data.find(found, root, paths, along, beside=beside)
     if not here and (results is None or results.reading().of(found.sealed.run_id).received):
         tell(f"running the code that came with run {found.name}: {', '.join(sorted({*found.code(), *found.left_out}))}")
     if recorded:
