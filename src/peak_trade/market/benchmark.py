@@ -46,7 +46,8 @@ class Benchmark(msgspec.Struct, frozen=True, eq=False):
 
         Raises InputError where the first of them closes before it has any.
         """
-        return self.bars.close[self._at(bars)]
+        closes: Floats = self.bars.close[self._at(bars)]
+        return closes
 
     def equity(self, bars: Bars, cash: float) -> Floats:
         """Return what cash would have come to in it, without costs, from the first bar's close on, shape (N,)."""

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from peak_trade.evidence import code
-from peak_trade.evidence.manifest import SWEPT
+from peak_trade.evidence.manifest import BENCHMARK, SWEPT
 from peak_trade.report.markup import counted, in_toml, number, table, text
 from peak_trade.report.run import RunFiles, flat
 
@@ -134,6 +134,18 @@ def _data(run: RunFiles) -> Iterable[tuple[str, str]]:
     broken = bars.violations or []
     notes = [*counts, f"{len(broken) if isinstance(broken, list | dict) else broken} violations", *bars.assumptions]
     yield "Checks", ", ".join(notes)
+    yield "Benchmark", _benchmark(run)
+
+
+def _benchmark(run: RunFiles) -> str:
+    """Say which file the benchmark is from, and how it was aligned; nothing where there is no file of it."""
+    made = run.benchmark_part
+    if made is None:
+        return ""
+    files = ", ".join(f"{file.name} ({file.bytes:,} bytes)" for file in made.files)
+    digest = run.digest(BENCHMARK)
+    said = "; ".join(made.assumptions)
+    return f"{files}; fingerprint {digest} over {counted(made.rows, 'close')}, {made.start} to {made.end}; {said}"
 
 
 def _code(run: RunFiles) -> str:

@@ -22,7 +22,7 @@ from peak_trade.market.trades import Trades
 from peak_trade.shown import listing, telemetry
 from peak_trade.stats import reconcile
 from peak_trade.stats.values import Floats
-from peak_trade.text import cut
+from peak_trade.text import cut, escaped
 from peak_trade.trust import verify
 from peak_trade.trust.proofs import told
 
@@ -220,8 +220,8 @@ class RunFiles:
 
     @property
     def benchmark_name(self) -> str:
-        """What the benchmark is called on the page; plain text, not HTML."""
-        return _HELD
+        """What the benchmark is called on the page, where it is a file as that file; plain text, not HTML."""
+        return escaped(str(self.annotations(manifest.BENCHMARK).get("symbol") or _HELD), _SYMBOL)
 
     @property
     def benchmark_inside(self) -> str:
@@ -341,7 +341,15 @@ class RunFiles:
     @cached_property
     def bars(self) -> BarsPart | None:
         """What the manifest tells of the bars; None where it tells nothing."""
-        told = self.annotations("bars")
+        return self._bars_part("bars")
+
+    @property
+    def benchmark_part(self) -> BarsPart | None:
+        """What the manifest tells of a benchmark that is a file; None where it is none."""
+        return self._bars_part(manifest.BENCHMARK)
+
+    def _bars_part(self, name: str) -> BarsPart | None:
+        told = self.annotations(name)
         return self.told(told, BarsPart) if told else None
 
     @property

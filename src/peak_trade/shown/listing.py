@@ -15,7 +15,7 @@ from msgspec import Struct
 from peak_trade.errors import RunError
 from peak_trade.evidence import documents, settings
 from peak_trade.evidence.ledger import ENDED, REMOVED, STARTED
-from peak_trade.evidence.manifest import RECORDED, RUN, SWEPT, Manifest, Predicate
+from peak_trade.evidence.manifest import BENCHMARK, RECORDED, RUN, SWEPT, Manifest, Predicate
 from peak_trade.evidence.results import Results
 from peak_trade.evidence.run_dir import DIED, read_manifest, unfinished
 from peak_trade.evidence.settings import Scalar
@@ -531,6 +531,10 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
         span = f"{bars['rows']:,} from {bars['start'][:10]} to {bars['end'][:10]}"
         read = next((text for text in bars.get("assumptions", ()) if text.startswith("read as ")), "")
         lines.append(("bars", ", ".join(filter(None, (f"{data['symbol']} {data['timeframe']}".strip(), span, read)))))
+    if of_file := made.get(BENCHMARK):
+        beside = of_file["annotations"]
+        closes = f"{beside['rows']:,} closes to {beside['end'][:10]}"
+        lines.append(("benchmark", f"{beside['symbol']} {beside['timeframe']}, {closes}"))
     if overrides := config.get("overrides"):
         lines.append(("overrides", ", ".join(f"{key}={value}" for key, value in overrides.items())))
     if run["ruined"]:
@@ -540,7 +544,7 @@ def _lines(run: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[str, str
     if run["error"]:
         lines.append(("error", f"{run['error'].get('message')}"))
     if figures:
-        lines += _figures(figures)
+        lines += _figures(figures, made[BENCHMARK]["annotations"]["symbol"] if BENCHMARK in made else "buy and hold")
     lines += run["unseen"].items()
     if "git" in made and (state := made["git"]["annotations"]):
         lines.append(
@@ -588,10 +592,10 @@ def _probed(run: dict[str, Any]) -> list[str]:
     return [f"{probe.get('reason')}"[:_WORD]] if (probe := run["probe"]) else []
 
 
-def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
+def _figures(figures: dict[str, Any], compared: str) -> list[tuple[str, str]]:
     market, factor = "", number(figures["profit_factor"])
     if figures.get("benchmark_total_return") is not None:
-        market = f"  (buy and hold {percent(figures['benchmark_total_return'])})"
+        market = f"  ({compared} {percent(figures['benchmark_total_return'])})"
     borrow = f", borrow {number(figures['borrow_paid'])}" if figures.get("borrow_paid") else ""
     return [
         ("return", f"{percent(figures['total_return'])}{market}"),

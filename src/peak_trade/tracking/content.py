@@ -124,6 +124,8 @@ def _content(sealed: manifest.Manifest, contents: dict[str, bytes], parent: str 
     bars = origin.get("bars")
     if bars:
         tags["data_sha256"] = bars["digest"]["sha256"]
+    if beside := origin.get(manifest.BENCHMARK):
+        tags |= {"benchmark": beside["annotations"]["symbol"], "benchmark_sha256": beside["digest"]["sha256"]}
     if bars and not predicate.gaps:
         tags["mlflow.note.content"] = _note(title, subject, config, bars["annotations"])[:_NOTE]
     asked = _asked(config, contents.get("config_snapshot.toml", b""))

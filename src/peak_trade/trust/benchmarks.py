@@ -46,8 +46,8 @@ def check(
     beside = find(verdict, sealed, config, kept)
     if beside is None:
         return whole
-    nothing = np.empty(len(timestamp))
-    bars = Bars(timestamp, *[nothing] * 5, symbol="", timeframe=config.data.timeframe)
+    none = np.empty(len(timestamp))  # of prices and volume: only the times count
+    bars = Bars(timestamp, none, none, none, none, none, symbol="", timeframe=config.data.timeframe)
     try:
         aligned = beside.closes(bars)
     except InputError as error:

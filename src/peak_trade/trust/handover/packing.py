@@ -22,6 +22,7 @@ from peak_trade.trust import content, verify
 from peak_trade.trust.handed import DATA, RUNS, Handed
 from peak_trade.trust.handover.crate import METADATA, README, Packed, Run, Sender, metadata, readme
 from peak_trade.trust.handover.sums import SUMS
+from peak_trade.trust.kept import Kept
 from peak_trade.trust.proofs import check as proofs
 
 __all__ = ["Exported", "export", "kept_of", "name_for"]
@@ -149,7 +150,7 @@ def _bars(draft: _Draft, one: Handed, sealed: manifest.Manifest, results: Result
     """Add the bars that a run used, and a benchmark's; return their names in the archive, none of one that failed."""
     if not sealed.predicate.completed or sealed.predicate.gaps:
         return ()  # the bars of another engine are digests in the manifest, and nothing else
-    kept = content.Kept(one.data, (one.results or results).path, root, elsewhere=one.results is None)
+    kept = Kept(one.data, (one.results or results).path, root, elsewhere=one.results is None)
     names = []
     for bars in content.bars_of(sealed, one.run, kept):
         names.append(name := f"{DATA}/{came.name_of(fingerprint.digest(bars))}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
-from peak_trade.config import Config
+from peak_trade.config import NO_BENCHMARK, Config
 from peak_trade.errors import RunError
 from peak_trade.market.bars import Bars, Floats
 from peak_trade.runner.outcome import Prepared
@@ -39,7 +40,8 @@ class Delay(Struct, frozen=True):
 def delay(bars: Bars, target: Floats, config: Config) -> Delay:
     """Trade a target as it is and one bar later, at the config's costs."""
     try:
-        prepared = Prepared(bars)
+        prepared, asked = Prepared(bars), msgspec.structs.replace(config.stats, benchmark=NO_BENCHMARK)
+        config = msgspec.structs.replace(config, stats=asked)
         found = [_sharpe(prepared, each, config) for each in (target, np.concatenate([[0.0], target[:-1]]))]
     except RunError:  # it may not be traded at all, as one that is short
         return Delay()

@@ -171,9 +171,11 @@ def _away(found: Recorded, root: Path, home: Path) -> str:
         return "config"
     if not all((home / name).is_file() for name in own):
         return "code"
-    files = data.find(found, root).paths
+    bars = data.find(found, root)
+    files = [*bars.paths, *bars.benchmark]
     there = all(Path(file).resolve().is_relative_to(home) for file in files)
-    return "" if there and not os.path.isabs(found.config.data.path) else "data"
+    named = found.config.data.path, found.config.stats.benchmark
+    return "" if there and not any(map(os.path.isabs, named)) else "data"
 
 
 def _named(found: Recorded) -> str:
