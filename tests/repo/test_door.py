@@ -113,6 +113,7 @@ ALLOWED = {
     "obs.launch": "programs on PATH",
     "obs.session": "its own files in results/.telemetry/, which take the run's name with it",
     "report.builtin": "the source of the report, and a folder of its own making",
+    "report.index._pages": "names alone, of pages beside the runs",
     "report.index.write": "parts of the page that ship with the package",
     "report.inline.script": "the script that ships with the package",
     "report.picture.browser": "programs on PATH, and among the applications",

@@ -63,10 +63,11 @@ def test_the_lists_have_it_last(ran: dict[str, Path]) -> None:
     assert [row.run_id for row in rows] == [ran[name].name for name in ("takes_all", "two_answers", "honest", "cheat")]
     assert max(rows, key=lambda row: row.sharpe or 0).run_id == ran["cheat"].name
     page = index.write(results).read_text("utf-8")
-    found = re.findall(r'<tr( data-last)?><th scope="row">.*?<code>(\w{8})</code>', page)
+    found = re.findall(r'<tr role="row"( data-last)?><th .*?<code>(\w{8})</code>', page)
     assert found == [("", row.run_id[:8]) for row in rows[:-1]] + [(" data-last", ran["cheat"].name[:8])]
-    assert '<td class="doubted">sealed, look-ahead</td>' in page
-    assert '<td class="doubted">sealed, not repeatable</td>' in page
+    for doubt in ("look-ahead", "not repeatable"):
+        badges = f'<span class="badge good">sealed</span><span class="badge bad">✗ {doubt}</span></td>'
+        assert badges in page, "and no word of luck"
 
 
 def test_what_is_not_assessed_is_no_doubt(ran: dict[str, Path]) -> None:

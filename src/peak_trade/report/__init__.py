@@ -15,7 +15,7 @@ In reading order:
 - `sections` and `page`: the order of it, for `reports/quarto/backtest_report.qmd` to call;
 - `renderer`, `builtin` and `quarto`: what executes the qmd, and how each says what went wrong;
 - `render`: the qmd to one HTML file, by one of them;
-- `index`: one page over all runs.
+- `index`: one page over all runs, with `index.html` and its scripts `index.js` and `ticked.js`.
 """
 
 from peak_trade.report.page import Page, open_page

@@ -9,8 +9,9 @@ from importlib import resources
 
 __all__ = ["SCRIPTS", "allowed", "script"]
 
-SCRIPTS = ("heat", "pointer")
-"""Their names: `heat` draws the heat map by other choices, `pointer` reads values off figures."""
+SCRIPTS = ("heat", "index", "pointer", "ticked")
+"""Their names: `heat` draws the heat map by other choices, `index` and `ticked` the page over all runs, `pointer` reads
+values off figures."""
 
 
 @cache

@@ -20,7 +20,7 @@ from peak_trade.report import inline
 from peak_trade.report.markup import text
 from peak_trade.report.render import QMD, replace
 
-__all__ = ["across", "sheet", "write"]
+__all__ = ["across", "sheet", "style", "write"]
 
 _COLOURS = ("blue", "orange", "green", "purple", "grey")
 _DASHES = ("", "6 3", "2 3", "9 3 2 3")
@@ -76,8 +76,12 @@ def sheet(title: str, head: str, sections: Iterable[tuple[str, str, str]], foot:
     body = f'<header class="verdict">{head}<nav aria-label="Sections"><ul>{links}</ul></nav></header>'
     body += "".join(f'<section id="{name}"><h2>{words}</h2>{content}</section>' for name, words, content in there)
     body += f"<footer><p>{foot}</p></footer>" + (inline.script("pointer") if 'class="values"' in body else "")
-    css = (places.shipped(QMD).parent / "report.css").read_text(encoding="utf-8") + _CSS + _styles(curves)
-    return _PAGE.format(title=text(title), css=css, body=body, scripts=inline.allowed(body))
+    return _PAGE.format(title=text(title), css=style(curves), body=body, scripts=inline.allowed(body))
+
+
+def style(curves: int) -> str:
+    """Return the report's style, and the looks of so many curves over each other."""
+    return (places.shipped(QMD).parent / "report.css").read_text(encoding="utf-8") + _CSS + _styles(curves)
 
 
 def write(content: str, folder: Path, run_ids: Sequence[str], output: Path | None = None) -> Path:
