@@ -7,7 +7,8 @@ import numpy as np
 from peak_trade.market.trades import EXIT_REASONS
 from peak_trade.report import svg
 from peak_trade.report.figures import figure, fractions_across, percent_label
-from peak_trade.report.markup import counted, number, percent, table
+from peak_trade.report.grouped import HEAD, of_group, several_moneys
+from peak_trade.report.markup import counted, percent, table, text
 from peak_trade.report.run import RunFiles
 from peak_trade.stats.values import Floats
 
@@ -22,25 +23,15 @@ def exits(run: RunFiles) -> str:
     trades = run.trades
     if not len(trades):
         return "<p>The run closed no trade.</p>"
-    groups = [(reason.replace("_", " "), trades.exit_reason == code) for code, reason in enumerate(EXIT_REASONS)]
-    groups.append(("not said", trades.exit_reason < 0))
-    groups.append(("all", np.ones(len(trades), bool)))
-    rows = [
-        [
-            name.capitalize(),
-            f"{np.count_nonzero(chosen):,}",
-            percent(np.count_nonzero(chosen) / len(trades), 1),
-            percent(np.count_nonzero(trades.pnl[chosen] > 0.0) / np.count_nonzero(chosen), 1),
-            number(float(trades.pnl[chosen].sum())),
-            percent(float(trades.return_[chosen].mean())),
-            "–" if (trades.bars_held[chosen] < 0).any() else number(float(trades.bars_held[chosen].mean()), 1),
-        ]
-        for name, chosen in groups
-        if chosen.any()
-    ]
-    head = ["Ended by", "Trades", "Share", "Won", "Pnl", "Average return", "Average bars"]
-    return table(head, rows, label="Exits by reason", name="exits") + (
-        '<p class="note">Pnl is net, in quote currency; the return of a trade is on its entry notional.</p>'
+    if moneys := several_moneys(trades):
+        return f"<p>Not shown: the trades are in {text(', '.join(moneys))}, which do not add up.</p>"
+    parts = [(reason.replace("_", " "), trades.exit_reason == code) for code, reason in enumerate(EXIT_REASONS)]
+    parts.append(("not said", trades.exit_reason < 0))
+    parts.append(("all", np.ones(len(trades), bool)))
+    rows = [[name.capitalize(), *of_group(trades, chosen)] for name, chosen in parts if chosen.any()]
+    return table(["Ended by", *HEAD], rows, label="Exits by reason", name="exits") + (
+        '<p class="note">Pnl is net, in quote currency; the return of a trade is on its entry notional; the profit '
+        "factor is what winners earned over what losers lost.</p>"
     )
 
 

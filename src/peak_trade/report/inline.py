@@ -9,9 +9,9 @@ from importlib import resources
 
 __all__ = ["SCRIPTS", "allowed", "script"]
 
-SCRIPTS = ("heat", "index", "pointer", "ticked")
+SCRIPTS = ("heat", "index", "pointer", "price", "ticked", "trades")
 """Their names: `heat` draws the heat map by other choices, `index` and `ticked` the page over all runs, `pointer` reads
-values off figures."""
+values off figures, `price` draws candles and single trades in the figure of the price, `trades` sorts their table."""
 
 
 @cache

@@ -16,6 +16,9 @@ from peak_trade.report.sections import SECTIONS, Section
 
 __all__ = ["Page", "open_page"]
 
+# The scripts, in the order in which they run, and what a section has that needs one.
+_FOR = {"pointer": 'class="values"', "price": 'class="prices"', "trades": 'json" class="trades"'}
+
 
 def open_page(which: object, *, results: Path) -> Page:
     """Return the page of a run: by a run_id, a unique start of one, `last`, or the path of its directory.
@@ -30,7 +33,7 @@ class Page:
 
     def __init__(self, path: Path) -> None:
         self.run = RunFiles(path)
-        self.readable = False  # whether a figure has values for the script to read
+        self.scripts: set[str] = set()  # those that have something to work with
         self.checked = now()[:19].replace("T", " ") + " UTC"
 
     def head(self) -> Markdown:
@@ -57,16 +60,17 @@ class Page:
             if self.run.seal.holds and not isinstance(error, RunError):
                 raise
             body = f'<p class="error">Not shown: {text(error)}</p>'
-        self.readable = self.readable or 'class="values"' in body
+        self.scripts |= {script for script, mark in _FOR.items() if mark in body}
         return raw(f'<section id="{name}"><h2>{text(section.title)}</h2>{body}</section>')
 
     def foot(self) -> Markdown:
         """Return the end of the page: how to check it."""
         short = text(self.run.run_id[:8])
+        scripts = "".join(script(name) for name in _FOR if name in self.scripts)
         return raw(
             f"<footer><p>Made from the files of <code>{text(self.run.path.name)}</code> alone. "
             f"Check them yourself: <code>just verify {short}</code>. Make this page again: "
-            f"<code>just report {short}</code>.</p></footer>{script('pointer') if self.readable else ''}"
+            f"<code>just report {short}</code>.</p></footer>{scripts}"
         )
 
     def _has(self, section: Section) -> bool:

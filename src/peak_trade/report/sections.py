@@ -11,6 +11,7 @@ from peak_trade.report import code
 from peak_trade.report.chance import luck
 from peak_trade.report.exits import excursions, exits
 from peak_trade.report.folds import FOLDS, PATHS, folds, paths
+from peak_trade.report.grouped import groups
 from peak_trade.report.head import statistics
 from peak_trade.report.months import returns
 from peak_trade.report.origin import configuration, failure, provenance, ruin
@@ -20,6 +21,7 @@ from peak_trade.report.reconciled import reconciled
 from peak_trade.report.run import RunFiles
 from peak_trade.report.swept import distribution, heat, kept, search, sensitivity, top, trials
 from peak_trade.report.timing import there, timing
+from peak_trade.report.trades import all_trades
 from peak_trade.report.trading import costs, exposure, extremes, price, trade_returns
 from peak_trade.stats import reconcile
 
@@ -66,8 +68,10 @@ SECTIONS = {
     "price": Section("Price, entries and exits", price, needs="prices"),
     "trade-returns": Section("Distribution of trade returns", trade_returns, needs="trades returns"),
     "exits": Section("How trades ended", exits, needs="trades pnl returns reasons"),
+    "groups": Section("Trades by symbol, weekday and hour", groups, needs="trades pnl returns"),
     "excursions": Section("How far trades went", excursions, needs="trades excursions returns pnl"),
     "extremes": Section("Drawdowns and trades at the extremes", extremes, needs="equity trades returns"),
+    "all-trades": Section("All trades", all_trades, needs="trades"),
     "exposure": Section("Exposure and turnover", exposure, needs="figures"),
     "costs": Section("Costs", costs, needs="equity trades pnl"),
     "configuration": Section("Configuration as run", configuration, _ANY),

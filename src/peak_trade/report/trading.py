@@ -9,6 +9,8 @@ import numpy as np
 
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 from peak_trade.report import svg
+from peak_trade.report.candles import IN_SIGHT, Candles, candles, told
+from peak_trade.report.carried import digits_of
 from peak_trade.report.figures import (
     LOG_FROM,
     amount_label,
@@ -19,11 +21,12 @@ from peak_trade.report.figures import (
     percent_label,
     times_of,
 )
+from peak_trade.report.levels import Stops, levels, stops_of
 from peak_trade.report.markup import counted, figure_of, money, number, percent, table, text
 from peak_trade.report.numbers import drawdowns, histogram
 from peak_trade.report.portfolio import exposure_of_trades
 from peak_trade.report.run import RunFiles
-from peak_trade.report.values import Column, Over, over
+from peak_trade.report.values import Column, Over, encoded, over
 from peak_trade.stats.values import Floats
 
 __all__ = ["costs", "exposure", "extremes", "price", "trade_returns"]
@@ -34,21 +37,25 @@ _DEEPEST, _EXTREMES = 5, 5  # rows
 
 
 def price(run: RunFiles) -> str:
-    """The price with every entry and exit."""
+    """The price with every entry and exit, where stops and targets stood, and candles for whoever looks closer."""
     market, trades = run.benchmark, run.trades
     if market is None:
         return "<p>The run directory holds no prices: <code>[stats] benchmark</code> is <code>none</code>.</p>"
     stamps, close = run.equity["timestamp"], market["close"]
-    x = svg.x_of(stamps)
+    x, found, asked = svg.x_of(stamps), candles(run), stops_of(run.config)
+    lines = [one for one in levels(trades, asked) if one is not None]
     scale = svg.Scale.around(
-        close, trades.entry_price, trades.exit_price, log=bool(close.max() / close.min() >= LOG_FROM)
-    )
+        close, trades.entry_price, trades.exit_price, found.high, found.low, *_near(close, lines),
+        log=bool(close.max() / close.min() >= LOG_FROM),
+    )  # fmt: skip
     size = " crowd" if len(trades) > _CROWD else " many" if len(trades) > _MANY else ""
     marks, key = [], [("price", "Close")]
-    if len(trades):  # below the entries: a reversal has both at one price
-        at = x[np.searchsorted(stamps, trades.exit_time)]
-        marks.append(svg.dots(at, scale.place(trades.exit_price), f"exit{size}"))
     entered = x[np.searchsorted(stamps, trades.entry_time)]
+    at = x[np.searchsorted(stamps, trades.exit_time)]
+    if asked and size != " crowd":
+        marks += _levels(trades, asked, scale, entered, at)
+    if len(trades):  # below the entries: a reversal has both at one price
+        marks.append(svg.dots(at, scale.place(trades.exit_price), f"exit{size}"))
     for side, word in SIDES.items():
         chosen = trades.side == side
         if chosen.any():
@@ -56,6 +63,9 @@ def price(run: RunFiles) -> str:
             marks.append(svg.dots(entered[chosen], heights, f"entry {word}{size}"))
             key.append((f"entry {word}", f"Entry, {word} ({np.count_nonzero(chosen):,})"))
     key += [("exit", f"Exit ({len(trades):,})")] if len(trades) else []
+    if len(trades):
+        key += [("stop-level", "Stop loss")] if asked.stop_loss else []
+        key += [("target-level", "Take profit")] if asked.take_profit else []
     close_line = svg.line(svg.x_of(market["timestamp"]), scale.place(close), "price")
     panels = [
         svg.Panel(
@@ -78,8 +88,62 @@ def price(run: RunFiles) -> str:
         bars = svg.columns(edges.tolist(), count.place(counts), 0.0, "gain")
         panels.append(svg.Panel(60, count.ticks(number_label, 2), [bars], 0.0))
         caption += f" Below it the number of entries in each of {_SPANS} spans of time."
-    values = Over(stamps, [Column("Close", over(stamps, market["timestamp"], close), digits=_digits(close))])
-    return figure("Price with entries and exits", about, panels, times_of(run), key, caption, values)
+    values = Over(stamps, [Column("Close", over(stamps, market["timestamp"], close), digits=digits_of(close))])
+    drawn = figure(
+        "Price with entries and exits", about, panels, times_of(run), key, f"{caption} {_said(found, asked)}", values
+    )
+    return drawn + _for_script(run, scale, found, asked, digits_of(close)) if len(stamps) > 1 else drawn
+
+
+def _near(close: Floats, lines: Sequence[Floats]) -> list[Floats]:
+    """Return those levels that the axis is made to hold: no further from the closes than half of their range."""
+    low, high = float(close.min()), float(close.max())
+    room = (high - low) / 2
+    return [line[(line >= max(low - room, low / 2)) & (line <= high + room)] for line in lines]
+
+
+def _levels(trades: Trades, asked: Stops, scale: svg.Scale, start: Floats, end: Floats) -> list[str]:
+    """Return a line from entry to exit at each trade's stop loss and take profit, those within the axis."""
+    marks = []
+    for name, prices in zip(("stop-level", "target-level"), levels(trades, asked), strict=True):
+        if prices is None:
+            continue
+        there = (prices >= scale.low) & (prices <= scale.high)
+        across = np.rint(np.stack([start[there], end[there] - start[there]]) * 10_000).astype(np.int64)
+        up = np.rint((1.0 - scale.place(prices[there])) * 10_000).astype(np.int64)
+        rows = zip(*across.tolist(), up.tolist(), strict=True)
+        path = "".join(f"M{left} {height}h{wide}" for left, wide, height in rows)
+        marks.append(f'<path class="{name}" d="{path}"/>' if path else "")
+    return marks
+
+
+def _said(found: Candles, asked: Stops) -> str:
+    """Return what the caption says of candles and levels."""
+    words = ""
+    if asked.stop_loss or asked.take_profit:
+        words = "Stops and targets are drawn from entry to exit, at the fractions that the config asks for. "
+    if found.none:
+        return f"{words}No candles: {found.none}."
+    each = f"{found.bars:,} bars" if found.bars > 1 else "a bar"
+    return f"{words}With scripts, up to {IN_SIGHT} candles in sight are drawn as such, each of {each}."
+
+
+def _for_script(run: RunFiles, scale: svg.Scale, found: Candles, asked: Stops, digits: int) -> str:
+    """Return what the script that draws candles and trades needs: the axes, the stops, and the candles."""
+    stamps = run.equity["timestamp"].astype("M8[s]").astype(np.int64)
+    span = stamps[[0, -1]].tolist()
+    if span[0] == span[1]:
+        return ""
+    content = {
+        "span": span,
+        "step": float(np.median(np.diff(stamps))),
+        "scale": list(scale),
+        "digits": digits,
+        "stops": list(asked),
+        "atClose": run.config.get("execution", {}).get("fill") == "close",
+        "candles": None if found.none else told(found, digits),
+    }
+    return f'<script type="application/json" class="prices">{encoded(content)}</script>'
 
 
 def trade_returns(run: RunFiles) -> str:
@@ -172,12 +236,6 @@ def _trade_table(trades: Trades, chosen: Sequence[int], label: str) -> str:
         for i in chosen
     ]
     return table(head, rows, label=label, name="trades")
-
-
-def _digits(prices: Floats) -> int:
-    """Return with how many digits prices are written: five that say something, two at least."""
-    least = float(prices.min())
-    return max(2, 4 - math.floor(math.log10(least))) if 0.0 < least < 1_000 else 2
 
 
 def _price(value: float) -> str:
