@@ -19,6 +19,7 @@ from tests.report.conftest import without_ours
 from peak_trade.evidence import tables
 from peak_trade.evidence.results import Results
 from peak_trade.report import months
+from peak_trade.report.grouped import HEAD
 from peak_trade.report.head import GROUPS
 from peak_trade.report.markup import FENCE, counted, figure_of, money, number, percent
 from peak_trade.report.sections import SECTIONS
@@ -40,8 +41,8 @@ def stats_of(run_dir: Path) -> dict[str, Any]:
 
 def test_the_sections_stand_in_the_order_of_a_sceptical_reader(runs: Any, page: Any) -> None:
     assert page(runs["usual"]).sections == [
-        "statistics", "equity", "returns", "rolling", "luck", "price", "trade-returns", "exits", "excursions",
-        "extremes", "exposure", "costs", "configuration", "code", "provenance",
+        "statistics", "equity", "returns", "rolling", "luck", "price", "trade-returns", "exits", "groups",
+        "excursions", "extremes", "all-trades", "exposure", "costs", "configuration", "code", "provenance",
     ]  # fmt: skip
 
 
@@ -176,7 +177,7 @@ def test_exits_are_told_by_reason_with_the_figures_of_stats(runs: Any, page: Any
     run_dir = runs["stopped"]
     stats, shown = stats_of(run_dir), page(run_dir).section("exits")
     head, *rows, whole = shown.rows("Exits by reason")
-    assert head == ["Ended by", "Trades", "Share", "Won", "Pnl", "Average return", "Average bars"]
+    assert head == ["Ended by", *HEAD]
     told = {row[0].lower().replace(" ", "_"): (row[1], row[4]) for row in rows}
     keys = [key.removeprefix("exits_") for key, value in stats.items() if key.startswith("exits_") and value]
     assert {"signal", "stop_loss", "take_profit"} <= set(keys)
@@ -184,7 +185,10 @@ def test_exits_are_told_by_reason_with_the_figures_of_stats(runs: Any, page: Any
     assert whole[:5] == [
         "All", f"{stats['trades']:,}", "100.0 %", percent(stats["win_rate"], 1), number(stats["net_profit"]),
     ]  # fmt: skip
-    assert whole[6] == number(stats["average_bars_held"], 1)
+    assert whole[5:] == [
+        number(stats["expectancy"]), percent(tables.read_trades(next(run_dir.glob("trades.*"))).return_.mean()),
+        number(stats["profit_factor"]), number(stats["average_bars_held"], 1),
+    ]  # fmt: skip
     assert {row[0]: row[3] for row in rows}["Take profit"] == "100.0 %"
 
 

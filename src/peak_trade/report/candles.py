@@ -1,4 +1,4 @@
-"""The bars of a run as candles: taken from its data, where that still is what the run read, and few enough for a page."""
+"""The bars of a run as candles, few enough for a page: taken from its data, where that still is what the run read."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def grouped(bars: Bars, inside: slice) -> Candles:
     ends = np.minimum(starts + count, len(times)) - 1
     middle = times[starts] + (times[ends] - times[starts]) // 2
     high, low = np.maximum.reduceat(highs, starts), np.minimum.reduceat(lows, starts)
-    made = (opens[starts], high, low, closes[ends])
-    good = np.isfinite(np.stack(made)).all(axis=0) & (low > 0.0)  # bars that were kept in spite of their faults
-    return Candles(middle[good], *(column[good] for column in made), bars=count)
+    first, last = opens[starts], closes[ends]
+    good = np.isfinite(np.stack((first, high, low, last))).all(axis=0) & (low > 0.0)  # some bars are kept with faults
+    return Candles(middle[good], first[good], high[good], low[good], last[good], count)
 
 
 def _none(why: str) -> Candles:

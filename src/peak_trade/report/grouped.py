@@ -55,8 +55,9 @@ def groups(run: RunFiles) -> str:
     if moneys := several_moneys(trades):
         return f"<p>Not shown: the trades are in {text(', '.join(moneys))}, which do not add up.</p>"
     parts = []
-    if trades.symbols is not None and len(np.unique(trades.symbols)) > 1:
-        parts.append("<h3>By symbol</h3>" + _table("Symbol", trades, _symbols(trades), "Trades by symbol"))
+    symbols = _symbols(trades)
+    if len(symbols) > 1:
+        parts.append("<h3>By symbol</h3>" + _table("Symbol", trades, symbols, "Trades by symbol"))
     known = ~np.isnat(trades.entry_time)
     if known.any():
         days, hours = _days(trades.entry_time, known), _hours(trades.entry_time, known)
@@ -78,6 +79,8 @@ def _table(what: str, trades: Trades, found: Iterable[tuple[str, Mask]], label: 
 
 def _symbols(trades: Trades) -> list[tuple[str, Mask]]:
     """Return the trades of each symbol, those first that came to most; of very many the last are one group."""
+    if trades.symbols is None:
+        return []
     names, at = np.unique(trades.symbols, return_inverse=True)
     order = np.argsort(-np.abs(np.bincount(at, trades.pnl)), kind="stable")
     found = [(text(names[one]) or "(no name)", at == one) for one in order[:_SYMBOLS].tolist()]

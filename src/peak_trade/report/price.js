@@ -14,6 +14,7 @@
   const y = (price) => (1 - (log ? Math.log(price / low) / Math.log(high / low) : (price - low) / (high - low))) * 10000;
   const written = (price) =>
     price.toLocaleString("en", { minimumFractionDigits: told.digits, maximumFractionDigits: told.digits });
+  const room = (told.candles?.bars ?? 1) * told.step; // seconds that a candle covers
   const candles = [];
   if (told.candles) {
     const { o, h, l, c, t } = told.candles;
@@ -23,8 +24,9 @@
       close = open + c[at];
       time += t.v[at] * t.unit;
       const prices = [open, Math.max(open, close) + h[at], Math.min(open, close) - l[at], close];
-      const [from, top, bottom, to] = prices.map((price) => price / 10 ** told.digits);
-      candles.push({ time, open: from, high: top, low: bottom, close: to });
+      const [first, top, bottom, last] = prices.map((price) => price / 10 ** told.digits);
+      const span = { time, from: time - room / 2, to: time + room / 2 };
+      candles.push({ ...span, open: first, high: top, low: bottom, close: last });
     });
   }
   const layer = document.createElementNS("http://www.w3.org/2000/svg", "g");
@@ -50,24 +52,29 @@
   const stopOf = (one) => loss && (one.entry + one.apart) * (1 - sign(one) * loss);
   const goalOf = (one) => profit && Math.max((one.entry + one.apart) * (1 + sign(one) * profit), 0);
   const trailOf = (one) => {
-    if (!trailing || one.apart) return "";
-    const half = (told.candles.bars - 1) * told.step * 0.5;
-    const start = one.from - half + (told.atClose ? told.step : 0);
+    if (!trailing || one.apart || told.candles?.bars !== 1) return "";
+    const start = one.from + (told.atClose ? told.step / 2 : 0);
     let peak = one.entry;
-    const steps = [];
+    let steps = "";
     for (const candle of candles) {
-      if (candle.time < start || candle.time > one.to + half) continue;
-      steps.push([candle.time, peak * (1 - sign(one) * trailing)]);
+      if (candle.time < start || candle.time > one.to) continue;
+      const point = at(candle.time, peak * (1 - sign(one) * trailing));
+      steps += steps ? `H${x(candle.time).toFixed(4)}L${point}` : `M${point}`;
       peak = sign(one) > 0 ? Math.max(peak, candle.high) : Math.min(peak, candle.low);
     }
-    return steps.map(([time, price], number) => `${number ? `H${x(time).toFixed(4)}L` : "M"}${at(time, price)}`).join("");
+    return steps;
+  };
+
+  // Those of a list that are in sight, where they are few enough to be drawn one by one.
+  const few = (list, span) => {
+    const found = list.filter((one) => one.from <= span.to && one.to >= span.from);
+    return found.length <= MOST ? found : [];
   };
 
   const draw = () => {
     layer.replaceChildren();
-    const room = (told.candles?.bars ?? 1) * told.step;
-    const seen = candles.filter((one) => one.time >= from - room && one.time <= to + room);
-    const some = seen.length > 0 && seen.length <= MOST + 2;
+    const seen = few(candles, { from, to });
+    const some = seen.length > 0;
     panel.classList.toggle("candled", some);
     if (some) {
       const half = x(first + room * 0.35) - x(first);
@@ -83,27 +90,35 @@
         path(`body ${name}`, bodies.join(""));
       }
     }
-    const near = trades.filter((one) => one.from <= to && one.to >= from);
-    const exact = near.length > 0 && near.length <= MOST && (from > first || to < last || some);
+    const near = few(trades, { from, to });
+    const exact = near.length > 0 && (from > first || to < last || some);
     panel.classList.toggle("exact", exact);
-    const levels = exact ? near : [];
-    const all = chosen && !levels.some((one) => one.at === chosen.at) ? [...levels, chosen] : levels;
+    const all = exact ? near.filter((one) => one.at !== chosen?.at) : [];
+    if (chosen) all.push(chosen);
     if (chosen) {
       path("chosen-band", `M${x(chosen.from).toFixed(4)} 0V10000H${x(chosen.to).toFixed(4)}V0z`);
       path("held", `M${at(chosen.from, chosen.entry)}L${at(chosen.to, chosen.exit)}`);
-      path("trail-level", candles.length ? trailOf(chosen) : "");
+      path("trail-level", trailOf(chosen));
     }
     if (loss) path("stop-level", all.map((one) => across(one, stopOf(one))).join(""));
     if (profit) path("target-level", all.filter(goalOf).map((one) => across(one, goalOf(one))).join(""));
-    for (const name of ["exit halo", "exit"]) path(name, dots(levels, "exit"));
-    path("entry halo", dots(levels, "entry"));
-    for (const side of ["long", "short"]) path(`entry ${side}`, dots(levels.filter((one) => one.side === side), "entry"));
     if (chosen) {
       path("exit ring", dots([chosen], "exit"));
       path("entry ring", dots([chosen], "entry"));
     }
+    for (const name of ["exit halo", "exit"]) path(name, dots(all, "exit"));
+    path("entry halo", dots(all, "entry"));
+    for (const side of ["long", "short"]) path(`entry ${side}`, dots(all.filter((one) => one.side === side), "entry"));
   };
 
+  // What is drawn here may go beyond the closes: candles, and the levels and fills of trades that are in sight.
+  plot.addEventListener("range", ({ detail }) => {
+    if (detail.panel !== 0) return;
+    const prices = few(candles, detail).flatMap((one) => [one.low, one.high]);
+    for (const one of few(trades, detail)) prices.push(one.entry, one.exit, stopOf(one) || one.entry, goalOf(one) || one.entry);
+    detail.low = Math.min(detail.low, ...prices);
+    detail.high = Math.max(detail.high, ...prices);
+  });
   plot.addEventListener("zoomed", (event) => {
     ({ from, to } = event.detail);
     draw();

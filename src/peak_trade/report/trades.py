@@ -14,10 +14,10 @@ import numpy.typing as npt
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 from peak_trade.report.carried import differences, digits_of, moments, whole
 from peak_trade.report.levels import opened_at
-from peak_trade.report.markup import counted, number, percent, table, text
+from peak_trade.report.markup import number, percent, table, text
 from peak_trade.report.run import RunFiles
 from peak_trade.report.values import encoded
-from peak_trade.stats.values import Floats, Times
+from peak_trade.stats.values import Floats
 
 __all__ = ["MOST", "SHOWN", "all_trades"]
 

@@ -124,8 +124,10 @@ def _said(found: Candles, asked: Stops) -> str:
         words = "Stops and targets are drawn from entry to exit, at the fractions that the config asks for. "
     if found.none:
         return f"{words}No candles: {found.none}."
-    each = f"{found.bars:,} bars" if found.bars > 1 else "a bar"
-    return f"{words}With scripts, up to {IN_SIGHT} candles in sight are drawn as such, each of {each}."
+    each = f", each of {found.bars:,} bars" if found.bars > 1 else ""
+    if asked.trailing_stop and found.bars == 1:
+        words += "The trailing stop is drawn of the trade that is chosen. "
+    return f"{words}With scripts, where at most {IN_SIGHT} candles are in sight, they are drawn{each}."
 
 
 def _for_script(run: RunFiles, scale: svg.Scale, found: Candles, asked: Stops, digits: int) -> str:
