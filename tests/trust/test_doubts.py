@@ -81,7 +81,7 @@ def test_what_is_not_assessed_is_no_doubt(ran: dict[str, Path]) -> None:
         ("honest", '<span class="badge good">✓ Run completed</span>', "no look-ahead was found in 8 places."),
         ("cheat", '<span class="badge bad">✗ Look-ahead</span>', f"{SAID}."),
         ("two_answers", '<span class="badge bad">✗ Not repeatable</span>', "not repeatable: two answers"),
-        ("takes_all", '<span class="note">Look-ahead not assessed:</span>', "it can&#39;t be asked again"),
+        ("takes_all", '<span class="badge open">– Not assessed</span>', "it can&#39;t be asked again"),
     ],
 )
 def test_the_report_has_a_badge_of_its_colour(ran: dict[str, Path], name: str, badge: str, note: str) -> None:

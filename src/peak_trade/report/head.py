@@ -10,6 +10,7 @@ from peak_trade.evidence import settings
 from peak_trade.evidence.manifest import COMPLETED, IMPORTED, RECORDED, RUINED, SWEPT
 from peak_trade.market.trades import EXIT_REASONS
 from peak_trade.report.beside import link
+from peak_trade.report.decision import decision
 from peak_trade.report.markup import counted, figure_of, in_toml, text
 from peak_trade.report.portfolio import KINDS
 from peak_trade.report.run import RunFiles
@@ -86,8 +87,8 @@ def head(run: RunFiles, checked: str) -> str:
         f"{'' if run.seal.holds else _alarm(run)}"
         f'<h1>{text(run.title)}</h1><p class="facts">{" · ".join(filter(None, facts))}</p>{_kind(run)}'
         f'<p class="facts"><code>{text(run.run_id)}</code></p>{_differs(run)}'
-        f'<p class="badges">{_status(run)} {_probed(run)} {_seal(run, checked)}</p>'
-        f"{_findings(run)}{_tiles(run) if figures else ''}</header>"
+        f'<p class="badges">{_status(run)}</p>'
+        f"{_findings(run)}{decision(run, checked)}{_tiles(run) if figures else ''}</header>"
     )
 
 
@@ -168,41 +169,6 @@ def _status(run: RunFiles) -> str:
     if run.status == "sealed" and run.manifest and run.manifest.predicate.doubts:
         return ""  # a green badge beside a red one is what a reader remembers
     return f'<span class="badge {"good" if run.status == "sealed" else "bad"}">{mark}</span>'
-
-
-def _probed(run: RunFiles) -> str:
-    """Return what came of asking the strategy again: red where its figures are not to be had, else a note."""
-    if not run.probe or not run.manifest:
-        return ""
-    reason = str(run.probe.get("reason"))[:300]
-    note = f'<span class="note">{text(reason[:1].upper() + reason[1:])}.</span>'
-    if run.manifest.predicate.lookahead:
-        return f'<span class="badge bad">✗ Look-ahead</span> {note}'
-    if run.manifest.predicate.repeatable is False:
-        return f'<span class="badge bad">✗ Not repeatable</span> {note}'
-    told = "" if run.probe.get("verdict") == "PASS" else '<span class="note">Look-ahead not assessed:</span> '
-    return told + note
-
-
-def _seal(run: RunFiles, checked: str) -> str:
-    left = ' What could not be checked stands under <a href="#provenance">Provenance</a>.' if run.seal.unchecked else ""
-    if run.seal.holds:
-        words, held = "Seal intact", "the ledger"
-        if run.seal.foreign:
-            words, held = "Seal intact, of a ledger that is not here", "the two lines of it that the run carries"
-        files = len(run.manifest.files) if run.manifest else 0
-        return (
-            f'<span class="badge good">✓ {words}</span> <span class="note">{files} files, the manifest and '
-            f"{held} agree; checked while this page was made, {text(checked)}.{_vouched(run)}{left}</span>"
-        )
-    return f'<span class="badge bad">✗ Seal {run.seal.state}</span> <span class="note">checked {text(checked)}</span>'
-
-
-def _vouched(run: RunFiles) -> str:
-    """Say that somebody vouches for the run, or for the age of the ledger that has it."""
-    found = ["signed"] if run.signed else []
-    found += ["its ledger anchored"] if run.anchored else []
-    return f" {' and '.join(found).capitalize()}." if found else ""
 
 
 def _tiles(run: RunFiles) -> str:

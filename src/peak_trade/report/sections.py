@@ -19,10 +19,11 @@ from peak_trade.report.performance import equity, rolling_ratios
 from peak_trade.report.portfolio import by_symbol
 from peak_trade.report.reconciled import reconciled
 from peak_trade.report.run import RunFiles
+from peak_trade.report.stress import costs
 from peak_trade.report.swept import distribution, heat, kept, search, sensitivity, top, trials
 from peak_trade.report.timing import there, timing
 from peak_trade.report.trades import all_trades
-from peak_trade.report.trading import costs, exposure, extremes, price, trade_returns
+from peak_trade.report.trading import exposure, extremes, price, trade_returns
 from peak_trade.stats import reconcile
 
 __all__ = ["SECTIONS", "Section"]
@@ -73,7 +74,7 @@ SECTIONS = {
     "extremes": Section("Drawdowns and trades at the extremes", extremes, needs="equity trades returns"),
     "all-trades": Section("All trades", all_trades, needs="trades"),
     "exposure": Section("Exposure and turnover", exposure, needs="figures"),
-    "costs": Section("Costs", costs, needs="equity trades pnl"),
+    "costs": Section("Costs and delay", costs, needs="equity trades pnl"),
     "configuration": Section("Configuration as run", configuration, _ANY),
     "code": Section("The strategy’s own code", code.code, _ANY, code.there),
     "provenance": Section("Provenance", provenance, _ANY),

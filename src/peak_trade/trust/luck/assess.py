@@ -24,6 +24,7 @@ from peak_trade.trust.luck.figures import FEWEST, FIGURES, LEVEL
 from peak_trade.trust.luck.result import Luck
 from peak_trade.trust.luck.series import Gathered, gather, read_equity, read_manifest, read_sealed, returns_of
 from peak_trade.trust.luck.words import closing, sentences
+from peak_trade.trust.stress.costs import break_even
 
 __all__ = ["NOT_ASKED", "assess", "deflated_of", "superior_ability"]
 
@@ -276,10 +277,10 @@ def _costs(work: _Work) -> tuple[float, float]:
 
 
 def _cost_multiple(work: _Work, luck: Luck) -> float:
-    earned, paid = _costs(work)
-    if paid <= 0.0:
+    multiple = break_even(*_costs(work))
+    if multiple is None:
         raise NoValueError("the run paid no costs")
-    return max(1.0 + earned / paid, 0.0)
+    return max(multiple, 0.0)
 
 
 def _cost_left(work: _Work, luck: Luck) -> float:

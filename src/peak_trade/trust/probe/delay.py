@@ -11,8 +11,7 @@ from peak_trade.errors import RunError
 from peak_trade.market.bars import Bars, Floats
 from peak_trade.runner.outcome import Prepared
 
-__all__ = ["Delay", "delay"]
-
+__all__ = ["Delay", "delay", "later"]
 
 _LEAST = 0.1  # of a Sharpe ratio that a share is told of
 
@@ -42,10 +41,19 @@ def delay(bars: Bars, target: Floats, config: Config) -> Delay:
     try:
         prepared, asked = Prepared(bars), msgspec.structs.replace(config.stats, benchmark=NO_BENCHMARK)
         config = msgspec.structs.replace(config, stats=asked)
-        found = [_sharpe(prepared, each, config) for each in (target, np.concatenate([[0.0], target[:-1]]))]
+        found = [_sharpe(prepared, each, config) for each in (target, later(target))]
     except RunError:  # it may not be traded at all, as one that is short
         return Delay()
     return Delay(*found)
+
+
+def later(target: Floats) -> Floats:
+    """Return a target, shape (N,), each decision of which comes one bar later.
+
+    >>> later(np.array([1.0, 0.5, 0.0])).tolist()
+    [0.0, 1.0, 0.5]
+    """
+    return np.concatenate([[0.0], target[:-1]])
 
 
 def _sharpe(prepared: Prepared, target: Floats, config: Config) -> float | None:
