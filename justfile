@@ -136,6 +136,11 @@ replay *args:
 probe *args:
     {{ env }} python scripts/probe_strategy.py "$@"
 
+# What is left of a run's result at other costs, and one bar later
+[group('evidence')]
+stress *args:
+    {{ env }} python scripts/stress_run.py "$@"
+
 # Count trials that freqtrade, Optuna or MLflow have made, too
 [group('evidence')]
 import-trials *args:

@@ -46,6 +46,7 @@ COMMANDS = {
     "anchor": Command("anchor_ledger.py", "Show the ledger's age: its last line as a tag of git, or --tsa URL"),
     "replay": Command("replay_run.py", "Run a sealed run again, and say whether the same comes of it"),
     "probe": Command("probe_strategy.py", "Does a strategy look ahead? `probe CONFIG`, or a run"),
+    "stress": Command("stress_run.py", "What is left of a run's result at other costs, and one bar later"),
     "import-trials": Command("import_trials.py", "Count trials that freqtrade, Optuna or MLflow have made, too"),
     "unseal-holdout": Command("unseal_holdout.py", "Let runs see the bars that RUN has held out, for good"),
     "pin": Command("pin_run.py", "Keep runs from every clean-up: RUN, RUN --remove or --list"),
