@@ -6,6 +6,7 @@ hostile` renders all. A payload that became markup would change the page's eleme
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -76,6 +77,7 @@ FIELDS: list[tuple[str, Way]] = [
         ("predicate", "receipts", 0, "part"), ("predicate", "receipts", 0, "outcome"),
         ("predicate", "receipts", 0, "reason"), ("predicate", "receipts", 1, "reason"), ("subject", 0, "name"),
         ("subject", 0, "digest", "sha256"),
+        ("predicate", "probe", "reason"),
         ("predicate", "error", "stage"), ("predicate", "error", "type"), ("predicate", "error", "message"),
     )],
     ("stats.json", ("reasons", "alpha")),
@@ -85,6 +87,7 @@ FIELDS: list[tuple[str, Way]] = [
     *[("telemetry", (part,)) for part in (
         "span", "attribute", "attribute's key", "event", "log", "log's attribute", "exception"
     )],
+    ("debug/stress.json", ("said", 0)),
     ("a file's name", ()),
     ("config_snapshot.toml", ()),
 ]  # fmt: skip
@@ -105,6 +108,7 @@ def filled(run: Path, kind: str, payload: str, otlp: Any) -> None:
     predicate["status"] = STATUS[kind][1]
     predicate["receipts"] = [{"part": "data", "outcome": "warning", "reason": ""}, {"part": "data", "outcome": "said"}]
     predicate["runDetails"]["argv"] = [""]
+    predicate["probe"] = predicate.get("probe") or {"verdict": "PASS"}
     predicate["error"] = predicate.get("error") or {}
     given = {part["name"]: part for part in at(trees[MANIFEST], MADE)}
     parts = [given.get(name, {"name": name, "digest": {}}) for name in ("bars", "strategy", "git")]
@@ -112,11 +116,13 @@ def filled(run: Path, kind: str, payload: str, otlp: Any) -> None:
     at(trees[MANIFEST], GIT)["dirty"] = True
     bars = at(trees[MANIFEST], BARS)
     bars |= {"rows": bars.get("rows", 1), "files": [{"name": "", "bytes": 1}], "assumptions": [""]}
-    telemetry = {}
+    telemetry, stressed = {}, ""
     for number, (file, way) in enumerate(FIELDS):
         said = payload + mark(number)
         if file == "telemetry":
             telemetry[way[0]] = said
+        elif file == "debug/stress.json":
+            stressed = said
         elif file == "a file's name":
             (run / said.replace("/", "\u2215").replace("\x00", "")).write_text("1")
         elif file == "config_snapshot.toml":
@@ -126,6 +132,10 @@ def filled(run: Path, kind: str, payload: str, otlp: Any) -> None:
     for name, tree in trees.items():
         if name != "stats.json" or kind != "failed":
             (run / name).write_text(json.dumps(tree) + "\n", encoding="utf-8")
+    (run / "debug").mkdir(exist_ok=True)
+    own = hashlib.sha256((run / MANIFEST).read_bytes()).hexdigest()
+    beside = {"manifest": own, "costs": [], "delayed": {}, "said": [stressed]}
+    (run / "debug" / "stress.json").write_text(json.dumps(beside), encoding="utf-8")
     span = otlp.span(
         telemetry["span"], 1, 0, 100, error=f"{telemetry['exception']}: x", **{
             "words": telemetry["attribute"], telemetry["attribute's key"]: "x"

@@ -321,10 +321,13 @@ def costs(run: RunFiles) -> str:
     words = f"Costs took {money(total)} in all"
     if gross > 0 and total > 0:
         words += f", {percent(total / gross, 1)} of the profit before them"
-    config = run.config.get("execution", {})
-    asked = (
-        f"Charged: {number(config.get('fee_bps', 0.0))} bps a side in fees, {number(config.get('slippage_bps', 0.0))} "
-        f"bps in slippage, {percent(config.get('borrow_rate', 0.0))} a year on shorts."
-    )
+    words += "."
+    if run.ours:
+        config = run.config.get("execution", {})
+        words += (
+            f" Charged: {number(config.get('fee_bps', 0.0))} bps a side in fees, "
+            f"{number(config.get('slippage_bps', 0.0))} bps in slippage, "
+            f"{percent(config.get('borrow_rate', 0.0))} a year on shorts."
+        )
     head = ["", "Amount", "Of initial equity", "A trade", "Bps of traded value"]
-    return f"<p>{words}. {asked}</p>" + table(head, rows, label="Costs", name="costs")
+    return f"<p>{words}</p>" + table(head, rows, label="Costs", name="costs")
