@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from peak_trade.errors import RunError
 from peak_trade.evidence import door, manifest
 from peak_trade.evidence.ledger import SEALED
-from peak_trade.errors import RunError
 from peak_trade.report.run import RunFiles
 from peak_trade.trust.difference import Sealed, read
 
