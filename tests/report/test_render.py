@@ -127,7 +127,7 @@ def test_the_report_lies_in_the_run_directory_and_leaves_the_seal_intact(rendere
 
 def test_a_report_can_be_written_elsewhere(builtin: Any, runs: Any, tmp_path: Path) -> None:
     made = render.render(runs["idle"], builtin, tmp_path / "a" / "b.html")
-    assert made == (runs["idle"].name, tmp_path / "a" / "b.html", "builtin", "intact")
+    assert made[:4] == (runs["idle"].name, tmp_path / "a" / "b.html", "builtin", "intact")
     assert stat.S_IMODE(made.html.stat().st_mode) == 0o644
     assert not (runs["idle"] / "report").exists()
 
@@ -139,7 +139,7 @@ def test_one_kernel_renders_one_run_after_another(
     monkeypatch.setattr(builtin, "qmd", a_qmd(tmp_path, pid))
     pages = [builtin.page(runs[kind]) for kind in ("one", "two")]
     assert [re.findall(r'data-run="([^"]*)"', page) for page in pages] == [[runs["one"].name], [runs["two"].name]]
-    first, second = (re.findall(r"kernel \d+", page) for page in pages)
+    first, second = (re.findall(r"<p>kernel \d+", page) for page in pages)
     assert first == second != []
 
 

@@ -547,7 +547,7 @@ def test_a_cross_validation_shows_its_own_paths(sweeps: Sweeps, page: Any) -> No
 def test_what_a_parameter_says_is_no_markup(shown: Any, sweeps: Sweeps) -> None:
     html = shown("hostile").html
     assert "<script>alert" not in html
-    assert without_ours(html).count("<script") == 1  # the heat map's cells
+    assert "<script" not in without_ours(html)
     assert "{{<" not in html
     labels = dict(data_of(shown("hostile"))["axes"])["kind"]
     assert labels[1] == "<script>alert(1)</script>"

@@ -65,7 +65,7 @@ def test_without_telemetry_the_report_says_nothing_of_it(kind: str, runs: Any, p
 
 
 def test_a_failed_run_has_its_waterfall_too(traced: Any, page: Any) -> None:
-    assert page(traced("failed")).sections == ["failure", "configuration", "provenance", "timing"]
+    assert page(traced("failed")).sections == ["failure", "configuration", "code", "provenance", "timing"]
 
 
 def test_what_telemetry_says_is_only_text(copy_of: Callable[[str], Path], page: Any, otlp: Any) -> None:
