@@ -91,8 +91,9 @@ def test_figures_are_drawn_as_wide_as_the_page(width: int, browser: Any, rendere
     browser.open(rendered("usual"), width=width)
     plots = browser.ask(PLOTS)
     assert [name for name, *_ in plots] == [
-        "Equity and drawdown", "Rolling Sharpe ratio and volatility", "Price with entries and exits",
-        "Distribution of trade returns", "Excursions of the trades", "Exposure", "Total return at other costs",
+        "Equity and drawdown", "Rolling Sharpe ratio and volatility", "Rolling beta and correlation",
+        "Price with entries and exits", "Distribution of trade returns", "Excursions of the trades", "Exposure",
+        "Total return at other costs",
     ]  # fmt: skip
     for _, wide, high, drawn in plots:
         assert width * 0.75 < wide < width

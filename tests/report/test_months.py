@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import re
 import statistics
 from collections.abc import Callable
 from datetime import datetime
@@ -19,10 +20,11 @@ from tests.report.conftest import HOSTILE, Html
 
 from peak_trade.evidence import tables
 from peak_trade.report import months
-from peak_trade.report.markup import number, percent
+from peak_trade.report.markup import counted, number, percent
 from peak_trade.report.page import Page
 from peak_trade.report.run import RunFiles
 
+TRADES = re.compile(r"streak: \d+ trade")
 SPANS = "Best, worst and longest streaks"
 
 
@@ -146,17 +148,17 @@ def test_days_and_streaks_by_hand() -> None:
         "Worst day": ["−13.00 %", "2024-01-08"],
         "Best month": ["6.11 %", "2024-01"],
         "Worst month": ["6.11 %", "2024-01"],
-        "Longest row of winning days: 2": ["23.20 %", "2024-01-02 to 2024-01-03"],
-        "Longest row of losing days: 2": ["−21.70 %", "2024-01-05 to 2024-01-08"],
+        "Longest winning streak: 2 days": ["23.20 %", "2024-01-02 to 2024-01-03"],
+        "Longest losing streak: 2 days": ["−21.70 %", "2024-01-05 to 2024-01-08"],
     }
 
 
 def test_a_day_without_a_change_ends_a_streak() -> None:
     stamps = [f"2024-01-0{day}" for day in range(1, 7)]
     found = spans(months.returns(made_of(stamps, [100, 101, 102, 102, 103, 104])))
-    assert found["Longest row of winning days: 2"][1] == "2024-01-02 to 2024-01-03"
+    assert found["Longest winning streak: 2 days"][1] == "2024-01-02 to 2024-01-03"
     unbroken = spans(months.returns(made_of(stamps, [100, 101, 102, 102.5, 103, 104])))
-    assert unbroken["Longest row of winning days: 5"][1] == "2024-01-02 to 2024-01-06"  # the control
+    assert unbroken["Longest winning streak: 5 days"][1] == "2024-01-02 to 2024-01-06"  # the control
 
 
 def test_a_day_is_of_utc_and_has_many_bars() -> None:
@@ -164,7 +166,7 @@ def test_a_day_is_of_utc_and_has_many_bars() -> None:
     stamps = ["2024-01-01T00", "2024-01-01T23", "2024-01-02T00", "2024-01-02T23", "2024-01-03T00", "2024-01-03T12"]
     found = spans(months.returns(made_of(stamps, [100, 90, 200, 99, 50, 108.9])))
     assert found["Worst day"] == ["−10.00 %", "2024-01-01"]
-    assert found["Longest row of winning days: 2"] == ["21.00 %", "2024-01-02 to 2024-01-03"]
+    assert found["Longest winning streak: 2 days"] == ["21.00 %", "2024-01-02 to 2024-01-03"]
 
 
 def test_streaks_of_trades_by_hand() -> None:
@@ -174,8 +176,8 @@ def test_streaks_of_trades_by_hand() -> None:
     trades = SimpleNamespace(pnl=pnl, entry_time=day, exit_time=day + np.timedelta64(9, "D"), currencies=None)
     run = made_of(["2024-01-01", "2024-01-02"], [100, 101], trades=trades)
     found = spans(months.returns(run))
-    assert found["Longest row of losing trades: 2"] == ["−3.00", "2024-01-11 to 2024-01-30"]
-    assert found["Longest row of winning trades: 3"] == ["7.00", "2024-02-20 to 2024-03-20"]
+    assert found["Longest losing streak: 2 trades"] == ["−3.00", "2024-01-11 to 2024-01-30"]
+    assert found["Longest winning streak: 3 trades"] == ["7.00", "2024-02-20 to 2024-03-20"]
 
 
 def test_money_of_several_currencies_is_not_added() -> None:
@@ -184,7 +186,7 @@ def test_money_of_several_currencies_is_not_added() -> None:
     for currencies, earned in ((["USD", "EUR"], "–"), (["USD", "USD"], "11.00")):
         trades = SimpleNamespace(**of, currencies=np.array(currencies))
         found = spans(months.returns(made_of(["2024-01-01", "2024-01-02"], [100, 101], trades=trades)))
-        assert found["Longest row of winning trades: 2"][0] == earned
+        assert found["Longest winning streak: 2 trades"][0] == earned
 
 
 @pytest.mark.parametrize("kind", ["usual", "stopped", "unpriced"])
@@ -203,9 +205,9 @@ def test_the_extremes_are_those_of_stats_and_of_the_files(kind: str, runs: Any, 
         row = longest_row([pnl * sign > 0 for pnl in trades.pnl.tolist()])
         assert len(row) == stats[f"longest_{word}_streak"]
         earned = math.fsum(trades.pnl[row].tolist())
-        assert found[f"Longest row of {word} trades: {len(row)}"][0] == number(earned)
+        assert found[f"Longest {word} streak: {counted(len(row), 'trade')}"][0] == number(earned)
         best = [list(days)[at] for at in longest_row([change * sign > 0 for change in days.values()])]
-        value, when = found[f"Longest row of {word} days: {len(best)}"]
+        value, when = found[f"Longest {word} streak: {counted(len(best), 'day')}"]
         assert when == " to ".join(dict.fromkeys([best[0], best[-1]]))
         assert value == percent(math.prod(1 + days[day] for day in best) - 1)
 
@@ -235,7 +237,7 @@ def test_a_run_that_did_nothing_has_no_best_and_no_worst(kind: str, runs: Any, p
 
 def test_ruin_leaves_the_trades_streaks_and_no_days(runs: Any, page: Any) -> None:
     found = spans(page(runs["sold"]).section("returns").html)
-    assert list(found) == ["Longest row of losing trades: 1"]
+    assert list(found) == ["Longest losing streak: 1 trade"]
 
 
 def test_bars_longer_than_a_day_have_no_best_day() -> None:
@@ -247,7 +249,7 @@ def test_bars_longer_than_a_day_have_no_best_day() -> None:
 @pytest.mark.parametrize(("told", "streaks"), [({}, True), ({"trades": None, "open_": None}, False)])
 def test_a_recorded_run_has_streaks_of_the_trades_it_says(tmp_path: Path, told: dict[str, Any], streaks: bool) -> None:
     shown = returns_of(recorded(tmp_path, result(**told)))
-    assert ("trades: " in shown.words) == streaks
+    assert bool(TRADES.search(shown.words)) == streaks
     assert '<table class="heat">' in shown.html and "Buy and hold" not in shown.html
 
 
@@ -255,7 +257,7 @@ def test_trades_of_which_one_does_not_say_what_it_earned_have_no_streaks(tmp_pat
     trades = closed()
     trades.pnl[1] = np.nan
     words = returns_of(recorded(tmp_path, result(trades=trades))).words
-    assert "trades: " not in words and "days: " in words
+    assert not TRADES.search(words) and re.search(r"streak: \d+ day", words)
 
 
 def test_returns_are_shown_where_the_trades_cannot_be_read(copy_of: Callable[[str], Path], page: Any) -> None:
@@ -264,7 +266,7 @@ def test_returns_are_shown_where_the_trades_cannot_be_read(copy_of: Callable[[st
     file.unlink()
     shown = page(run_dir).section("returns")
     assert shown.html.count('<table class="heat">') == 2
-    assert "trades: " not in shown.words
+    assert not TRADES.search(shown.words)
     assert "Not shown" in page(run_dir).section("extremes").words
 
 

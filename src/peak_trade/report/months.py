@@ -112,7 +112,7 @@ def _extremes(run: RunFiles) -> str:
         return ""
     note = (
         "Days are those of UTC in which bars open; a day's return is from the last close of the day before. A day "
-        "without a change, or a trade at exactly 0, ends a row; of several equally long, the first is shown."
+        "without a change, or a trade at exactly 0, ends a streak; of several equally long, the first is shown."
     )
     listed = table(["", "Return or pnl", "When (UTC)"], rows, label="Best, worst and longest streaks", name="spans")
     return f'<h3>Best, worst and longest streaks</h3>{listed}<p class="note">{note}</p>'
@@ -134,7 +134,7 @@ def _streaks_of_days(days: Sequence[Change]) -> list[list[str]]:
         if days and (found := days[longest(which)]):
             whole = float(np.prod([1.0 + day.change for day in found])) - 1.0
             when = _span(found[0].period, found[-1].period)
-            rows.append([f"Longest row of {word} days: {len(found):,}", percent(whole), when])
+            rows.append([f"Longest {word} streak: {counted(len(found), 'day')}", percent(whole), when])
     return rows
 
 
@@ -153,7 +153,7 @@ def _streaks_of_trades(run: RunFiles) -> list[list[str]]:
         if count := at.stop - at.start:
             earned = "–" if several else number(float(trades.pnl[at].sum()))
             when = _span(trades.entry_time[at].min(), trades.exit_time[at].max())
-            rows.append([f"Longest row of {word} trades: {count:,}", earned, when])
+            rows.append([f"Longest {word} streak: {counted(count, 'trade')}", earned, when])
     return rows
 
 
