@@ -13,7 +13,7 @@ from tests.conftest import CONFIGS, Evidence, ohlcv_csv
 
 from peak_trade.api import open_run
 from peak_trade.evidence import benchmark, tables
-from peak_trade.report import performance, trading
+from peak_trade.report import months, performance, trading
 from peak_trade.report.run import RunFiles
 
 BARS = 5_000
@@ -143,7 +143,7 @@ def test_one_with_all_rows_is_not_of_this_format(long: Evidence) -> None:
 
 def test_a_report_draws_it(long: Evidence) -> None:
     run = RunFiles(long.path("long"))
-    shown = performance.equity(run) + performance.returns(run) + trading.price(run) + trading.exposure(run)
+    shown = performance.equity(run) + months.returns(run) + trading.price(run) + trading.exposure(run)
     for mark in ('class="benchmark"', 'class="price"', 'class="exposure"'):
         assert mark in shown
     assert "Buy and hold" in shown
