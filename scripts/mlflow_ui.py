@@ -7,6 +7,7 @@ is logged yet, it is that of the start page.
 from __future__ import annotations
 
 import signal
+import webbrowser
 
 from peak_trade import script
 
@@ -14,6 +15,7 @@ from peak_trade import script
 def main() -> int:
     parser = script.parser(__doc__)
     parser.add_argument("--port", type=int, default=5000, metavar="N", help="the first port to try (default: 5000)")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
     args = parser.parse_args()
     if not 0 < args.port < 65_536:
         parser.error(f"{args.port} is no port")
@@ -36,6 +38,8 @@ def main() -> int:
         with page.served(store, args.port) as (url, server):
             runs = page.runs_page(url)
             script.show(runs or url, flush=True)
+            if args.open and not webbrowser.open(runs or url):
+                script.warn("no browser could be started", hint=f"open {runs or url}")
             script.note("Ctrl-C ends it" if runs else "no run is logged yet: `just track --pending`; Ctrl-C ends it")
             code = page.wait(server)
     except KeyboardInterrupt:

@@ -18,7 +18,8 @@ def main() -> int:
     from peak_trade.evidence import run_dir
     from peak_trade.evidence.results import Results
     from peak_trade.shown import listing
-    from peak_trade.tracking import receipt
+    from peak_trade.tracking import condition, receipt
+    from peak_trade.tracking.store import Store
     from peak_trade.trust.handed import handed
     from peak_trade.trust.handover import whence
     from peak_trade.trust.proofs import told
@@ -28,12 +29,13 @@ def main() -> int:
     run_dir.warn_unfinished(results)
     with handed(args.run, results) as given:
         tracked = receipt.read(given.run)
+        since = condition.since(tracked, Store.of(script.repo_root())) if tracked else ""
         if args.json:
-            run = listing.describe(given.run) | {"tracking": tracked.to_json_object() if tracked else None}
+            run = listing.describe(given.run) | {"tracking": tracked and tracked.to_json_object() | {"since": since}}
             anchor = told.anchored(results, given.run.name) or None
             script.print_json(run | {"signed": told.signed(given.run), "anchored": anchor})
         else:
-            more = [("tracking", tracked.said().removeprefix("tracking "))] if tracked else []
+            more = [("tracking", tracked.said().removeprefix("tracking ") + (since and f"; {since}"))] if tracked else []
             if said := whence(results.reading().of(given.run.name)):
                 more.append(("received", said))
             if keys := told.signed(given.run):

@@ -1,7 +1,8 @@
 """Log finished runs to MLflow: a run_id, a unique start of one, `last`, or all that are --pending.
 
 A run that is there already is found by its run_id and not logged twice; one that was left half-way is replaced.
-Each run logged is one line on stdout. Exit 0: all are logged. 1: one is not, or MLflow is missing. 2: no such run.
+One that was deleted in MLflow is logged again where it is named; --pending leaves it be, and says so.
+Each of these is one line on stdout. Exit 0: all is done. 1: a run is not logged, or MLflow is missing. 2: no such run.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def main() -> int:
     from peak_trade.errors import RunError
     from peak_trade.evidence.results import Results
     from peak_trade.tracking import batch
+    from peak_trade.text import counted
     from peak_trade.tracking.store import Store
 
     script.show_warnings()
@@ -32,14 +34,14 @@ def main() -> int:
     if wanted and not batch.installed():
         raise RunError(batch.ABSENT, hint=batch.INSTALL)
     store, seen, done = Store.of(script.repo_root()), 0, []
-    for receipt in batch.track(wanted, store, timeout_s=args.timeout, trusting=args.pending):
+    for receipt in batch.track(wanted, store, timeout_s=args.timeout, pending=args.pending):
         seen += 1
         if receipt:
             done.append(receipt)
             if not args.json:
                 script.progress()
                 script.show(
-                    f"{receipt.status:8}{receipt.run_id}  {receipt.mlflow_run_id or receipt.reason}", flush=True
+                    f"{receipt.status:8}{receipt.run_id}  {receipt.outcome}", flush=True
                 )
         script.progress(seen, len(wanted), "runs")
     script.progress()
@@ -47,13 +49,15 @@ def main() -> int:
         script.print_json([receipt.to_json_object() for receipt in done])
     elif not done:
         script.note(f"nothing to log: {store.shown} has every run of {results.path.name}/")
-    failed = next((receipt for receipt in done if receipt.hint), None)
+    failed = next((receipt for receipt in done if receipt.status == "failed"), None)
     if seen < len(wanted):
         hint = failed.hint if failed else "just track --pending"
         script.warn(f"given up with {len(wanted) - seen} runs left: the store fails", hint=hint)
     elif failed:
         script.warn(f"not logged: {failed.reason}", hint=failed.hint)
-    return 0 if seen == len(wanted) and all(receipt.status == "logged" for receipt in done) else 1
+    elif left := [receipt for receipt in done if receipt.status == "skipped"]:
+        script.note(f"{counted(len(left), 'run')} deleted in mlflow: {left[0].hint}")
+    return 0 if seen == len(wanted) and not failed else 1
 
 
 if __name__ == "__main__":

@@ -146,23 +146,23 @@ class Forge:
     def make(self, store: Store, **request: Any) -> int:
         """Have MLflow make a store by itself, and return how the process ended: see forge.py."""
         store.folder.mkdir(exist_ok=True)
-        (answer,) = self.ask({"do": "make", "uri": store.uri, "folder": str(store.folder), **request})
+        (answer,) = self.ask({"do": "make", "uri": store.local, "folder": str(store.folder), **request})
         code: int = answer["code"]
         return code
 
     def look_at(self, stores: Sequence[Store]) -> list[list[dict[str, Any]]]:
         """Return of each store the runs that it holds."""
-        answers = self.ask(*({"do": "look", "uri": store.uri, "folder": str(store.folder)} for store in stores))
+        answers = self.ask(*({"do": "look", "uri": store.local, "folder": str(store.folder)} for store in stores))
         return [[run for run in answer["found"] if run["active"]] for answer in answers]
 
     def look(self, store: Store, *, deleted: bool = False) -> list[dict[str, Any]]:
         """Return the runs that a store holds."""
-        (answer,) = self.ask({"do": "look", "uri": store.uri, "folder": str(store.folder)})
+        (answer,) = self.ask({"do": "look", "uri": store.local, "folder": str(store.folder)})
         return [run for run in answer["found"] if deleted or run["active"]]
 
     def act(self, store: Store, method: str, *args: Any, **named: Any) -> Any:
         """Call a method of MLflow's client on a store."""
-        request = {"do": "act", "uri": store.uri, "folder": str(store.folder), "method": method, "args": args}
+        request = {"do": "act", "uri": store.local, "folder": str(store.folder), "method": method, "args": args}
         (answer,) = self.ask(request | {"named": named})
         assert answer["code"] == 0
         return answer["found"]

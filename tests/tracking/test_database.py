@@ -92,7 +92,9 @@ def test_a_half_made_database_with_runs_stays_and_its_hint_names_another_store(
     before = place.database.read_bytes()
     (answer,) = forge.log(place, runs["plain"])
     assert answer["reason"].endswith("; it holds 1 runs")
-    settings, _, words = command(answer["hint"]).partition(" just track ")
+    found = re.search("`(MLFLOW_TRACKING_URI.+?) just track (.+?)`", answer["hint"])
+    assert found
+    settings, words = found.groups()
     uri = subprocess.run(["sh", "-c", f'{settings}; printf %s "$MLFLOW_TRACKING_URI"'], capture_output=True, text=True)
     done = cli("track_runs.py", words, "--results-dir", runs.results, "--timeout", "60", MLFLOW_TRACKING_URI=uri.stdout)
     assert (done.returncode, done.stdout.count("logged")) == (0, 4), done.stderr
@@ -127,6 +129,10 @@ def spoil(path: Path, how: str) -> None:
     elif how == "cut off":
         content = path.read_bytes()
         path.write_bytes(content[: len(content) // 3])
+    elif how == "somebody else's":
+        path.unlink()
+        ask(path, "CREATE TABLE places (url)")
+        ask(path, "CREATE TABLE bookmarks (url)")
     elif how == "newer":
         ask(path, "UPDATE alembic_version SET version_num = '4465047574b1x'")
     elif how == "no version":
@@ -138,6 +144,7 @@ def spoil(path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "with_run", "said", "hint"),
     [
+        ("somebody else's", False, "is a database of something else than mlflow, with the tables bookmarks, p", "another"),
         ("text", False, "is no SQLite database", "mv"),
         ("cut off", True, "is damaged", "another"),
         ("newer", True, "was made by a newer mlflow than 3", "another"),

@@ -211,7 +211,7 @@ def test_the_page_is_served_on_the_next_free_port_and_its_address_is_that_of_the
         assert b"<title>MLflow</title>" in answer.read()
     names = {one["experiment_id"]: one["name"] for one in ask(url, "experiments/search", max_results=9)["experiments"]}
     assert set(names.values()) >= {"Default", "of others", "shown"}  # other tests log there too
-    assert re.fullmatch(rf"{url}/#/experiments/(\d+)/runs", address)
+    assert re.fullmatch(rf"{url}/#/experiments/(\d+)/runs\?workflowType=machine_learning", address)
     assert names[address.split("/")[-2]] == "shown"
 
 

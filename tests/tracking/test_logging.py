@@ -193,17 +193,47 @@ def test_an_experiment_that_was_deleted_in_mlflow_is_a_reason_in_words(runs: Any
     assert answer["reason"].startswith("the experiment 'peak_trade' was deleted there")
 
 
-def test_receipts_save_the_question_while_the_store_is_the_same_one(
+def test_what_is_pending_is_known_by_its_receipt_while_the_store_is_the_same_one(
     runs: Any, store: Store, forge: Any, empty_store: Path
 ) -> None:
     (first,) = forge.log(store, runs["plain"])
-    job = {"epoch": first["epoch"]}
+    job = {"pending": True, "known": first["mlflow_run_id"]}
     assert forge.log(store, runs["plain"], job=job)[0]["known"]
     assert store.database
+    store.database.with_name("mlflow.db-wal").unlink(missing_ok=True)
     shutil.copy(empty_store, store.database)  # deleted, and made anew
     (second,) = forge.log(store, runs["plain"], job=job)
-    assert "known" not in second
-    assert len(forge.look(store)) == 1
+    assert second["status"] == "logged"
+    assert [run["id"] for run in forge.look(store)] == [second["mlflow_run_id"]]
+
+
+def test_a_run_that_was_deleted_there_is_left_be_while_nobody_names_it(runs: Any, store: Store, forge: Any) -> None:
+    (first,) = forge.log(store, runs["plain"])
+    forge.act(store, "delete_run", first["mlflow_run_id"])
+    job = {"pending": True, "known": first["mlflow_run_id"]}
+    (pending,) = forge.log(store, runs["plain"], job=job)
+    assert (pending["status"], pending["reason"]) == ("skipped", "it was deleted in mlflow")
+    assert pending["hint"] == f"just track {runs['plain'].name[:8]} logs it again"
+    assert forge.look(store) == []
+    (named,) = forge.log(store, runs["plain"], job=job | {"pending": False})
+    assert [run["id"] for run in forge.look(store)] == [named["mlflow_run_id"]] != [first["mlflow_run_id"]]
+
+
+def test_a_run_that_was_restored_there_is_known_again(runs: Any, store: Store, forge: Any) -> None:
+    (first,) = forge.log(store, runs["plain"])
+    job = {"pending": True, "known": first["mlflow_run_id"]}
+    forge.act(store, "delete_run", first["mlflow_run_id"])
+    assert forge.log(store, runs["plain"], job=job)[0]["status"] == "skipped"
+    forge.act(store, "restore_run", first["mlflow_run_id"])
+    assert forge.log(store, runs["plain"], job=job)[0]["known"]
+
+
+def test_the_id_of_somebody_elses_run_in_a_receipt_is_no_proof(runs: Any, store: Store, forge: Any) -> None:
+    foreign = forge.act(store, "create_run", "0")
+    forge.act(store, "set_terminated", foreign, "FINISHED")
+    (answer,) = forge.log(store, runs["plain"], job={"pending": True, "known": foreign})
+    assert answer["status"] == "logged"
+    assert answer["mlflow_run_id"] != foreign
 
 
 def test_a_run_more_costs_little(runs: Any, store: Store, forge: Any) -> None:

@@ -61,8 +61,8 @@ class MlflowTracker:
         else:
             (receipt,) = track([run_dir], self.store, parent=self.parent)
             if receipt and receipt.status != "logged":
-                again = f"just track {run_dir.name[:8]} tries again; --timeout 60 gives it longer"
-                raise RunError(f"the run is sealed, but not logged: {receipt.reason}", hint=receipt.hint or again)
+                hint = receipt.hint or f"just track {run_dir.name[:8]} tries again"
+                raise RunError(f"the run is sealed, but not logged: {receipt.reason}", hint=hint)
 
     def log_later(self, run_dir: Path) -> None:
         """Send off a process that logs a run, and return; a problem that shows at once is a warning. Never raises."""
@@ -138,13 +138,14 @@ def track(
     store: Store,
     *,
     timeout_s: float | None = None,
-    trusting: bool = False,
+    pending: bool = False,
     parent: str | None = None,
 ) -> Iterator[Receipt | None]:
     """Log finished runs to `store`, and yield a receipt for each, which its directory has got too.
 
     `timeout_s` is each run's limit (None: that of its config); that of the first covers the start of MLflow.
-    `trusting` passes over, with None, the runs that the store has by their receipts; else the store is asked for each.
+    `pending` passes over, with None, the runs that the store has, and leaves be what was deleted there (`skipped`); else
+    each has a receipt, and what was deleted is logged again.
     When the store has failed three times in a row the runs that are left stay as they are. Nothing that MLflow does is
     raised.
     """
@@ -153,10 +154,13 @@ def track(
         for run_dir in run_dirs:
             start, before = time.perf_counter(), receipts.read(run_dir)
             receipt = _receipt(run_dir, store, parent or (before.parent if before else None))
-            job = Job(str(run_dir.absolute()), timeout_s or settings(run_dir).timeout_s, receipt)
-            if before and before.status == "logged" and before.store == store.shown:
-                job.report, job.epoch = before.report, before.epoch if trusting else None
+            job = Job(str(run_dir.absolute()), timeout_s or settings(run_dir).timeout_s, receipt, pending=pending)
+            if before and before.mlflow_run_id and before.store == store.shown:
+                job.report, job.known = before.report, before.mlflow_run_id
+                receipt.mlflow_run_id, receipt.report = before.mlflow_run_id, before.report
             answer = worker.log(job)
+            if not answer.receipt and before and before.status != "logged":  # it is there all the same
+                answer.receipt = msgspec.structs.replace(receipt, status="logged")
             if answer.receipt:
                 answer.receipt.ms = round((time.perf_counter() - start) * 1e3, 1)
                 receipts.write(run_dir, answer.receipt)
@@ -179,7 +183,7 @@ class Worker:
 
     def log(self, job: Job) -> Answer:
         """Return what became of a run; the process ends where that takes longer than the job's limit."""
-        stage = "starting"
+        stage, hint = "starting", ""
         try:
             process = self._process or self._start(job.limit_s)
             assert process.stdin and process.stdout
@@ -191,13 +195,19 @@ class Worker:
                     return answer
                 stage = answer
             if process.wait() == -signal.SIGALRM:
-                reason = f"mlflow took more than {job.limit_s:g} s ({stage})"
+                reason, hint = f"mlflow took more than {job.limit_s:g} s ({stage})", self._later(job)
             else:
                 reason = f"mlflow's process died ({stage}){self._last_words()}"
         except OSError as error:
             reason = f"no process can be started: {error.strerror}"
         self.end()
-        return Answer(job.receipt.failed(reason), unreachable=True)
+        return Answer(job.receipt.failed(reason, hint), unreachable=True)
+
+    def _later(self, job: Job) -> str:
+        again = f"just track {job.receipt.run_id[:8]}"
+        if self.store.is_server:
+            return f"{again} once {self.store.shown} answers; --timeout 60 waits longer"
+        return f"{again} tries again; --timeout 60 gives it longer"
 
     def _start(self, limit: float) -> subprocess.Popen[bytes]:
         from tempfile import TemporaryDirectory, TemporaryFile  # bring every compressor, which a run has no need of

@@ -11,12 +11,12 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from peak_trade.errors import InputError, RunError
-from peak_trade.tracking import database
+from peak_trade.tracking import condition, database
 from peak_trade.tracking.content import SOURCE
 from peak_trade.tracking.store import Store, redactor
 from peak_trade.tracking.worker import failure
@@ -24,6 +24,7 @@ from peak_trade.tracking.worker import failure
 __all__ = ["ask", "free_port", "runs_page", "served", "wait"]
 
 _HOST, _TRIED = "127.0.0.1", 100
+_SHOWN = "workflowType=machine_learning"  # else the frame around the runs is that for traces of language models
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING"}
 _PATIENCE_S, _FAREWELL_S = 120.0, 5.0  # until it answers; until it is killed
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -37,10 +38,11 @@ def served(store: Store, first_port: int) -> Iterator[tuple[str, subprocess.Pope
     """
     with tempfile.TemporaryFile() as log:
         try:
+            _checked(condition.check, store)
             store.folder.mkdir(parents=True, exist_ok=True)
             with store.turn(store.folder.resolve()):  # a database is made by one process at a time
-                if store.database and not database.has_tables(store.database):
-                    _open(store)
+                if store.database and not condition.has_tables(store.database):
+                    _checked(database.opened, store)
                 url, server = _start(store, free_port(first_port), log)
                 try:
                     _wait_for(f"{url}/health", server, log, store)
@@ -68,13 +70,13 @@ def runs_page(url: str) -> str | None:
     experiments = [one["experiment_id"] for one in ask(url, "experiments/search", max_results=1_000)["experiments"]]
     ours = {"filter": f"tags.`mlflow.source.name` = '{SOURCE}'", "order_by": ["attribute.start_time DESC"]}
     runs = ask(url, "runs/search", experiment_ids=experiments, max_results=1, **ours).get("runs")
-    return f"{url}/#/experiments/{runs[0]['info']['experiment_id']}/runs" if runs else None
+    return f"{url}/#/experiments/{runs[0]['info']['experiment_id']}/runs?{_SHOWN}" if runs else None
 
 
-def _open(store: Store) -> None:
+def _checked(opens: Callable[[Store], Any], store: Store) -> None:
     os.environ |= _QUIET
     try:
-        database.opened(store)
+        opens(store)
     except Exception as error:  # noqa: BLE001 - MLflow may raise anything
         reason, hint, _ = failure(error)
         raise RunError(f"mlflow cannot open the store: {reason}", hint=hint or "check its folder") from None
@@ -82,8 +84,8 @@ def _open(store: Store) -> None:
 
 def _start(store: Store, port: int, log: IO[bytes]) -> tuple[str, subprocess.Popen[bytes]]:
     settings = {
-        "MLFLOW_BACKEND_STORE_URI": store.uri,  # no argument: it may hold a password, and arguments are everybody's
-        "MLFLOW_ARTIFACTS_DESTINATION": str(store.folder / "mlruns"),
+        "MLFLOW_BACKEND_STORE_URI": store.local,  # no argument: it may hold a password, and arguments are everybody's
+        "MLFLOW_ARTIFACTS_DESTINATION": store.artifacts,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nine processes that runs have no use for
     }
     server = subprocess.Popen(
@@ -102,7 +104,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: IO[bytes], store: 
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            _open(store)  # where that is why, it says so in words
+            _checked(database.opened, store)  # where that is why, it says so in words
             log.seek(0)
             lines = log.read().decode("utf-8", "replace").split("\n")
             last = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {server.returncode}")

@@ -17,9 +17,10 @@ from peak_trade.evidence import documents, door
 from peak_trade.evidence.files import encode_json
 from peak_trade.evidence.ledger import now
 
-__all__ = ["NAME", "Answer", "Job", "Receipt", "read", "write"]
+__all__ = ["DELETED", "NAME", "Answer", "Job", "Receipt", "read", "write"]
 
 NAME = "tracking.json"
+DELETED = "it was deleted in mlflow"
 
 
 class Receipt(Struct, kw_only=True):
@@ -27,9 +28,8 @@ class Receipt(Struct, kw_only=True):
 
     `started`: a process was sent off, and no more is known yet. `logged`: the store has all of it. `failed` and
     `skipped` have a reason, and a hint where one is known; that of `logged` names what is left out. `store` is the
-    store's address without its password; `epoch` tells the store from another one that was made at the same place
-    later; `report` is the state of the report that was logged with the run; `parent` is the run_id that the environment
-    named when the run was made.
+    store's address without its password; `report` is the state of the report that was logged with the run; `parent` is
+    the run_id that the environment named when the run was made.
     """
 
     run_id: str
@@ -39,7 +39,6 @@ class Receipt(Struct, kw_only=True):
     reason: str = ""
     hint: str = ""
     mlflow_run_id: str | None = None
-    epoch: str | None = None
     report: str | None = None
     parent: str | None = None
     ms: float = 0.0
@@ -52,6 +51,11 @@ class Receipt(Struct, kw_only=True):
     def to_json_object(self) -> dict[str, Any]:
         """Return the receipt as its file and `--json` have it."""
         return msgspec.structs.asdict(self)
+
+    @property
+    def outcome(self) -> str:
+        """MLflow's id of a run that is logged, else the reason."""
+        return self.mlflow_run_id or "" if self.status == "logged" else self.reason
 
     def said(self) -> str:
         """Return the receipt as one line.
@@ -68,14 +72,16 @@ class Receipt(Struct, kw_only=True):
 class Job(Struct):
     """One run to log, with its receipt to fill in.
 
-    `epoch` is set where an earlier receipt says that the store has it already, `report` as that receipt has it.
+    `known` is MLflow's id of it and `report` the state of its report, where an earlier receipt says that the store has
+    it. `pending` passes over what the store has, and leaves be what a person has deleted there.
     """
 
     run_dir: str
     limit_s: float
     receipt: Receipt
-    epoch: str | None = None
+    known: str | None = None
     report: str | None = None
+    pending: bool = False
 
 
 class Answer(Struct):

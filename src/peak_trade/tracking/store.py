@@ -14,9 +14,13 @@ from peak_trade.evidence import door
 from peak_trade.evidence.files import opened
 from peak_trade.redact import Redactor
 
-__all__ = ["DEFAULT", "Store", "redactor"]
+__all__ = ["DEFAULT", "Store", "address", "redactor"]
 
 DEFAULT = "sqlite:///mlflow.db"
+_OPTIONS = {  # that SQLite and its driver know: a `?` before anything else is one of the path
+    "autocommit", "cache", "cached_statements", "check_same_thread", "detect_types", "immutable", "isolation_level",
+    "mode", "nolock", "psow", "timeout", "uri", "vfs",
+}  # fmt: skip
 
 
 class Store(NamedTuple):
@@ -36,14 +40,26 @@ class Store(NamedTuple):
         """Return the store that the environment names; a relative path is one below `root`."""
         uri = environment.get("MLFLOW_TRACKING_URI", "").strip() or DEFAULT
         dialect, _, rest = uri.partition(":///")
-        name, mark, options = rest.partition("?")
+        name = rest.partition("?")[0]
         if dialect.partition("+")[0] != "sqlite" or name in ("", ":memory:"):
             return cls(uri, redactor(environment).text(uri), root)
-        path = Path(os.path.normpath(root / name.removeprefix("file:")))  # an absolute one stands
         if name.startswith("file:"):  # SQLite's own form, which is handed on as it is
-            return cls(uri, redactor(environment).text(uri), path.parent)
+            return cls(uri, redactor(environment).text(uri), _absolute(root, name.removeprefix("file:")).parent)
+        path, options = _file(root, rest)
         shown = path.relative_to(root) if path.is_relative_to(root) else path
-        return cls(f"sqlite:///{path}{mark}{options}", f"sqlite:///{shown}", path.parent, path)
+        return cls(address(path) + options, address(shown), path.parent, path)
+
+    @property
+    def local(self) -> str:
+        """Its address for a MLflow that runs in `folder`: of `%25` in that of a folder, MLflow makes a folder too."""
+        if self.database is None or "%" not in self.uri:
+            return self.uri
+        return address(self.database.name) + "".join(self.uri.partition("?")[1:])
+
+    @property
+    def artifacts(self) -> str:
+        """The address of the folder of a database's artifacts, which MLflow would read `%20` out of as a path."""
+        return (self.folder / "mlruns").as_uri()
 
     @property
     def is_server(self) -> bool:
@@ -67,6 +83,34 @@ class Store(NamedTuple):
         with lock as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+
+def address(path: Path | str) -> str:
+    """Return the address of a database as MLflow, that is SQLAlchemy, takes it.
+
+    >>> address("/a 100%/#1?/mlflow.db")
+    'sqlite:////a 100%25/#1%3F/mlflow.db'
+    """
+    return f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}"
+
+
+def _absolute(root: Path, name: str) -> Path:
+    return Path(os.path.normpath(root / name))  # an absolute one stands
+
+
+def _file(root: Path, rest: str) -> tuple[Path, str]:
+    """Return the file that an address names, and the address's options from their `?` on.
+
+    `%25` and `%3F` in an address are `%` and `?`, as in MLflow; but where such a file, or else its folder, is not there
+    and the one with just these letters is, it is that: a shell puts `$PWD` into an address as it is.
+    """
+    name, mark, options = rest.partition("?")
+    if not {option.partition("=")[0] for option in options.split("&")} <= _OPTIONS:
+        name, mark, options = rest, "", ""
+    meant, literal = _absolute(root, unquote(name)), _absolute(root, name)
+    if not meant.exists() and (literal.exists() or (literal.parent.exists() and not meant.parent.exists())):
+        meant = literal
+    return meant, mark + options
 
 
 def redactor(environment: Mapping[str, str] = os.environ) -> Redactor:

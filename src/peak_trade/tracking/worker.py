@@ -23,22 +23,25 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
 from peak_trade.errors import PeakError, RunError
 from peak_trade.text import one_line
-from peak_trade.tracking import database
+from peak_trade.tracking import condition, database
 from peak_trade.tracking.content import SOURCE, Content, beside, report_files, report_state, run_content
-from peak_trade.tracking.receipt import Answer, Job, Receipt
+from peak_trade.tracking.receipt import DELETED, Answer, Job, Receipt
 from peak_trade.tracking.store import Store, redactor
 
 __all__ = ["Logger", "failure", "main"]
 
 _PARAMS = 100  # MLflow's most in one call; of metrics there are fewer than it takes
 _WHOLE = ("FINISHED", "FAILED")
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # of runs: MLflow's page takes it for one of traces else
 _LONGEST, _TAG = 300, 2_000  # characters of a reason, and of what is left out
 _FAREWELL_S = 2.0  # to close what is open
+_OF_LIMIT = 0.8  # of a run's time, for which a database may be locked: then there is time left to say so
 
 
 class Logger:
@@ -54,7 +57,9 @@ class Logger:
     def log(self, job: Job) -> Receipt | None:
         """Log one run, unless the store has all of it (None); what it has of it otherwise is deleted."""
         run_dir, receipt = Path(job.run_dir), job.receipt
-        self.store.folder.mkdir(parents=True, exist_ok=True)
+        if self._client is None:
+            self.tell("looking at the store")
+            condition.check(self.store, job.limit_s * _OF_LIMIT)
         self.tell("importing mlflow")
         import mlflow  # noqa: F401 - heavy: before it is our turn
 
@@ -62,10 +67,14 @@ class Logger:
         with self.store.turn(run_dir):
             self.tell("asking the store")
             self._client = self._client or database.opened(self.store)
-            experiment = self._experiment(receipt.experiment)
-            epoch, report = f"{experiment.experiment_id}@{experiment.creation_time}", report_state(run_dir)
-            if (job.epoch, job.report) == (epoch, report):
-                return None
+            experiment, report = self._experiment(receipt.experiment), report_state(run_dir)
+            if job.pending and job.known:
+                stage = self._stage(job.known, receipt.run_id)
+                if stage == "active" and job.report == report:
+                    return None
+                if stage == "deleted" and self._only(receipt.run_id) is None:
+                    again = f"just track {receipt.run_id[:8]} logs it again"
+                    return msgspec.structs.replace(receipt, status="skipped", reason=DELETED, hint=again)
             self.tell("reading the run")
             content = run_content(run_dir, receipt.parent)
             self.tell("asking the store")
@@ -76,20 +85,44 @@ class Logger:
                 receipt.reason = self._left_out and f"left out: {self._left_out}"
             elif job.report != report:
                 self._upload_report(whole, run_dir)
-        receipt.status, receipt.mlflow_run_id, receipt.epoch, receipt.report = "logged", whole, epoch, report
+        receipt.status, receipt.mlflow_run_id, receipt.report = "logged", whole, report
         return receipt
+
+    def _stage(self, mlflow_run_id: str, run_id: str) -> str | None:
+        """Return whether a run of ours is `active` there, or was `deleted`; None where it is gone, or another's."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self._client.get_run(mlflow_run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+        is_ours = run.data.tags.get("run_id") == run_id and run.info.status in _WHOLE
+        return str(run.info.lifecycle_stage) if is_ours else None
 
     def _experiment(self, name: str) -> Any:
         """Return the experiment of that name, made if it is missing."""
         if name not in self._experiments:
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
-                experiment = self._client.get_experiment(self._client.create_experiment(name))
+                experiment = self._client.get_experiment(self._client.create_experiment(name, self._artifacts(), _KIND))
+            elif not experiment.experiment_id:  # read out of an answer that says nothing of experiments
+                raise condition.no_mlflow(self.store)
             elif experiment.lifecycle_stage != "active":
                 raise RunError(f"the experiment {name!r} was deleted there; restore it, or set tracking.experiment")
             self._experiments[name] = experiment
             self._everywhere = [one.experiment_id for one in self._client.search_experiments(max_results=1_000)]
         return self._experiments[name]
+
+    def _artifacts(self) -> str | None:
+        """Return where a new experiment keeps its artifacts; None for MLflow's own choice, which is right but for `%`.
+
+        It keeps their folder's path as it is, and reads it as an address.
+        """
+        if self.store.database is None or "%" not in str(self.store.folder):
+            return None
+        return f"{self.store.artifacts}/{uuid4().hex}"
 
     def _search(self, tag: str, run_id: str) -> Iterator[Any]:
         """Yield our runs, in any experiment, that have a run_id in a tag, the oldest first."""
@@ -200,8 +233,10 @@ def failure(error: BaseException) -> tuple[str, str, bool]:
     text = one_line(cause)
     plain = text and isinstance(cause, PeakError | OSError | sqlite3.Error)
     reason = redactor().text(text if plain else f"{type(cause).__name__}: {text}")[:_LONGEST]
-    at_fault = isinstance(cause, OSError | sqlite3.Error | ImportError | database.StoreError)
+    at_fault = isinstance(cause, OSError | sqlite3.Error | ImportError | condition.StoreError)
     hint = "check the folder, and MLFLOW_TRACKING_URI" if getattr(cause, "filename", None) else ""
+    if isinstance(cause, ConnectionError):
+        hint = "just track --pending once the server answers; check MLFLOW_TRACKING_URI"
     return reason, getattr(cause, "hint", hint), at_fault
 
 
