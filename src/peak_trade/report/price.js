@@ -11,7 +11,8 @@
   const [low, high, log] = told.scale;
   const [loss, profit, trailing] = told.stops;
   const x = (time) => ((time - first) / (last - first)) * 10000;
-  const y = (price) => (1 - (log ? Math.log(price / low) / Math.log(high / low) : (price - low) / (high - low))) * 10000;
+  const share = log ? (price) => Math.log(price / low) / Math.log(high / low) : (price) => (price - low) / (high - low);
+  const y = (price) => (1 - share(price)) * 10000;
   const written = (price) =>
     price.toLocaleString("en", { minimumFractionDigits: told.digits, maximumFractionDigits: told.digits });
   const room = (told.candles?.bars ?? 1) * told.step; // seconds that a candle covers
@@ -48,7 +49,7 @@
   const across = (one, price) => `M${at(one.from, price)}H${x(one.to).toFixed(4)}`;
   const dots = (list, key) => list.map((one) => `M${at(one[key === "entry" ? "from" : "to"], one[key])}h0`).join("");
   const sign = (one) => (one.side === "short" ? -1 : 1);
-  // As the engine has them: fractions of the fill that opened the position, and of the best price of the bars before.
+  // As the engine has them: of the fill that opened the position, or of the best price of the bars before.
   const stopOf = (one) => loss && (one.entry + one.apart) * (1 - sign(one) * loss);
   const goalOf = (one) => profit && Math.max((one.entry + one.apart) * (1 + sign(one) * profit), 0);
   const trailOf = (one) => {
@@ -65,7 +66,7 @@
     return steps;
   };
 
-  // Those of a list that are in sight, where they are few enough to be drawn one by one.
+  // Those in sight, where they are few enough to be drawn one by one.
   const few = (list, span) => {
     const found = list.filter((one) => one.from <= span.to && one.to >= span.from);
     return found.length <= MOST ? found : [];
@@ -111,11 +112,11 @@
     for (const side of ["long", "short"]) path(`entry ${side}`, dots(all.filter((one) => one.side === side), "entry"));
   };
 
-  // What is drawn here may go beyond the closes: candles, and the levels and fills of trades that are in sight.
+  // Candles, levels and fills that are in sight may go beyond the closes.
   plot.addEventListener("range", ({ detail }) => {
     if (detail.panel !== 0) return;
-    const prices = few(candles, detail).flatMap((one) => [one.low, one.high]);
-    for (const one of few(trades, detail)) prices.push(one.entry, one.exit, stopOf(one) || one.entry, goalOf(one) || one.entry);
+    const fills = few(trades, detail).flatMap((one) => [one.entry, one.exit, stopOf(one), goalOf(one)]);
+    const prices = [...few(candles, detail).flatMap((one) => [one.low, one.high]), ...fills.filter(Boolean)];
     detail.low = Math.min(detail.low, ...prices);
     detail.high = Math.max(detail.high, ...prices);
   });
@@ -123,27 +124,25 @@
     ({ from, to } = event.detail);
     draw();
   });
+  const whole = (one) => [one.from, one.to, one.entry, one.exit].every(Number.isFinite);
   plot.addEventListener("trades", (event) => {
-    trades = event.detail.filter((one) => [one.from, one.to, one.entry, one.exit].every(Number.isFinite));
+    trades = event.detail.filter(whole);
     draw();
   });
   plot.addEventListener("trade", (event) => {
-    chosen = event.detail;
+    chosen = whole(event.detail) ? event.detail : null;
+    if (!chosen) return draw();
     const goal = goalOf(chosen);
-    words.textContent = [
-      `Trade ${chosen.at + 1}: ${chosen.words}`,
-      loss ? `stop ${written(stopOf(chosen))}` : "",
-      goal ? `target ${written(goal)}` : "",
-    ]
-      .filter(Boolean)
-      .join(", ");
-    if (event.detail.look) {
+    words.textContent = `Trade ${chosen.at + 1}: ${chosen.words}`;
+    if (loss) words.textContent += `, stop ${written(stopOf(chosen))}`;
+    if (goal) words.textContent += `, target ${written(goal)}`;
+    if (chosen.look) {
       const room = Math.max((chosen.to - chosen.from) * 0.5, ROOM * told.step);
       const detail = { from: chosen.from - room, to: chosen.to + room };
       plot.dispatchEvent(new CustomEvent("look", { bubbles: true, detail }));
       plot.scrollIntoView({ block: "center" });
     }
-    draw();
+    return draw();
   });
   let pressed = null;
   plot.addEventListener("pointerdown", (event) => (pressed = [event.clientX, event.clientY]));

@@ -51,7 +51,7 @@ def all_trades(run: RunFiles) -> str:
     columns = _columns(trades)
     count = min(len(trades), SHOWN)
     rows = [[f"{at + 1}", *(one.cells[at] for one in columns)] for at in range(count)]
-    words = sum("words" in one.carried for one in columns)
+    words = sum(one.carried["kind"] == "word" for one in columns)
     shown = table(["Trade", *(one.title for one in columns)], rows, label="All trades", name=f"log words{words}")
     left = f"The first {count:,} of {len(trades):,}; all" if len(trades) > count else "All"
     told = {"columns": [{"key": one.key} | one.carried for one in columns], "trades": len(trades)} | _base(trades)
@@ -96,7 +96,10 @@ def _words(key: str, title: str, values: npt.NDArray[np.str_]) -> _Column | None
     if names.tolist() == [_NOT_SAID]:
         return None
     return _Column(
-        key, title, [text(value) for value in values[:SHOWN].tolist()], {"words": names.tolist(), "v": at.tolist()}
+        key,
+        title,
+        [text(value) for value in values[:SHOWN].tolist()],
+        {"kind": "word", "words": names.tolist(), "v": at.tolist()},
     )
 
 
@@ -107,7 +110,12 @@ def _times(trades: Trades) -> list[_Column]:
     there = there[~np.isnat(there)].astype("M8[s]")
     unit = next(unit for unit in "Dms" if (there.astype(f"M8[{unit}]") == there).all())
     return [
-        _Column(key, title, [_moment(one, unit) for one in column[:SHOWN]], {"time": _LENGTHS[unit]} | moments(column))
+        _Column(
+            key,
+            title,
+            [_moment(one, unit) for one in column[:SHOWN]],
+            {"kind": "time", "length": _LENGTHS[unit]} | moments(column),
+        )
         for key, title, column in both
         if not np.isnat(column).all()
     ]
@@ -140,7 +148,10 @@ def _each(groups: list[npt.NDArray[np.bool_]], columns: tuple[tuple[str, str, Fl
             title,
             [_written(value, places) for value, places in zip(values[:SHOWN].tolist(), own, strict=False)],
             {
+                "kind": "number",
                 "digits": digits,
+                "more": 0,
+                "sign": "",
                 "v": differences(whole(value, places) for value, places in zip(values.tolist(), own, strict=True)),
             },
         )
@@ -171,6 +182,7 @@ def _numbers(
         title,
         [write(value) if np.isfinite(value) else _NOT_SAID for value in values[:SHOWN].tolist()],
         {
+            "kind": "number",
             "digits": [digits],
             "more": more,
             "sign": " %" if percent else "",
@@ -180,12 +192,12 @@ def _numbers(
 
 
 def _base(trades: Trades) -> dict[str, Any]:
-    """Return how far the price that opened a trade's position is from its own entry, where one is.
+    """Return how far the price that opened each trade's position is from its own entry, where one of them is.
 
     For stops and targets; another engine's are not known.
     """
-    apart = opened_at(trades) - trades.entry_price
-    if trades.symbols is not None or not np.nan_to_num(apart).any():
+    apart = np.nan_to_num(opened_at(trades) - trades.entry_price)
+    if trades.symbols is not None or not apart.any():
         return {}
     digits = digits_of(trades.entry_price)
-    return {"base": {"digits": digits, "v": differences(whole(value, digits) for value in apart.tolist())}}
+    return {"base": [round(value, digits) if value else 0 for value in apart.tolist()]}
