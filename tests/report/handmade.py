@@ -19,7 +19,10 @@ The last two are one position, which 113 has opened: its stop is at 110.74, its 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from peak_trade import config, runner
 
@@ -33,20 +36,22 @@ STOPS = "stop_loss = 0.02\ntake_profit = 0.05"
 PNL = [500.0, -210.0, -5145 / 113, 0.0]
 
 
-def data(folder: Path) -> Path:
+def data(folder: Path, prices: Sequence[tuple[float, ...]]) -> Path:
     """The file of the bars, from Monday, the first of January 2024, on."""
-    rows = [f"2024-01-{day:02}T00:00:00Z,{','.join(map(str, row))},1" for day, row in enumerate(PRICES, 1)]
+    days = np.datetime64("2024-01-01") + np.arange(len(prices))
+    rows = [f"{day}T00:00:00Z,{','.join(map(str, row))},1" for day, row in zip(days, prices, strict=True)]
     path = folder / "data.csv"
     path.write_text("\n".join(["timestamp,open,high,low,close,volume", *rows]) + "\n")
     return path
 
 
-def made(folder: Path, stops: str = STOPS, more: str = "") -> Path:
-    """Return the directory of the run, whose data stands in `folder`."""
-    code = f"import numpy as np\n\n\ndef hand(bars):\n    return np.array({TARGET})[: len(bars)]\n"
-    (folder / "hand.py").write_text(code)
+def made(folder: Path, stops: str = STOPS, more: str = "", prices: Sequence[tuple[float, ...]] = PRICES) -> Path:
+    """Return the directory of the run, whose data stands in `folder`; more bars begin with the targets again."""
+    answer = f"np.resize(np.array({TARGET}), len(bars))"
+    (folder / "hand.py").write_text(f"import numpy as np\n\n\ndef hand(bars):\n    return {answer}\n")
     (folder / "hand.toml").write_text(
-        f'[data]\npath = "{data(folder)}"\nsymbol = "X"\ntimeframe = "1d"\n[execution]\nallow_short = true\n{more}\n'
+        f'[data]\npath = "{data(folder, prices)}"\nsymbol = "X"\ntimeframe = "1d"\n'
+        f"[execution]\nallow_short = true\n{more}\n"
         f'[strategy]\nentrypoint = "hand.py:hand"\n[stops]\n{stops}\n'
     )
     return runner.run(config.load(folder / "hand.toml", ()), root=folder, results=folder / "results")

@@ -85,9 +85,9 @@ def test_more_bars_than_a_page_has_candles_are_taken_together(monkeypatch: pytes
 
 
 def test_the_caption_says_what_a_candle_covers(run_dir: Path, page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "they are drawn." in page(run_dir).section("price").words
+    assert "they are drawn, from the data that the run read" in page(run_dir).section("price").words
     monkeypatch.setattr(candles, "MOST", 5)
-    assert "they are drawn, each of 3 bars." in page(run_dir).section("price").words
+    assert "they are drawn, each of 3 bars, from the data that the run read" in page(run_dir).section("price").words
 
 
 def test_bars_with_prices_that_are_none_are_left_out() -> None:

@@ -9,6 +9,8 @@ In reading order:
 - `run`: a run directory's files, typed;
 - `head`, `performance`, `months`, `trading`, `origin` and `timing`: what the report says, on `figures` that are framed
   alike;
+- `trades` (with `trades.js`) is the table of all, `exits` and `grouped` are what groups of them came to; `levels` has
+  stops and targets and `candles` the run's bars, which `price.js` draws, by numbers that are `carried`;
 - `trials`: the table of a sweep as axes and places on them; `heat` (with `heat.js`, which `inline` lets run) and
   `swept` are what the report says of it, `folds` what of a walk-forward or a cross-validation; `beside` links to
   other runs;

@@ -7,6 +7,7 @@ from pathlib import Path
 from peak_trade.errors import InputError, RunError, did_you_mean
 from peak_trade.evidence.ledger import now
 from peak_trade.evidence.results import Results
+from peak_trade.report.candles import FROM_DATA
 from peak_trade.report.head import head
 from peak_trade.report.inline import script
 from peak_trade.report.markup import Markdown, raw, text
@@ -34,6 +35,7 @@ class Page:
     def __init__(self, path: Path) -> None:
         self.run = RunFiles(path)
         self.scripts: set[str] = set()  # those that have something to work with
+        self.sources = "alone"  # what it is made from, beside the files of the run
         self.checked = now()[:19].replace("T", " ") + " UTC"
 
     def head(self) -> Markdown:
@@ -60,6 +62,8 @@ class Page:
             if self.run.seal.holds and not isinstance(error, RunError):
                 raise
             body = f'<p class="error">Not shown: {text(error)}</p>'
+        if FROM_DATA in body:
+            self.sources = "and, for candles, from the data that it read"
         self.scripts |= {script for script, mark in _FOR.items() if mark in body}
         return raw(f'<section id="{name}"><h2>{text(section.title)}</h2>{body}</section>')
 
@@ -68,7 +72,7 @@ class Page:
         short = text(self.run.run_id[:8])
         scripts = "".join(script(name) for name in _FOR if name in self.scripts)
         return raw(
-            f"<footer><p>Made from the files of <code>{text(self.run.path.name)}</code> alone. "
+            f"<footer><p>Made from the files of <code>{text(self.run.path.name)}</code> {self.sources}. "
             f"Check them yourself: <code>just verify {short}</code>. Make this page again: "
             f"<code>just report {short}</code>.</p></footer>{scripts}"
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 from peak_trade.report import svg
-from peak_trade.report.candles import IN_SIGHT, Candles, candles, told
+from peak_trade.report.candles import FROM_DATA, IN_SIGHT, Candles, candles, told
 from peak_trade.report.carried import digits_of
 from peak_trade.report.figures import (
     LOG_FROM,
@@ -127,7 +127,10 @@ def _said(found: Candles, asked: Stops) -> str:
     each = f", each of {found.bars:,} bars" if found.bars > 1 else ""
     if asked.trailing_stop and found.bars == 1:
         words += "The trailing stop is drawn of the trade that is chosen. "
-    return f"{words}With scripts, where at most {IN_SIGHT} candles are in sight, they are drawn{each}."
+    return (
+        f"{words}With scripts, where at most {IN_SIGHT} candles are in sight, they are drawn{each}, "
+        f'<span class="{FROM_DATA}">from the data that the run read</span>.'
+    )
 
 
 def _for_script(run: RunFiles, scale: svg.Scale, found: Candles, asked: Stops, digits: int) -> str:
