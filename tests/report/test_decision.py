@@ -160,12 +160,13 @@ def test_the_sample_is_held_against_the_years_that_its_returns_need(runs: Any, p
         luck = assess.assess(Handed(runs[kind], Results(runs.results)), thorough=False)
         own = stats_of(runs[kind])
         row = box(page(runs[kind]))["Sample"]
-        assert f"{number(own['years'], 1)} years, {own['bars']:,} bars, {own['trades']:,} trades." in row[3]
+        assert f"{round(own['years'] * 365.25)} days, {own['bars']:,} bars, {own['trades']:,} trades." in row[3]
         needed = luck.figures["minimum_track_record"]
         if needed is None:
-            assert row[1] in ("open", "bad")
+            assert row[1:3] == ("open", "– Not known")
+            assert luck.reasons["minimum_track_record"] in row[3]
         else:
-            assert f"need {number(needed, 1)} years" in row[3]
+            assert f"need {decision._span(needed)} to tell" in row[3]
             assert (row[1] == "bad") == (own["years"] < needed or own["trades"] < 30)
 
 

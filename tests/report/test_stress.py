@@ -72,8 +72,9 @@ def test_borrowing_counts_and_is_not_told_mark_by_mark(runs: Any, page: Any) -> 
     paid = sum(own[f"{name}_paid"] for name in ("fees", "slippage", "borrow"))
     assert own["borrow_paid"] > 0
     assert rows[1][1] == percent((own["net_profit"] + paid) / 10_000)
-    assert [row[2:4] for row in rows[1:]] == [["–", "–"]] * 5
-    assert "Sharpe ratio and drawdown are not told: borrowing is paid by the day." in section.words
+    as_charged = [number(own["sharpe"]), percent(own["max_drawdown"])]
+    assert [row[2:4] for row in rows[1:]] == [["–", "–"], as_charged, *[["–", "–"]] * 3]
+    assert "Sharpe ratio and drawdown are told as charged alone: borrowing is paid by the day." in section.words
 
 
 def test_a_run_without_costs_has_no_multiple_of_them(runs: Any, page: Any) -> None:

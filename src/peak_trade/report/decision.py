@@ -78,7 +78,7 @@ def _rows(run: RunFiles, checked: str) -> Iterator[Row]:
 
 def _seal(run: RunFiles, checked: str) -> Row:
     if not run.seal.holds:
-        return Row("Evidence", "provenance", BAD, f"Seal {run.seal.state}", f"Checked {text(checked)}.")
+        return Row("Evidence", "provenance", BAD, f"Seal {run.seal.state}", f"Checked {_moment(checked)}.")
     words, held = "Seal intact", "the ledger"
     if run.seal.foreign:
         words, held = "Seal intact, of a ledger that is not here", "the two lines of it that the run carries"
@@ -89,9 +89,13 @@ def _seal(run: RunFiles, checked: str) -> Row:
     left = " What could not be checked stands under Provenance." if run.seal.unchecked else ""
     return Row(
         "Evidence", "provenance", GOOD, words,
-        f"{counted(files, 'file')}, the manifest and {held} agree; checked while this page was made, {text(checked)}."
-        f"{said}{left}",
+        f"{counted(files, 'file')}, the manifest and {held} agree; checked while this page was made, "
+        f"{_moment(checked)}.{said}{left}",
     )  # fmt: skip
+
+
+def _moment(checked: str) -> str:
+    return f'<span class="moment">{text(checked)}</span>'
 
 
 def _look_ahead(run: RunFiles) -> Row:
@@ -212,14 +216,16 @@ def _sample(run: RunFiles) -> Row | None:
     found = assessed(run)
     trades, bars = run.stats.get("trades"), run.stats.get("bars")
     told = [
-        *([f"{number(found.years, 1)} years"] if found.years is not None else []),
+        *([_span(found.years)] if found.years is not None else []),
         *([counted(bars, "bar" if run.ours else "mark")] if type(bars) is int else []),
         *([counted(trades, "trade")] if type(trades) is int else []),
     ]
     said = ", ".join(told) + "."
     needed = found.figures.get("minimum_track_record")
     if needed is not None:
-        said += f" Returns like these need {number(needed, 1)} years to tell their Sharpe ratio from zero, at 95 %."
+        said += f" Returns like these need {_span(needed)} to tell their Sharpe ratio from zero, at 95 %."
+    elif why := found.reasons.get("minimum_track_record"):
+        said += f" How long it would have to be is not known: {text(why)}."
     few = type(trades) is int and trades < _FEW
     if few:
         said += f" Fewer than {_FEW} trades say little of the next one."
@@ -230,3 +236,12 @@ def _sample(run: RunFiles) -> Row | None:
     if needed is None or found.years is None:
         return Row("Sample", "statistics", OPEN, "Not known", said)
     return Row("Sample", "statistics", GOOD, "Long enough", said)
+
+
+def _span(years: float) -> str:
+    """Return a length of time as words.
+
+    >>> _span(2.5), _span(0.25), _span(0.003)
+    ('2.5 years', '91 days', '1 day')
+    """
+    return f"{number(years, 1)} years" if years >= 1.0 else counted(round(years * 365.25), "day")

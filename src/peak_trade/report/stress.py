@@ -7,8 +7,10 @@ comes to when it is traded again, `just stress` works out and keeps beside the s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from peak_trade.evidence.manifest import RUN
@@ -56,13 +58,15 @@ def _multiples(run: RunFiles, known: Costs, again: Stress | None) -> str:
         _number(run.stats.get("periods_per_year")),
         _number(run.config.get("stats", {}).get("risk_free_rate")),
     )
-    points = [marked.at(known, one, per_year, rate or 0.0) if marked else known.at(one) for one in MULTIPLES]
+    points = [
+        marked.at(known, one, per_year, rate or 0.0) if marked else _told(known.at(one), run.stats) for one in MULTIPLES
+    ]
     unknown = [name for name, part in (("slippage", known.slippage), ("borrowing", known.borrow)) if part is None]
     words = f"<p>{_left(known)}</p>"
     note = (
         "The same trades at the same sizes: what each of them was charged is taken so many times, and nothing is "
         "traded again. "
-        + ("" if marked else f"Sharpe ratio and drawdown are not told: {_why_not(known)}. ")
+        + ("" if marked else f"Sharpe ratio and drawdown are told as charged alone: {_why_not(known)}. ")
         + (f"What {' and '.join(unknown)} took nobody says, and it is left out. " if unknown else "")
         + (
             f"Traded again, an account has less to trade with as costs rise, and stops move: {UNSEALED}."
@@ -71,6 +75,14 @@ def _multiples(run: RunFiles, known: Costs, again: Stress | None) -> str:
         )
     )
     return f'{words}{_figure(points, again)}{_table(points, again)}<p class="note">{note}</p>'
+
+
+def _told(point: Point, stats: Mapping[str, Any]) -> Point:
+    """Return a point with what stats.json says of the run as it was charged."""
+    if point.multiple != 1.0:
+        return point
+    own = {key: _number(stats.get(key)) for key in ("sharpe", "max_drawdown")}
+    return msgspec.structs.replace(point, **own)
 
 
 def _left(known: Costs) -> str:
