@@ -14,6 +14,7 @@ In reading order:
 - `trials`: the table of a sweep as axes and places on them; `heat` (with `heat.js`, which `inline` lets run) and
   `swept` are what the report says of it, `folds` what of a walk-forward or a cross-validation; `beside` links to
   other runs;
+- `code` is the strategy's code in `highlight`ed lines, against that of the run which `earlier` finds before it;
 - `sections` and `page`: the order of it, for `reports/quarto/backtest_report.qmd` to call;
 - `renderer`, `builtin` and `quarto`: what executes the qmd, and how each says what went wrong;
 - `render`: the qmd to one HTML file, by one of them;

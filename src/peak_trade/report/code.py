@@ -23,6 +23,7 @@ from peak_trade.trust.difference.code import Hunk, hunks, lines
 
 __all__ = ["code", "there"]
 
+_LONGEST = 1 << 20  # bytes of a file that is kept
 _LINES, _CHARACTERS = 2_000, 200_000  # of the strategy's file, and of all others together
 _GONE, _LONG = 50, 500  # lines of one place that are not there any more, and characters of one
 _PLACES, _FILES = 20, 100  # that are named one by one
@@ -84,7 +85,7 @@ def code(run: RunFiles) -> str:
     files = [_file(sealed, name, held) for name in names]
     files.sort(key=lambda one: (one.name != main, one.state in ("", "same"), one.name))
     if held is not None:
-        told = _told(run, files, held)
+        told = _told(files, held)
     first, *others = files
     return (
         f"{told}<h3><code>{text(first.name)}</code></h3>{_shown(first, 0, _LINES, _CHARACTERS)}"
@@ -134,12 +135,12 @@ def _before(old: Sealed, new: Sealed, main: str, called: str) -> _Before:
     files = {}
     for name, was in names.items():
         sealed = before[was] != after[name] and f"{FOLDER}/{was}" in old.manifest.files
-        files[name] = before[was], readable(was, old.code(was)) if sealed else None
-    return _Before(called, files, gone, [one for one in inputs(old, new) if one.kind in _ASKED])
+        files[name] = before[was], readable(was, _content(old, was)) if sealed else None
+    return _Before(called, files, gone, [one for one in inputs(old, new, code=False) if one.kind in _ASKED])
 
 
 def _file(sealed: Sealed, name: str, held: _Before | None) -> _File:
-    content, sha256 = sealed.code(name), sealed.code_files[name]
+    content, sha256 = _content(sealed, name), sealed.code_files[name]
     now = readable(name, content)
     was, words = held.files.get(name, ("", None)) if held else ("", None)
     state = "" if held is None else "new" if not was else "same" if was == sha256 else "differs"
@@ -147,7 +148,15 @@ def _file(sealed: Sealed, name: str, held: _Before | None) -> _File:
     return _File(name, sha256, len(content), now, state, old, [] if words is None else hunks(old, lines(now)))
 
 
-def _told(run: RunFiles, files: Sequence[_File], held: _Before) -> str:
+def _content(sealed: Sealed, name: str) -> bytes:
+    """Return a file of code; RunError where it is longer than any that is kept, or not what was sealed."""
+    content = sealed.code(name)
+    if len(content) > _LONGEST:
+        raise RunError(f"{FOLDER}/{name} has {len(content):,} bytes, more than any code that is kept")
+    return content
+
+
+def _told(files: Sequence[_File], held: _Before) -> str:
     """Say in how many lines the code differs from the run before, in which files, and what was asked otherwise."""
     differ = [one for one in files if one.state == "differs"]
     new = [one.name for one in files if one.state == "new"]
@@ -253,11 +262,11 @@ def _folded(files: Sequence[_File], sealed: Sealed) -> str:
     for number, one in enumerate(files, 1):
         count = len(lines(one.text))
         if count <= room and len(one.text) <= characters:
-            room, characters = room - count, characters - len(one.text)
+            room, characters = room - max(count, 1), characters - len(one.text)
             said = {"": "", "differs": f", {sum(one.counts):,} differ"}.get(one.state, f", {one.state}")
             shown_ += (
                 f"<details><summary><code>{text(one.name)}</code>, {counted(count, 'line')}{said}</summary>"
-                f"{_shown(one, number, room + count, _CHARACTERS)}</details>"
+                f"{_shown(one, number, _LINES, _CHARACTERS)}</details>"
             )
         else:
             listed.append([text(one.name), f"{one.size:,}", f"<code>{one.sha256}</code>", one.state])

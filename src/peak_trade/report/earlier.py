@@ -67,10 +67,12 @@ def opened(run: RunFiles, one: Earlier) -> Sealed:
 
 
 def _what(told: Mapping[str, Any]) -> str:
-    """Return what ran: the program of a command, else the strategy; empty where the ledger says neither."""
+    """Return what ran: the strategy, else the program of the command; empty where the ledger says neither."""
     command = told.get("command")
+    if told.get("strategy") and told.get("kind") != manifest.RECORDED:
+        return f"strategy {told['strategy']}"
     if not isinstance(command, str) or not command:
-        return f"strategy {told['strategy']}" if told.get("strategy") else ""
+        return ""
     try:
         words = shlex.split(command)
     except ValueError:  # it was cut within a quotation

@@ -93,7 +93,7 @@ def _words(source: str) -> Iterator[tuple[str, str]]:
 
 
 def shown(part: str) -> str:
-    """Return a part of a line as HTML; marks that are not seen, or turn the direction of writing, as Python's escapes."""
+    """Return a part of a line as HTML; those marks that nobody sees as Python's escapes."""
     out = []
     for seen, marks in groupby(part, str.isprintable):
         if seen:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+import bisect
 import difflib
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 __all__ = ["Hunk", "changes", "hunks", "lines"]
 
 _END = re.compile("\r\n?|\n")
-_LINES = 1_000  # of what is left between the common start and end; matching more takes too long
+_LINES = 1_000  # that are matched with each other; more take too long
 _SHOWN, _WIDTH = 6, 100
 _HUNKS = 3
 
@@ -66,7 +68,7 @@ def changes(before: str | None, after: str | None) -> tuple[list[str], str]:
 
 
 def hunks(before: Sequence[str], after: Sequence[str]) -> list[Hunk]:
-    """Return the places in which lines differ, in their order; as one, where too much is left to match.
+    """Return the places in which lines differ, in their order; what has too much to match is one.
 
     >>> hunks(["a", "b", "c"], ["a", "x", "c", "d"])
     [Hunk(a0=1, a1=2, b0=1, b1=2), Hunk(a0=3, a1=3, b0=3, b1=4)]
@@ -76,14 +78,49 @@ def hunks(before: Sequence[str], after: Sequence[str]) -> list[Hunk]:
     )
     most = min(len(before), len(after)) - start
     end = next((at for at in range(most) if before[-1 - at] != after[-1 - at]), most)
-    a, b = before[start : len(before) - end], after[start : len(after) - end]
-    if not (a or b):
+    end_a, end_b = len(before) - end, len(after) - end
+    found: list[Hunk] = []
+    a, b = start, start
+    for next_a, next_b in [*_alike(before, after, start, end_a, end_b), (end_a, end_b)]:
+        found += _matched(before, after, Hunk(a, next_a, b, next_b))
+        a, b = next_a + 1, next_b + 1
+    return found
+
+
+def _alike(before: Sequence[str], after: Sequence[str], start: int, end_a: int, end_b: int) -> list[tuple[int, int]]:
+    """Return lines that are each there once before and once after, and in the same order, where there is much to match.
+
+    The most of them: what stands between two of them is matched by itself.
+    """
+    if max(end_a, end_b) - start <= _LINES:
         return []
+    once = [Counter(of[start:end]) for of, end in ((before, end_a), (after, end_b))]
+    places = {after[at]: at for at in range(start, end_b)}
+    ends: list[int] = []  # of the rising rows of places of each length, the lowest place that one ends with
+    rows: list[tuple[int, int, int]] = []  # (a, b, the row's last but one), as far as a row has got
+    last: list[int] = []  # the number of the row of each of `ends`
+    for at in range(start, end_a):
+        if once[0][before[at]] == once[1][before[at]] == 1:
+            place = places[before[at]]
+            length = bisect.bisect(ends, place)
+            rows.append((at, place, last[length - 1] if length else -1))
+            ends[length : length + 1], last[length : length + 1] = [place], [len(rows) - 1]
+    found, at = [], last[-1] if last else -1
+    while at >= 0:
+        a, b, at = rows[at]
+        found.append((a, b))
+    return found[::-1]
+
+
+def _matched(before: Sequence[str], after: Sequence[str], of: Hunk) -> Iterator[Hunk]:
+    """Yield the places that differ in a part of two files."""
+    a, b = before[of.a0 : of.a1], after[of.b0 : of.b1]
     if max(len(a), len(b)) > _LINES:
-        codes = [("replace", 0, len(a), 0, len(b))]
-    else:
-        codes = [(tag, *rest) for tag, *rest in difflib.SequenceMatcher(None, a, b).get_opcodes()]  # type: ignore[misc]
-    return [Hunk(*(place + start for place in places)) for tag, *places in codes if tag != "equal"]
+        yield of
+        return
+    for tag, a0, a1, b0, b1 in difflib.SequenceMatcher(None, a, b).get_opcodes():
+        if tag != "equal":
+            yield Hunk(of.a0 + a0, of.a0 + a1, of.b0 + b0, of.b0 + b1)
 
 
 def _meaning(text: str) -> str | None:

@@ -82,12 +82,12 @@ class Input(Struct, frozen=True):
     since: str | None = None
 
 
-def inputs(a: Sealed, b: Sealed, bars: Bars_ | None = None) -> list[Input]:
-    """Return all that differs, in the order of `KINDS`; for `bars` see `between`."""
+def inputs(a: Sealed, b: Sealed, bars: Bars_ | None = None, *, code: bool = True) -> list[Input]:
+    """Return all that differs, in the order of `KINDS`, with `code` source files too; for `bars` see `between`."""
     found = [
         *_config(a, b),
         *_search(a, b),
-        *_code(a, b),
+        *(_code(a, b) if code else ()),
         *_data(a, b, bars),
         *_benchmark(a, b),
         *_materials(a, b),
