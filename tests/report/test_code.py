@@ -231,6 +231,7 @@ def test_a_run_that_was_removed_does_not_count(ledger: Told) -> None:
         ("python pairs.py --fast 10", "/usr/bin/python3 -O /srv/pairs.py --fast 12"),
         ("python -m pairs.main x", "python3 -m pairs.main y"),
         ("./engine 'a b'", "/opt/engine 'c"),
+        ("python 'a b.py' x", "python 'a b.py' 'c"),
     ],
 )
 def test_a_command_is_known_by_its_program(command: str, other: str, ledger: Told) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -18,6 +19,8 @@ import pytest
 from tests.report.conftest import without_ours
 
 from peak_trade.evidence.results import Results
+from peak_trade.record.asked import Order
+from peak_trade.record.command import record
 from peak_trade.report import index, render
 
 Way = tuple[Any, ...]  # to a value in a file of JSON; KEY at its end: the payload is the key
@@ -258,6 +261,47 @@ def test_control_a_payload_that_becomes_markup_would_be_seen(payload: str, tmp_p
 
 # What HTML itself takes for text: these are aimed at Markdown, Quarto and Jupyter, through which a page goes.
 TEXT = ("entities", "a cell", "a shortcode", "formulas", "controls", "a template")
+
+
+# --- code, which may be anything, against the code of the run before ------------------------------------------------
+
+OF_LINES = {"span": {"class", "data-n", "id"}, "ins": {"class", "data-n", "id"}, "del": {"class", "data-n", "id"},
+            "a": {"href"}}  # fmt: skip
+"""The elements of which there are as many as code has words, lines and places that differ; and what they may have."""
+
+
+def ran(folder: Path, said: str, name: str, before: str) -> Path:
+    """Record a script, which a shell leaves before it gets to what it says, after one of its name said otherwise."""
+    script, made = folder / f"a{name}.py", []
+    for words in (before, said):
+        script.write_bytes(f"exit 0\n{words}\n".encode())
+        order = Order(command=["sh", script.name, f"--words={words}".replace("\0", "")])
+        made.append(record(order, results=folder / "r").run_dir)
+    return made[-1]
+
+
+@pytest.mark.hostile(share=6)
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_what_code_says_is_text_on_its_page(
+    payload: str, builtin: Any, browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = []
+    for number, words in enumerate((PAYLOADS[payload], HARMLESS)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        name = words.replace("/", "\u2215").replace("\0", "")
+        run = ran(folder, f"{words}{mark(1)}\n'''{words}\n# {words}", name, f"{words}{mark(2)}")
+        pages.append(render.render(run, builtin).html)
+    page, plain = (Elements(html.read_text("utf-8")) for html in pages)
+    assert any(word.endswith("lines differ") for word in page.words) and {1, 2} <= set(page.shown())
+    assert [one for one in changed(page, plain) if not set(one[1:]) <= OF_LINES.get(one[0], {""})] == []
+    assert not [one for one in page.targets if not re.match(r"#|\.\./\.\./[0-9a-f-]{36}/", one)]
+    assert not set("\x00\x08\x1b\x9b\u202e\u2066\u200b\u2028") & set(" ".join(page.words))
+    browser.open(pages[0])
+    assert browser.complaints == []
+    assert browser.requests == [pages[0].as_uri()]
+    assert "<script" not in without_ours(pages[0].read_text("utf-8"))
 
 
 # --- the page of all runs -----------------------------------------------------------------------------------------

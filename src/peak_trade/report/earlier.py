@@ -8,7 +8,8 @@ or script that it names, whatever else it was given.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -73,9 +74,17 @@ def _what(told: Mapping[str, Any]) -> str:
         return f"strategy {told['strategy']}"
     if not isinstance(command, str) or not command:
         return ""
-    try:
-        words = shlex.split(command)
-    except ValueError:  # it was cut within a quotation
-        words = command.split()
-    named = (word for at, word in enumerate(words) if word.endswith(_SCRIPT) or (at and words[at - 1] == "-m"))
-    return f"command {PurePath(next(named, words[0] if words else '')).name}"
+    first, before = "", ""
+    for word in _words(command):
+        if word.endswith(_SCRIPT) or before == "-m":
+            return f"command {PurePath(word).name}"
+        first, before = first or word, word
+    return f"command {PurePath(first).name}"
+
+
+def _words(command: str) -> Iterator[str]:
+    """Yield the words of a command, which the ledger may have cut within a quotation."""
+    lexer = shlex.shlex(command, posix=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    with suppress(ValueError):
+        yield from lexer
