@@ -384,11 +384,20 @@ def test_many_lines_that_are_gone_are_counted(tmp_path: Path) -> None:
     assert found[-1] == ("del", "−", "… 20 lines more")
 
 
+def test_lines_that_are_gone_in_many_places_have_a_budget_too(tmp_path: Path) -> None:
+    made = Chain(tmp_path / "a")
+    made.ran(FIRST + "".join(f"# {at}\n" + "# x\n" * 3 for at in range(900)))
+    found = rows(shown(made.ran(FIRST + "".join(f"# {at}\n" for at in range(900)))))
+    gone = [line for _, sign, line in found if sign == "−"]
+    assert gone.count("# x") == 2_000
+    assert gone.count("… 3 lines more") == 900 - 667 and gone.count("… 1 line more") == 1
+
+
 def test_other_files_beyond_the_budget_are_named_with_size_and_digest(tmp_path: Path) -> None:
     files = {"alpha": "LIMIT = 0.5\n", "zeta": "# z\n" * 2_001}
     run = Chain(tmp_path / "a").ran("import zeta\n" + HELPED.format("alpha"), **files)
     section = shown(run)
-    assert section.html.count("<details>") == 1
+    assert section.html.count("<details") == 1
     sha256 = RunFiles(run).manifest.files["code/zeta.py"]  # type: ignore[union-attr]
     assert section.rows("Code that is not shown")[1:] == [["zeta.py", "8,004", sha256, ""]]
 

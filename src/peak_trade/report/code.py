@@ -205,7 +205,8 @@ def _shown(one: _File, number: int, most: int, characters: int) -> str:
     notes += _places(one, number, len(now))
     if hidden := [f"{at:,}" for at, line in enumerate(plain[: len(now)], 1) if unseen(line)]:
         named = ", ".join(hidden[:_PLACES]) + (" and more" if len(hidden) > _PLACES else "")
-        notes.append(f"<strong>Marks that nobody sees stand as escapes: line {named}.</strong>")
+        many = "s" if len(hidden) > 1 else ""
+        notes.append(f"<strong>Marks that nobody sees stand as escapes: line{many} {named}.</strong>")
     if len(now) < len(plain) or characters < len(one.text):
         notes.append(f"Shown are the first {len(now):,} lines; all are in <code>{FOLDER}/{text(one.name)}</code>.")
     return (
@@ -220,7 +221,7 @@ def _places(one: _File, number: int, there: int) -> Iterator[str]:
     links = [
         f'<a href="#code-{number}-{at}">{_where(place)}</a>'
         for at, place in enumerate(one.places[:_PLACES])
-        if place.b0 <= there
+        if place.b0 < there or (place.b0 == there and place.a1 > place.a0)
     ]
     if links:
         more = f" and {len(one.places) - len(links):,} more" if len(one.places) > len(links) else ""
@@ -235,13 +236,14 @@ def _where(place: Hunk) -> str:
 
 def _rows(one: _File, now: Sequence[str], number: int) -> Iterator[str]:
     """Yield the lines, each with its number and sign; those that are not there any more before what has their place."""
-    at = 0
+    at, room = 0, _LINES
     for place, (a0, a1, b0, b1) in enumerate(one.places):
         if b0 > len(now):
             break
         yield from (_row("span", f"{line + 1}  ", now[line]) for line in range(at, b0))
-        gone = [shown(cut(line, _LONG)) for line in one.old[a0:a1][:_GONE]]
-        gone += [f"… {counted(a1 - a0 - _GONE, 'line')} more"] if a1 - a0 > _GONE else []
+        gone = [shown(cut(line, _LONG)) for line in one.old[a0 : min(a1, a0 + _GONE, a0 + room)]]
+        room, rest = room - len(gone), a1 - a0 - len(gone)
+        gone += [f"… {counted(rest, 'line')} more"] if rest else []
         rows = [("del", "−", line) for line in gone]
         rows += [
             ("ins", f"{line + 1} {'~' if line - b0 < a1 - a0 else '+'}", now[line])
@@ -257,15 +259,17 @@ def _row(element: str, sign: str, line: str, more: str = "") -> str:
 
 
 def _folded(files: Sequence[_File], sealed: Sealed) -> str:
-    """Return the other files behind their names, as far as there is room, and the rest of them as a table."""
+    """Return the other files behind their names, while they and what they were have room, and the rest as a table."""
     room, characters, shown_, listed = _LINES, _CHARACTERS, "", []
     for number, one in enumerate(files, 1):
         count = len(lines(one.text))
-        if count <= room and len(one.text) <= characters:
-            room, characters = room - max(count, 1), characters - len(one.text)
+        rows, wide = max(count, 1) + len(one.old), len(one.text) + sum(map(len, one.old))
+        if rows <= room and wide <= characters:
+            room, characters = room - rows, characters - wide
+            printed = ' class="printed"' if one.state == "differs" else ""
             said = {"": "", "differs": f", {sum(one.counts):,} differ"}.get(one.state, f", {one.state}")
             shown_ += (
-                f"<details><summary><code>{text(one.name)}</code>, {counted(count, 'line')}{said}</summary>"
+                f"<details{printed}><summary><code>{text(one.name)}</code>, {counted(count, 'line')}{said}</summary>"
                 f"{_shown(one, number, _LINES, _CHARACTERS)}</details>"
             )
         else:
@@ -288,4 +292,4 @@ def _folded(files: Sequence[_File], sealed: Sealed) -> str:
             table(["Not shown", "Bytes", "sha256", ""], listed[:_FILES], label="Code that is not shown", name="digests")
             + more
         )
-    return f"<h3>What else was loaded</h3>{shown_}" if shown_ else ""
+    return f'<div class="loaded"><h3>What else was loaded</h3>{shown_}</div>' if shown_ else ""

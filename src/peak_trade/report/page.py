@@ -72,7 +72,8 @@ class Page:
         short = text(self.run.run_id[:8])
         scripts = "".join(script(name) for name in _FOR if name in self.scripts)
         return raw(
-            f"<footer><p>Made from the files of <code>{text(self.run.path.name)}</code> {self.sources}. "
+            f"<footer><p>Made from the files of <code>{text(self.run.path.name)}</code> {self.sources}; "
+            "what is told of other runs, from the ledger and the runs beside it. "
             f"Check them yourself: <code>just verify {short}</code>. Make this page again: "
             f"<code>just report {short}</code>.</p></footer>{scripts}"
         )
