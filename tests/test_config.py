@@ -169,7 +169,7 @@ ALLOWED = {
     "stops.take_profit": "a number > 0 and <= 100",
     "stops.trailing_stop": "a number > 0 and < 1",
     "stats.risk_free_rate": "a number > -1 and <= 10",
-    "stats.benchmark": "'buy_and_hold' or 'none'",
+    "stats.benchmark": TEXT,
     "stats.periods_per_year": "a number > 0 and <= 1000000000",
     "tracking.mode": "'auto' or 'off' or 'strict'",
     "tracking.experiment": TEXT,
@@ -261,7 +261,7 @@ def test_a_text_may_be_neither_empty_nor_endless(key: str) -> None:
     assert str(refused(LEAST, f"{key}={'x' * 201}")) == f"{key} is {shown}, allowed: {TEXT}"
 
 
-@pytest.mark.parametrize("key", ["data.on_violation", "stats.benchmark", "tracking.mode"])
+@pytest.mark.parametrize("key", ["data.on_violation", "tracking.mode"])
 def test_a_choice_takes_its_words_and_no_other(key: str) -> None:
     section, name = key.split(".")
     for word in re.findall(r"'([^']+)'", ALLOWED[key]):

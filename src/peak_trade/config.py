@@ -260,10 +260,10 @@ class Source(Struct, frozen=True):
         return list(dict.fromkeys([self.path.parent, root]))
 
 
-def locate(path: str, bases: Sequence[Path], key: str = "data.path") -> str:
+def locate(path: str, bases: Sequence[Path]) -> str:
     """Return `path` (a file or a glob) below the first of `bases` where there is something; absolute paths stand.
 
-    Raises InputError, whose hint names the `key` of the config, where there is nothing in any of them.
+    Raises InputError where there is nothing in any of them.
     """
     for base in bases:
         if os.path.exists(there := os.path.join(base, path)):
@@ -271,13 +271,13 @@ def locate(path: str, bases: Sequence[Path], key: str = "data.path") -> str:
         pattern = os.path.join(glob.escape(str(base)), path)  # a folder may be called [old]
         if glob.has_magic(path) and "\0" not in path and next(glob.iglob(pattern, recursive=True), None):
             return pattern
-    raise nowhere(path, bases, key)
+    raise nowhere(path, bases)
 
 
-def nowhere(path: str, bases: Sequence[Path], key: str = "data.path") -> InputError:
+def nowhere(path: str, bases: Sequence[Path]) -> InputError:
     """Return the error that says that there is no such file, and where that was looked for."""
     where = "" if Path(path).is_absolute() else f"; looked in {' and '.join(str(base) for base in bases)}"
-    return InputError(f"there is no file {path}{where}", hint=f"check {key} in the config")
+    return InputError(f"there is no file {path}{where}", hint="check data.path in the config")
 
 
 def load(path: str | os.PathLike[str], overrides: Sequence[str] | Mapping[str, Any] = ()) -> Source:

@@ -130,6 +130,7 @@ ALLOWED = {
     "tracking.worker.Logger.log": "the store",
     "shown.telemetry._real": "results/ itself, which may be a link of the user's own",
     "trust.content._check_data": "the files of bars that a run names, found by market.promised",
+    "trust.benchmarks.find": "the files of a benchmark that a run names, found by market.promised",
     "trust.luck.series.gather": "whether a folder is there: nothing is opened",
     "trust.luck.mlruns": "what a person names: a folder of MLflow's",
     "trust.luck.stores": "what a person names: a store of trials that another program made",

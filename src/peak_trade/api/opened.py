@@ -74,6 +74,7 @@ class Run:
     def benchmark(self) -> Table | None:
         """`timestamp`, `close` and `equity` of buying and holding at the same costs; None where the run has none.
 
+        Where it is a file, `equity` follows that, and `benchmark` are its closes; `close` is always the bars'.
         A run of more than 2,000 bars has 2,000 of them and each month's last.
         """
         columns = self._files.benchmark

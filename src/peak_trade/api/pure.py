@@ -123,6 +123,11 @@ def backtest(
             raise InputError(f"the bars break the contract, {len(found):,} times:{lines}", hint="mend the rows")
     else:
         given, assumed = bars_of(bars, symbol=symbol, timeframe=timeframe, columns=columns)
+    if benchmark not in (configs.BUY_AND_HOLD, configs.NO_BENCHMARK):
+        raise InputError(
+            f"stats.benchmark is {benchmark!r}, allowed: '{configs.BUY_AND_HOLD}' or '{configs.NO_BENCHMARK}'",
+            hint="a file's is for what is sealed: peak_trade.run",
+        )
     settings: dict[str, dict[str, Any]] = {
         "data": {"path": "-", "symbol": given.symbol or "-", "timeframe": given.timeframe, "calendar": calendar},
         "strategy": {**(declared or {}), **({"name": label} if named else {"entrypoint": "-"})},

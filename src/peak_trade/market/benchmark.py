@@ -52,8 +52,8 @@ class Benchmark(msgspec.Struct, frozen=True, eq=False):
     def equity(self, bars: Bars, cash: float) -> Floats:
         """Return what cash would have come to in it, without costs, from the first bar's close on, shape (N,)."""
         closes = self.closes(bars)
-        grown: Floats = cash * (closes / closes[0])
-        return grown
+        equity: Floats = cash * (closes / closes[0])
+        return equity
 
     def _at(self, bars: Bars) -> npt.NDArray[np.intp]:
         at = np.searchsorted(closing(self.bars), closing(bars), side="right") - 1

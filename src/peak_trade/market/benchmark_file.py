@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from peak_trade.config import BUY_AND_HOLD, NO_BENCHMARK
+from peak_trade.config import BUY_AND_HOLD, NO_BENCHMARK, Reading
 from peak_trade.errors import InputError
 from peak_trade.market.bars import Bars
 from peak_trade.market.benchmark import Benchmark
@@ -18,7 +18,8 @@ from peak_trade.text import as_utf8
 
 __all__ = ["HINT", "read_benchmark"]
 
-HINT = f'stats.benchmark names a file of bars; without one it is "{BUY_AND_HOLD}" or "{NO_BENCHMARK}"'
+HINT = f'stats.benchmark is "{BUY_AND_HOLD}", "{NO_BENCHMARK}", a file of bars, or of closes with the header date,close'
+_CLOSES = Reading(columns=dict.fromkeys(("open", "high", "low"), "close"))
 
 
 def read_benchmark(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], name: str) -> Benchmark:
@@ -27,7 +28,7 @@ def read_benchmark(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[st
     Raises InputError where it can't be read, or breaks the contract of bars: nobody says which rows may be left out.
     """
     try:
-        raw = read_rows(paths, symbol="")
+        raw = _rows(paths)
     except InputError as error:
         raise InputError(f"the benchmark: {error.message}", hint=HINT) from None
     raw.table["volume"] = np.nan_to_num(raw.table["volume"])  # of an index there is none, and nothing is made of it
@@ -40,6 +41,16 @@ def read_benchmark(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[st
             hint="mend the rows, which go by their lines: in order of time, each once, with prices above 0",
         )
     return Benchmark(own, [file.source for file in raw.files], raw.assumptions)
+
+
+def _rows(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Rows:
+    """Return the rows of files; where they have closes alone, those count for the other prices too."""
+    try:
+        return read_rows(paths, symbol="")
+    except InputError as error:
+        if "no column for open, high, low;" not in error.message:
+            raise
+        return read_rows(paths, symbol="", reading=_CLOSES)
 
 
 def _timeframe(raw: Rows, name: str) -> str:

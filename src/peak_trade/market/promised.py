@@ -35,9 +35,7 @@ class Grown(InputError):
     """There is much more than the run read."""
 
 
-def find(
-    path: str, folders: Sequence[Path], files: Sequence[Mapping[str, Any]], results: Path, key: str = "data.path"
-) -> list[str]:
+def find(path: str, folders: Sequence[Path], files: Sequence[Mapping[str, Any]], results: Path) -> list[str]:
     """Return the files that `path` means in the first of `folders` where it means some; absolute paths stand.
 
     `files` are those of the manifest, with the bytes of each. Raises InputError where there are none, or not of that
@@ -55,7 +53,7 @@ def find(
         if found:
             break
     else:
-        raise nowhere(path, folders, key)
+        raise nowhere(path, folders)
     if any(Path(os.path.realpath(name)).is_relative_to(os.path.realpath(results)) for name in found):
         raise InputError(f"{path} lies in {results.name}/, which is no place for bars")
     promised = sum(int(file["bytes"]) for file in files)

@@ -24,11 +24,11 @@ import numpy.typing as npt
 
 from peak_trade import stats, strategies
 from peak_trade.config import Config, Source, locate
-from peak_trade.errors import PeakError, RunError
+from peak_trade.errors import InputError, PeakError, RunError
 from peak_trade.evidence import benchmark, files, manifest, provenance, tables
 from peak_trade.evidence.run_dir import new_run_id
 from peak_trade.market import ohlcv
-from peak_trade.market.benchmark_file import read_benchmark
+from peak_trade.market.benchmark_file import HINT, read_benchmark
 from peak_trade.market.trades import Trades
 from peak_trade.probe import Asking
 from peak_trade.probe.watch import Watch
@@ -124,7 +124,10 @@ def load_bars(source: Source, root: Path) -> ohlcv.Loaded:
     )
     if not compared.benchmark_file:
         return loaded
-    path = locate(compared.benchmark_file, source.bases(root), "stats.benchmark")
+    try:
+        path = locate(compared.benchmark_file, source.bases(root))
+    except InputError as error:
+        raise InputError(f"the benchmark: {error.message}", hint=HINT) from None
     return msgspec.structs.replace(loaded, benchmark=read_benchmark(path, compared.benchmark_name).over(loaded.bars))
 
 

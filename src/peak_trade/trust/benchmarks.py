@@ -74,7 +74,7 @@ def find(verdict: Verdict, sealed: manifest.Manifest, config: Config, kept: Kept
         return None
     folder = str(sealed.predicate.run_details.get("folder") or ".")
     try:
-        paths = promised.find(path, [kept.root / folder, kept.root], about["files"], kept.results, "stats.benchmark")
+        paths = promised.find(path, [kept.root / folder, kept.root], about["files"], kept.results)
         stamps = tuple((path, info.st_mtime_ns, info.st_size) for path in paths for info in [os.stat(path)])
     except promised.Grown as error:
         kept.differ(verdict, path, "the files that the run read", error.message)

@@ -99,7 +99,7 @@ def _beside(
     elsewhere = "--benchmark FILE names where it lies now"
     try:
         path = recorded.config.stats.benchmark_file
-        paths = list(given) or _named_by(recorded, path, about, root, "stats.benchmark", elsewhere)
+        paths = list(given) or _named_by(recorded, path, about, root, "benchmark", elsewhere)
         now = fingerprint.digest(_read(recorded.config, paths).over(bars).bars)
     except InputError as error:
         if came:
@@ -194,15 +194,14 @@ def _content(path: Path) -> Loaded:
 
 
 def _found(recorded: Recorded, about: dict[str, Any], root: Path) -> list[str]:
-    return _named_by(recorded, recorded.config.data.path, about, root, "data.path", _ELSEWHERE)
+    return _named_by(recorded, recorded.config.data.path, about, root, "data", _ELSEWHERE)
 
 
-def _named_by(recorded: Recorded, path: str, about: dict[str, Any], root: Path, key: str, elsewhere: str) -> list[str]:
-    """Return the files that a key of the config names, as the run found them."""
-    what = "data" if key == "data.path" else "benchmark"
+def _named_by(recorded: Recorded, path: str, about: dict[str, Any], root: Path, what: str, elsewhere: str) -> list[str]:
+    """Return the files that a path of the config means, as the run found them; `what` they hold."""
     try:
         files: Any = about.get("files")
-        return promised.find(path, [root / recorded.folder, root], files, recorded.home, key)
+        return promised.find(path, [root / recorded.folder, root], files, recorded.home)
     except promised.Grown as error:
         raise InputError(error.message, hint=elsewhere) from None
     except (InputError, OSError) as error:
