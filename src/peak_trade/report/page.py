@@ -35,7 +35,7 @@ class Page:
     def __init__(self, path: Path) -> None:
         self.run = RunFiles(path)
         self.scripts: set[str] = set()  # those that have something to work with
-        self.sources = "alone"  # what it is made from, beside the files of the run
+        self.sources = ""  # what it is made from, beside the files of the run
         self.checked = now()[:19].replace("T", " ") + " UTC"
 
     def head(self) -> Markdown:
@@ -63,7 +63,7 @@ class Page:
                 raise
             body = f'<p class="error">Not shown: {text(error)}</p>'
         if FROM_DATA in body:
-            self.sources = "and, for candles, from the data that it read"
+            self.sources = ", and for candles from the data that it read"
         self.scripts |= {script for script, mark in _FOR.items() if mark in body}
         return raw(f'<section id="{name}"><h2>{text(section.title)}</h2>{body}</section>')
 
@@ -72,7 +72,7 @@ class Page:
         short = text(self.run.run_id[:8])
         scripts = "".join(script(name) for name in _FOR if name in self.scripts)
         return raw(
-            f"<footer><p>Made from the files of <code>{text(self.run.path.name)}</code> {self.sources}; "
+            f"<footer><p>Made from the files of <code>{text(self.run.path.name)}</code>{self.sources}; "
             "what is told of other runs, from the ledger and the runs beside it. "
             f"Check them yourself: <code>just verify {short}</code>. Make this page again: "
             f"<code>just report {short}</code>.</p></footer>{scripts}"
