@@ -65,10 +65,8 @@ class Prepared:
         return engine.run(self.bars, np.ones(len(self.bars)), execution=config.execution).equity
 
     def _beside(self, config: Config) -> Benchmark:
-        if self._market is None or self._market.name != config.stats.benchmark_name:
-            raise InputError(
-                f"the benchmark {config.stats.benchmark} is not that of the config", hint="set it there, for all trials"
-            )
+        if self._market is None:
+            raise InputError(f"the benchmark {config.stats.benchmark} was not loaded with the bars")
         return self._market
 
     def benchmark_rows(self, config: Config, equity: Floats) -> dict[str, npt.NDArray[Any]]:
