@@ -186,10 +186,10 @@ report-last *args:
 report-index *args:
     {{ env }} python scripts/report_index.py "$@"
 
-# Photograph a run's report for the README: docs/reports/report.png
-[private]
-report-picture *args:
-    {{ env }} python scripts/report_picture.py "$@"
+# Picture every kind of page, to be looked through; `--readme`: those two
+[group('maintain')]
+report-pictures *args:
+    {{ env }} python scripts/pictures/pictures.py "$@"
 
 # Set up the lake, run on synthetic BTCUSDT bars, bring runs and bars in
 [group('lake')]
@@ -268,12 +268,15 @@ p0:
 
 # Set up what the tests need and run them: `just test -k fills`
 [group('check')]
-test *args: _validator
+test *args: _validator _axe
     (($#)) || echo 'all tests: some twenty minutes on two cores; just test-fast: five' >&2
     {{ tested }} pytest -n auto --dist worksteal --all-extras "$@"
 
 _validator:
     {{ dev }} scripts/utils/setup_validator.sh
+
+_axe:
+    {{ dev }} scripts/utils/setup_axe.sh
 
 # Run the fast tests, a quarter of the time: `just test-fast -k fills`
 [group('check')]

@@ -39,7 +39,6 @@ def main() -> int:
     from peak_trade.trust.handed import handed
 
     script.show_warnings()
-    skips = args.optional and os.environ.get("PEAK_STRICT") != "1"
     results = Results(script.results_dir(args.results_dir))
     name = "builtin" if args.all_missing and args.renderer == "auto" else args.renderer  # Quarto: a kernel for each
     written: list[render.Rendered] = []
@@ -71,7 +70,7 @@ def main() -> int:
         faults += [*lacking, *made.faults]
     if args.json:
         script.print_json(found, result)
-    script.end_with(faults, (render.MissingTools,) if skips else ())
+    script.end_with(faults, (render.MissingTools,) if args.optional and os.environ.get("PEAK_STRICT") != "1" else ())
     return 0
 
 

@@ -373,7 +373,7 @@ def test_the_validator_has_an_environment_of_its_own(root: Path, checkout: Check
 
 
 def test_all_tests_have_what_they_need_set_up_or_fail(recipes: dict[str, Any]) -> None:
-    assert [one["recipe"] for one in recipes["test"]["dependencies"]] == ["_validator"]
+    assert [one["recipe"] for one in recipes["test"]["dependencies"]] == ["_validator", "_axe"]
     assert "--all-extras" in str(recipes["test"]["body"])
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "FENCE",
     "Markdown",
     "cell",
+    "contents",
     "counted",
     "figure_of",
     "in_toml",
@@ -121,7 +122,14 @@ def in_toml(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-# --- tables -------------------------------------------------------------------------------------------------------
+# --- ways and tables ----------------------------------------------------------------------------------------------
+
+
+def contents(sections: Sequence[tuple[str, str]]) -> str:
+    """Return links to sections, by name and title as HTML, and before them one that leads past them all."""
+    links = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title in sections)
+    past = f'<a class="skip" href="#{sections[0][0]}">Skip to the first section</a>' if sections else ""
+    return f'{past}<nav aria-label="Sections"><ul>{links}</ul></nav>'
 
 
 def cell(content: str, *, of: str = "td", name: str = "", attributes: str = "") -> str:
@@ -133,13 +141,14 @@ def cell(content: str, *, of: str = "td", name: str = "", attributes: str = "") 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, label: str, name: str = "") -> str:
     """Return a table of cells that are HTML, in a box that scrolls sideways where the page is narrow.
 
-    The first column names its row. A cell that is an element already, such as those of `cell`, stands as it is.
+    The first column names its row; one without a title has no head. A cell that is an element already, such as those of
+    `cell`, stands as it is.
     """
-    top = "".join(cell(title, of="th", attributes=' scope="col"') for title in head)
+    top = "".join(cell(title, of="th", attributes=' scope="col"') if title else "<td></td>" for title in head)
     body = "".join(f"<tr>{''.join(_cells(row))}</tr>" for row in rows)
     kind = f' class="{name}"' if name else ""
     return (
-        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0"><table{kind}>'
+        f'<div class="scroll" role="group" aria-label="{label}" tabindex="0"><table{kind}>'
         f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

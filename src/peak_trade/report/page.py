@@ -10,7 +10,7 @@ from peak_trade.evidence.results import Results
 from peak_trade.report.candles import FROM_DATA
 from peak_trade.report.head import head
 from peak_trade.report.inline import script
-from peak_trade.report.markup import Markdown, raw, text
+from peak_trade.report.markup import Markdown, contents, raw, text
 from peak_trade.report.portfolio import lacks
 from peak_trade.report.run import RunFiles, find
 from peak_trade.report.sections import SECTIONS, Section
@@ -40,10 +40,8 @@ class Page:
 
     def head(self) -> Markdown:
         """Return the verdict, and links to the sections that follow."""
-        links = "".join(
-            f'<li><a href="#{name}">{text(s.title)}</a></li>' for name, s in SECTIONS.items() if self._has(s)
-        )
-        return raw(f'{head(self.run, self.checked)}<nav aria-label="Sections"><ul>{links}</ul></nav>')
+        there = [(name, text(section.title)) for name, section in SECTIONS.items() if self._has(section)]
+        return raw(head(self.run, self.checked) + contents(there))
 
     def section(self, name: str) -> Markdown | None:
         """Return a section; None where the run has none.

@@ -27,7 +27,8 @@ __all__ = ["KINDS", "beside", "browser", "cut", "take"]
 KINDS = ("png", "pdf")
 WIDTH = 1280  # px, of a picture that nobody has given a width
 LONGEST = 60.0  # s
-_HIGHEST, _MARGIN = 4000, 24  # px: of the window, and what is left blank below the last line
+_HIGHEST, _TOP_HIGHEST = 16_000, 4000  # px, of the window; the first is as high as Chromium draws
+_MARGIN = 24  # px that are left blank below the last line
 _NAMES = (
     "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge",
     "microsoft-edge-stable", "brave-browser",
@@ -92,21 +93,24 @@ def beside(made: Rendered, kinds: Iterable[str]) -> tuple[dict[str, str], list[P
     return taken, lacking
 
 
-def take(page: str, kind: str, *, program: str | None = None, width: int = WIDTH, dark: bool = False) -> bytes:
+def take(
+    page: str, kind: str, *, program: str | None = None, width: int = WIDTH, dark: bool = False, whole: bool = False
+) -> bytes:
     """Return a picture of a page's HTML: of the kind `png` its top, `width` px wide, of the kind `pdf` all of it.
 
-    The top has the verdict, the key figures, and the equity: nothing of the page below that, and nothing that is there
-    to be clicked. Raises MissingTools where there is no browser, RunError where it makes none, within `LONGEST` s.
+    The top (unless `whole`) has the verdict, the key figures, and the equity: nothing of the page below that, and
+    nothing that is there to be clicked. Raises MissingTools where there is no browser, RunError where it makes none,
+    within `LONGEST` s.
     """
     program = program or browser()
     with tempfile.TemporaryDirectory(prefix="peak_trade-picture-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        (folder / "page.html").write_text(_still(page, "" if kind == "pdf" else _TOP), encoding="utf-8")
+        (folder / "page.html").write_text(_still(page, "" if whole or kind == "pdf" else _TOP), encoding="utf-8")
         made = folder / f"picture.{kind}"
         if kind == "pdf":  # without the lines that name the file and the time; the second word is older browsers'
             wanted = [f"--print-to-pdf={made}", "--no-pdf-header-footer", "--print-to-pdf-no-header"]
         else:
-            wanted = [f"--screenshot={made}", f"--window-size={width},{_HIGHEST}"]
+            wanted = [f"--screenshot={made}", f"--window-size={width},{_HIGHEST if whole else _TOP_HIGHEST}"]
         words = [*_OPTIONS, *wanted, f"--blink-settings=preferredColorScheme={0 if dark else 1}"]
         words += ["--no-sandbox"] * (os.geteuid() == 0)  # which root can't have
         done = call(
@@ -147,7 +151,7 @@ def cut(png: bytes) -> bytes:
         left -= 1
     left = min(high, left + _MARGIN)
     head = struct.pack(">I", left).join((chunks[0][1][:4], chunks[0][1][8:]))
-    kept = [(b"IHDR", head), (b"IDAT", zlib.compress(data[: left * size], 9)), (b"IEND", b"")]
+    kept = [(b"IHDR", head), (b"IDAT", zlib.compress(data[: left * size])), (b"IEND", b"")]
     palette = [one for one in chunks if one[0] in (b"PLTE", b"tRNS")]
     return _SIGNATURE + b"".join(_chunk(kind, content) for kind, content in [kept[0], *palette, *kept[1:]])
 

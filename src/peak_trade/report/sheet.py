@@ -17,7 +17,7 @@ import numpy.typing as npt
 from peak_trade import places
 from peak_trade.errors import RunError
 from peak_trade.report import inline
-from peak_trade.report.markup import text
+from peak_trade.report.markup import contents, text
 from peak_trade.report.render import QMD, replace
 
 __all__ = ["across", "sheet", "style", "write"]
@@ -72,8 +72,7 @@ def sheet(title: str, head: str, sections: Iterable[tuple[str, str, str]], foot:
     There is a look for each of so many `curves`, of the classes `run0`, `run1` and so on.
     """
     there = [one for one in sections if one[2]]
-    links = "".join(f'<li><a href="#{name}">{words}</a></li>' for name, words, _ in there)
-    body = f'<header class="verdict">{head}<nav aria-label="Sections"><ul>{links}</ul></nav></header>'
+    body = f'<header class="verdict">{head}{contents([(name, words) for name, words, _ in there])}</header>'
     body += "".join(f'<section id="{name}"><h2>{words}</h2>{content}</section>' for name, words, content in there)
     body += f"<footer><p>{foot}</p></footer>" + (inline.script("pointer") if 'class="values"' in body else "")
     return _PAGE.format(title=text(title), css=style(curves), body=body, scripts=inline.allowed(body))
