@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -67,9 +68,21 @@ def test_a_short_has_no_target_where_a_price_would_be_zero_or_below(trades: Any)
     assert np.isnan(goal[1])
 
 
+def run(**more: Any) -> Any:
+    return SimpleNamespace(**{"config": {"stops": {"stop_loss": 0.02, "take_profit": None}}, "kind": "run"} | more)
+
+
 def test_stops_are_read_off_the_resolved_config() -> None:
-    assert stops_of({"stops": {"stop_loss": 0.02, "take_profit": None, "trailing_stop": 1}}) == Stops(0.02, None, 1.0)
-    assert not stops_of({})
+    assert stops_of(run()) == Stops(0.02, None, None)
+    assert not stops_of(run(config={}))
+
+
+def test_of_a_sweep_they_are_those_of_the_trial_that_it_chose() -> None:
+    searched = {"grid": {"stops.stop_loss": [0.02, 0.05]}}
+    assert stops_of(run(kind="swept", searched=searched, chosen={"stops.stop_loss": 0.05})) == Stops(0.05, None, None)
+    assert not stops_of(run(kind="swept", searched=searched, chosen={}))  # folds, each with a choice of its own
+    other = {"grid": {"fast": [3, 5]}}
+    assert stops_of(run(kind="swept", searched=other, chosen={})) == Stops(0.02, None, None)
 
 
 @pytest.mark.parametrize(("reason", "which"), [("stop_loss", 0), ("take_profit", 1)])

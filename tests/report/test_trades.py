@@ -50,7 +50,9 @@ def many(count: int, **more: Any) -> Any:
         mfe=np.maximum(gain, 0) + 0.01,
     )
     trades = msgspec.structs.replace(trades, **more)
-    return SimpleNamespace(trades=trades, path=Path("some-run"), has=lambda name: name == "trades.csv")
+    return SimpleNamespace(
+        trades=trades, path=Path("some-run"), has=lambda name: name == "trades.csv", config={}, kind="run"
+    )
 
 
 def test_each_trade_has_a_row(tmp_path: Path, page: Any) -> None:

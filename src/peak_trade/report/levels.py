@@ -7,14 +7,19 @@ of them have the levels of the first.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from peak_trade.errors import RunError
+from peak_trade.evidence.manifest import SWEPT
 from peak_trade.market.trades import Trades
+from peak_trade.report.run import RunFiles
 from peak_trade.stats.values import Floats
 
 __all__ = ["Stops", "levels", "opened_at", "stops_of"]
+
+_OURS = "stops."
 
 
 class Stops(NamedTuple):
@@ -28,9 +33,20 @@ class Stops(NamedTuple):
         return any(one is not None for one in self)
 
 
-def stops_of(config: dict[str, Any]) -> Stops:
-    """Return the distances that a resolved config has under `stops`."""
-    told = config.get("stops", {})
+def stops_of(run: RunFiles) -> Stops:
+    """Return the distances that a run had: of a sweep those of the trial whose result it has.
+
+    None where they are not one set, as of folds that chose among them, or where the config can't be read.
+    """
+    try:
+        told = dict(run.config.get("stops", {}))
+    except RunError:
+        return Stops()
+    if run.kind == SWEPT and "stops." in str(run.searched):
+        chosen = {key.removeprefix(_OURS): value for key, value in run.chosen.items() if key.startswith(_OURS)}
+        if not chosen:
+            return Stops()
+        told |= chosen
     return Stops(*(float(one) if isinstance(one := told.get(key), int | float) else None for key in Stops._fields))
 
 
@@ -45,15 +61,16 @@ def opened_at(trades: Trades) -> Floats:
     array([], dtype=float64)
     """
     found = trades.entry_price.copy()
-    price, side, end = np.nan, 0, trades.exit_time[:0]
     order = np.lexsort((trades.exit_time, trades.entry_time))
-    for at in order.tolist():
-        enters, ends = trades.entry_time[at : at + 1], trades.exit_time[at : at + 1]
-        same = len(end) and side == trades.side[at] and (enters < end or (enters == end and ends == end))
-        if not same:
-            price, side, end = trades.entry_price[at], int(trades.side[at]), ends
+    columns = (trades.side, trades.entry_time.astype(np.int64), trades.exit_time.astype(np.int64))
+    first, last_side, end = 0, 0, 0
+    opened = []
+    for at, side, enters, ends in zip(order.tolist(), *(column[order].tolist() for column in columns), strict=True):
+        if not (side == last_side and (enters < end or enters == end == ends)):
+            first, last_side, end = at, side, ends
         end = max(end, ends)
-        found[at] = price
+        opened.append(first)
+    found[order] = trades.entry_price[opened]
     return found
 
 
@@ -62,6 +79,8 @@ def levels(trades: Trades, stops: Stops) -> tuple[Floats | None, Floats | None]:
 
     NaN where there is no such price: a short can't gain all of it and more.
     """
+    if stops.stop_loss is None and stops.take_profit is None:
+        return None, None
     base, side = opened_at(trades), trades.side.astype(np.float64)
     stop = None if stops.stop_loss is None else base * (1.0 - side * stops.stop_loss)
     goal = None if stops.take_profit is None else base * (1.0 + side * stops.take_profit)

@@ -49,7 +49,7 @@
   const across = (one, price) => `M${at(one.from, price)}H${x(one.to).toFixed(4)}`;
   const dots = (list, key) => list.map((one) => `M${at(one[key === "entry" ? "from" : "to"], one[key])}h0`).join("");
   const sign = (one) => (one.side === "short" ? -1 : 1);
-  // As the engine has them: of the fill that opened the position, or of the best price of the bars before.
+  // As the engine has them: of the fill that opened the position, or the best price of the bars before.
   const stopOf = (one) => loss && (one.entry + one.apart) * (1 - sign(one) * loss);
   const goalOf = (one) => profit && Math.max((one.entry + one.apart) * (1 + sign(one) * profit), 0);
   const trailOf = (one) => {
@@ -66,7 +66,7 @@
     return steps;
   };
 
-  // Those in sight, where they are few enough to be drawn one by one.
+  // Those in sight, where they are few.
   const few = (list, span) => {
     const found = list.filter((one) => one.from <= span.to && one.to >= span.from);
     return found.length <= MOST ? found : [];
@@ -85,7 +85,8 @@
       ]) {
         path(`wick ${name}`, list.map((one) => `M${at(one.time, one.low)}V${y(one.high).toFixed(2)}`).join(""));
         const bodies = list.map((one) => {
-          const [left, right] = [x(one.time) - half, x(one.time) + half].map((edge) => edge.toFixed(4));
+          const edges = [Math.max(x(one.time) - half, 0), Math.min(x(one.time) + half, 10000)];
+          const [left, right] = edges.map((edge) => edge.toFixed(4));
           return `M${left} ${y(one.open).toFixed(2)}H${right}V${y(one.close).toFixed(2)}H${left}z`;
         });
         path(`body ${name}`, bodies.join(""));

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 from peak_trade.report.carried import differences, digits_of, moments, whole
-from peak_trade.report.levels import opened_at
+from peak_trade.report.levels import opened_at, stops_of
 from peak_trade.report.markup import number, percent, table, text
 from peak_trade.report.run import RunFiles
 from peak_trade.report.values import encoded
@@ -54,7 +54,8 @@ def all_trades(run: RunFiles) -> str:
     words = sum(one.carried["kind"] == "word" for one in columns)
     shown = table(["Trade", *(one.title for one in columns)], rows, label="All trades", name=f"log words{words}")
     left = f"The first {count:,} of {len(trades):,}; all" if len(trades) > count else "All"
-    told = {"columns": [{"key": one.key} | one.carried for one in columns], "trades": len(trades)} | _base(trades)
+    told = {"columns": [{"key": one.key} | one.carried for one in columns], "trades": len(trades)}
+    told |= _base(trades) if stops_of(run) else {}
     return (
         f'<div class="all-trades">{shown}<p class="note">{left} of them are in {where}. Times are UTC, pnl is net, '
         "MAE and MFE are how far the price went against the trade and for it.</p>"
@@ -194,10 +195,10 @@ def _numbers(
 def _base(trades: Trades) -> dict[str, Any]:
     """Return how far the price that opened each trade's position is from its own entry, where one of them is.
 
-    For stops and targets; another engine's are not known.
+    Their stops and targets count from there.
     """
     apart = np.nan_to_num(opened_at(trades) - trades.entry_price)
-    if trades.symbols is not None or not apart.any():
+    if not apart.any():
         return {}
     digits = digits_of(trades.entry_price)
     return {"base": [round(value, digits) if value else 0 for value in apart.tolist()]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -42,10 +42,10 @@ def price(run: RunFiles) -> str:
     if market is None:
         return "<p>The run directory holds no prices: <code>[stats] benchmark</code> is <code>none</code>.</p>"
     stamps, close = run.equity["timestamp"], market["close"]
-    x, found, asked = svg.x_of(stamps), candles(run), stops_of(run.config)
-    lines = [one for one in levels(trades, asked) if one is not None]
+    x, found, asked = svg.x_of(stamps), candles(run), stops_of(run)
+    lines = dict(zip(("stop-level", "target-level"), levels(trades, asked), strict=True))
     scale = svg.Scale.around(
-        close, trades.entry_price, trades.exit_price, found.high, found.low, *_near(close, lines),
+        close, trades.entry_price, trades.exit_price, found.high, found.low, *_near(close, lines.values()),
         log=bool(close.max() / close.min() >= LOG_FROM),
     )  # fmt: skip
     size = " crowd" if len(trades) > _CROWD else " many" if len(trades) > _MANY else ""
@@ -53,7 +53,7 @@ def price(run: RunFiles) -> str:
     entered = x[np.searchsorted(stamps, trades.entry_time)]
     at = x[np.searchsorted(stamps, trades.exit_time)]
     if asked and size != " crowd":
-        marks += _levels(trades, asked, scale, entered, at)
+        marks += _levels(lines, scale, entered, at)
     if len(trades):  # below the entries: a reversal has both at one price
         marks.append(svg.dots(at, scale.place(trades.exit_price), f"exit{size}"))
     for side, word in SIDES.items():
@@ -95,25 +95,26 @@ def price(run: RunFiles) -> str:
     return drawn + _for_script(run, scale, found, asked, digits_of(close)) if len(stamps) > 1 else drawn
 
 
-def _near(close: Floats, lines: Sequence[Floats]) -> list[Floats]:
+def _near(close: Floats, lines: Iterable[Floats | None]) -> list[Floats]:
     """Return those levels that the axis is made to hold: no further from the closes than half of their range."""
     low, high = float(close.min()), float(close.max())
     room = (high - low) / 2
-    return [line[(line >= max(low - room, low / 2)) & (line <= high + room)] for line in lines]
+    there = (line for line in lines if line is not None)
+    return [line[(line >= max(low - room, low / 2)) & (line <= high + room)] for line in there]
 
 
-def _levels(trades: Trades, asked: Stops, scale: svg.Scale, start: Floats, end: Floats) -> list[str]:
-    """Return a line from entry to exit at each trade's stop loss and take profit, those within the axis."""
+def _levels(lines: Mapping[str, Floats | None], scale: svg.Scale, start: Floats, end: Floats) -> list[str]:
+    """Return a line from entry to exit at each trade's levels, those within the axis."""
     marks = []
-    for name, prices in zip(("stop-level", "target-level"), levels(trades, asked), strict=True):
-        if prices is None:
+    for name, prices in lines.items():
+        there = np.zeros(0, bool) if prices is None else (prices >= scale.low) & (prices <= scale.high)
+        if prices is None or not there.any():
             continue
-        there = (prices >= scale.low) & (prices <= scale.high)
         across = np.rint(np.stack([start[there], end[there] - start[there]]) * 10_000).astype(np.int64)
         up = np.rint((1.0 - scale.place(prices[there])) * 10_000).astype(np.int64)
         rows = zip(*across.tolist(), up.tolist(), strict=True)
         path = "".join(f"M{left} {height}h{wide}" for left, wide, height in rows)
-        marks.append(f'<path class="{name}" d="{path}"/>' if path else "")
+        marks.append(f'<path class="{name}" d="{path}"/>')
     return marks
 
 
