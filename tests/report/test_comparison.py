@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.report.conftest import without_ours
 
@@ -16,10 +17,11 @@ from peak_trade.errors import RunError
 from peak_trade.evidence.results import Results
 from peak_trade.report import against, comparison, render
 from peak_trade.trust import compare, difference, live
+from peak_trade.trust.difference.figures import Figure
 
 Evidence = Any  # of conftest.py, which cannot be imported
 ROOT = Path(__file__).resolve().parents[2]
-SECTIONS = ["differs", "equity", "statistics", "parting", "trades"]
+SECTIONS = ["differs", "equity", "statistics", "drawdowns", "returns", "correlation", "parting", "trades"]
 
 
 def compared(evidence: Evidence, *names: str) -> compare.Comparison:
@@ -63,9 +65,50 @@ def test_the_page_has_what_differs_curves_statistics_and_trades(evidence: Eviden
     assert cells[at : at + 4] == ["strategy.params.slow", "likely", "8", "12"]
     at = cells.index("Total return")
     returns = [run.figures["total_return"] for run in found.runs]
-    assert cells[at + 1 : at + 3] == [f"{100 * value:.2f} %".replace("-", "−") for value in returns]
+    shown = [f"{100 * value:.2f} %".replace("-", "−") for value in returns]
+    shown[returns.index(max(returns))] = f"best {shown[returns.index(max(returns))]}"
+    assert cells[at + 1 : at + 3] == shown
     trades = found.differences[0].trades
     assert trades and sum(cell in ("both", "A", "B") for cell in cells) >= len(trades.listed)
+
+
+def test_the_best_is_said_where_one_alone_is_and_more_or_less_is_better(evidence: Evidence) -> None:
+    found = compared(evidence, "builtin", "plain")
+    runs = found.runs
+
+    def best(key: str, *values: float | None) -> int | None:
+        return comparison._best(runs, Figure(key, "ratio", list(values)))
+
+    assert best("sharpe", 1.0, 2.0) == 1
+    assert best("max_drawdown", -0.1, -0.2) == 0
+    assert best("fees_paid", 1.0, 2.0) == 0
+    assert best("sharpe", 1.0, 1.0) is None
+    assert best("sharpe", 1.0, None) is None
+    assert best("trades", 1.0, 2.0) is None
+
+
+def test_a_run_whose_strategy_looks_ahead_is_the_best_of_nothing(evidence: Evidence) -> None:
+    found = compared(evidence, "builtin", "plain", "own")
+    figure = Figure("sharpe", "ratio", [1.0, 2.0, 9.0])
+    assert comparison._best(found.runs, figure) == 2
+    probe = msgspec.structs.replace(found.runs[2].manifest.predicate, probe={"verdict": "FAIL", "reason": "so"})
+    found.runs[2].manifest = msgspec.structs.replace(found.runs[2].manifest, predicate=probe)
+    assert found.runs[2].manifest.predicate.lookahead
+    assert comparison._best(found.runs, figure) == 1
+
+
+def test_values_are_read_under_the_pointer(evidence: Evidence, browser: Any, tmp_path: Path) -> None:
+    found = compared(evidence, "builtin", "plain")
+    browser.open(comparison.write(found, Results(tmp_path)))
+    key = {"key": "End", "code": "End", "windowsVirtualKeyCode": 35}
+    browser.ask("document.querySelector('#equity svg.plot').focus()")
+    for kind in ("keyDown", "keyUp"):
+        browser.send("Input.dispatchKeyEvent", type=kind, **key)
+    said = browser.ask("document.querySelector('#equity .readout').textContent")
+    for at, run in enumerate(found.runs):
+        last = run.equity["equity"][-1] / run.equity["equity"][0]
+        assert f"{'AB'[at]} {last:.4f}" in said
+    assert browser.complaints == []
 
 
 def test_any_number_of_runs_has_a_curve_each_told_apart(evidence: Evidence) -> None:

@@ -1,6 +1,6 @@
 """Runs against each other as one page in the report's style: curves over each other, and what differs, in tables.
 
-The page is one file without a script, made from `trust.compare`'s comparison; what a run says of itself reaches it
+The page is one file, made from `trust.compare`'s comparison; what a run says of itself reaches it
 through `text` only.
 """
 
@@ -13,19 +13,29 @@ from typing import Any
 import numpy as np
 
 from peak_trade.evidence.results import Results
-from peak_trade.report import sheet, svg
-from peak_trade.report.figures import LOG_FROM, figure, number_label, percent_label
+from peak_trade.report import sheet, svg, together
+from peak_trade.report.figures import LOG_FROM, amount_label, figure, percent_label
 from peak_trade.report.head import label_of
 from peak_trade.report.markup import cell, counted, in_toml, table, text
 from peak_trade.report.values import Column, Over, over
-from peak_trade.trust.compare import Comparison, Row, about, apart, letter, shown, told
+from peak_trade.trust.compare import HEADLINES, Comparison, Row, about, apart, letter, shown, told
 from peak_trade.trust.difference import Sealed
+from peak_trade.trust.difference.figures import Figure
 from peak_trade.trust.difference.trades import Trade
 
 __all__ = ["page", "write"]
 
 _TRADES = 100  # rows, of each run
 _CELL = 80
+_MORE = frozenset(
+    (
+        "final_equity net_profit total_return cagr sharpe sortino calmar max_drawdown ulcer_performance_index omega "
+        "tail_ratio common_sense_ratio best_bar worst_bar best_day worst_day best_month worst_month "
+        "probabilistic_sharpe win_rate profit_factor payoff_ratio expectancy average_win average_loss best_trade "
+        "worst_trade excess_return alpha information_ratio"
+    ).split()
+)  # of these more is better, of those below less; of others a reader decides
+_LESS = frozenset("max_drawdown_days time_under_water ulcer_index fees_paid slippage_paid borrow_paid".split())
 
 
 def write(found: Comparison, results: Results, output: Path | None = None) -> Path:
@@ -42,6 +52,7 @@ def page(found: Comparison) -> str:
         ("differs", "What differs", _inputs(found)),
         ("equity", "Equity and drawdown", _curves(found.runs)),
         ("statistics", "Statistics", _figures(found)),
+        *_together(found.runs),
         ("parting", "Where they part", _parting(found)),
         ("trades", "Differing trades", _trades(found)),
     ]
@@ -135,7 +146,7 @@ def _curves(runs: Sequence[Sealed]) -> str:
     ]
     zero = float(deep.place(0.0))
     panels = [
-        svg.Panel(280, scale.ticks(number_label, 8), lines, scale=scale),
+        svg.Panel(280, scale.ticks(amount_label, 8), lines, scale=scale),
         svg.Panel(150, deep.ticks(percent_label), under, zero, deep),
     ]
     axis = "logarithmic" if scale.log else "linear"
@@ -147,21 +158,64 @@ def _curves(runs: Sequence[Sealed]) -> str:
     )  # fmt: skip
 
 
+def _together(runs: Sequence[Sealed]) -> list[tuple[str, str, str]]:
+    accounts = [
+        together.Account(letter(at), *(run.equity[key] for key in ("timestamp", "equity", "drawdown")))
+        for at, run in enumerate(runs)
+        if run.completed and len(run.equity["timestamp"])
+    ]
+    if not accounts:
+        return []
+    return [
+        ("drawdowns", "Drawdowns", together.depths(accounts)),
+        ("returns", "Returns by year and month", together.by_period(accounts)),
+        ("correlation", "Correlation", together.correlated(accounts)),
+    ]
+
+
 def _figures(found: Comparison) -> str:
     if not found.figures:
         done = [run for run in found.runs if run.completed]
         return "<p>All statistics are the same.</p>" if len(done) > 1 else ""
+    kept = told(found.figures)
+    first = [one for one in kept if one.key in HEADLINES] or kept
+    others = [one for one in kept if one not in first]
+    content = _table(found, first, "Statistics that differ")
+    if others:
+        summary = f"{counted(len(others), 'more statistic')} that differ{'s' if len(others) == 1 else ''}"
+        content += f"<details><summary>{summary}</summary>{_table(found, others, 'More statistics')}</details>"
+    rest = len(found.figures) - len(kept)
+    return content + (f'<p class="note">{rest} more differ by rounding alone.</p>' if rest else "")
+
+
+def _table(found: Comparison, figures: Sequence[Figure], label: str) -> str:
     two = len(found.runs) == 2
     head = ["Statistic", *(letter(at) for at in range(len(found.runs))), *(["B − A"] if two else [])]
     rows = []
-    kept = told(found.figures)
-    for one in kept:
+    for one in figures:
         a, b = one.values[0], one.values[-1]
         apart = [_figure(None if a is None or b is None else b - a, one.unit)] if two else []
-        rows.append([label_of(one.key), *(_figure(value, one.unit) for value in one.values), *apart])
-    rest = len(found.figures) - len(kept)
-    more = f'<p class="note">{rest} more differ by rounding alone.</p>' if rest else ""
-    return table(head, rows, label="Statistics that differ") + more
+        best = _best(found.runs, one)
+        marked = [
+            f"{'<small>best</small> ' if at == best else ''}{_figure(v, one.unit)}" for at, v in enumerate(one.values)
+        ]
+        rows.append([label_of(one.key), *marked, *apart])
+    return table(head, rows, label=label)
+
+
+def _best(runs: Sequence[Sealed], one: Figure) -> int | None:
+    """Return which run a statistic is best of; None where that is not one alone, or nothing of it is better.
+
+    A run whose strategy looks ahead is the best of nothing.
+    """
+    sign = 1 if one.key in _MORE else -1 if one.key in _LESS else 0
+    fair = {
+        at: sign * value
+        for at, (run, value) in enumerate(zip(runs, one.values, strict=True))
+        if value is not None and not run.manifest.predicate.lookahead
+    }
+    first = [at for at, value in fair.items() if value == max(fair.values())]
+    return first[0] if sign and len(first) == 1 and len(fair) > 1 else None
 
 
 def _figure(value: float | None, unit: str) -> str:

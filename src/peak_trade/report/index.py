@@ -277,7 +277,8 @@ def _data(results: Results, shown: Sequence[_Shown]) -> dict[str, Any]:
         rows.append([row.run_id, one.began, flags, *figures, _packed(curve), *map(place, map(_plain, words))])
     digits = listing.distinct([one.row.run_id for one in shown])
     return {
-        "output": OUTPUT, "pages": _pages(results), "digits": digits, "drawn": _DRAWN, "words": list(places), "rows": rows,
+        "output": OUTPUT, "pages": _pages(results), "digits": digits, "drawn": _DRAWN,
+        "words": list(places), "rows": rows,
     }  # fmt: skip
 
 
