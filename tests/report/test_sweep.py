@@ -399,6 +399,7 @@ settings,train,test,degradation,train_return,test_return,trades
 """
 WALKED = {"train_mean": 1.61725, "test_mean": -0.5, "degradation": 2.11725, "above_zero": 0.5, "flat": [2],
           "rank_correlation": -1.0, "efficiency": None, "incomplete": [2]}  # fmt: skip
+_ENDS = ("train_start", "train_end", "test_start", "test_end")
 PATHS = """path,chosen,splits,sharpe,total_return,cagr,volatility,max_drawdown,trades,final_equity
 0,false,0 0 1,-0.25,-0.1,-0.2,0.1,-0.3,12,9000
 1,true,1 2 2,0.75,0.2,0.3,0.1,-0.2,9,12000
@@ -473,7 +474,7 @@ def test_folds_stand_on_the_time_axis_where_their_bars_are(folded: Any, page: An
     html = page(folded({"walk_forward": WALKED}, folds=FOLDS)).section("folds").html
     (train,) = re.findall(r'<path class="train" d="([^"]*)"', html)
     (test,) = re.findall(r'<path class="test" d="([^"]*)"', html)
-    hours = 599  # from the first train bar to the last test bar
+    hours = 899  # from the first train bar to the last of the account, which is longer here than the tests
     assert re.findall(r"M(\d+) \d+h(\d+)", train) == [
         (str(round(10_000 * start / hours)), str(round(10_000 * (start + 239) / hours) - round(10_000 * start / hours)))
         for start in (0, 120, 240)
@@ -481,6 +482,27 @@ def test_folds_stand_on_the_time_axis_where_their_bars_are(folded: Any, page: An
     assert [int(x) for x, _ in re.findall(r"M(\d+) \d+h(\d+)", test)] == [
         round(10_000 * start / hours) for start in (240, 360, 480)
     ]
+
+
+def test_the_account_of_all_tests_stands_under_the_folds_by_the_same_time(sweeps: Sweeps, page: Any) -> None:
+    run_dir = sweeps.make(GRIDS["one"], walk_forward=("train=300bars", "test=150bars"))
+    rows = list(csv.DictReader((run_dir / "folds.csv").read_text().splitlines()))
+    equity = list(csv.DictReader((run_dir / "equity.csv").read_text().splitlines()))
+    html = page(run_dir).section("folds").html
+    hours = [np.datetime64(row[key].removesuffix("Z"), "h").astype(int) for row in rows for key in _ENDS]
+    first, last = min(hours), max(hours)
+    assert last == np.datetime64(equity[-1]["timestamp"].removesuffix("Z"), "h").astype(int)
+    (spans,) = re.findall(r'<path class="fold-span" d="([^"]*)"', html)
+    starts = [round((test - first) / (last - first) * 10_000) for test in hours[2::4]]
+    found = [(int(x), int(x) + int(width)) for x, width in re.findall(r"M(\d+) 0h(\d+)", spans)]
+    assert found == list(zip(starts[1::2], [*starts[2::2], 10_000][: len(found)], strict=True))
+    (told,) = re.findall(r'class="values">(.*?)</script>', html)
+    fold, account = json.loads(told)["columns"]
+    seconds = np.cumsum(json.loads(told)["t"])
+    assert (seconds[0], seconds[-1]) == (first * 3600, last * 3600)
+    assert (fold["label"], fold["v"][0]) == ("Fold", None), "nothing is tested in the first train bars"
+    assert sum(one or 0 for one in fold["v"]) == len(rows) - 1
+    assert sum(one or 0 for one in account["v"]) == round(float(equity[-1]["equity"]) * 100)
 
 
 def test_each_path_has_a_row_and_overfitting_is_told(folded: Any, page: Any) -> None:

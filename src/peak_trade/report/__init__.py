@@ -18,8 +18,8 @@ In reading order:
 - `sections` and `page`: the order of it, for `reports/quarto/backtest_report.qmd` to call;
 - `renderer`, `builtin` and `quarto`: what executes the qmd, and how each says what went wrong;
 - `render`: the qmd to one HTML file, by one of them;
-- `sheet`: a page about more than one run; `comparison` (with `together`, what runs did over the same time) and `against`
-  are such pages;
+- `sheet`: a page about more than one run; `comparison` (with `together`, what runs did over the same time) and
+  `against` are such pages;
 - `index`: one page over all runs, with `index.html` and its scripts `index.js` and `ticked.js`.
 """
 

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import msgspec
@@ -16,10 +16,10 @@ from peak_trade.errors import RunError
 from peak_trade.report import svg
 from peak_trade.report.figures import LOG_FROM, amount_label, figure, number_label, percent_label
 from peak_trade.report.head import label_of
-from peak_trade.report.markup import cell, counted, figure_of, number, percent, table, text
+from peak_trade.report.markup import cell, counted, figure_of, money, number, percent, table, text
 from peak_trade.report.run import RunFiles
 from peak_trade.report.trials import LARGEST, label, statistic_of
-from peak_trade.report.values import Column, Over
+from peak_trade.report.values import Column, Over, over
 from peak_trade.stats import STATS
 from peak_trade.stats.values import Floats, Times
 from peak_trade.text import cut
@@ -44,9 +44,8 @@ def folds(run: RunFiles) -> str:
         _said(
             told, key, f"{counted(len(rows), 'fold')}: on the train bars of each was chosen, on its test bars traded. "
         )
-        + _timeline(rows)
+        + _timeline(run, rows)
         + _pairs(rows, key, "fold", "Fold by fold")
-        + _stitched(run, rows)
         + _table(rows, key)
     )
 
@@ -118,12 +117,15 @@ def _float(value: Any) -> float | None:
 # --- figures --------------------------------------------------------------------------------------------------------
 
 
-def _timeline(rows: Sequence[Row]) -> str:
-    """Return the folds one below the other: train bars, and the test bars after them."""
+def _timeline(run: RunFiles, rows: Sequence[Row]) -> str:
+    """Return the folds one below the other, train bars and the test bars after them, over the account of all tests."""
     windows = [[_time(row[f"{part}_{end}"]) for part in ("train", "test") for end in ("start", "end")] for row in rows]
     if not windows:
         return "<p>There is no fold.</p>"
+    stamps, equity = run.equity["timestamp"], run.equity["equity"]
     first, last = min(one[0] for one in windows), max(one[3] for one in windows)
+    if traded := len(stamps) > 1:
+        first, last = min(first, stamps[0].astype("M8[s]")), max(last, stamps[-1].astype("M8[s]"))
     span = max((last - first).astype("m8[s]").astype(float), 1.0)
     high = len(windows)
     marks = {"train": "", "test": ""}
@@ -134,15 +136,38 @@ def _timeline(rows: Sequence[Row]) -> str:
             marks[name] += f"M{start} {top}h{max(end - start, 8)}v{tall}h-{max(end - start, 8)}z"
     drawn = [f'<path class="{name}" d="{d}"/>' for name, d in marks.items()]
     about = f"{counted(high, 'fold')} from {str(first)[:10]} to {str(last)[:10]}."
-    ends = [[str(at), *(str(one).replace("T", " ") for one in window)] for at, window in enumerate(windows)]
-    numbers = table(["Fold", "Train from", "to", "Test from", "to"], ends, label="Folds in time")
     each = -(-high // 12)
     ticks = [svg.Tick(1 - (at + 0.5) / high, str(at)) for at in range(0, high, each)]
-    panel = svg.Panel(min(max(_ROW * high, 60), _HIGHEST), ticks, drawn)
-    return figure(
-        "Folds in time", about, [panel], svg.time_ticks(first, last), [("train", "Train"), ("test", "Test")],
-        "From the first fold above to the last below.", numbers,
-    )  # fmt: skip
+    panels = [svg.Panel(min(max(_ROW * high, 60), _HIGHEST), ticks, drawn)]
+    key, caption = [("train", "Train"), ("test", "Test")], "From the first fold above to the last below"
+    numbers: Over | str = table(
+        ["Fold", "Train from", "to", "Test from", "to"],
+        [[str(at), *(str(one).replace("T", " ") for one in window)] for at, window in enumerate(windows)],
+        label="Folds in time",
+    )
+    if traded:
+        ends = np.array([first, last]).astype(stamps.dtype)
+        joint = np.unique(np.concatenate((ends, stamps)))
+        number_of = np.searchsorted(np.sort([one[2] for one in windows]), joint, side="right") - 1.0
+        fold = Column("Fold", np.where(number_of < 0, np.nan, number_of), digits=0)
+        numbers = Over(joint, [fold, Column("Equity", over(joint, stamps, equity), 1)])
+        panels.append(_account(windows, joint, numbers.columns[1].values))
+        key.append(("equity", f"Equity, {money(float(equity[-1]))}"))
+        caption += "; below them the account over all tests, out of sample throughout, every second fold shaded"
+    return figure("Folds in time", about, panels, svg.time_ticks(first, last), key, f"{caption}.", numbers)
+
+
+def _account(windows: Sequence[Sequence[np.datetime64]], times: Times, equity: Floats) -> svg.Panel:
+    """Return the account over all tests, every second fold shaded; of shape (N,), NaN where nothing was tested."""
+    x, there = svg.x_of(times), np.isfinite(equity)
+    low = float(equity[there].min())
+    scale = svg.Scale.around(equity, log=low > 0.0 and float(equity[there].max()) / low >= LOG_FROM)
+    starts = np.unique(np.array([one[2] for one in windows], times.dtype))
+    places = np.rint(np.append(x[np.minimum(np.searchsorted(times, starts), len(x) - 1)], 1.0) * 10_000).tolist()
+    pairs = [(start, end) for at, (start, end) in enumerate(pairwise(places)) if at % 2 and end > start]
+    spans = "".join(f"M{start:.0f} 0h{end - start:.0f}v10000H{start:.0f}z" for start, end in pairs)
+    marks = [f'<path class="fold-span" d="{spans}"/>'] if spans else []
+    return svg.Panel(220, scale.ticks(amount_label), [*marks, svg.line(x, scale.place(equity), "equity")], scale=scale)
 
 
 def _time(stamp: str) -> np.datetime64:
@@ -190,31 +215,6 @@ def _pairs(rows: Sequence[Row], key: str, name: str, title: str) -> str:
         [("chosen-on", "Train, where it was chosen"), ("traded-on", "Test")], f"{text(about)} {title}.",
         table([name.capitalize(), "Train", "Test"], numbers, label=f"Train and test of each {name}"),
     )  # fmt: skip
-
-
-def _stitched(run: RunFiles, rows: Sequence[Row]) -> str:
-    """Return the account over all tests, with the edges of the folds."""
-    stamps, equity = run.equity["timestamp"], run.equity["equity"]
-    if len(stamps) < 2:
-        return ""
-    x = svg.x_of(stamps)
-    low = float(equity.min())
-    scale = svg.Scale.around(equity, log=low > 0.0 and float(equity.max()) / low >= LOG_FROM)
-    edges = "".join(f"M{one * 10_000:.0f} 0v10000" for one in _edges(stamps, x, rows))
-    marks = [f'<path class="fold-edge" d="{edges}"/>'] if edges else []
-    marks.append(svg.line(x, scale.place(equity), "equity"))
-    about = "The account over the test bars of all folds, one after the other, out of sample throughout."
-    panel = svg.Panel(220, scale.ticks(amount_label), marks, scale=scale)
-    return figure(
-        "Out-of-sample equity", about, [panel], svg.time_ticks(stamps[0], stamps[-1]), [("equity", "Equity")],
-        f"{about} Dashed: where a fold begins.", Over(stamps, [Column("Equity", equity)]),
-    )  # fmt: skip
-
-
-def _edges(stamps: Times, x: Floats, rows: Sequence[Row]) -> list[float]:
-    starts = np.array([_time(row["test_start"]) for row in rows], "M8[ns]")
-    places = np.searchsorted(stamps.astype("M8[ns]"), starts)
-    return [float(x[at]) for at in places.tolist() if 0 < at < len(x)]
 
 
 def _spread(rows: Sequence[Row]) -> str:
