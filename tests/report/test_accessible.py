@@ -10,7 +10,6 @@ import pytest
 from tests.report.conftest import ROOT
 
 CSS = (ROOT / "reports" / "quarto" / "report.css").read_text("utf-8")
-INDEX = (ROOT / "src" / "peak_trade" / "report" / "index.html").read_text("utf-8")
 TEXTS = ("ink", "soft", "blue", "red", "good", "override")  # what is read on the page and in its fields
 DRAWN = ("blue", "orange", "green", "purple", "grey", "red")
 STRONGEST = 0.55  # of a month's colour (performance.py)
@@ -67,12 +66,6 @@ def test_every_text_can_be_read_and_every_line_be_seen(scheme: str) -> None:
         pairs["ink", month] = contrast(shade["ink"], over(shade[month], shade["page"], STRONGEST))
     assert {pair: round(ratio, 2) for pair, ratio in pairs.items() if ratio < 4.5} == {}
     assert {name: ratio for name in DRAWN if (ratio := contrast(shade[name], shade["page"])) < 3} == {}
-
-
-def test_the_index_has_the_colours_of_the_report() -> None:
-    ours, report = palettes(INDEX), palettes(CSS)
-    for scheme in ("light", "dark"):
-        assert ours[scheme].items() <= report[scheme].items()
 
 
 def test_paper_has_the_colours_of_the_light_scheme_but_for_greys() -> None:
