@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.record.portfolio import recorded, result
-from tests.report.conftest import Html
+from tests.report.conftest import Html, bars_csv, toml
 
 from peak_trade.report import performance
 from peak_trade.report.page import Page
@@ -241,6 +241,22 @@ def test_a_window_shorter_than_ten_kept_bars_is_not_shown() -> None:
     assert "keeps buy and hold at too few bars" in performance.rolling_ratios(run)
     run.stats["periods_per_year"] = 50.0  # the control: ten to a window
     assert len(values(performance.rolling_ratios(run))) == 2
+
+
+def test_a_benchmark_of_a_file_has_its_name_wherever_it_is_told_of(runs: Any, page: Any) -> None:
+    (runs.root / "other_index.csv").write_text(bars_csv(1500), encoding="utf-8")
+    run_dir = runs.make("beside", toml("steps", bars=1500, more='[stats]\nbenchmark = "other_index.csv"'))
+    shown = page(run_dir)
+    assert "Buy and hold" not in shown.html and "buy and hold" not in shown.html
+    assert "Beta to other_index" in shown.section("rolling").words
+    assert "The run was ahead of other_index in" in shown.section("returns").words
+    market = list(read(run_dir / "benchmark.csv").values())
+    assert f"other_index, {market[-1]:,.2f}" in shown.section("equity").words
+    assert shown.section("returns").rows("other_index by month and year")[-1][-1] != ""
+    figure = values(shown.section("rolling").html)[1]
+    own = list(read(run_dir / "equity.csv").values())
+    pair = [[b / a - 1 for a, b in itertools.pairwise(column[-375:])] for column in (own, market)]
+    assert figure["Beta"][-1] == pytest.approx(statistics.linear_regression(pair[1], pair[0]).slope, abs=0.00501)
 
 
 # --- in a browser -----------------------------------------------------------------------------------------------------
