@@ -138,8 +138,12 @@ def test_a_run_that_another_engine_made_says_what_it_lacks(tmp_path: Path, page:
     rows = section.rows("At other costs")
     assert rows[3][1] == percent(own["total_return"] - own["fees_paid"] / 10_000)
     assert rows[3][4] == money(own["final_equity"] - own["fees_paid"])
+    charged = {row[0]: row[1:] for row in section.rows("Costs")[1:]}
+    assert charged["Slippage"] == ["–", "–", "–", "–"]
+    assert charged["Fees"][0] == money(-own["fees_paid"])
+    assert "bps a side" not in section.words
     assert "What slippage took nobody says, and it is left out." in section.words
-    assert "it can't be: another engine traded it" in section.words
+    assert "Traded again at such costs it was not: another engine traded it." in section.words
 
 
 def test_the_figure_has_a_point_for_each_multiple(plain: Path, page: Any) -> None:

@@ -330,6 +330,18 @@ def test_what_was_found_of_another_run_or_is_no_such_thing_is_not_taken(
         assert kept(other) is None
 
 
+def test_where_it_can_t_be_kept_it_is_shown_and_that_is_said(home: Path) -> None:
+    run = ran(home, "strategy.params.window=14")
+    shutil.rmtree(run / "debug", ignore_errors=True)
+    (run / "debug").symlink_to(home)
+    done = script("stress_run.py", run.name, folder=home)
+    (run / "debug").unlink()
+    assert done.returncode == 0
+    assert "one bar later" in done.stdout
+    assert "debug/stress.json is not kept for the report" in done.stderr
+    assert not (home / "stress.json").exists()
+
+
 def test_a_run_that_comes_to_something_else_is_held_against_nothing(home: Path) -> None:
     run = ran(home, "strategy.entrypoint=user.py:by_the_weather")
     done = script("stress_run.py", run.name, folder=home, WEATHER="fine")

@@ -43,7 +43,7 @@ def costs_of(run: RunFiles) -> Costs | None:
 def untraded(run: RunFiles) -> str:
     """Return why a run was not traded again, as HTML."""
     if run.kind != RUN:
-        return f"it can't be: {BEYOND[run.kind]}"
+        return BEYOND[run.kind]
     return f"<code>just stress {text(run.run_id[:8])}</code> does so, with the run's own code and bars"
 
 

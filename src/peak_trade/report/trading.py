@@ -310,15 +310,18 @@ def costs(run: RunFiles) -> str:
     if stats["fees_paid"] is None:
         why = text(run.reasons.get("fees_paid", "nobody said them"))
         return f'<p class="note">Not shown: {why}.</p>'
-    taken = {name: float(stats[f"{name}_paid"] or 0.0) for name in ("fees", "slippage", "borrow")}
-    total = sum(taken.values())
+    taken = {name: stats[f"{name}_paid"] for name in ("fees", "slippage", "borrow")}
+    total = float(sum(amount or 0.0 for amount in taken.values()))
     gross = stats["net_profit"] + total
     traded = float((trades.quantity * (np.abs(trades.entry_price) + np.abs(trades.exit_price))).sum())
     start = stats["initial_equity"]
     rows = []
-    lines = [("Profit before costs", gross, ""), *((name.capitalize(), -amount, "cost") for name, amount in
-             taken.items()), ("Net profit", stats["net_profit"], "total")]  # fmt: skip
+    lines = [("Profit before costs", gross, ""), *((name.capitalize(), amount and -amount, "cost") for name, amount
+             in taken.items()), ("Net profit", stats["net_profit"], "total")]  # fmt: skip
     for name, amount, kind in lines:
+        if amount is None:  # nobody said it
+            rows.append([name, *["–"] * 4])
+            continue
         of_notional = number(-amount / traded * 1e4) if kind == "cost" and traded else ""
         each = number(amount / len(trades)) if len(trades) else "–"
         rows.append([name, money(amount), percent(amount / start) if start > 0 else "–", each, of_notional])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
 from pathlib import Path
 
 import msgspec
@@ -17,11 +17,12 @@ from peak_trade.trust.stress.again import Stress, stress
 
 __all__ = ["BEYOND", "KEPT", "kept", "of_run"]
 
+_LOG = logging.getLogger("peak_trade.stress")
 KEPT = "debug/stress.json"
 """Where what was found of a run lies: beside what is sealed."""
 
 BEYOND = {
-    manifest.SWEPT: "it is the result of many runs: one that was kept of them can",
+    manifest.SWEPT: "it was chosen from many runs, of which those that were kept can be",
     manifest.RECORDED: "another engine traded it",
     manifest.IMPORTED: "a file says no strategy",
 }
@@ -41,8 +42,10 @@ def of_run(which: str, results: Results, root: Path) -> Stress:
             sealed = documents.read(one.run, "stats.json")
             made = stress(found, sealed, door.digest(one.run, manifest.NAME))
         if one.results is not None:
-            with suppress(OSError):  # it is shown as well
+            try:
                 door.replace(one.run, KEPT, msgspec.json.format(msgspec.json.encode(made)) + b"\n")
+            except OSError as error:  # it is shown as well
+                _LOG.warning("%s is not kept for the report: %s", KEPT, error.strerror)
         return made
 
 
