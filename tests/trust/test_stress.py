@@ -368,6 +368,13 @@ def test_borrowing_is_a_cost_like_the_others(home: Path) -> None:
     assert found["costs"][3]["total_return"] == other["total_return"]
 
 
+def test_a_benchmark_of_a_file_changes_nothing_of_it(home: Path, stressed: tuple[Path, dict[str, Any]]) -> None:
+    shutil.copy(home / "bars.csv", home / "other.csv")
+    run = ran(home, 'stats.benchmark="other.csv"')
+    found = json.loads(script("stress_run.py", run.name, "--json", folder=home).stdout)
+    assert [found["costs"], found["delayed"]] == [stressed[1]["costs"], stressed[1]["delayed"]]
+
+
 def test_an_imported_run_has_no_strategy_to_trade_again(home: Path) -> None:
     (home / "returns.csv").write_text("date,return\n2024-01-02,0.01\n2024-01-03,-0.02\n2024-01-04,0.005\n")
     made = script("import_run.py", "returns.csv", folder=home)

@@ -11,7 +11,7 @@ from peak_trade.errors import RunError
 from peak_trade.market.bars import Bars, Floats
 from peak_trade.runner.outcome import Prepared
 
-__all__ = ["Delay", "delay", "later"]
+__all__ = ["Delay", "alone", "delay", "later"]
 
 _LEAST = 0.1  # of a Sharpe ratio that a share is told of
 
@@ -39,12 +39,16 @@ class Delay(Struct, frozen=True):
 def delay(bars: Bars, target: Floats, config: Config) -> Delay:
     """Trade a target as it is and one bar later, at the config's costs."""
     try:
-        prepared, asked = Prepared(bars), msgspec.structs.replace(config.stats, benchmark=NO_BENCHMARK)
-        config = msgspec.structs.replace(config, stats=asked)
-        found = [_sharpe(prepared, each, config) for each in (target, later(target))]
+        prepared, asked = Prepared(bars), alone(config)
+        found = [_sharpe(prepared, each, asked) for each in (target, later(target))]
     except RunError:  # it may not be traded at all, as one that is short
         return Delay()
     return Delay(*found)
+
+
+def alone(config: Config) -> Config:
+    """Return a config without its benchmark: no figure of the run itself needs it."""
+    return msgspec.structs.replace(config, stats=msgspec.structs.replace(config.stats, benchmark=NO_BENCHMARK))
 
 
 def later(target: Floats) -> Floats:

@@ -16,7 +16,7 @@ from peak_trade.runner.outcome import Prepared
 from peak_trade.shown.listing import aligned
 from peak_trade.text import figure, percentage
 from peak_trade.trust.probe.case import Case
-from peak_trade.trust.probe.delay import later
+from peak_trade.trust.probe.delay import alone, later
 from peak_trade.trust.stress.costs import MULTIPLES
 
 __all__ = ["Result", "Stress", "stress"]
@@ -87,10 +87,10 @@ def stress(case: Case, sealed: dict[str, Any], manifest: str) -> Stress:
 
     Raises RunError where what comes of it as it was is not what was sealed: then there is nothing to hold it against.
     """
-    prepared = Prepared(case.bars)
+    prepared, config = Prepared(case.bars), alone(case.config)
     rows = []
     for multiple in MULTIPLES:
-        found = _traded(prepared, case.target, _at(case.config, multiple))
+        found = _traded(prepared, case.target, _at(config, multiple))
         rows.append(AtCosts(**msgspec.structs.asdict(found), multiple=multiple))
     own = next(one for one in rows if one.multiple == 1.0)
     if not all(_same(getattr(own, key), sealed.get(key)) for key in _KEYS):
@@ -98,7 +98,7 @@ def stress(case: Case, sealed: dict[str, Any], manifest: str) -> Stress:
             f"run {case.name} comes to something else when it is made again, so it can't be held against that",
             hint=f"just replay {case.name}",
         )
-    return Stress(manifest, rows, _traded(prepared, later(case.target), case.config), case.said)
+    return Stress(manifest, rows, _traded(prepared, later(case.target), config), case.said)
 
 
 def _at(config: Config, multiple: float) -> Config:
