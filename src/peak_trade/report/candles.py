@@ -19,7 +19,7 @@ from peak_trade.trust import difference
 
 __all__ = ["FROM_DATA", "IN_SIGHT", "MOST", "Candles", "candles", "grouped", "told"]
 
-MOST, IN_SIGHT = 5_000, 300
+MOST, IN_SIGHT = 6_000, 300
 """Candles that a page has at most (of more bars, each covers several), and that are drawn at once."""
 FROM_DATA = "from-data"
 """The class of what says on a page that more than the run's own files was read for it."""

@@ -6,6 +6,7 @@ A key that only one run's config has counts as the default that it has today: an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -141,6 +142,7 @@ def flat(tree: Mapping[str, Any], below: str = "") -> dict[str, Any]:
     return leaves
 
 
+@lru_cache(1_024)  # msgspec works the types of a section out anew each time it is asked for them
 def _default(key: str) -> Any:
     """Return what a key has where a config does not name it; None where it has no default, or is none of ours."""
     if key in UNSAID:
