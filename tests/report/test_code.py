@@ -424,6 +424,8 @@ def test_of_a_recorded_command_the_script_comes_first(tmp_path: Path, monkeypatc
     assert "alpha.py" in section.html.partition("What else was loaded")[2]
     later = shown(command(tmp_path, "import alpha\nprint(alpha.A)\n"))
     assert "1 line differs from run" in later.words
+    ((name, before, now),) = later.rows("What was asked otherwise than before")[1:]
+    assert name == "record.command" and before.endswith(" pairs.py --fast 26") and now.endswith(" pairs.py --fast 28")
 
 
 def command(folder: Path, source: str) -> Path:

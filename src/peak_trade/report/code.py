@@ -6,6 +6,7 @@ Of a run beside this one nothing is believed that the ledger has not sealed, and
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -189,7 +190,9 @@ def _named(words: str, names: Sequence[str]) -> str:
 
 def _asked(one: Input) -> list[str]:
     """Return the row of what was asked otherwise."""
-    before, now = ("–" if value is None else text(cut(in_toml(value), _VALUE)) for value in (one.a, one.b))
+    command = one.name == "record.command"
+    words = [shlex.join(map(str, value)) if command and isinstance(value, list) else value for value in (one.a, one.b)]
+    before, now = ("–" if value is None else text(cut(in_toml(value), _VALUE)) for value in words)
     if before == now:  # the same days, with other values
         now += f" <small>{text(cut('; '.join(one.details), _VALUE))}</small>"
     return [f"<code>{text(one.name.removeprefix('strategy.params.'))}</code>", before, now]
