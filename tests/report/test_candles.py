@@ -120,3 +120,7 @@ def test_five_thousand_candles_take_no_more_than_twenty_four_bytes_each() -> Non
     high, low = np.maximum(opened, close) * 1.004, np.minimum(opened, close) * 0.996
     found = candles.grouped(bars(np.stack([opened, high, low, close], axis=1)), slice(0, 5_000))
     assert len(json.dumps(candles.told(found, 3), separators=(",", ":"))) < 24 * 5_000
+
+
+def test_the_same_run_gives_the_same_bytes(run_dir: Path, page: Any) -> None:
+    assert page(run_dir).section("price").html == page(run_dir).section("price").html

@@ -207,7 +207,9 @@ def test_a_trade_that_is_chosen_is_marked_in_its_row_and_in_the_chart(made: Any,
     current = "[...document.querySelectorAll('#all-trades tr[aria-current=true] th')].map(one => one.textContent)"
     assert browser.ask(current) == ["2"]
     words = browser.ask("document.querySelector('.chosen-trade').textContent")
-    assert words == "Trade 2: short, stop loss, −2.00 %, −210.00, stop 113.22, target 105.45"
+    assert words == "Trade 2: short, stop loss, −2.00 %, −210.00, stop 113.22, target 105.45. Back to its row"
+    browser.ask("document.querySelector('.chosen-trade a').click()")
+    assert browser.ask("document.querySelector('tr:target').cells[0].textContent") == "2"
     assert near(prices(browser, browser.ask(PATH % "held")), (6, 111), (7, 113.22))
     assert near(prices(browser, browser.ask(PATH % "entry.ring")), (6, 111))
     assert near(prices(browser, browser.ask(PATH % "exit.ring")), (7, 113.22))
@@ -318,3 +320,14 @@ def test_nothing_of_it_is_wider_than_the_screen(width: int, browser: Any, render
     assert browser.ask("document.documentElement.scrollWidth") <= width
     box = browser.ask(WIDTHS)
     assert (box[0] <= box[1]) == (width > 1200)
+
+
+def test_the_axis_of_a_closer_look_holds_the_candles_and_the_levels_in_sight(made: Any, browser: Any) -> None:
+    browser.open(made("trailing_stop = 0.9"))  # no level is drawn but of the trade that is chosen
+    start = 19_723 * 86_400
+    browser.ask(LOOK % (start + 2.6 * 86_400, start + 6.4 * 86_400))
+    low, high = browser.ask(SCALE)
+    _, top, _, tall = map(float, browser.ask(VIEWS)[-1].split())
+    lowest, highest = (low + (1 - y / 10_000) * (high - low) for y in (top + tall, top))
+    # bars 3 to 6 go from 102 to 112, the line leads on to a close at 113; six hundredths of that are room
+    assert (lowest, highest) == (pytest.approx(102 - 0.66, abs=0.05), pytest.approx(113 + 0.66, abs=0.05))

@@ -1,6 +1,6 @@
 "use strict";
 {
-  const MOST = 300; // candles in sight, and trades that are drawn one by one
+  const MOST = 300; // candles or trades in sight, to be drawn one by one
   const NEAR = 9; // px from a mark that is clicked
   const ROOM = 20; // bars beside a trade that is looked at
   const store = document.querySelector("script.prices");
@@ -30,26 +30,26 @@
       candles.push({ ...span, open: first, high: top, low: bottom, close: last });
     });
   }
-  const layer = document.createElementNS("http://www.w3.org/2000/svg", "g");
-  panel.append(layer);
+  const drawn = (name, onto) => onto.appendChild(document.createElementNS("http://www.w3.org/2000/svg", name));
+  const layer = drawn("g", panel);
   const words = document.createElement("p");
   words.className = "chosen-trade";
-  words.setAttribute("role", "status");
+  words.role = "status";
   plot.after(words);
+  const back = Object.assign(document.createElement("a"), { href: "#chosen", textContent: "Back to its row" });
   let [from, to, trades, chosen] = [first, last, [], null];
 
   const path = (name, d) => {
     if (!d) return;
-    const made = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    const made = drawn("path", layer);
     made.setAttribute("class", name);
     made.setAttribute("d", d);
-    layer.append(made);
   };
   const at = (time, price) => `${x(time).toFixed(4)} ${y(price).toFixed(2)}`;
   const across = (one, price) => `M${at(one.from, price)}H${x(one.to).toFixed(4)}`;
   const dots = (list, key) => list.map((one) => `M${at(one[key === "entry" ? "from" : "to"], one[key])}h0`).join("");
   const sign = (one) => (one.side === "short" ? -1 : 1);
-  // As the engine has them: of the fill that opened the position, or the best price of the bars before.
+  // Of the fill that opened the position, or of the best price of the bars before.
   const stopOf = (one) => loss && (one.entry + one.apart) * (1 - sign(one) * loss);
   const goalOf = (one) => profit && Math.max((one.entry + one.apart) * (1 + sign(one) * profit), 0);
   const trailOf = (one) => {
@@ -66,7 +66,6 @@
     return steps;
   };
 
-  // Those in sight, where they are few.
   const few = (list, span) => {
     const found = list.filter((one) => one.from <= span.to && one.to >= span.from);
     return found.length <= MOST ? found : [];
@@ -116,8 +115,13 @@
   // Candles, levels and fills that are in sight may go beyond the closes.
   plot.addEventListener("range", ({ detail }) => {
     if (detail.panel !== 0) return;
-    const fills = few(trades, detail).flatMap((one) => [one.entry, one.exit, stopOf(one), goalOf(one)]);
-    const prices = [...few(candles, detail).flatMap((one) => [one.low, one.high]), ...fills.filter(Boolean)];
+    const marks = few(trades, detail).flatMap((one) => [
+      one.from >= detail.from && one.entry,
+      one.to <= detail.to && one.exit,
+      stopOf(one),
+      goalOf(one),
+    ]);
+    const prices = [...few(candles, detail).flatMap((one) => [one.low, one.high]), ...marks.filter(Boolean)];
     detail.low = Math.min(detail.low, ...prices);
     detail.high = Math.max(detail.high, ...prices);
   });
@@ -137,6 +141,7 @@
     words.textContent = `Trade ${chosen.at + 1}: ${chosen.words}`;
     if (loss) words.textContent += `, stop ${written(stopOf(chosen))}`;
     if (goal) words.textContent += `, target ${written(goal)}`;
+    words.append(". ", back);
     if (chosen.look) {
       const room = Math.max((chosen.to - chosen.from) * 0.5, ROOM * told.step);
       const detail = { from: chosen.from - room, to: chosen.to + room };

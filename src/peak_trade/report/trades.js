@@ -103,7 +103,7 @@
   };
   const draw = () => {
     const rows = shown.slice(page * PAGE, (page + 1) * PAGE).map((at) => {
-      const row = made("tr", at === chosen ? { "aria-current": "true" } : {});
+      const row = made("tr", at === chosen ? { "aria-current": "true", id: "chosen" } : {});
       row.dataset.trade = at;
       const [first, ...rest] = columns.map((one) => one.write(at));
       const head = made("th", { scope: "row" }, plot ? "" : first);
