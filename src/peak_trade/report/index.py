@@ -46,6 +46,7 @@ _COLUMNS = (
     "Run", "Started (UTC)", "Strategy", "Symbol", "Differs in", "Verdict", "Return", "Sharpe", "Max drawdown", "Equity",
 )  # fmt: skip
 _FOLDS = {"folds.csv": "walk-forward", "paths.csv": "cross-validation"}  # what a sweep that chose on some bars has
+_LUCK = {True: ("good", "✓ more than luck explains"), False: ("plain", "✗ not to be told from luck")}
 _PAGE = re.compile(r"compare_[0-9a-f]{1,8}(_[0-9a-f]{1,8}){1,3}\.html")
 
 
@@ -103,7 +104,7 @@ class _Shown(NamedTuple):
         kind = "good" if status == "sealed" else "plain" if status in (IMPORTED, "removed", "running") else "bad"
         found = [(kind, status), *(("bad", f"✗ {doubt}") for doubt in doubts)]
         if self.deflated is not None:
-            found.append(("good", "✓ more than luck") if self.deflated >= LEVEL else ("plain", "? may be luck"))
+            found.append(_LUCK[self.deflated >= LEVEL])
         return found
 
     @property
