@@ -33,9 +33,10 @@ def axe() -> str:
     return AXE.read_text(encoding="utf-8")
 
 
-def findings(browser: Any, axe: str, path: Path, *, width: int, scheme: str) -> list[str]:
-    """Return what axe-core finds in a page, all that is folded away unfolded."""
+def findings(browser: Any, axe: str, path: Path, *, width: int, scheme: str, ticked: int = 0) -> list[str]:
+    """Return what axe-core finds in a page, all that is folded away unfolded, and so many runs ticked."""
     browser.open(path, width=width, scheme=scheme)
+    browser.ask(f"[...document.querySelectorAll('.list tbody input')].slice(0, {ticked}).forEach(box => box.click())")
     browser.ask("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     browser.ask(f"{axe};0")
     found: list[str] = browser.ask(FINDINGS)
@@ -66,6 +67,15 @@ def page_of_kind(rendered: Any, runs: Any, tmp_path_factory: pytest.TempPathFact
 @pytest.mark.parametrize("kind", ["usual", "failed", "sold", "index", "comparison2", "comparison4"])
 def test_nothing_is_found(kind: str, width: int, scheme: str, browser: Any, axe: str, page_of_kind: Any) -> None:
     assert findings(browser, axe, page_of_kind(kind), width=width, scheme=scheme) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), ROOMS)
+def test_nothing_is_found_where_runs_are_compared_in_place(
+    width: int, scheme: str, browser: Any, axe: str, page_of_kind: Any
+) -> None:
+    assert findings(browser, axe, page_of_kind("index"), width=width, scheme=scheme, ticked=3) == []
+    assert not browser.ask("document.getElementById('compared').hidden")
 
 
 def test_control_what_is_wrong_is_found(browser: Any, axe: str, tmp_path: Path) -> None:

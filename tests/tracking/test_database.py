@@ -144,7 +144,12 @@ def spoil(path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "with_run", "said", "hint"),
     [
-        ("somebody else's", False, "is a database of something else than mlflow, with the tables bookmarks, p", "another"),
+        (
+            "somebody else's",
+            False,
+            "is a database of something else than mlflow, with the tables bookmarks, p",
+            "another",
+        ),
         ("text", False, "is no SQLite database", "mv"),
         ("cut off", True, "is damaged", "another"),
         ("newer", True, "was made by a newer mlflow than 3", "another"),

@@ -114,7 +114,7 @@
       });
       rows.push(["Trades", ...ticked.map((run) => run.trades?.toLocaleString("en") ?? "–")]);
       rows.push(["Verdict", ...ticked.map((run) => said(run).join(", "))]);
-      return table("Statistics", ["", ...letters], rows);
+      return table("Statistics", ["Statistic", ...letters], rows);
     };
 
     const differing = () => {
@@ -130,7 +130,7 @@
       ]);
       const apart = rows.filter(([, ...values]) => new Set(values).size > 1);
       if (!apart.length) return make("p", {}, "Nothing of what they were asked for.");
-      return table("What differs", ["", ...letters], apart);
+      return table("What differs", ["What", ...letters], apart);
     };
 
     const page = told.pages.find(
