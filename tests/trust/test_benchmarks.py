@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +88,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    yield Desk(tmp_path)
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
 
 
 def manifest(run: Path) -> dict[str, Any]:
@@ -194,7 +193,8 @@ def test_verify_sees_a_series_that_does_not_fit_its_own_columns(desk: Desk, colu
     cells[names.index(column)] = repr(float(cells[names.index(column)]) * 1.01)
     rows[40] = ",".join(cells)
     (run / "benchmark.csv").write_text("\n".join(rows) + "\n")
-    from peak_trade.evidence import benchmark, manifest as manifests
+    from peak_trade.evidence import benchmark
+    from peak_trade.evidence import manifest as manifests
     from peak_trade.trust import benchmarks
     from peak_trade.trust.kept import Kept
 

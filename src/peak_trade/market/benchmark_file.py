@@ -28,7 +28,7 @@ def read_benchmark(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[st
     Raises InputError where it can't be read, or breaks the contract of bars: nobody says which rows may be left out.
     """
     try:
-        raw = _rows(paths)
+        raw = _rows(paths, name)
     except InputError as error:
         raise InputError(f"the benchmark: {error.message}", hint=HINT) from None
     raw.table["volume"] = np.nan_to_num(raw.table["volume"])  # of an index there is none, and nothing is made of it
@@ -43,14 +43,14 @@ def read_benchmark(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[st
     return Benchmark(own, [file.source for file in raw.files], raw.assumptions)
 
 
-def _rows(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Rows:
+def _rows(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], name: str) -> Rows:
     """Return the rows of files; where they have closes alone, those count for the other prices too."""
     try:
-        return read_rows(paths, symbol="")
+        return read_rows(paths, symbol=name)
     except InputError as error:
         if "no column for open, high, low;" not in error.message:
             raise
-        return read_rows(paths, symbol="", reading=_CLOSES)
+        return read_rows(paths, symbol=name, reading=_CLOSES)
 
 
 def _timeframe(raw: Rows, name: str) -> str:
