@@ -65,7 +65,8 @@ def test_no_bar_sees_a_close_of_later(timeframe: str, own: str) -> None:
     start = np.datetime64("2024-01-01T00:00", "ns")
     of_bars = start + np.arange(70) * np.timedelta64(length[timeframe], "m")
     of_own = start - np.timedelta64(length["1w"], "m") + np.arange(2_000) * np.timedelta64(length[own], "m")
-    bars = Bars(of_bars, *[np.ones(70)] * 5, "TEST", timeframe)  # type: ignore[misc,arg-type]
+    one = np.ones(70)
+    bars = Bars(of_bars, one, one, one, one, one, "TEST", timeframe)
     known_at = of_own + np.timedelta64(length[own], "m")
     closes = known_at.astype("datetime64[m]").astype(float)  # each close says when it was known
     found = Benchmark(Bars(of_own, closes, closes, closes, closes, closes, "SPX", own), [], []).closes(bars)

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from peak_trade import config, runner
-from peak_trade.errors import InputError
+from peak_trade.errors import InputError, RunError
 from peak_trade.evidence import tables
 from peak_trade.evidence.results import Results
 from peak_trade.market import fingerprint
@@ -21,6 +22,10 @@ from peak_trade.report.run import RunFiles
 from peak_trade.sweep import order
 from peak_trade.sweep.wish import Wish
 from peak_trade.trust import difference, handed, handover, replay, verify
+from peak_trade.trust.replay import data
+from peak_trade.trust.replay.environment import Python
+from peak_trade.trust.replay.recorded import Recorded
+from peak_trade.trust.replay.replay import again
 
 CONFIG = """\
 [data]
@@ -214,8 +219,8 @@ def test_a_replay_gives_the_same_bytes_also_from_where_the_file_lies_now(desk: D
     with pytest.raises(InputError, match="the benchmark is gone, bars from 2023-12-29 to 2024-04-30") as caught:
         desk.replayed(run)
     assert caught.value.hint == "--benchmark FILE names where it lies now"
-    again = desk.replayed(run, beside=[str(desk.home / "moved.csv")])
-    assert (again.verdict, again.said) == ("IDENTICAL", [])
+    made = desk.replayed(run, beside=[str(desk.home / "moved.csv")])
+    assert (made.verdict, made.said) == ("IDENTICAL", [])
 
 
 def test_a_replay_names_the_days_on_which_the_benchmark_is_another(desk: Desk) -> None:
@@ -228,6 +233,30 @@ def test_a_replay_names_the_days_on_which_the_benchmark_is_another(desk: Desk) -
     assert found.causes[0].input.details == ["revised 2024-03-05"]
 
 
+def test_another_process_of_python_makes_it_again_to_the_byte(desk: Desk) -> None:
+    run = desk.run()
+    found = Recorded(run, Results(desk.results))
+    bars = data.find(found, desk.home)
+    with again(found, bars, desk.home, here=False, python=Python(Path(sys.executable))) as (_, made):
+        assert made is not None
+        for name in ("benchmark.csv", "stats.json"):
+            assert made.content(name) == (run / name).read_bytes()
+
+
+def test_a_run_that_failed_names_its_benchmark_and_fails_again(desk: Desk) -> None:
+    (desk.home / "own.py").write_text("def broken(bars):\n    raise ValueError('no')\n")
+    text = (desk.home / "config.toml").read_text()
+    section = '[strategy]\nname = "sma_crossover"\nparams = { fast = 3, slow = 8 }\n'
+    assert section in text
+    (desk.home / "config.toml").write_text(text.replace(section, '[strategy]\nentrypoint = "own.py:broken"\n'))
+    with pytest.raises(RunError) as caught:
+        desk.run()
+    run = desk.results / str(caught.value.run_id)
+    assert part(run)["annotations"]["symbol"] == "spx"
+    assert desk.verdict(run).holds
+    assert desk.replayed(run).verdict == "IDENTICAL"
+
+
 def test_a_replay_takes_no_file_for_a_benchmark_that_is_none(desk: Desk) -> None:
     run = desk.run(stats__benchmark="none")
     with pytest.raises(InputError, match="is no file: none") as caught:
@@ -235,19 +264,23 @@ def test_a_replay_takes_no_file_for_a_benchmark_that_is_none(desk: Desk) -> None
     assert caught.value.hint == "leave --benchmark out"
 
 
+def inputs(a: Path, b: Path) -> list[difference.Input]:
+    return difference.inputs(difference.read(a), difference.read(b))
+
+
 def test_compare_says_that_the_benchmark_is_another_and_not_that_its_path_is(desk: Desk) -> None:
     first = desk.run()
     (desk.home / "more").mkdir()
     shutil.copy(desk.home / "spx.csv", desk.home / "more" / "spx.csv")
     moved = desk.run(stats__benchmark="more/spx.csv")
-    found = difference.inputs(*map(difference.read, (first, moved)))
+    found = inputs(first, moved)
     assert [(one.kind, one.name) for one in found] == [("label", "stats.benchmark")]
     desk.edit("spx.csv", "2024-03-05")
-    found = difference.inputs(*map(difference.read, (first, desk.run())))
+    found = inputs(first, desk.run())
     assert [(one.kind, one.name, one.details) for one in found] == [
         ("figures", "benchmark spx", ["revised 2024-03-05"])
     ]
-    held = difference.inputs(*map(difference.read, (first, desk.run(stats__benchmark="buy_and_hold"))))
+    held = inputs(first, desk.run(stats__benchmark="buy_and_hold"))
     assert [(one.kind, one.name, one.b) for one in held] == [("figures", "stats.benchmark", "buy_and_hold")]
 
 
@@ -300,8 +333,8 @@ def test_an_archive_with_data_has_the_benchmark_too_and_is_replayed_and_taken_in
     with handed.handed(str(archive), results) as one:
         found = verify.verify(one.run, results.reading(), copy=True, data=one.data)
         assert (found.holds, found.unchecked) == (True, [])
-        again = replay.replay(one.run, None, desk.home, along=one.data)
-        assert again.verdict == "IDENTICAL"
+        made = replay.replay(one.run, None, desk.home, along=one.data)
+        assert made.verdict == "IDENTICAL"
     other = Results(tmp_path / "other")
     handover.receive(str(archive), other)
     names = sorted(os.listdir(other.path / ".bars"))
