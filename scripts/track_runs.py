@@ -51,7 +51,7 @@ def main() -> int:
         script.note(f"nothing to log: {store.shown} has every run of {results.path.name}/")
     failed = next((receipt for receipt in done if receipt.status == "failed"), None)
     if seen < len(wanted):
-        hint = failed.hint if failed else "just track --pending"
+        hint = (failed and failed.hint) or "just track --pending"
         script.warn(f"given up with {len(wanted) - seen} runs left: the store fails", hint=hint)
     elif failed:
         script.warn(f"not logged: {failed.reason}", hint=failed.hint)

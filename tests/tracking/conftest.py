@@ -160,6 +160,12 @@ class Forge:
         (answer,) = self.ask({"do": "look", "uri": store.local, "folder": str(store.folder)})
         return [run for run in answer["found"] if deleted or run["active"]]
 
+    def read(self, store: Store, run_id: str, name: str) -> str:
+        """Return the text of an artifact as MLflow's client hands it out."""
+        request = {"do": "read", "uri": store.local, "folder": str(store.folder), "run_id": run_id, "name": name}
+        (answer,) = self.ask(request)
+        return str(answer["found"])
+
     def act(self, store: Store, method: str, *args: Any, **named: Any) -> Any:
         """Call a method of MLflow's client on a store."""
         request = {"do": "act", "uri": store.local, "folder": str(store.folder), "method": method, "args": args}

@@ -153,11 +153,20 @@ def act(request: dict[str, Any]) -> Any:
     return getattr(getattr(result, "info", None), "run_id", None)
 
 
+def read(request: dict[str, Any]) -> str:
+    """Return the text of an artifact."""
+    from mlflow import MlflowClient
+
+    os.chdir(request["folder"])
+    path = MlflowClient(request["uri"]).download_artifacts(request["run_id"], request["name"])
+    return Path(path).read_text(encoding="utf-8")
+
+
 def child(request: dict[str, Any], answer: int) -> None:
     try:
         os.setsid()
         os.dup2(2, 1)
-        found = {"log": log, "look": look, "act": act, "make": make}[request["do"]](request)
+        found = {"log": log, "look": look, "act": act, "make": make, "read": read}[request["do"]](request)
         os.write(answer, json.dumps(found).encode())
     except BaseException:  # noqa: BLE001 - the child must not go on as a second forge
         traceback.print_exc()

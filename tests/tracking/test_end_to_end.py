@@ -161,7 +161,8 @@ def page(
     forge: Any, tools: Any, made_once: Any, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
     """The page of `just mlflow-ui` over a run in `shown`, on the port after one that is taken; Ctrl-C ends it."""
-    folder = tmp_path_factory.mktemp("page")
+    folder = tmp_path_factory.mktemp("page") / "a 100%25 #1? ü"
+    folder.mkdir()
     shutil.copy(empty_store, folder)
     store = tools.store_at(folder)
     forge.act(store, "create_experiment", "of others")
@@ -213,6 +214,16 @@ def test_the_page_is_served_on_the_next_free_port_and_its_address_is_that_of_the
     assert set(names.values()) >= {"Default", "of others", "shown"}  # other tests log there too
     assert re.fullmatch(rf"{url}/#/experiments/(\d+)/runs\?workflowType=machine_learning", address)
     assert names[address.split("/")[-2]] == "shown"
+
+
+def test_the_page_hands_out_the_artifacts_of_a_store_in_a_folder_of_any_name(
+    page: Any, made_once: Any, forge: Any
+) -> None:
+    server = server_of(page)
+    (there,) = [run for run in forge.look(server) if run["tags"]["run_id"] == made_once["plain"].name]
+    address = f"{server.uri}/get-artifact?path=stats.json&run_uuid={there['id']}"
+    with urllib.request.urlopen(address, timeout=20) as answer:
+        assert answer.read() == (made_once["plain"] / "stats.json").read_bytes()
 
 
 def test_mlflow_knows_the_address_of_the_runs(forge: Any) -> None:

@@ -56,6 +56,21 @@ def test_artifacts_lie_beside_the_database(shown: dict[str, Any]) -> None:
     assert path.is_relative_to(shown["folder"] / "mlruns")
 
 
+@pytest.mark.parametrize("name", ["a 100%25 b", "100%", "#1 ü", "q?x=1", "plain"])
+def test_a_store_in_a_folder_of_any_name_is_there_with_its_artifacts_and_nowhere_else(
+    name: str, runs: Any, forge: Any, empty_store: Path, tools: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "outer" / name
+    folder.mkdir(parents=True)
+    shutil.copy(empty_store, folder)
+    store = tools.store_at(folder)
+    (answer,) = forge.log(store, runs["plain"])
+    assert {"stats.json", "manifest.json"} < set(forge.look(store)[0]["artifacts"])
+    assert forge.read(store, answer["mlflow_run_id"], "stats.json") == (runs["plain"] / "stats.json").read_text()
+    assert [path.name for path in (tmp_path / "outer").iterdir()] == [name]
+    assert len(list(folder.glob("mlruns/*/*/artifacts/stats.json"))) == 1
+
+
 def test_the_dataset_is_an_input_of_the_run(shown: dict[str, Any]) -> None:
     (dataset,) = shown["plain"]["datasets"]
     expected = run_content(shown["runs"]["plain"]).dataset

@@ -37,6 +37,43 @@ def test_a_database_elsewhere_keeps_its_place_its_options_and_its_artifacts(tmp_
     assert (found.shown, found.folder) == (f"sqlite:///{tmp_path}/else/runs.db", tmp_path / "else")
 
 
+NAMES = ["100%", "100%25", "a%20b", "#1", "q?x=1", "q?mode=ro&x", "ü w", "a&b;c"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_of_any_name_is_where_its_store_is(name: str, tmp_path: Path) -> None:
+    root = tmp_path / name
+    root.mkdir()
+    found = store(root)
+    assert (found.database, found.folder, found.shown) == (root / "mlflow.db", root, "sqlite:///mlflow.db")
+    assert store(tmp_path, found.uri) == found._replace(shown=found.uri.replace(f"{tmp_path}/", ""))
+    as_it_is = store(tmp_path, f"sqlite:///{root}/new.db")
+    assert as_it_is.database == root / "new.db"
+
+
+@pytest.mark.parametrize(
+    ("uri", "there", "file"),
+    [
+        ("a%20b/m.db", [], "a b/m.db"),
+        ("a%20b/m.db", ["a%20b/"], "a%20b/m.db"),
+        ("a%20b/m.db", ["a%20b/", "a b/"], "a b/m.db"),
+        ("a%20b/m.db", ["a%20b/m.db", "a b/"], "a%20b/m.db"),
+        ("a%20b/m.db", ["a%20b/m.db", "a b/m.db"], "a b/m.db"),
+        ("a%3Fb%25c/m.db", [], "a?b%c/m.db"),
+        ("a?b/m.db", [], "a?b/m.db"),
+        ("m%.db", [], "m%.db"),
+        ("m.db?timeout=3&mode=rw", [], "m.db"),
+    ],
+)
+def test_an_address_is_read_as_mlflow_does_unless_only_the_letters_are_there(
+    uri: str, there: list[str], file: str, tmp_path: Path
+) -> None:
+    for name in there:
+        place = tmp_path / name
+        place.mkdir() if name.endswith("/") else (place.parent.mkdir(exist_ok=True), place.touch())
+    assert store(tmp_path, f"sqlite:///{uri}").database == tmp_path / file
+
+
 @pytest.mark.parametrize("uri", ["http://host:5000", "https://host", "databricks", "sqlite:///:memory:", "mlruns"])
 def test_any_other_address_is_left_to_mlflow(uri: str, tmp_path: Path) -> None:
     found = store(tmp_path, uri)
