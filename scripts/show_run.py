@@ -35,7 +35,9 @@ def main() -> int:
             anchor = told.anchored(results, given.run.name) or None
             script.print_json(run | {"signed": told.signed(given.run), "anchored": anchor})
         else:
-            more = [("tracking", tracked.said().removeprefix("tracking ") + (since and f"; {since}"))] if tracked else []
+            more = (
+                [("tracking", tracked.said().removeprefix("tracking ") + (since and f"; {since}"))] if tracked else []
+            )
             if said := whence(results.reading().of(given.run.name)):
                 more.append(("received", said))
             if keys := told.signed(given.run):

@@ -24,8 +24,8 @@ def main() -> int:
 
     from peak_trade.errors import RunError
     from peak_trade.evidence.results import Results
-    from peak_trade.tracking import batch
     from peak_trade.text import counted
+    from peak_trade.tracking import batch
     from peak_trade.tracking.store import Store
 
     script.show_warnings()
@@ -40,9 +40,7 @@ def main() -> int:
             done.append(receipt)
             if not args.json:
                 script.progress()
-                script.show(
-                    f"{receipt.status:8}{receipt.run_id}  {receipt.outcome}", flush=True
-                )
+                script.show(f"{receipt.status:8}{receipt.run_id}  {receipt.outcome}", flush=True)
         script.progress(seen, len(wanted), "runs")
     script.progress()
     if args.json:

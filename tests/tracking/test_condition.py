@@ -64,7 +64,10 @@ def test_somebody_elses_database_is_named_by_its_tables_and_stays_as_it_is(log: 
     path = somebody_elses(tmp_path / "firefox.db", log=log)
     before = left_in(tmp_path)
     error = said_of(path)
-    assert error.message == f"{path} is a database of something else than mlflow, with the tables bookmarks, history, icons, …"
+    assert (
+        error.message
+        == f"{path} is a database of something else than mlflow, with the tables bookmarks, history, icons, …"
+    )
     assert error.hint.startswith(f"`MLFLOW_TRACKING_URI=sqlite:///{tmp_path}/firefox.2.db just track --pending`")
     assert left_in(tmp_path) == before
 

@@ -70,7 +70,9 @@ def test_an_address_is_read_as_mlflow_does_unless_only_the_letters_are_there(
 ) -> None:
     for name in there:
         place = tmp_path / name
-        place.mkdir() if name.endswith("/") else (place.parent.mkdir(exist_ok=True), place.touch())
+        (place if name.endswith("/") else place.parent).mkdir(exist_ok=True)
+        if not name.endswith("/"):
+            place.touch()
     assert store(tmp_path, f"sqlite:///{uri}").database == tmp_path / file
 
 

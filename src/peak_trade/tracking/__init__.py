@@ -3,9 +3,9 @@
 May import evidence and what is below it; takes run directories, never live objects.
 
 In reading order: `content` says what of a run MLflow shows; `store` where that is kept, and how two take turns there;
-`database` makes a store's tables, and says what is wrong with them; `worker` is the process that logs, and may die at
-any time; `batch` starts it and leaves a `receipt` of every run in its directory. `tracker` is all that a run needs: it
-knows none of them until it has to.
+`condition` says what is wrong with a database before MLflow sees it, and `database` makes its tables; `worker` is the
+process that logs, and may die at any time; `batch` starts it and leaves a `receipt` of every run in its directory.
+`tracker` is all that a run needs: it knows none of them until it has to.
 """
 
 from __future__ import annotations

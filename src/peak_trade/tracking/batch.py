@@ -144,8 +144,8 @@ def track(
     """Log finished runs to `store`, and yield a receipt for each, which its directory has got too.
 
     `timeout_s` is each run's limit (None: that of its config); that of the first covers the start of MLflow.
-    `pending` passes over, with None, the runs that the store has, and leaves be what was deleted there (`skipped`); else
-    each has a receipt, and what was deleted is logged again.
+    `pending` passes over, with None, the runs that the store has, and leaves be what was deleted there (`skipped`);
+    else each has a receipt, and what was deleted is logged again.
     When the store has failed three times in a row the runs that are left stay as they are. Nothing that MLflow does is
     raised.
     """

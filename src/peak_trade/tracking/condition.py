@@ -70,7 +70,9 @@ def _check_folder(folder: Path) -> None:
 def _check_file(path: Path) -> None:
     """Look at what has the name, and at the header of a database."""
     if path.is_dir():
-        raise StoreError(f"{path} is a folder, not a database", hint=f"MLFLOW_TRACKING_URI={_quoted(path / 'mlflow.db')}")
+        raise StoreError(
+            f"{path} is a folder, not a database", hint=f"MLFLOW_TRACKING_URI={_quoted(path / 'mlflow.db')}"
+        )
     if not path.exists():
         return
     if not path.is_file():
@@ -98,7 +100,9 @@ def _check_tables(path: Path, patience_s: float) -> None:
         contents = _contents(database, tables)
     if not (columns >= _OURS):
         named = ", ".join(sorted(tables)[:_NAMED]) + (", …" if len(tables) > _NAMED else "")
-        raise StoreError(f"{path} is a database of something else than mlflow, with the tables {named}", hint=_another(path))
+        raise StoreError(
+            f"{path} is a database of something else than mlflow, with the tables {named}", hint=_another(path)
+        )
     if (trouble := _of_version(path, version, contents)) is not None:
         raise trouble
     with closing(sqlite3.connect(path, timeout=patience_s)) as database:
