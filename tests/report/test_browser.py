@@ -19,7 +19,7 @@ Object.fromEntries([...document.querySelectorAll('[data-key]')].map(cell => {
 """
 WIDER = """
 [...document.querySelectorAll('body *')]
-  .filter(each => !each.closest('.scroll') && !each.closest('svg'))
+  .filter(each => !each.closest('.scroll, .source, svg'))
   .filter(each => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map(each => each.outerHTML.slice(0, 80))
 """
