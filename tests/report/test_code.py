@@ -64,7 +64,7 @@ def told(run: Path) -> str:
 
 def rows(section: Html, number: int = 0) -> list[tuple[str, str, str]]:
     """The element, the sign and the words of each line of a file."""
-    source = section.html.split('<div class="source"')[number + 1].partition("</pre>")[0]
+    source = section.html.split('<div class="scroll source"')[number + 1].partition("</pre>")[0]
     found = re.findall(r'<(\w+) class="l" data-n="([^"]*)"[^>]*>(.*?)&#10;</\1>', source)
     return [(element, sign, unescape(re.sub("<[^>]*>", "", line))) for element, sign, line in found]
 

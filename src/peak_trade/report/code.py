@@ -214,7 +214,7 @@ def _shown(one: _File, number: int, most: int, characters: int) -> str:
         notes.append(f"Shown are the first {len(now):,} lines; all are in <code>{FOLDER}/{text(one.name)}</code>.")
     return (
         f'<p class="note">{" ".join(notes)}</p>'
-        f'<div class="source" role="region" aria-label="Code of {text(one.name)}" tabindex="0">'
+        f'<div class="scroll source" role="region" aria-label="Code of {text(one.name)}" tabindex="0">'
         f"<pre><code>{''.join(_rows(one, now, number))}</code></pre></div>"
     )
 
