@@ -152,6 +152,18 @@ def test_it_is_written_beside_the_runs_or_where_it_is_asked_for(evidence: Eviden
         comparison.write(found, results, tmp_path)
 
 
+def test_a_page_beside_the_runs_links_to_their_reports_where_these_are(evidence: Evidence, tmp_path: Path) -> None:
+    copy = evidence.copy(tmp_path / "repository")
+    found, results = compared(copy, "builtin", "plain"), Results(copy.results)
+    report = copy.path("plain") / render.OUTPUT
+    report.parent.mkdir()
+    report.write_text("<p>")
+    links = re.findall('href="([^#"]*)"', comparison.write(found, results).read_text("utf-8"))
+    assert links == [f"{copy.runs['plain']}/{render.OUTPUT}"]
+    elsewhere = comparison.write(found, results, tmp_path / "page.html").read_text("utf-8")
+    assert re.findall('href="([^#"]*)"', elsewhere) == []
+
+
 def test_what_a_manifest_calls_its_run_leads_nowhere_else(evidence: Evidence, tmp_path: Path) -> None:
     copy = evidence.copy(tmp_path / "repository")
     statement = copy.manifest("plain")

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from peak_trade.evidence import door
 from peak_trade.evidence.results import Results
 from peak_trade.report import sheet, svg, together
 from peak_trade.report.figures import LOG_FROM, amount_label, figure, percent_label
 from peak_trade.report.head import label_of
 from peak_trade.report.markup import cell, counted, in_toml, table, text
+from peak_trade.report.renderer import OUTPUT
 from peak_trade.report.values import Column, Over, over
 from peak_trade.trust.compare import HEADLINES, Comparison, Row, about, apart, letter, shown, told
 from peak_trade.trust.difference import Sealed
@@ -43,11 +45,12 @@ def write(found: Comparison, results: Results, output: Path | None = None) -> Pa
 
     Raises RunError where it can't be written.
     """
-    return sheet.write(page(found), results.path, [run.run_id for run in found.runs], output)
+    beside = results.path if output is None else None
+    return sheet.write(page(found, beside), results.path, [run.run_id for run in found.runs], output)
 
 
-def page(found: Comparison) -> str:
-    """Return the page of a comparison as HTML."""
+def page(found: Comparison, beside: Path | None = None) -> str:
+    """Return the page of a comparison as HTML, with links to the reports of the runs that it will lie `beside`."""
     sections = [
         ("differs", "What differs", _inputs(found)),
         ("equity", "Equity and drawdown", _curves(found.runs)),
@@ -59,10 +62,10 @@ def page(found: Comparison) -> str:
     which = " ".join(f"<code>{text(run.run_id[:8])}</code>" for run in found.runs)
     title = " and ".join(run.run_id[:8] for run in found.runs[:3]) + (" …" if len(found.runs) > 3 else "")
     foot = f"Made from the sealed files of the runs {which} alone: <code>just compare</code>."
-    return sheet.sheet(f"Compared: {title}", _head(found), sections, foot, len(found.runs))
+    return sheet.sheet(f"Compared: {title}", _head(found, beside), sections, foot, len(found.runs))
 
 
-def _head(found: Comparison) -> str:
+def _head(found: Comparison, beside: Path | None) -> str:
     rows = []
     for at, run in enumerate(found.runs):
         known = about(run)
@@ -71,7 +74,7 @@ def _head(found: Comparison) -> str:
         status += ", looks ahead" if known["lookahead"] else ""
         rows.append(
             [text(letter(at)), *(cell(content) for content in
-             (f"<code>{text(run.run_id[:8])}</code>", text(status), text(what), text(known["name"] or "")))]
+             (_called(run, beside), text(status), text(what), text(known["name"] or "")))]
         )  # fmt: skip
     within = f", within the tolerance of {found.tolerance:g}"
     said = "".join(
@@ -86,6 +89,12 @@ def _head(found: Comparison) -> str:
         f'<p class="badges"><span class="badge {badge}">{word}</span></p>'
         f"{table(['', 'Run', 'Status', 'Strategy', 'Name'], rows, label='The runs', name='runs')}<ul>{said}</ul>"
     )
+
+
+def _called(run: Sealed, beside: Path | None) -> str:
+    short = f"<code>{text(run.run_id[:8])}</code>"
+    there = beside is not None and run.path == beside / run.run_id and door.exists(run.path, OUTPUT)
+    return f'<a href="{run.run_id}/{OUTPUT}">{short}</a>' if there else short
 
 
 def _names(found: Comparison) -> str:
