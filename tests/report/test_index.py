@@ -356,6 +356,8 @@ def few(tmp_path: Path) -> Path:
         ("end>2024-01-04", "32"),
         ("end=2024-01-03", "0"),
         ("verdict=look-ahead", "2"),
+        ("status=sealed max_drawdown<-0.05", "1"),
+        ("total_return>7", "2"),
         ("kind=run", "3102"),
         ("kind=sweep", ""),
         ("path=b.csv", "3102"),

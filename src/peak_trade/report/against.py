@@ -122,7 +122,7 @@ def _stepped(joint: Times, times: Times, sums: Floats) -> Floats:
 
 def _gaps(found: Against) -> str:
     rows = [
-        [text(gap(name)), *(text(gap(name, values[key])) for key in ("median", "mean", "worst"))]
+        [text(gap(name)), *(text(gap(name, values[key]).replace("-", "−")) for key in ("median", "mean", "worst"))]
         for name, values in found.gaps().items()
     ]
     return table(["", "Median", "Mean", "Largest"], rows, label="Gaps of matched trades") if rows else ""

@@ -60,6 +60,7 @@
     trades: (run) => run.trades,
     deflated: (run) => part(run.deflated, 1e4),
   };
+  Object.assign(FIELDS, { status: FIELDS.verdict, total_return: FIELDS.return, max_drawdown: FIELDS.drawdown });
   const settings = new Map(told.words.map((words) => [words, null]));
   const parsed = (words) => {
     if (!settings.get(words)) settings.set(words, lines(words).map((one) => parted(one, "=")));
