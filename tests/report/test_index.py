@@ -92,17 +92,35 @@ def test_a_short_file_gives_each_of_its_rows_once(kind: str, runs: Any) -> None:
         b"timestamp,equity,drawdown,position\n",
         b"x" * 900,
         b"a,b\n1\n2\n",
-        b"a,b\n1,nan\n2,3\n",
-        b"a,b\n1,<b>\n",
-        b"a,b\n1,1e308\n2,-1e308\n",
-        b"a,b\n2020-01-02,1\n2020-01-01,2\n",
-        b"a,b\n2020-01-02,1\n",
+        *(
+            f"a,b\n{first}\n2024-01-02T00:00:00Z,1\n{last}\n".encode()
+            for first, last in (
+                ("2024-01-01T00:00:00Z,nan", "2024-01-03T00:00:00Z,2"),
+                ("2024-01-01T00:00:00Z,1", "2024-01-03T00:00:00Z,<b>"),
+                ("2024-01-01T00:00:00Z,1", "2024-01-03T00:00:00Z,-1e300"),
+                ("2024-01-01T00:00:00Z,1e-300", "2024-01-03T00:00:00Z,1"),
+                ("2024-01-01T00:00:00Z,0", "2024-01-03T00:00:00Z,1"),
+                ("2024-01-01T00:00:00Z,1", "2024-01-01T12:00:00Z,1"),
+                ("2024-01-01T00:00:00Z,1", "9999-01-03T00:00:00Z,1"),
+                ("0001-01-01T00:00:00Z,1", "2024-01-03T00:00:00Z,1"),
+                ("2024-01-01T00:00:00+01:00,1", "2024-01-03T00:00:00Z,1"),
+                ("2024-01-01T00:00:00Z,1", "NaT,1"),
+            )
+        ),
+        b"a,b\n2024-01-01T00:00:00Z,1\n",
     ],
 )
 def test_what_is_no_equity_file_gives_no_curve(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "equity.csv").write_bytes(content)
     assert index.sample(tmp_path) is None
     assert index.sample(tmp_path / "none") is None
+
+
+def test_control_what_is_one_gives_a_curve(tmp_path: Path) -> None:
+    rows = [f"2024-01-0{day}T00:00:00Z,{day}" for day in (1, 2, 3)]
+    (tmp_path / "equity.csv").write_text("\n".join(["a,b", *rows]) + "\n")
+    curve = index.sample(tmp_path)
+    assert curve and curve.equity.tolist() == [1.0, 2.0, 3.0]
 
 
 def test_what_the_ledger_tells_is_only_text(tmp_path: Path) -> None:
@@ -326,7 +344,8 @@ def few(tmp_path: Path) -> Path:
     for place in range(4):
         made(
             tmp_path, place, [[100.0, 110.0, 121.0], [100.0, 100.0, 90.0], [1.0, 2.0, 9.0], None][place],
-            params={"fast": [5, 10, 100, 10][place], "slow": 200}, settings={"data.path": "b.csv"},
+            params={"fast": [5, 10, 100, 10][place], "slow": 200} | ({"stop-loss": 0.05} if place == 2 else {}),
+            settings={"data.path": "b.csv"},
             total_return=[0.21, -0.1, 8.0, 0.05][place], sharpe=[1.5, -0.25, 9.0, 0.99][place],
             max_drawdown=[0.0, -0.1, 0.0, -0.02][place], trades=[3, 4, 5, 1200][place],
             start="2024-01-01T00:00:00Z", end=f"2024-01-{3 + place:02d}T00:00:00Z",
@@ -363,6 +382,7 @@ def few(tmp_path: Path) -> Path:
         ("path=b.csv", "3102"),
         ("data.path=c.csv", ""),
         ("constructor=1", ""),
+        ("stop-loss<0.1", "2"),
         ("fast=", "3102"),
         ("look-ahead", "2"),
         ("=", "3102"),  # a word as any other: it stands in what differs

@@ -83,7 +83,7 @@
     return run.words;
   };
   const finder = (word) => {
-    const [, key, sign, wanted] = /^([\w.]+)(<=|>=|=|<|>)(.*)$/.exec(word) ?? [];
+    const [, key, sign, wanted] = /^([^<>=]+)(<=|>=|=|<|>)(.*)$/.exec(word) ?? [];
     const field = key && Object.hasOwn(FIELDS, key) ? FIELDS[key] : null;
     const isOf = ([name]) => `.${name.toLowerCase()}`.endsWith(`.${key}`);
     const known = key && all.some((run) => asked(run).some(isOf));

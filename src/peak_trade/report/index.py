@@ -27,7 +27,7 @@ from peak_trade.report.svg import through
 from peak_trade.report.values import encoded
 from peak_trade.shown import apart, listing
 from peak_trade.stats.values import Floats, Times
-from peak_trade.text import cut
+from peak_trade.text import cut, one_line
 from peak_trade.trust.luck import listed
 from peak_trade.trust.luck.figures import LEVEL
 
@@ -38,7 +38,7 @@ _CURVES = 5_000  # runs that have one, the newest: more would make the page larg
 _DRAWN = 8  # curves over each other in one figure
 _POINTS = 60  # of a curve, at most
 _LINE = 256  # bytes: two lines of equity.csv are shorter
-_LARGEST = 1e300  # a curve of more, or of no number, can't be drawn
+_LARGEST = 1e15  # times its first value: a curve of more, or of no number, can't be drawn
 _FINE = 4095  # steps of a curve's height: two digits to the base of 64
 _DIGITS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"))
 _NAME, _DIFFERS, _REASON, _KEYS = 60, 200, 300, 64  # characters; and how many settings of a run are carried
@@ -114,11 +114,11 @@ class _Shown(NamedTuple):
 
     @property
     def _standing(self) -> list[str]:
-        return self.row.standing.split(", ")
+        return one_line(self.row.standing).split(", ")
 
 
 def _settings(given: Mapping[str, Any]) -> list[str]:
-    return [apart.said({key: value}) for key, value in list(given.items())[:_KEYS]]
+    return [one_line(apart.said({key: value})) for key, value in list(given.items())[:_KEYS]]
 
 
 def write(results: Results) -> Path:
@@ -302,7 +302,7 @@ def _whole(value: float | None, scale: int = 1) -> int | float | None:
 
 def _levels(curve: Curve) -> tuple[Any, Any, tuple[float, float]]:
     """Return places and heights of a curve in steps, and the least and most it has as multiples of its first value."""
-    grown = curve.equity / (curve.equity[0] or 1.0)
+    grown = curve.equity / curve.equity[0]
     low, high = float(grown.min()), float(grown.max())
     y = np.rint((grown - low) / ((high - low) or 1.0) * _FINE).astype(np.int64)
     seconds = curve.times.astype("M8[ns]").astype(np.float64)
@@ -346,9 +346,19 @@ def sample(run_dir: Path, points: int = _POINTS) -> Curve | None:
             last = os.pread(handle, _LINE, max(size - _LINE, 0)).rstrip(b"\n").rpartition(b"\n")[2]
             stamp, value, *_ = last.split(b",")
             found[stamp] = float(value)
-        times = np.array([stamp.decode("ascii").removesuffix("Z") for stamp in found], "M8[ns]")
+        times = np.array([_moment(stamp) for stamp in found], "M8[ns]")
     except (OSError, ValueError, IndexError):
         return None
     equity = np.array(list(found.values()))
-    usual = len(times) > 1 and bool((np.diff(times) > np.timedelta64(0, "ns")).all())
-    return Curve(times, equity) if usual and (np.abs(equity) < _LARGEST).all() else None
+    if len(times) < 2 or not (np.diff(times) > np.timedelta64(0, "ns")).all():
+        return None
+    usual = equity[0] > 0.0 and (np.abs(equity) < float(equity[0]) * _LARGEST).all()
+    return Curve(times, equity) if usual else None
+
+
+def _moment(stamp: bytes) -> str:
+    """Return a stamp as NumPy reads it; ValueError where it is of another spelling, or of no year that it can hold."""
+    words = stamp.decode("ascii")
+    if words[4:5] != "-" or words[-1:] != "Z" or not 1678 <= int(words[:4]) <= 2261:
+        raise ValueError(words)
+    return words[:-1]
