@@ -76,7 +76,7 @@ def test_paper_has_the_colours_of_the_light_scheme_but_for_greys() -> None:
 # --- in a browser -------------------------------------------------------------------------------------------------
 
 REACHABLE = """
-[...document.querySelectorAll('a[href], summary, button, select, input, svg.plot[tabindex], .scroll')]
+[...document.querySelectorAll('a[href], summary, :is(button, select, input):enabled, svg.plot[tabindex], .scroll')]
   .filter(each => each.checkVisibility() && (!each.matches('.scroll') || each.scrollWidth > each.clientWidth))
   .map((each, at) => { each.dataset.at = at; return each.outerHTML.slice(0, 60); })
 """

@@ -59,7 +59,7 @@ def printed(browser: Any, path: Path, scheme: str = "light") -> tuple[bytes, lis
     browser.send("Emulation.setEmulatedMedia", media="")
     given = browser.send("Page.printToPDF", preferCSSPageSize=True, printBackground=True)
     pdf = base64.b64decode(given["data"])
-    found = re.findall(rb"/(mark-[\w-]+) \[(\d+) 0 R /XYZ [\d.]+ ([\d.]+) 0\]", pdf)
+    found = re.findall(rb"/(mark-[\w-]+) \[(\d+) 0 R /XYZ [-\d.e]+ ([-\d.e]+) 0\]", pdf)
     sheets = sorted({int(sheet) for _, sheet, _ in found})
     return pdf, headings, {name.decode(): (sheets.index(int(sheet)), float(high)) for name, sheet, high in found}
 
@@ -162,7 +162,7 @@ def test_a_link_to_the_web_has_its_address_in_print_alone(browser: Any, page_of_
     browser.send("Emulation.setEmulatedMedia", media="")
 
 
-@pytest.mark.parametrize("kind", ["usual", "failed", "comparison"])
+@pytest.mark.parametrize("kind", ["usual", "failed", "comparison", "index"])
 def test_nothing_is_wider_than_the_sheet(kind: str, browser: Any, page_of_kind: Any) -> None:
     """8.5 inches less two margins of 14 mm are 710 px."""
     browser.open(page_of_kind(kind), width=710)
