@@ -186,11 +186,6 @@ report-last *args:
 report-index *args:
     {{ env }} python scripts/report_index.py "$@"
 
-# Picture every kind of page, to be looked through; `--readme`: those two
-[group('maintain')]
-report-pictures *args:
-    {{ env }} python scripts/pictures/pictures.py "$@"
-
 # Set up the lake, run on synthetic BTCUSDT bars, bring runs and bars in
 [group('lake')]
 p2 config=btcusdt *args:
@@ -350,3 +345,8 @@ bench *args:
 [group('maintain')]
 update-pins *args:
     scripts/utils/update_pins.sh "$@"
+
+# Picture every kind of page, to be looked through
+[group('maintain')]
+report-pictures *args:
+    {{ env }} python scripts/pictures/pictures.py "$@"

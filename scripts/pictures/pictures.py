@@ -11,11 +11,8 @@ import io
 import shutil
 from pathlib import Path
 
-from pages import KINDS, Pages
-
 from peak_trade import script
 from peak_trade.errors import InputError, RunError
-from peak_trade.report import picture, render
 
 WIDTHS = (390, 1280, 1920)  # px
 README = {"report": "report.png", "comparison": "comparison.png"}
@@ -24,9 +21,13 @@ COLOURS, LARGEST = 128, 200_000  # of the README's, and their bytes
 
 def main() -> int:
     parser = script.parser(__doc__)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"which (default: all of {', '.join(KINDS)})")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help="which (default: all)")
     parser.add_argument("--readme", action="store_true", help="take those of the README instead")
     args = parser.parse_args()
+    from pages import KINDS, Pages
+
+    from peak_trade.report import picture, render
+
     kinds = args.kinds or list(README if args.readme else KINDS)
     if unknown := [kind for kind in kinds if kind not in (README if args.readme else KINDS)]:
         raise InputError(f"no such kind of page: {unknown[0]}", hint=f"{', '.join(README if args.readme else KINDS)}")

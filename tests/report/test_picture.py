@@ -291,3 +291,9 @@ def test_a_page_that_has_the_name_of_a_picture_stays(copy_of: Any, script: Any, 
     assert refused.returncode == 2
     assert refused.stderr == f"error: {output} is the page, not its picture\nhint: --output {tmp_path / 'x.html'}\n"
     assert output.read_bytes().startswith(b"<!doctype html>")
+
+
+def test_a_kind_of_page_that_there_is_not_is_refused_with_those_that_there_are(script: Any) -> None:
+    refused = script("pictures/pictures.py", "holiday")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: no such kind of page: holiday\nhint: report, faster, hourly, ruined, ")
