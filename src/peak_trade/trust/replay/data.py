@@ -47,10 +47,10 @@ class Data(Struct, frozen=True):
     loaded: Loaded
     paths: list[str]
     span: tuple[str, str] | None = None
-    benchmark: list[str] = []
     said: list[str] = []
     changed: list[str] = []
     days: list[str] = []
+    benchmark: list[str] = []
 
 
 def find(
