@@ -132,6 +132,13 @@ def test_one_of_another_time_is_refused() -> None:
         beside(["2023-03-04", "2023-03-05"], [1, 2]).over(bars_at(WEEK))
 
 
+def test_one_without_closes_is_refused() -> None:
+    with pytest.raises(InputError, match="the benchmark SPX has no closes"):
+        beside([], []).over(bars_at(WEEK))
+    with pytest.raises(InputError, match="no close at the first bar's"):
+        beside([], []).closes(bars_at(WEEK))
+
+
 def test_bars_long_without_a_close_are_told_and_those_of_a_usual_closing_are_not() -> None:
     days = [str(day) for day in np.arange("2024-03-04", "2024-03-21", dtype="M8[D]")]
     assert beside(SESSIONS, [10, 11, 12, 13, 14, 15, 16]).over(bars_at(days)).stale == ""

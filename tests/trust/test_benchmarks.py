@@ -22,6 +22,8 @@ from peak_trade.report.run import RunFiles
 from peak_trade.sweep import order
 from peak_trade.sweep.wish import Wish
 from peak_trade.trust import difference, handed, handover, replay, verify
+from peak_trade.trust.probe import case
+from peak_trade.trust.probe.delay import delay
 from peak_trade.trust.replay import data
 from peak_trade.trust.replay.environment import Python
 from peak_trade.trust.replay.recorded import Recorded
@@ -255,6 +257,13 @@ def test_a_run_that_failed_names_its_benchmark_and_fails_again(desk: Desk) -> No
     assert part(run)["annotations"]["symbol"] == "spx"
     assert desk.verdict(run).holds
     assert desk.replayed(run).verdict == "IDENTICAL"
+
+
+def test_a_probe_needs_no_benchmark(desk: Desk) -> None:
+    run = desk.run()
+    (desk.home / "spx.csv").unlink()
+    with handed.handed(run.name, Results(desk.results)) as one, case.of_run(one, desk.home) as found:
+        assert delay(found.bars, found.target, found.config).sharpe is not None
 
 
 def test_a_replay_takes_no_file_for_a_benchmark_that_is_none(desk: Desk) -> None:

@@ -68,6 +68,8 @@ class Benchmark(msgspec.Struct, frozen=True, eq=False):
         ends before the first bar opens.
         """
         own, name, opens = self.bars, self.name, bars.timestamp[0]
+        if not len(own):
+            raise InputError(f"the benchmark {name} has no closes", hint="take a file that has some")
         known, over = ends(own.timestamp, own.timeframe), closing(bars)
         if known[-1] <= opens:
             raise InputError(

@@ -54,7 +54,8 @@ def check(
         verdict.add(name, "a close at each bar", error.message)
         return whole
     verdict.agree(name, benchmark.BESIDE, aligned[benchmark.rows(timestamp)], closes, 0.0)
-    return beside.equity(bars, config.execution.initial_cash)
+    with np.errstate(all="ignore"):  # as above: what came along may hold anything
+        return beside.equity(bars, config.execution.initial_cash)
 
 
 def find(verdict: Verdict, sealed: manifest.Manifest, config: Config, kept: Kept) -> Benchmark | None:

@@ -60,7 +60,7 @@ def of_run(one: Handed, root: Path, *, here: bool = False) -> Iterator[Case]:
     Raises InputError where it can't be made again.
     """
     recorded = Recorded(one.run, one.results)
-    found = data.find(recorded, root, along=one.data)
+    found = data.find(recorded, root, along=one.data, compared=False)
     with TemporaryDirectory(prefix="peak_trade-") as folder:
         place = Path(folder)
         order = lay_out(recorded, found, place, root, here=here)

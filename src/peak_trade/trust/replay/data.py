@@ -54,15 +54,18 @@ class Data(Struct, frozen=True):
 
 
 def find(
-    recorded: Recorded, root: Path, given: Sequence[str] = (), along: Path | None = None, *, beside: Sequence[str] = ()
-) -> Data:
+    recorded: Recorded, root: Path, given: Sequence[str] = (), along: Path | None = None, *,
+    beside: Sequence[str] = (), compared: bool = True,
+) -> Data:  # fmt: skip
     """Return the bars of a run: from the files `given`, else from where its config says, below `root`.
 
     Where those are not they, what came `along` with the run is taken: a folder of bars by their digests. The same of a
-    benchmark that is a file, which `beside` names where it lies elsewhere now.
+    benchmark that is a file, which `beside` names where it lies elsewhere now; `compared` False leaves it alone.
     Raises InputError where they are gone, with the days.
     """
     found = _bars(recorded, root, given, along)
+    if not compared:
+        return found
     if not recorded.config.stats.benchmark_file:
         if beside:
             raise InputError(
