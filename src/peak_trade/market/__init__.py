@@ -2,5 +2,6 @@
 
 May import config and the leaves. In reading order: `bars`, `timestamps`, `timeframe`, `calendar` (with
 `holidays`, `exchanges`, `sessions`, `rate`, `gaps`, `usual` and `fitting`), `contract`, `files` (one
-file of bars), `ohlcv` (files to checked bars), `fingerprint`, `trades`.
+file of bars), `benchmark` (closes of something else, aligned with bars by time), `ohlcv` (files to checked bars),
+`benchmark_file`, `fingerprint`, `trades`.
 """
