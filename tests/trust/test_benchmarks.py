@@ -19,8 +19,10 @@ from peak_trade.evidence import tables
 from peak_trade.evidence.results import Results
 from peak_trade.market import fingerprint
 from peak_trade.report.run import RunFiles
+from peak_trade.shown import listing
 from peak_trade.sweep import order
 from peak_trade.sweep.wish import Wish
+from peak_trade.tracking.content import run_content
 from peak_trade.trust import difference, handed, handover, replay, verify
 from peak_trade.trust.probe import case
 from peak_trade.trust.probe.delay import delay
@@ -164,8 +166,16 @@ def test_a_run_without_a_file_is_to_the_byte_what_it_was(desk: Desk) -> None:
     assert digests[0] == digests[1]
 
 
-def test_the_name_is_on_the_page_and_in_the_list(desk: Desk) -> None:
-    assert RunFiles(desk.run()).benchmark_name == "spx"
+def test_the_name_is_on_the_page_in_what_is_shown_and_among_the_tags(desk: Desk) -> None:
+    run = desk.run()
+    assert RunFiles(run).benchmark_name == "spx"
+    shown = listing.summary(run).splitlines()
+    assert [" ".join(line.split()) for line in shown if line.startswith("benchmark")] == [
+        "benchmark spx 1d, 88 closes to 2024-04-30"
+    ]
+    assert any("(spx " in line for line in shown)
+    tags = run_content(run).tags
+    assert (tags["benchmark"], tags["benchmark_sha256"]) == ("spx", part(run)["digest"]["sha256"])
     assert RunFiles(desk.run(stats__benchmark="buy_and_hold")).benchmark_name == "Buy and hold"
 
 
@@ -409,6 +419,7 @@ def test_a_secret_in_an_address_is_not_said(desk: Desk) -> None:
     error = refused(desk, "https://desk:hunter2hunter2@data.invalid/spx.csv?token=0123456789abcdef0123")
     assert "hunter2" not in str(error)
     assert "0123456789abcdef" not in str(error)
+    assert "https://desk:[redacted]@data.invalid/spx.csv" in str(error)
 
 
 def test_bars_that_are_held_out_hold_out_the_benchmark_s_too(desk: Desk) -> None:
