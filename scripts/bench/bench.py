@@ -1,7 +1,7 @@
 """Measure what a run and all that comes after it cost, beside other engines and plain tools, and print a table.
 
-PART is `run`, `trust`, `record`, `import`, `sweep`, `many`, `data`, `tracking`, `lake`, `publish` or `telemetry`
-(default: all); the lake takes some minutes and 4 GB, `many` some minutes. With --write the rows of these parts go into
+PART is `run`, `trust`, `record`, `import`, `sweep`, `many`, `data`, `report`, `tracking`, `lake`, `publish` or
+`telemetry` (default: all); the lake takes some minutes and 4 GB, `many` and `report` some minutes. With --write the rows of these parts go into
 the table of docs/dev/benchmarks.md, those of other parts stay if they are of this machine's class. Quote figures of a
 quiet machine.
 """
@@ -10,7 +10,20 @@ from __future__ import annotations
 
 from peak_trade import script
 
-PARTS = ("run", "trust", "record", "import", "sweep", "many", "data", "tracking", "lake", "publish", "telemetry")
+PARTS = (
+    "run",
+    "trust",
+    "record",
+    "import",
+    "sweep",
+    "many",
+    "data",
+    "report",
+    "tracking",
+    "lake",
+    "publish",
+    "telemetry",
+)
 
 
 def main() -> int:
@@ -29,6 +42,7 @@ def main() -> int:
     import publishing
     import reading
     import recording
+    import reporting
     import run
     import sweeping
     import telemetry
@@ -44,6 +58,7 @@ def main() -> int:
         "sweep": lambda: sweeping.measure(root, repeat=args.repeat, peers=not args.no_peers),
         "many": lambda: sweeping.measure_long(root),
         "data": lambda: reading.measure(repeat=args.repeat),
+        "report": lambda: reporting.measure(root, repeat=args.repeat),
         "tracking": lambda: tracking.measure(root, repeat=args.repeat),
         "lake": lambda: lake.measure(root, repeat=args.repeat),
         "publish": lambda: publishing.measure(repeat=args.repeat),

@@ -167,6 +167,7 @@ _KINDS = (
         "sweep",
         "many",
         "data",
+        "report",
         "tracking",
         "lake",
         "publish",
