@@ -63,6 +63,10 @@ class Builtin:
             exclude_raw=True,
             exclude_anchor_links=True,
         )
+        self._exporter.register_filter("filter_data_type", lambda _: ["text/markdown"])  # the only one: see _html
+        self._exporter.register_filter("highlight_code", lambda source, **_: source)
+        # HTMLExporter's own reads the page once more and writes it anew, which takes longer than all the rest of it
+        self._exported = nbconvert.TemplateExporter.from_notebook_node
         self._kernel: Any = None
         self._channels: Any = None
         self._folder = tempfile.TemporaryDirectory(prefix="peak_trade-report-")
@@ -153,7 +157,7 @@ class Builtin:
                 output["data"] = {"text/markdown": content.removeprefix(FENCE[0]).removesuffix(FENCE[1])}
             if cell.cell_type == "code":
                 cell.outputs = shown  # not what a library says on stderr, which Quarto leaves out too
-        body, _ = self._exporter.from_notebook_node(notebook)
+        body, _ = self._exported(self._exporter, notebook)
         css = (self.qmd.parent / "report.css").read_text(encoding="utf-8")
         return _PAGE.format(title=title_of(run_id), css=css, body=body.strip(), scripts=inline.allowed(body))
 
