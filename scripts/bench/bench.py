@@ -1,9 +1,9 @@
 """Measure what a run and all that comes after it cost, beside other engines and plain tools, and print a table.
 
 PART is `run`, `trust`, `record`, `import`, `sweep`, `many`, `data`, `report`, `tracking`, `lake`, `publish` or
-`telemetry` (default: all); the lake takes some minutes and 4 GB, `many` and `report` some minutes. With --write the rows of these parts go into
-the table of docs/dev/benchmarks.md, those of other parts stay if they are of this machine's class. Quote figures of a
-quiet machine.
+`telemetry` (default: all); the lake takes some minutes and 4 GB, `many` and `report` some minutes. With --write the
+rows of these parts go into the table of docs/dev/benchmarks.md, those of other parts stay if they are of this machine's
+class. Quote figures of a quiet machine.
 """
 
 from __future__ import annotations
