@@ -11,19 +11,8 @@ from __future__ import annotations
 from peak_trade import script
 
 PARTS = (
-    "run",
-    "trust",
-    "record",
-    "import",
-    "sweep",
-    "many",
-    "data",
-    "report",
-    "tracking",
-    "lake",
-    "publish",
-    "telemetry",
-)
+    "run", "trust", "record", "import", "sweep", "many", "data", "report", "tracking", "lake", "publish", "telemetry",
+)  # fmt: skip
 
 
 def main() -> int:
