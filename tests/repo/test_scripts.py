@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PYTHON = [path for path in sorted((ROOT / "scripts").rglob("*.py")) if path.parent.name not in ("bench", "fuzz")]
-PYTHON += [ROOT / "scripts" / name / f"{name}.py" for name in ("bench", "fuzz")]  # the others in there are its parts
+PYTHON = [
+    path for path in sorted((ROOT / "scripts").rglob("*.py")) if path.parent.name not in ("bench", "fuzz", "pictures")
+]
+PYTHON += [
+    ROOT / "scripts" / name / f"{name}.py" for name in ("bench", "fuzz", "pictures")
+]  # the others in there are its parts
 SHELL = [*sorted((ROOT / "scripts").rglob("*.sh")), ROOT / ".ci" / "run"]
 OURS = {"peak_trade", "__main__"}
 MODULES = 130  # a bare interpreter has some 35, argparse and the helper bring 45 more; each costs up to a millisecond
