@@ -18,7 +18,8 @@ exec 9<"$wanted/package-lock.json"
 printf 'setting up %s\n' "$folder" >&2
 rm -rf "$folder" && mkdir "$folder" && cp "$wanted/package.json" "$folder"
 cp "$wanted/package-lock.json" "$folder/package-lock.json"
-if ! npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --silent; then
+# a registry that does not answer costs a minute or two, not ten
+if ! npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --silent --fetch-timeout 60000 --fetch-retries 1; then
 	rm -rf "$folder"
 	printf 'warn: axe-core could not be set up\nhint: see the lines above, then scripts/utils/setup_axe.sh\n' >&2
 fi
