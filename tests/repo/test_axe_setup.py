@@ -46,7 +46,7 @@ def asked(checkout: Path) -> list[str]:
 def test_it_is_installed_by_its_digest_once_and_runs_nothing(checkout: Path) -> None:
     done = set_up(checkout)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "setting up .venv/axe\n")
-    assert asked(checkout) == ["ci --prefix .venv/axe --ignore-scripts --no-audit --no-fund --silent"]
+    assert asked(checkout) == ["ci --prefix .venv/axe --ignore-scripts --no-audit --no-fund --silent --fetch-timeout 60000 --fetch-retries 1"]
     lock = "tests/report/axe/package-lock.json"
     assert (checkout / ".venv/axe/package-lock.json").read_bytes() == (checkout / lock).read_bytes()
     assert (set_up(checkout).stderr, asked(checkout)) == ("", [])
