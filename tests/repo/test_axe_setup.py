@@ -13,6 +13,7 @@ printf '%s\\n' "$*" >>"$0.asked"
 [ -z "${FAILING-}" ] || exit 1
 mkdir -p .venv/axe/node_modules/axe-core && touch .venv/axe/node_modules/axe-core/axe.min.js
 """
+ASKED = "ci --prefix .venv/axe --ignore-scripts --no-audit --no-fund --silent --fetch-timeout 60000 --fetch-retries 1"
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def asked(checkout: Path) -> list[str]:
 def test_it_is_installed_by_its_digest_once_and_runs_nothing(checkout: Path) -> None:
     done = set_up(checkout)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "setting up .venv/axe\n")
-    assert asked(checkout) == ["ci --prefix .venv/axe --ignore-scripts --no-audit --no-fund --silent --fetch-timeout 60000 --fetch-retries 1"]
+    assert asked(checkout) == [ASKED]
     lock = "tests/report/axe/package-lock.json"
     assert (checkout / ".venv/axe/package-lock.json").read_bytes() == (checkout / lock).read_bytes()
     assert (set_up(checkout).stderr, asked(checkout)) == ("", [])
