@@ -11,7 +11,7 @@ or no browser for a picture.
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from peak_trade import places, script
@@ -21,7 +21,7 @@ from peak_trade.errors import PeakError, RunError
 def main() -> int:
     parser = script.parser(__doc__, results=True)
     parser.add_argument("run", metavar="RUN", nargs="?", help="which run (default: last)")
-    parser.add_argument("--all-missing", action="store_true", help="every run that has no report, with one kernel")
+    parser.add_argument("--all-missing", action="store_true", help="every run that has no report, with two kernels")
     parser.add_argument("--renderer", choices=("auto", "quarto", "builtin"), default="auto", help="default: auto")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write it here instead")
     parser.add_argument("--png", action="append_const", const="png", dest="kinds", help="picture its top, to be pasted")
@@ -41,7 +41,7 @@ def main() -> int:
     script.show_warnings()
     results = Results(script.results_dir(args.results_dir))
     name = "builtin" if args.all_missing and args.renderer == "auto" else args.renderer  # Quarto: a kernel for each
-    written: list[render.Rendered] = []
+    written: list[tuple[render.Rendered, dict[str, str], list[PeakError]]] = []
     found: list[dict[str, str]] = []
     faults: list[PeakError] = []
     with ExitStack() as stack:
@@ -50,18 +50,18 @@ def main() -> int:
         if one and one.source and not args.output:  # nothing is written into an archive
             args.output = Path(f"report-{one.run.name[:8]}.html")
         try:
-            renderer = stack.enter_context(render.choose(name, places.shipped(render.QMD)))
-            for number, path in enumerate(wanted, 1):
-                script.progress(number - 1, len(wanted), "reports")
-                try:
-                    written.append(render.render(path, renderer, args.output))
-                except RunError as error:
-                    faults.append(RunError(f"{path.name[:8]}: {error.message}", hint=error.hint))
+            script.progress(0, len(wanted), "reports")
+            every = render.every(wanted, name, places.shipped(render.QMD), args.output)
+            for number, (path, made) in enumerate(stack.enter_context(closing(every)), 1):
+                if isinstance(made, RunError):
+                    faults.append(RunError(f"{path.name[:8]}: {made.message}", hint=made.hint))
+                else:  # of many runs the pages are not kept
+                    written.append((made._replace(content=""), *picture.beside(made, args.kinds or ())))
+                script.progress(number, len(wanted), "reports")
         except render.MissingTools as error:
             faults.append(error)
     script.progress()
-    for made in written:
-        taken, lacking = picture.beside(made, args.kinds or ())
+    for made, taken, lacking in written:
         found.append(made.to_json_object() | taken)
         for shown in () if args.json else (str(made.html), *taken.values()):
             script.show(shown, result, exact=True)

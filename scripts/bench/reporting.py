@@ -34,7 +34,7 @@ with Builtin(Path(sys.argv[1])) as renderer:
 
 
 def measure(root: Path, *, repeat: int, runs: int = 100) -> Iterator[Figure]:
-    """Measure single reports, `runs` of them with one kernel, and pages; nothing without the notebook's tools."""
+    """Measure single reports, `runs` of them with two kernels, and pages; nothing without the notebook's tools."""
     if any(find_spec(name) is None for name in ("ipykernel", "jupytext", "nbclient", "nbconvert")):
         return
     with tempfile.TemporaryDirectory() as made:
@@ -90,7 +90,7 @@ def _many(root: Path, folder: Path, runs: int) -> Iterator[Figure]:
     for _ in range(runs - 1):
         runner.run(source, root=root, results=run.parent)
     seconds, _ = process(_words(root, run, "--all-missing"))
-    yield Figure(f"report: process: --all-missing of {runs} runs", seconds, seconds, seconds, "s", "one kernel")
+    yield Figure(f"report: process: --all-missing of {runs} runs", seconds, seconds, seconds, "s", "two kernels")
 
 
 def _long(root: Path, folder: Path, bars: int, what: str, repeat: int) -> Iterator[Figure]:

@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import sys
+import threading
 import time
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -158,6 +159,28 @@ def test_a_cell_that_raises_is_named_and_the_old_report_stays(
     assert caught.value.message == "cell `extra` of the report raised ZeroDivisionError: division by zero"
     assert old.read_text() == "the old one"
     assert os.listdir(old.parent) == [old.name]
+
+
+def test_several_runs_come_in_their_order_as_each_alone_would(copy_of: Any, builtin: Any, tmp_path: Path) -> None:
+    paths = [copy_of(kind) for kind in ("usual", "failed", "idle", "one")]
+    (paths[2] / "report").write_text("in the way of a folder")
+    found = list(render.every(paths, "builtin", QMD))
+    assert [path for path, _ in found] == paths
+    assert [isinstance(made, RunError) for _, made in found] == [False, False, True, False]
+    checked = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+    for path in paths[:2]:
+        alone = render.render(path, builtin, tmp_path / "alone.html").content
+        assert checked.sub("", (path / render.OUTPUT).read_text("utf-8")) == checked.sub("", alone)
+
+
+def test_what_goes_wrong_beside_a_page_is_told_and_nothing_goes_on(copy_of: Any, monkeypatch: Any) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("beside the page")
+
+    monkeypatch.setattr(render, "put", broken)
+    with pytest.raises(ZeroDivisionError, match="beside the page"):
+        list(render.every([copy_of(kind) for kind in ("usual", "one", "idle")], "builtin", QMD))
+    assert [one for one in threading.enumerate() if "ThreadPool" in one.name] == []
 
 
 def test_a_kernel_that_dies_is_an_error_and_the_next_run_gets_a_new_one(

@@ -83,6 +83,8 @@ class Builtin:
         notebook = self._jupytext.reads(self.qmd.read_text(encoding="utf-8"), fmt="Rmd")
         given = self._nbformat.v4.new_code_cell(f"run_dir = {str(run_dir.absolute())!r}")
         notebook.cells.insert(_parameters(notebook.cells) + 1, given)
+        for number, cell in enumerate(notebook.cells):  # the page has it, and has the same bytes each time
+            cell["id"] = f"cell-{number}"
         errors = self._nbclient.exceptions
         name = ""
         try:
@@ -99,6 +101,13 @@ class Builtin:
             self._stop()
             raise RunError(f"the kernel of the report died: {self._last_words() or error}") from None
         return self._html(notebook, run_dir.name)
+
+    @staticmethod
+    def end_loop() -> None:
+        """Close the loop that a thread has had for its kernels, where it makes no more pages."""
+        from jupyter_core.utils import ensure_event_loop
+
+        ensure_event_loop().close()
 
     def _client(self, notebook: Any) -> Any:
         """Return a client for a notebook, on the one kernel, which is started if it is not there."""

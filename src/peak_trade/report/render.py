@@ -10,9 +10,12 @@ import logging
 import os
 import re
 import tempfile
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import NamedTuple, Self
 
 from peak_trade import places
@@ -34,6 +37,7 @@ __all__ = [
     "Rendered",
     "Renderer",
     "choose",
+    "every",
     "loads_from_elsewhere",
     "missing",
     "put",
@@ -44,6 +48,7 @@ __all__ = [
 
 _LOG = logging.getLogger("peak_trade.report")
 QMD = Path("reports") / "quarto" / "backtest_report.qmd"  # within the checkout
+_KERNELS = 2
 
 
 class Rendered(NamedTuple):
@@ -87,6 +92,61 @@ def render(
     marks = _checked(content, run_dir)
     put(run_dir, path, content.encode())
     return Rendered(run_dir.name, path, renderer.name, marks.seal, run_dir, content)
+
+
+def every(
+    run_dirs: Sequence[Path], name: str, qmd: Path, output: Path | None = None
+) -> Generator[tuple[Path, Rendered | RunError]]:
+    """Yield each run with its report, written as `render` does by `choose`'s renderer, or with why there is none.
+
+    The built-in renderer has two kernels for several runs: while one works out a page, the other's is put together.
+    Raises MissingTools where what the renderer needs is not installed.
+    """
+    if name != "builtin" or len(run_dirs) < 2:
+        with choose(name, qmd) as renderer:
+            for path in run_dirs:
+                yield path, _tried(path, renderer, output)
+        return
+    todo: SimpleQueue[Path | None] = SimpleQueue()
+    done: SimpleQueue[tuple[Path, Rendered | RunError] | BaseException] = SimpleQueue()
+    for one in (*run_dirs, *[None] * _KERNELS):
+        todo.put(one)
+
+    def work(renderer: Renderer) -> None:
+        try:
+            with renderer:  # a kernel belongs to the loop of the thread that starts it
+                for path in iter(todo.get, None):
+                    done.put((path, _tried(path, renderer, output)))
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            done.put(error)
+        finally:
+            Builtin.end_loop()
+
+    with ThreadPoolExecutor(_KERNELS) as pool:
+        try:
+            for renderer in [choose(name, qmd) for _ in range(_KERNELS)]:
+                pool.submit(work, renderer)
+            made: dict[Path, Rendered | RunError] = {}
+            for path in run_dirs:
+                while path not in made:
+                    found = done.get()
+                    if isinstance(found, BaseException):
+                        raise found
+                    made[found[0]] = found[1]
+                yield path, made.pop(path)
+        finally:  # whatever happened, no further page is begun
+            with suppress(Empty):
+                while True:
+                    todo.get_nowait()
+            for _ in range(_KERNELS):
+                todo.put(None)
+
+
+def _tried(run_dir: Path, renderer: Renderer, output: Path | None) -> Rendered | RunError:
+    try:
+        return render(run_dir, renderer, output)
+    except RunError as error:
+        return error
 
 
 def put(run_dir: Path, path: Path, content: bytes) -> None:

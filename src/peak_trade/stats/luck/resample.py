@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from peak_trade.stats.sample import Sample
 from peak_trade.stats.values import Floats, NoValueError
@@ -17,7 +18,7 @@ FEWEST = 8
 """Returns that there have to be."""
 _LEAST = 100
 _WORK = 20_000_000  # returns drawn in all: some two seconds
-_AT_ONCE = 2_000_000
+_AT_ONCE, _IN_CACHE = 2_000_000, 100_000  # returns that are drawn, and that are worked out, at once
 Band = tuple[float, float, float]
 """The 5 % quantile, the median and the 95 % quantile."""
 
@@ -78,11 +79,16 @@ def bands(
     times = times_of(count)
     fresh = 1.0 / (block_length(returns) if length is None else length)
     random = np.random.default_rng(seed)
-    step = max(_AT_ONCE // count, 1)
-    found = [
-        _figures(returns[_places(random, min(step, times - at), count, fresh)], periods_per_year, rate)
-        for at in range(0, times, step)
-    ]
+    step, few = max(_AT_ONCE // count, 1), max(_IN_CACHE // count, 1)
+    found = []
+    for at in range(0, times, step):
+        rows = min(step, times - at)
+        begins = random.random((rows, count)) < fresh
+        begins[:, 0] = True
+        starts = random.integers(count, size=(rows, count))
+        for row in range(0, rows, few):
+            drawn = returns[_places(begins[row : row + few], starts[row : row + few])]
+            found.append(_figures(drawn, periods_per_year, rate))
     columns = np.concatenate(found, axis=1)
     quantiles = {
         name: np.quantile(column[np.isfinite(column)], (0.05, 0.5, 0.95))
@@ -92,16 +98,18 @@ def bands(
     return {name: (float(low), float(middle), float(high)) for name, (low, middle, high) in quantiles.items()}
 
 
-def _places(
-    random: np.random.Generator, rows: int, count: int, fresh: float
-) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Return indexes of returns, shape (rows, count): a new start with the probability `fresh`, else the next one."""
-    begins = random.random((rows, count)) < fresh
-    begins[:, 0] = True
-    starts = random.integers(count, size=(rows, count))
-    at = np.arange(count)
-    last = np.maximum.accumulate(np.where(begins, at, 0), axis=1)
-    return (np.take_along_axis(starts, last, axis=1) + at - last) % count
+def _places(begins: npt.NDArray[np.bool_], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return indexes of returns, shape (rows, count): the start where a block begins, as each row does, else the next.
+
+    >>> _places(np.array([[True, False, True, False]]), np.array([[2, 0, 3, 0]]))
+    array([[2, 3, 3, 0]])
+    """
+    count = begins.shape[1]
+    begun = np.flatnonzero(begins)
+    shift = starts.ravel()[begun] - begun % count
+    places = np.repeat(shift, np.diff(begun, append=begins.size)).reshape(begins.shape) + np.arange(count)
+    places[places >= count] -= count
+    return places
 
 
 def _figures(drawn: Floats, per_year: float, rate: float) -> Floats:
