@@ -6,7 +6,11 @@ import csv
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pytest
+from tests.report.conftest import toml
+
+from peak_trade.report import render
 
 BOX = """
 (() => {
@@ -157,3 +161,34 @@ def test_nothing_complains(page: Any) -> None:
     at(page, 0.4)
     press(page, "+")
     assert page.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [("dust", ("execution.initial_cash=1e-9",)), ("swelling", ("execution.initial_cash=1e15",))],
+)
+def test_what_has_no_height_on_the_page_can_be_zoomed_all_the_same(
+    kind: str, changes: tuple[str, ...], browser: Any, runs: Any, builtin: Any
+) -> None:
+    if kind == "swelling":  # of the axis, the first bars are one part in 10 ** 20
+        rows = (f"{moment}Z,{price},{price},{price},{price},1" for moment, price in swelling())
+        (runs.root / "bars299.csv").write_text("\n".join(["timestamp,open,high,low,close,volume", *rows]) + "\n")
+    run = runs.make(kind, toml("steps", bars=299, name=kind), changes)
+    browser.open(render.render(run, builtin).html)
+    for section in ("equity", "price"):
+        browser.ask(f"document.querySelector('#{section} svg.plot').focus()")
+        for key in (*["ArrowRight"] * 2, *"+++++++"):
+            press(browser, key)
+        views = browser.ask(f"[...document.querySelectorAll('#{section} svg.plot')].map(one => one.outerHTML)")
+        assert views
+        assert not [view for view in views if "NaN" in view]
+    assert browser.complaints == []
+    # the control: it does complain of a height below nothing, which the values of the one and the axis would make
+    browser.ask("document.querySelector('svg.panel').setAttribute('viewBox', '0 48298 5000 -38298')")
+    assert "negative" in browser.complaints[0]
+
+
+def swelling() -> list[tuple[str, float]]:
+    """Hours in which a price grows from 1e-10 to 1e16."""
+    start = np.datetime64("2023-11-20", "s")
+    return [(str(start + np.timedelta64(hour, "h")), 10.0 ** (-10 + hour * 26 / 298)) for hour in range(299)]

@@ -131,6 +131,19 @@ def test_what_lies_beside_the_seal_is_text(copy_of: Callable[[str], Path], page:
     assert "it can't be traded: <img src=x" in page(run).section("costs").words
 
 
+def test_what_lies_beside_the_seal_is_no_longer_than_a_page_has_room_for(
+    copy_of: Callable[[str], Path], page: Any
+) -> None:
+    run = copy_of("usual")
+    leave(run, said=["x" * 1_000_000] * 30)
+    assert page(run).section("costs").words.count("…") == 20
+    assert len(page(run).section("costs").html) < 20_000
+    leave(run, delayed=Made(why="y" * 1_000_000))
+    assert len(page(run).section("costs").html) < 20_000
+    leave(run, said=["a sentence"])  # the control: what has room stands there as it is
+    assert "A sentence." in page(run).section("costs").words
+
+
 def test_a_run_that_another_engine_made_says_what_it_lacks(tmp_path: Path, page: Any) -> None:
     run = recorded(tmp_path, result())
     own, section = stats_of(run), page(run).section("costs")

@@ -170,10 +170,12 @@
       const { low, high } = event("range", found);
       if (!(low <= high)) return [scale.least, scale.most];
       const room = (high - low || (scale.most - scale.least) / 20) * 0.06;
-      return [
+      const [bottom, top] = [
         scale.least === 0 ? 0 : Math.max(low - room, scale.least),
         scale.most === 0 ? 0 : Math.min(high + room, scale.most),
       ];
+      // What is rounded away on the page, or next to nothing of the panel, has no heights that could be told apart.
+      return scale.place(top) - scale.place(bottom) > 1e-9 ? [bottom, top] : [scale.least, scale.most];
     };
     const drawPanel = (one, whole) => {
       const { panel, top, tall, own, scale, of } = one;

@@ -19,12 +19,14 @@ from peak_trade.report.figures import figure, percent_label
 from peak_trade.report.markup import money, number, percent, table, text
 from peak_trade.report.portfolio import lacks
 from peak_trade.report.run import RunFiles
+from peak_trade.text import cut
 from peak_trade.trust.stress.again import Result, Stress
 from peak_trade.trust.stress.costs import MULTIPLES, Booked, Costs, Point, booked, told
 from peak_trade.trust.stress.verb import BEYOND, kept
 
 __all__ = ["UNSEALED", "costs", "costs_of", "untraded"]
 
+_SAID, _WORDS = 20, 300  # sentences of a file that no seal covers, and characters of one
 UNSEALED = "worked out by <code>just stress</code>; the seal does not cover it"
 
 
@@ -186,12 +188,12 @@ def _later(run: RunFiles, again: Stress | None) -> str:
             f"at which prices that is, and {untraded(run)}.</p>"
         )
     if again.delayed.why:
-        return f"<p>With every decision one bar later it can't be traded: {text(again.delayed.why)}.</p>"
+        return f"<p>With every decision one bar later it can't be traded: {text(cut(again.delayed.why, _WORDS))}.</p>"
     rows = [
         [name, *_results(one), "–" if one.trades is None else f"{one.trades:,}", money(one.final_equity)]
         for name, one in (("As decided", again.own), ("One bar later", again.delayed))
     ]
     head = ["", "Total return", "Sharpe ratio", "Max drawdown", "Trades", "Final equity"]
-    said = "".join(f" {text(one[:1].upper() + one[1:])}." for one in again.said)
+    said = "".join(f" {text(cut(one[:1].upper() + one[1:], _WORDS))}." for one in again.said[:_SAID])
     note = f"Every decision is filled one bar later, at the costs that were charged: {UNSEALED}.{said}"
     return table(head, rows, label="One bar later") + f'<p class="note">{note}</p>'
