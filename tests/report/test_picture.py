@@ -241,6 +241,22 @@ def test_one_that_takes_no_picture_is_told_of_in_its_own_words(words: str, said:
         picture.take(PAGE, "pdf", program=program(tmp_path, words))
 
 
+@pytest.mark.parametrize("kind", picture.KINDS)
+def test_a_picture_that_was_cut_short_is_none(kind: str, chromium: str, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.write_bytes(picture.take(PAGE, kind))
+    option = {"png": "--screenshot", "pdf": "--print-to-pdf"}[kind]
+    for left in (whole.stat().st_size - 2, whole.stat().st_size // 2, 20, 8):
+        asked = f"for word; do case $word in {option}=*) made=${{word#*=}};; esac; done"
+        words = f"#!/bin/sh\n{asked}\nhead -c LEFT {whole} >$made"
+        with pytest.raises(RunError, match="took half a picture: Killed"):
+            picture.take(
+                PAGE, kind, program=program(tmp_path, words.replace("LEFT", str(left)) + "; echo Killed >&2\n")
+            )
+    taken = picture.take(PAGE, kind, program=program(tmp_path, words.replace("-c LEFT", "-c 9999999")))
+    assert taken  # the control: all of it is taken
+
+
 # --- as an operator asks for it -----------------------------------------------------------------------------------
 
 

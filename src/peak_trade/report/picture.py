@@ -48,6 +48,8 @@ nav, footer, details:not([open]), .skip, section:not(
   #failure, #ruin, #search, #differs, #verdict, #heat, #statistics, #equity) { display: none; }
 </style>"""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_WHOLE = {"png": (_SIGNATURE, b"\0\0\0\0IEND\xaeB`\x82"), "pdf": (b"%PDF-", b"%%EOF")}
+"""How a file of each kind begins and ends: one that was cut short has no end."""
 
 
 def browser() -> str:
@@ -120,9 +122,11 @@ def take(
         content = made.read_bytes() if made.is_file() else b""
     if done.code == TIMED_OUT:
         raise RunError(f"{program} took longer than {LONGEST:g} s over the picture")
-    if done.code == NOT_FOUND or not content.startswith((_SIGNATURE, b"%PDF-")):
+    begins, ends = _WHOLE[kind]
+    if done.code == NOT_FOUND or not (content.startswith(begins) and content.rstrip().endswith(ends)):
+        what = "half a picture" if content else "no picture"
         hint = f"{program} --headless --screenshot PAGE tries it by hand; PEAK_BROWSER names another browser"
-        raise RunError(f"{program} took no picture: {done.reason}", hint=hint)
+        raise RunError(f"{program} took {what}: {done.reason}", hint=hint)
     return content if kind == "pdf" else cut(content)
 
 
