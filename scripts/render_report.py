@@ -36,6 +36,7 @@ def main() -> int:
     result = script.claim_stdout()
     from peak_trade.evidence.results import Results
     from peak_trade.report import picture, render
+    from peak_trade.runner.limits import termination_raised
     from peak_trade.trust.handed import handed
 
     script.show_warnings()
@@ -44,7 +45,7 @@ def main() -> int:
     written: list[tuple[render.Rendered, dict[str, str], list[PeakError]]] = []
     found: list[dict[str, str]] = []
     faults: list[PeakError] = []
-    with ExitStack() as stack:
+    with termination_raised(hangup=True), ExitStack() as stack:
         one = None if args.all_missing else stack.enter_context(handed(args.run or "last", results))
         wanted = [one.run] if one else render.missing(results)
         if one and one.source and not args.output:  # nothing is written into an archive

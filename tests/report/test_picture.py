@@ -286,6 +286,31 @@ def test_without_a_browser_the_report_is_made_and_the_picture_is_exit_2(
     assert script("render_report.py", *words, "--optional", **nowhere, PEAK_STRICT="1").returncode == 2
 
 
+@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_report_that_is_ended_leaves_nothing_behind(
+    ends: signal.Signals, copy_of: Any, builtin: Any, tmp_path: Path
+) -> None:
+    run_dir, aside = copy_of("one"), tmp_path / "aside"
+    aside.mkdir()
+    words = (run_dir.name, "--results-dir", str(run_dir.parent), "--renderer", "builtin", "--png")
+    child = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts" / "render_report.py"), *words],
+        env={**os.environ, "TMPDIR": str(aside), "PEAK_BROWSER": program(tmp_path, HANGS)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for _ in range(400):
+        if len(left_running()) == 2:
+            break
+        time.sleep(0.1)
+    assert (len(left_running()), len(list(aside.iterdir()))) == (2, 2)  # control: they and the kernel are there
+    child.send_signal(ends)
+    _, said = child.communicate(timeout=20)
+    assert (child.returncode, said) == (1, "error: interrupted\n")
+    assert none_is_left()
+    assert list(aside.iterdir()) == []
+    assert os.listdir(run_dir / "report") == ["backtest_report.html"]
+
+
 def test_a_picture_that_fails_leaves_the_one_before_as_it_was(
     copy_of: Any, script: Any, builtin: Any, tmp_path: Path
 ) -> None:

@@ -111,6 +111,16 @@ def test_the_page_is_one_file_without_scripts(rendered: Any) -> None:
     assert "default-src 'none'" in html
 
 
+def test_a_page_made_again_has_the_same_bytes_but_for_when_it_was_checked(
+    runs: Any, builtin: Any, tmp_path: Path
+) -> None:
+    pages = [render.render(runs["one"], builtin, tmp_path / name).html.read_text("utf-8") for name in "ab"]
+    moment = r'<span class="moment">[^<]* UTC</span>'
+    (first, once), (second, _) = (re.subn(moment, "", page) for page in pages)
+    assert first == second
+    assert once == 1
+
+
 def test_no_source_code_is_on_the_page(rendered: Any) -> None:
     html = rendered("usual").read_text(encoding="utf-8")
     assert "page.section" not in html

@@ -83,14 +83,12 @@ class Builtin:
         notebook = self._jupytext.reads(self.qmd.read_text(encoding="utf-8"), fmt="Rmd")
         given = self._nbformat.v4.new_code_cell(f"run_dir = {str(run_dir.absolute())!r}")
         notebook.cells.insert(_parameters(notebook.cells) + 1, given)
-        for number, cell in enumerate(notebook.cells):  # the page has it, and has the same bytes each time
-            cell["id"] = f"cell-{number}"
         errors = self._nbclient.exceptions
         name = ""
         try:
             client = self._client(notebook)
             for number, cell in enumerate(notebook.cells):
-                name = _options(cell.source).get("label") or str(number)
+                name = cell.id = _options(cell.source).get("label") or str(number)  # its own is another each time
                 client.execute_cell(cell, number, store_history=False)
         except errors.CellExecutionError as error:
             raise raised(name, error.ename, error.evalue) from None
@@ -101,6 +99,11 @@ class Builtin:
             self._stop()
             raise RunError(f"the kernel of the report died: {self._last_words() or error}") from None
         return self._html(notebook, run_dir.name)
+
+    def kill(self) -> None:
+        """End the page that another thread is at."""
+        if self._kernel is not None:
+            self._kernel.provisioner.process.kill()
 
     @staticmethod
     def end_loop() -> None:

@@ -122,9 +122,10 @@ def every(
         finally:
             Builtin.end_loop()
 
+    renderers = [Builtin(qmd) for _ in range(_KERNELS)]
     with ThreadPoolExecutor(_KERNELS) as pool:
         try:
-            for renderer in [choose(name, qmd) for _ in range(_KERNELS)]:
+            for renderer in renderers:
                 pool.submit(work, renderer)
             made: dict[Path, Rendered | RunError] = {}
             for path in run_dirs:
@@ -134,12 +135,14 @@ def every(
                         raise found
                     made[found[0]] = found[1]
                 yield path, made.pop(path)
-        finally:  # whatever happened, no further page is begun
+        except BaseException:  # no further page is begun, and none is waited for
             with suppress(Empty):
                 while True:
                     todo.get_nowait()
-            for _ in range(_KERNELS):
+            for renderer in renderers:
                 todo.put(None)
+                renderer.kill()
+            raise
 
 
 def _tried(run_dir: Path, renderer: Renderer, output: Path | None) -> Rendered | RunError:
