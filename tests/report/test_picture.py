@@ -311,6 +311,19 @@ def test_a_report_that_is_ended_leaves_nothing_behind(
     assert os.listdir(run_dir / "report") == ["backtest_report.html"]
 
 
+def test_where_nothing_temporary_can_be_written_the_report_is_there_all_the_same(
+    chromium: str, copy_of: Any, builtin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = render.render(copy_of("one"), builtin)
+    monkeypatch.setattr("tempfile.tempdir", "/proc")  # in which nobody makes a folder
+    taken, lacking = picture.beside(made, ["png"])
+    assert (taken, len(lacking)) == ({}, 1)
+    assert lacking[0].message.startswith("no picture: No such file or directory: /proc/peak_trade-picture-")
+    assert "TMPDIR" in str(lacking[0].hint)
+    monkeypatch.undo()  # the control
+    assert picture.beside(made, ["png"]) == ({"png": str(made.html.with_suffix(".png"))}, [])
+
+
 def test_a_picture_that_fails_leaves_the_one_before_as_it_was(
     copy_of: Any, script: Any, builtin: Any, tmp_path: Path
 ) -> None:

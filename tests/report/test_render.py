@@ -20,8 +20,8 @@ from tests.report.conftest import without_ours
 
 from peak_trade.errors import RunError
 from peak_trade.report import builtin as builtin_module
+from peak_trade.report import inline, render
 from peak_trade.report import quarto as quarto_module
-from peak_trade.report import render
 from peak_trade.report.sections import SECTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +109,17 @@ def test_the_page_is_one_file_without_scripts(rendered: Any) -> None:
     assert render.loads_from_elsewhere(html) == []
     assert not re.search(r"<link|<img|<iframe|@import|src=", html)
     assert "default-src 'none'" in html
+
+
+@pytest.mark.parametrize("name", inline.SCRIPTS)
+def test_nothing_in_a_script_is_another_thing_to_quarto_pandoc_or_a_parser_of_html(name: str) -> None:
+    script = inline.script(name).removeprefix("<script>").removesuffix("</script>")
+    assert "\n\n" not in script  # ends a block of HTML
+    assert not re.search(r"\{\{<|\{\{\{|^ *(```|~~~|:::)", script, re.MULTILINE)  # a shortcode, a fence
+    assert not re.search(
+        r"</|<!--|<script|<table|src=", script, re.IGNORECASE
+    )  # an end, what Quarto or Pandoc looks for
+    assert script.isprintable() or set(filter(lambda one: not one.isprintable(), script)) == {"\n"}
 
 
 def test_a_page_made_again_has_the_same_bytes_but_for_when_it_was_checked(

@@ -90,6 +90,9 @@ def beside(made: Rendered, kinds: Iterable[str]) -> tuple[dict[str, str], list[P
             put(made.run_dir, path, take(made.content, kind))
         except PeakError as error:
             lacking.append(error)
+        except OSError as error:  # of the folder in which it is taken
+            why = f"no picture: {error.strerror}: {error.filename or tempfile.gettempdir()}"
+            lacking.append(RunError(why, hint="check the disk, or name another folder for what is temporary: TMPDIR"))
         else:
             taken[kind] = str(path)
     return taken, lacking
