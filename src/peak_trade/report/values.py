@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from peak_trade.report import svg
+from peak_trade.report.carried import differences, whole
 from peak_trade.report.markup import cell, number, percent, table, text
 from peak_trade.stats.values import Floats, Times
 
@@ -80,14 +81,14 @@ def _for_script(times: Times, columns: Sequence[Column]) -> str:
     ends = np.array([0, len(times) - 1])  # of the axis, where a series may have no value yet
     kept = np.unique(np.concatenate([ends, *(_kept(x, one.values, svg.COLUMNS) for one in columns)]))
     told = {
-        "t": _differences(times[kept].astype("M8[s]").astype(np.int64)),
+        "t": differences(times[kept].astype("M8[s]").astype(np.int64).tolist()),
         "columns": [
             {
                 "label": one.label,
                 "panel": one.panel,
                 "sign": " %" if one.percent else "",
                 "digits": one.digits,
-                "v": _scaled(one, kept),
+                "v": differences(whole(value, one.digits) for value in _multiples(one, kept)),
             }
             for one in columns
         ],
@@ -117,20 +118,7 @@ def _kept(x: Floats, values: Floats, columns: int) -> np.ndarray[Any, np.dtype[n
     return there[svg.keep(x[there], values[there], columns)] if len(there) else there
 
 
-def _scaled(one: Column, kept: np.ndarray[Any, np.dtype[np.intp]]) -> list[int | None]:
-    values = one.values[kept] * (100.0 if one.percent else 1.0) * 10.0**one.digits
-    found: list[int | None] = []
-    before = 0
-    for value in values.tolist():
-        if np.isnan(value):
-            found.append(None)
-            continue
-        whole = round(value)
-        found.append(whole - before)
-        before = whole
-    return found
-
-
-def _differences(values: np.ndarray[Any, np.dtype[np.int64]]) -> list[int]:
-    made: list[int] = np.diff(values, prepend=0).tolist()
-    return made
+def _multiples(one: Column, kept: np.ndarray[Any, np.dtype[np.intp]]) -> list[float]:
+    """Return values as they are written, of a percentage its percents."""
+    values: list[float] = (one.values[kept] * (100.0 if one.percent else 1.0)).tolist()
+    return values
