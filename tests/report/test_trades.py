@@ -51,8 +51,9 @@ def many(count: int, **more: Any) -> Any:
     )
     trades = msgspec.structs.replace(trades, **more)
     return SimpleNamespace(
-        trades=trades, path=Path("some-run"), has=lambda name: name == "trades.csv", config={}, kind="run"
-    )
+        trades=trades, path=Path("some-run"), has=lambda name: name == "trades.csv", config={}, kind="run",
+        ours=True,
+    )  # fmt: skip
 
 
 def test_each_trade_has_a_row(tmp_path: Path, page: Any) -> None:
@@ -81,9 +82,16 @@ def test_without_scripts_the_first_two_hundred_stand_there_with_the_path_of_all(
 def test_beyond_ten_thousand_the_page_says_where_they_are_and_carries_none() -> None:
     html = all_trades(many(10_001))
     assert "10,001 trades, more than the 10,000 that a page carries" in html
-    assert "some-run/trades.csv" in html
+    assert "those at the extremes stand above, all of them are in <code>some-run/trades.csv" in html
     assert "<table" not in html and "<script" not in html
     assert "<table" in all_trades(many(10_000))
+
+
+def test_beyond_ten_thousand_no_extremes_are_told_of_where_the_page_has_none() -> None:
+    run = many(10_001)
+    run.ours = False  # and without equity.csv, which the section of the extremes needs
+    assert "all of them are in <code>some-run/trades.csv" in all_trades(run)
+    assert "extremes" not in all_trades(run)
 
 
 def test_a_thousand_trades_add_no_more_than_150_kb_and_ten_thousand_no_more_than_a_megabyte() -> None:

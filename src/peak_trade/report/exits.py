@@ -7,8 +7,8 @@ import numpy as np
 from peak_trade.market.trades import EXIT_REASONS
 from peak_trade.report import svg
 from peak_trade.report.figures import figure, fractions_across, percent_label
-from peak_trade.report.grouped import HEAD, of_group, several_moneys
-from peak_trade.report.markup import counted, percent, table, text
+from peak_trade.report.grouped import HEAD, nothing, of_group
+from peak_trade.report.markup import counted, percent, table
 from peak_trade.report.run import RunFiles
 from peak_trade.stats.values import Floats
 
@@ -21,10 +21,8 @@ _MANY = 400  # trades: from here on marks are smaller
 def exits(run: RunFiles) -> str:
     """What ended the trades, with what they came to."""
     trades = run.trades
-    if not len(trades):
-        return "<p>The run closed no trade.</p>"
-    if moneys := several_moneys(trades):
-        return f"<p>Not shown: the trades are in {text(', '.join(moneys))}, which do not add up.</p>"
+    if why := nothing(trades):
+        return why
     parts = [(reason.replace("_", " "), trades.exit_reason == code) for code, reason in enumerate(EXIT_REASONS)]
     parts.append(("not said", trades.exit_reason < 0))
     parts.append(("all", np.ones(len(trades), bool)))

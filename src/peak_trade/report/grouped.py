@@ -13,7 +13,7 @@ from peak_trade.report.run import RunFiles
 from peak_trade.stats.closed import profit_factor
 from peak_trade.stats.values import Times
 
-__all__ = ["HEAD", "groups", "of_group", "several_moneys"]
+__all__ = ["HEAD", "groups", "nothing", "of_group"]
 
 Mask = npt.NDArray[np.bool_]
 HEAD = ("Trades", "Share", "Won", "Pnl", "Mean pnl", "Mean return", "Profit factor", "Mean bars")
@@ -41,19 +41,21 @@ def of_group(trades: Trades, chosen: Mask) -> list[str]:
     ]
 
 
-def several_moneys(trades: Trades) -> list[str]:
-    """Return the currencies of trades whose pnl does not add up, as they are in more than one; else nothing."""
-    found = [] if trades.currencies is None else np.unique(trades.currencies).tolist()
-    return found if len(found) > 1 else []
+def nothing(trades: Trades) -> str:
+    """Return, as HTML, why trades can't be summed: there are none, or they are in several currencies; else nothing."""
+    if not len(trades):
+        return "<p>The run closed no trade.</p>"
+    moneys = [] if trades.currencies is None else np.unique(trades.currencies).tolist()
+    if len(moneys) > 1:
+        return f"<p>Not shown: the trades are in {text(', '.join(moneys))}, which do not add up.</p>"
+    return ""
 
 
 def groups(run: RunFiles) -> str:
     """What the trades came to by symbol, by weekday and by hour of their entry."""
     trades = run.trades
-    if not len(trades):
-        return "<p>The run closed no trade.</p>"
-    if moneys := several_moneys(trades):
-        return f"<p>Not shown: the trades are in {text(', '.join(moneys))}, which do not add up.</p>"
+    if why := nothing(trades):
+        return why
     parts = []
     symbols = _symbols(trades)
     if len(symbols) > 1:

@@ -21,6 +21,7 @@ from peak_trade.evidence.ledger import is_run_id
 from peak_trade.evidence.manifest import IMPORTED, RUN, SWEPT
 from peak_trade.evidence.results import Results
 from peak_trade.report import inline, sheet
+from peak_trade.report.carried import whole
 from peak_trade.report.markup import number, percent, text
 from peak_trade.report.render import OUTPUT, replace
 from peak_trade.report.svg import through
@@ -297,7 +298,8 @@ def _whole(value: float | None, scale: int = 1) -> int | float | None:
     if value is None:
         return None
     shown = value * scale
-    return int(f"{shown:.2f}".replace(".", "")) if abs(shown) < 1e13 else shown * 100
+    hundredths = whole(shown, 2)
+    return shown * 100 if hundredths is None else hundredths
 
 
 def _levels(curve: Curve) -> tuple[Any, Any, tuple[float, float]]:

@@ -27,6 +27,7 @@ __all__ = [
     "number",
     "percent",
     "raw",
+    "shaded",
     "table",
     "text",
 ]
@@ -136,6 +137,19 @@ def cell(content: str, *, of: str = "td", name: str = "", attributes: str = "") 
     """Return a cell of a table; `content` and `attributes` are HTML."""
     kind = f' class="{name}"' if name else ""
     return f"<{of}{kind}{attributes}>{content}</{of}>"
+
+
+def shaded(content: str, value: float | None, full: float, *, name: str = "") -> str:
+    """Return a cell in the colour of a gain or a loss, as strong as the value is large: fully from `full` on.
+
+    >>> shaded("5.00", 0.05, 0.1)
+    '<td class="gain" style="--heat:0.28">5.00</td>'
+    """
+    if value is None:
+        return cell(content, name=name)
+    sign = "gain" if value > 0 else "loss" if value < 0 else ""
+    strength = min(abs(value) / full, 1.0) * 0.55
+    return cell(content, name=f"{sign} {name}".strip(), attributes=f' style="--heat:{strength:.2f}"')
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, label: str, name: str = "") -> str:

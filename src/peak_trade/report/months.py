@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from peak_trade.errors import RunError
-from peak_trade.report.markup import cell, counted, number, percent, table, text
-from peak_trade.report.numbers import Change, changes, longest, period_returns
+from peak_trade.report.markup import counted, number, percent, shaded, table, text
+from peak_trade.report.numbers import Change, changes, longest, period_returns, reach
 from peak_trade.report.run import RunFiles
 from peak_trade.stats.periods import period_ends
 from peak_trade.stats.values import Floats, Times
@@ -28,11 +28,11 @@ def returns(run: RunFiles) -> str:
     told = _told(stamps, own[0])
     caption = "Change of equity in each calendar month and year (UTC), in percent; the first starts at the first close."
     if market is None:
-        full = _reach(own[0].values()), _reach(own[1].values())
+        full = reach(own[0].values()), reach(own[1].values())
         beside = ""
     else:
         theirs = _by_period(market["timestamp"], market["equity"])
-        full = _reach([*own[0].values(), *theirs[0].values()]), _reach([*own[1].values(), *theirs[1].values()])
+        full = reach([*own[0].values(), *theirs[0].values()]), reach([*own[1].values(), *theirs[1].values()])
         name = text(run.benchmark_name)
         ahead = _ahead(told, _told(market["timestamp"], theirs[0]), text(run.benchmark_inside))
         beside = f"<h3>{name}</h3>{ahead}{_heat_table(theirs, full, f'{name} by month and year')}"
@@ -85,18 +85,8 @@ def _heat_table(of: tuple[Returns, Returns], full: tuple[float, float], label: s
     return table(["Year", *_MONTHS, "Year"], rows, label=label, name="heat")
 
 
-def _reach(values: Iterable[float | None]) -> float:
-    """Return the size that gets the full colour: the largest but for the most extreme twentieth."""
-    there = [value for value in values if value is not None]
-    return max(float(np.quantile(np.abs(there), 0.95)), 1e-4) if there else 1.0
-
-
 def _heat(value: float | None, full: float, *, there: bool = True, name: str = "") -> str:
-    if value is None:
-        return cell("–" if there else "", name=name)
-    strength = min(abs(value) / full, 1.0) * 0.55
-    sign = "gain" if value > 0 else "loss" if value < 0 else ""
-    return cell(number(value * 100), name=f"{sign} {name}".strip(), attributes=f' style="--heat:{strength:.2f}"')
+    return shaded(number(value * 100) if value is not None else "–" if there else "", value, full, name=name)
 
 
 # --- which days, months and streaks were the extremes ---------------------------------------------------------------

@@ -7,6 +7,7 @@ single number cannot: returns by month, ratios over a moving window, the single 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = [
     "histogram",
     "longest",
     "period_returns",
+    "reach",
     "rolling",
     "rolling_against",
     "window_for",
@@ -53,6 +55,16 @@ def period_returns(timestamp: Times, equity: Floats, unit: str) -> dict[np.datet
         name: float(end / start - 1.0) if start > 0.0 else None
         for name, start, end in zip(timestamp[last].astype(f"M8[{unit}]"), before, equity[last], strict=True)
     }
+
+
+def reach(values: Iterable[float | None]) -> float:
+    """Return the size of a return that gets the full colour: the largest but for the most extreme twentieth.
+
+    >>> round(reach([0.1, -0.2, None]), 3), reach([])
+    (0.195, 1.0)
+    """
+    there = [value for value in values if value is not None]
+    return max(float(np.quantile(np.abs(there), 0.95)), 1e-4) if there else 1.0
 
 
 class Change(NamedTuple):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from peak_trade.report.markup import cell, number, percent, table, text
-from peak_trade.report.numbers import drawdowns, period_returns
+from peak_trade.report.markup import number, percent, shaded, table, text
+from peak_trade.report.numbers import drawdowns, period_returns, reach
 from peak_trade.stats.periods import period_ends
 from peak_trade.stats.values import NOISE, Floats, Times
 
@@ -68,25 +68,16 @@ def _periods(
     periods: Iterable[np.datetime64],
     label: str,
 ) -> str:
-    known = [abs(value) for one in returns for value in one.values() if value is not None]
-    full = max(float(np.quantile(known, 0.95)), 1e-4) if known else 1.0  # but for the most extreme twentieth
+    full = reach(value for one in returns for value in one.values())
     rows = []
     for period in periods:
         cells = []
         for one in returns:
             value = one.get(period)
             shown = number(value * 100) if value is not None else "–" if period in one else ""
-            cells.append(_shaded(shown, value, full))
+            cells.append(shaded(shown, value, full))
         rows.append([str(period), *cells])
     return table(["", *(text(one.name) for one in accounts)], rows, label=label, name="heat")
-
-
-def _shaded(shown: str, value: float | None, full: float) -> str:
-    """Return a cell in the colour of a gain or a loss, as strong as the value is large."""
-    if value is None:
-        return cell(shown)
-    sign = "gain" if value > 0 else "loss" if value < 0 else ""
-    return cell(shown, name=sign, attributes=f' style="--heat:{min(abs(value) / full, 1.0) * 0.55:.2f}"')
 
 
 def correlated(accounts: Sequence[Account]) -> str:
@@ -98,7 +89,7 @@ def correlated(accounts: Sequence[Account]) -> str:
     rows = []
     for at, one in enumerate(chosen):
         found = [correlation(closes[at], other) for other in closes]
-        rows.append([text(one.name), *(_shaded("–" if f is None else number(f), f, 1.0) for f in found)])
+        rows.append([text(one.name), *(shaded("–" if f is None else number(f), f, 1.0) for f in found)])
     note = (
         "Correlation (Pearson) of the returns from day to day, over the days on which both have a close (UTC): "
         "1 is alike, 0 has nothing in common, −1 is against each other."

@@ -15,6 +15,7 @@ from peak_trade.market.trades import EXIT_REASONS, SIDES, Trades
 from peak_trade.report.carried import differences, digits_of, moments, whole
 from peak_trade.report.levels import opened_at, stops_of
 from peak_trade.report.markup import number, percent, table, text
+from peak_trade.report.portfolio import lacks
 from peak_trade.report.run import RunFiles
 from peak_trade.report.values import encoded
 from peak_trade.stats.values import Floats
@@ -23,6 +24,7 @@ __all__ = ["MOST", "SHOWN", "all_trades"]
 
 MOST, SHOWN = 10_000, 200
 """Trades that a page carries at most, and rows of them that it has without scripts."""
+_EXTREMES = "equity trades returns"  # what the section of them needs
 _NOT_SAID = "–"
 _MORE = 4  # digits of pnl and return beyond those that are shown
 
@@ -45,8 +47,8 @@ def all_trades(run: RunFiles) -> str:
         return "<p>The run closed no trade.</p>"
     if len(trades) > MOST:
         return (
-            f"<p>The run closed {len(trades):,} trades, more than the {MOST:,} that a page carries: those at the "
-            f"extremes stand above, all of them in {where}.</p>"
+            f"<p>The run closed {len(trades):,} trades, more than the {MOST:,} that a page carries: "
+            f"{'' if lacks(run, _EXTREMES) else 'those at the extremes stand above, '}all of them are in {where}.</p>"
         )
     columns = _columns(trades)
     count = min(len(trades), SHOWN)

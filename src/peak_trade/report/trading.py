@@ -252,7 +252,7 @@ def _price(value: float) -> str:
     """
     if not value > 0:  # of another engine: not said, or a spread's
         return "–" if math.isnan(value) else number(value)
-    return number(value, max(2, 4 - math.floor(math.log10(value))) if value < 1_000 else 2)
+    return number(value, digits_of(np.array([value])))
 
 
 def _moment(moment: np.datetime64) -> str:
