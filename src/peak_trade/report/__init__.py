@@ -8,8 +8,8 @@ In reading order:
 - `svg` and `markup`: figures and tables as text;
 - `run`: a run directory's files, typed;
 - `head`, `performance`, `months`, `trading`, `origin` and `timing`: what the report says, on `figures` that are framed
-  alike and have their `values` below them, which `pointer.js` reads; `chance` how likely it is luck, `stress` what other costs and a bar's delay leave, and `decision` all that was
-  tested, for who reads no further;
+  alike and have their `values` below them, which `pointer.js` reads; `chance` how likely it is luck, `stress` what
+  other costs and a bar's delay leave, and `decision` all that was tested, for who reads no further;
 - `trades` (with `trades.js`) is the table of all, `exits` and `grouped` are what groups of them came to; `levels` has
   stops and targets and `candles` the run's bars, which `price.js` draws, by numbers that are `carried`;
 - `trials`: the table of a sweep as axes and places on them; `heat` (with `heat.js`, which `inline` lets run) and
