@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.record.portfolio import recorded, result
 from tests.report.stressed import leave, stats_of
 
@@ -86,6 +87,20 @@ def test_luck_is_told_with_the_trials_so_far_and_the_line_of_the_ledger(runs: An
     assert (stands, word) == (
         ("good", "✓ More than luck explains") if luck.verdict == "PASS" else ("bad", "✗ Not to be told from luck")
     )
+
+
+def test_where_nobody_can_tell_the_bars_it_is_not_called_the_only_try(
+    runs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a file of returns."""
+    luck = assess.assess(Handed(runs["usual"], Results(runs.results)), thorough=False)
+    assert luck.family is not None
+    alone = replace(luck, family=replace(luck.family, alone=True))
+    own = "this one is" if luck.family.trials == 1 else f"its own {luck.family.trials:,} are"
+    monkeypatch.setattr(decision, "assessed", lambda run: alone)
+    said = next(row.said for row in decision._rows(RunFiles(runs["usual"]), "now") if row.name == "Luck")
+    assert said.startswith(f"Which other tries were made on its bars nobody can tell: {own} counted. ")
+    assert "only try" not in said
 
 
 def test_luck_of_a_copy_without_its_ledger_is_open(runs: Any, page: Any, tmp_path: Path) -> None:

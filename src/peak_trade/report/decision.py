@@ -132,7 +132,10 @@ def _luck(run: RunFiles) -> Row | None:
     if family is None:
         said = "The run is not of a ledger here: from how many tries it was picked nobody can tell."
         return Row("Luck", "luck", OPEN, "Not known", said)
-    if family.trials == 1:
+    if family.alone:
+        counted_ones = "this one is" if family.trials == 1 else f"its own {family.trials:,} are"
+        tries = f"Which other tries were made on its bars nobody can tell: {counted_ones} counted"
+    elif family.trials == 1:
         tries = f"The only try on its bars so far that the ledger knows (up to line {family.line:,})"
     else:
         tries = f"Picked from {family.trials:,} tries on its bars so far (by the ledger, up to line {family.line:,})"
@@ -143,12 +146,11 @@ def _luck(run: RunFiles) -> Row | None:
         return Row("Luck", "luck", stands, word, f"{tries}; the chance is not known: {text(why)}.")
     few = f" {counted(found.returns, 'return')} are too few to tell." if found.returns < FEWEST else ""
     broken = " The ledger is not whole: there may have been more." if family.broken else ""
-    alone = " Which other runs were made on the same nobody can tell." if family.alone else ""
     return Row(
         "Luck", "luck", stands, word,
         f"{tries}. {'With them in mind, the' if family.trials > 1 else 'The'} chance that its true Sharpe ratio is "
-        f"above zero is {percent(deflated, 1)}; {percent(LEVEL, 0)} is asked for.{few}{broken}{alone} Tries made "
-        "elsewhere are not counted.",
+        f"above zero is {percent(deflated, 1)}; {percent(LEVEL, 0)} is asked for.{few}{broken} Tries made elsewhere "
+        "are not counted.",
     )  # fmt: skip
 
 
