@@ -26,7 +26,8 @@ PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>A page</title>
 body { margin: 0; background: #fff; } div { background: #05f; height: 100px; }
 @media (prefers-color-scheme: dark) { body { background: #111; } }
 </style></head><body><section id="equity"><div></div></section>MORE</body></html>"""
-HANGS = "#!/bin/sh\nsleep 1234.75 &\nsleep 1234.75\n"
+LONG = f"1234.{os.getpid()}"  # s: known among those of tests that run beside these
+HANGS = f"#!/bin/sh\nsleep {LONG} &\nsleep {LONG}\n"
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def left_running() -> list[Path]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found += [path] if b"sleep\x001234.75" in path.read_bytes() else []
+            found += [path] if f"sleep\0{LONG}".encode() in path.read_bytes() else []
         except OSError:
             continue
     return found
