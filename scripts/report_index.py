@@ -1,6 +1,7 @@
 """Write results/index.html: every run with its figures, a curve of its equity, and a link to its report.
 
-The page is static, sorts and filters itself, and needs no network. The last line of stdout is its path.
+The page is static and needs no network. It sorts itself, filters by what is typed, as `fast=10`, and shows those runs
+compared that are ticked. The last line of stdout is its path.
 """
 
 from __future__ import annotations

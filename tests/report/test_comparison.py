@@ -15,7 +15,7 @@ from tests.report.conftest import without_ours
 
 from peak_trade.errors import RunError
 from peak_trade.evidence.results import Results
-from peak_trade.report import against, comparison, render
+from peak_trade.report import against, chance, comparison, render
 from peak_trade.trust import compare, difference, live
 from peak_trade.trust.difference.figures import Figure
 
@@ -95,6 +95,28 @@ def test_a_run_whose_strategy_looks_ahead_is_the_best_of_nothing(evidence: Evide
     found.runs[2].manifest = msgspec.structs.replace(found.runs[2].manifest, predicate=probe)
     assert found.runs[2].manifest.predicate.lookahead
     assert comparison._best(found.runs, figure) == 1
+
+
+def test_a_run_whose_account_was_ruined_is_the_best_of_nothing(evidence: Evidence) -> None:
+    found = compared(evidence, "builtin", "plain", "own")
+    fees = Figure("fees_paid", "quote", [3.0, 2.0, 1.0])
+    assert comparison._best(found.runs, fees) == 2
+    lost = msgspec.structs.replace(found.runs[2].manifest.predicate, results={"ruined": "2024-01-03T00:00:00Z"})
+    found.runs[2].manifest = msgspec.structs.replace(found.runs[2].manifest, predicate=lost)
+    assert comparison._best(found.runs, fees) == 1
+
+
+def test_what_is_below_zero_has_a_minus_and_no_hyphen() -> None:
+    assert comparison._shown(-1.0035, "fraction") == "−100.35 %"
+    assert comparison._shown(0.5, "fraction") == "50.00 %"
+    assert chance.sentence("a Sharpe ratio of -1.43 & 3 of 2024-01-02, p-1") == (
+        "a Sharpe ratio of −1.43 &amp; 3 of 2024-01-02, p-1"
+    )
+
+
+def test_a_long_value_may_break_between_its_parts_and_stays_text() -> None:
+    assert comparison._breaking("data/sp_500.csv") == "data/<wbr>sp_<wbr>500.csv"
+    assert comparison._breaking("a_<b>") == "a_&lt;b&gt;"
 
 
 def test_values_are_read_under_the_pointer(evidence: Evidence, browser: Any, tmp_path: Path) -> None:

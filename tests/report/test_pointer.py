@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import datetime
 from typing import Any
 
@@ -109,6 +110,13 @@ def looked(page: Any, start: int, end: int) -> None:
         "document.querySelector('#equity svg.plot').dispatchEvent(new CustomEvent('look', "
         f"{{detail: {{from: {start}, to: {end}}}}})) && 0"
     )
+
+
+def test_days_on_a_zoomed_axis_say_their_year_once(page: Any, runs: Any) -> None:
+    looked(page, *moments(runs, 100, 1300))
+    first, *others = page.ask("[...document.querySelectorAll('#equity text.x.zoomed')].map(one => one.textContent)")
+    assert re.fullmatch(r"\d+ [A-Z][a-z]{2} 2023", first)
+    assert others and all(re.fullmatch(r"\d+ [A-Z][a-z]{2}", one) for one in others)
 
 
 def test_the_height_follows_what_is_in_sight(page: Any, runs: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tests.record.portfolio import DAYS, closed, recorded, result, trades
 
+from peak_trade.report import render
 from peak_trade.report.page import Page
 from peak_trade.report.sections import SECTIONS
 
@@ -133,3 +134,10 @@ def test_what_has_no_strategy_is_called_by_its_command_or_engine(tmp_path: Path)
     assert "<h1>handmade on A,B</h1>" in head
     assert head.count("handmade") == 2  # in the title, and as its engine
     assert "?" not in head
+
+
+def test_figures_side_by_side_have_one_hint_above_them(tmp_path: Path, browser: Any, builtin: Any) -> None:
+    folder = recorded(tmp_path, result())
+    browser.open(render.render(folder, builtin).html)
+    hints = browser.ask("[...document.querySelectorAll('#symbols .readout')].map(one => one.textContent.slice(0, 5))")
+    assert hints == ["Point", "", ""]

@@ -5,6 +5,7 @@ The one section that more than the run's own directory has a part in: it says up
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from peak_trade.evidence.results import Results
@@ -15,7 +16,7 @@ from peak_trade.trust.luck import assess, words
 from peak_trade.trust.luck.figures import FIGURES
 from peak_trade.trust.luck.result import Luck
 
-__all__ = ["assessed", "badge", "luck"]
+__all__ = ["assessed", "badge", "luck", "sentence"]
 
 _VERDICTS = {
     "PASS": ("good", "✓ More than luck explains"),
@@ -28,7 +29,7 @@ _BANDS = {"sharpe": "Sharpe ratio", "cagr": "CAGR", "max_drawdown": "Max drawdow
 def luck(run: RunFiles) -> str:
     """The verdict, what the figures mean, the figures themselves, and the bands of a bootstrap."""
     found = assessed(run)
-    sentences = "".join(f"<li>{text(sentence)}</li>" for sentence in found.said)
+    sentences = "".join(f"<li>{sentence(said)}</li>" for said in found.said)
     return f'<p class="badges">{badge(found)} {_counted(found)}</p><ul>{sentences}</ul>{_figures(found)}{_bands(found)}'
 
 
@@ -36,6 +37,11 @@ def luck(run: RunFiles) -> str:
 def assessed(run: RunFiles) -> Luck:
     """Return the luck of a run, worked out once for its page."""
     return assess.assess(_handed(run), thorough=False, banded=True)
+
+
+def sentence(said: str) -> str:
+    """Return what luck says as HTML, its numbers below zero with a minus."""
+    return text(re.sub(r"(?<![\w-])-(?=\d)", "−", said))
 
 
 def badge(found: Luck) -> str:
@@ -76,6 +82,8 @@ def _figures(found: Luck) -> str:
             shown = f"– <small>{text(found.reasons.get(key, ''))}</small>"
         rows.append([f'<th scope="row" title="{text(figure.definition)}">{text(figure.label)}</th>', shown])
     listed = "".join(f"<dt>{text(one.label)}</dt><dd>{text(one.definition)}</dd>" for one in FIGURES.values())
+    if not rows:
+        return ""
     return table(["Figure", "Value"], rows, label="How likely is it luck") + (
         f'<details class="printed"><summary>Definitions</summary><dl class="definitions">{listed}</dl></details>'
     )
@@ -89,4 +97,4 @@ def _bands(found: Luck) -> str:
         for name, band in found.bands.items()
     ]
     drawn = f"A stationary bootstrap of the returns, {counted(found.drawn, 'time')}, blocks as long as they remember."
-    return table(["", "5 %", "Median", "95 %"], rows, label="Bands") + f'<p class="note">{drawn}</p>'
+    return table(["", "5 %", "Median", "95 %"], rows, label="Bands", name="bands") + f'<p class="note">{drawn}</p>'

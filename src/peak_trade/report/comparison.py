@@ -6,6 +6,7 @@ through `text` only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from peak_trade.evidence import door
+from peak_trade.evidence.manifest import RUINED
 from peak_trade.evidence.results import Results
 from peak_trade.report import sheet, svg, together
 from peak_trade.report.figures import LOG_FROM, amount_label, figure, percent_label
@@ -116,7 +118,7 @@ def _input(row: Row) -> list[str]:
     return [
         f"<code>{text(row.name)}</code>{code}",
         cell(text(row.verdict) + why, name=row.verdict),
-        *(cell(text(_short(value))) for value in row.values),
+        *(cell(_breaking(_short(value))) for value in row.values),
     ]
 
 
@@ -125,6 +127,11 @@ def _short(value: Any) -> str:
         return "–"
     words = in_toml(value)
     return words if len(words) <= _CELL else words[: _CELL - 1] + "…"
+
+
+def _breaking(words: str) -> str:
+    """Return words as HTML that a narrow column breaks between their parts, and not anywhere in them."""
+    return "<wbr>".join(text(part) for part in re.split(r"(?<=[_/,])(?=\w)", words))
 
 
 def _curves(runs: Sequence[Sealed]) -> str:
@@ -144,7 +151,7 @@ def _curves(runs: Sequence[Sealed]) -> str:
         x = sheet.across(run.equity["timestamp"], start, end)
         lines.append(svg.line(x, scale.place(grown[at]), f"run{at}"))
         under.append(svg.line(x, deep.place(run.equity["drawdown"]), f"run{at}"))
-        key.append((f"run{at}", f"{letter(at)}, {shown(float(grown[at][-1]) - 1.0, 'fraction')}"))
+        key.append((f"run{at}", f"{letter(at)}, {_shown(float(grown[at][-1]) - 1.0, 'fraction')}"))
     joint = np.unique(np.concatenate([run.equity["timestamp"] for _, run in drawn]))
     columns = [
         *(Column(letter(at), over(joint, run.equity["timestamp"], grown[at]), digits=4) for at, run in drawn),
@@ -215,21 +222,25 @@ def _table(found: Comparison, figures: Sequence[Figure], label: str) -> str:
 def _best(runs: Sequence[Sealed], one: Figure) -> int | None:
     """Return which run a statistic is best of; None where that is not one alone, or nothing of it is better.
 
-    A run whose strategy looks ahead is the best of nothing.
+    A run whose strategy looks ahead, or whose account was ruined, is the best of nothing.
     """
     sign = 1 if one.key in _MORE else -1 if one.key in _LESS else 0
     fair = {
         at: sign * value
         for at, (run, value) in enumerate(zip(runs, one.values, strict=True))
-        if value is not None and not run.manifest.predicate.lookahead
+        if value is not None and not run.manifest.predicate.lookahead and not run.manifest.predicate.results.get(RUINED)
     }
     first = [at for at, value in fair.items() if value == max(fair.values())]
     return first[0] if sign and len(first) == 1 and len(fair) > 1 else None
 
 
 def _figure(value: float | None, unit: str) -> str:
+    return text(_shown(value, unit))
+
+
+def _shown(value: float | None, unit: str) -> str:
     words = shown(value, unit)
-    return text(f"−{words[1:]}" if words.startswith("-") else words)
+    return f"−{words[1:]}" if words.startswith("-") else words
 
 
 def _parting(found: Comparison) -> str:

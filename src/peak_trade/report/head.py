@@ -165,7 +165,7 @@ def _status(run: RunFiles) -> str:
         return '<span class="badge bad">? No engine seen</span>'
     if run.status == IMPORTED:
         ruined = f' <span class="badge bad">✗ Account ruined on {text(run.ruined[:10])}</span>' if run.ruined else ""
-        return f'<span class="badge">{mark}</span>{ruined}'
+        return f'<span class="badge open">{mark}</span>{ruined}'
     if run.status == "sealed" and run.manifest and run.manifest.predicate.doubts:
         return ""  # a green badge beside a red one is what a reader remembers
     return f'<span class="badge {"good" if run.status == "sealed" else "bad"}">{mark}</span>'

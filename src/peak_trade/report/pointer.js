@@ -4,6 +4,7 @@
   const STEPS = [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 10800, 21600, 43200, DAY, 2 * DAY, 7 * DAY, 14 * DAY];
   const MONTHS = [1, 3, 6, 12, 24, 60, 120, 240, 600, 1200];
   const NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const RESTING = "Point or use the arrow keys for values; drag to zoom, double click for all.";
   const SHORTEST = 4; // points that are seen at the most narrow zoom
   const make = (name, given, words = "") => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -35,7 +36,8 @@
       const found = [];
       for (let at = Math.ceil(from / step) * step; at <= to; at += step) {
         const date = new Date(at * 1000);
-        const day = `${date.getUTCDate()} ${NAMES[date.getUTCMonth()]}`;
+        const year = step >= DAY && found.length === 0 ? ` ${date.getUTCFullYear()}` : "";
+        const day = `${date.getUTCDate()} ${NAMES[date.getUTCMonth()]}${year}`;
         const time = step < 60 ? `${clock(date)}:${two(date.getUTCSeconds())}` : clock(date);
         found.push([at, step >= DAY || at % DAY === 0 ? day : time]);
       }
@@ -101,7 +103,15 @@
     const readout = document.createElement("p");
     readout.className = "readout";
     readout.setAttribute("role", "status");
-    const resting = "Point or use the arrow keys for values; drag to zoom, double click for all.";
+    // Figures that stand side by side have one hint above them all.
+    const several = plot.closest(".multiples");
+    if (several && !several.previousElementSibling.matches(".readout")) {
+      const hint = document.createElement("p");
+      hint.className = "readout";
+      hint.textContent = RESTING;
+      several.before(hint);
+    }
+    const resting = several ? "" : RESTING;
     readout.textContent = resting;
     plot.before(readout);
     plot.setAttribute("tabindex", "0");

@@ -46,11 +46,12 @@ _PAGE = """<!doctype html>
 """
 _CSS = """
 .inputs th, .inputs td, .runs th, .runs td {
-  text-align: left; vertical-align: top; white-space: normal; overflow-wrap: anywhere; min-width: 4.5rem;
+  text-align: left; vertical-align: top; white-space: normal; overflow-wrap: anywhere; min-width: 7rem;
 }
 .inputs thead th, .runs thead th { white-space: nowrap; }
 .inputs th:first-child { min-width: 11rem; }
 .runs th:first-child { min-width: 1.5rem; }
+@media print { .inputs td { min-width: 3rem; } }
 .runs code { white-space: nowrap; }
 .inputs td.likely { font-weight: 600; color: var(--override); }
 .inputs pre { margin: .25rem 0; padding: .4rem .6rem; }
@@ -58,11 +59,11 @@ _CSS = """
 @media (max-width: 640px) {
   .tiles.three { grid-template-columns: 1fr; }
   .costs th { white-space: normal; }
-  .runs td { min-width: 7rem; }
 }
 .made td:nth-child(2), .made th:nth-child(2), .made td:last-child, .made th:last-child { text-align: left; }
 .differing td:nth-child(-n+3), .differing th:nth-child(-n+3) { text-align: left; }
-.differing td:last-child, .differing th:last-child { text-align: left; white-space: normal; }
+.differing td:last-child, .differing th:last-child { min-width: 24rem; text-align: left; white-space: normal; }
+@media print { .differing :is(td, th):last-child { min-width: 0; } }
 """
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from peak_trade.report import svg
 from peak_trade.report.beside import link
-from peak_trade.report.chance import assessed, badge
+from peak_trade.report.chance import assessed, badge, sentence
 from peak_trade.report.figures import figure, number_label, of_bins, percent_label
 from peak_trade.report.head import label_of
 from peak_trade.report.heat import Side, aggregated, heat_map, parameters
@@ -364,7 +364,7 @@ def distribution(run: RunFiles) -> str:
     ratios = trials.of_stat("sharpe")[trials.first & trials.searched]
     ratios = ratios[np.isfinite(ratios)]
     said = luck.said[0] if luck.said else ""
-    verdict = f'<p class="badges">{badge(luck)} <span class="note">{text(said)}</span></p>'
+    verdict = f'<p class="badges">{badge(luck)} <span class="note">{sentence(said)}</span></p>'
     if not len(ratios):
         return f"{verdict}<p>No trial has a Sharpe ratio.</p>"
     hurdle = luck.figures.get("hurdle")

@@ -241,7 +241,7 @@ def _trade_table(trades: Trades, chosen: Sequence[int], label: str) -> str:
         ]
         for i in chosen
     ]
-    return table(head, rows, label=label, name="trades")
+    return table(head, rows, label=label, name="trades symbols" if several else "trades")
 
 
 def _price(value: float) -> str:
