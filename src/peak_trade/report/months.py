@@ -105,7 +105,7 @@ def _extremes(run: RunFiles) -> str:
         "without a change, or a trade at exactly 0, ends a streak; of several equally long, the first is shown."
     )
     listed = table(["", "Return or pnl", "When (UTC)"], rows, label="Best, worst and longest streaks", name="spans")
-    return f'<h3>Best, worst and longest streaks</h3>{listed}<p class="note">{note}</p>'
+    return f'<div class="whole"><h3>Best, worst and longest streaks</h3>{listed}<p class="note">{note}</p></div>'
 
 
 def _best_and_worst(found: Sequence[Change], unit: str) -> list[list[str]]:
