@@ -434,3 +434,21 @@ def test_an_error_of_ours_is_not_hidden_where_the_seal_is_intact(runs: Any, monk
     opened = open_page(runs["usual"], results=runs.results)
     with pytest.raises(ZeroDivisionError):
         opened.section("costs")
+
+
+def test_what_a_stranger_sealed_leaves_out_its_section_and_no_more(
+    copy_of: Callable[[str], Path], page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir = copy_of("usual")
+    (run_dir.parent / "ledger.jsonl").unlink()
+
+    def of_no_type(run: Any) -> str:
+        return f"{abs(run.stats | {'average_win': {}})}"
+
+    whole = page(run_dir)
+    monkeypatch.setitem(SECTIONS, "costs", SECTIONS["costs"]._replace(body=of_no_type))
+    shown = page(run_dir)
+    assert 'data-seal="foreign"' in shown.html
+    assert "Not shown: bad operand type for abs(): 'dict'" in shown.section("costs").words
+    assert shown.sections == whole.sections
+    assert shown.section("statistics").html == whole.section("statistics").html

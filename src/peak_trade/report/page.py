@@ -46,7 +46,8 @@ class Page:
     def section(self, name: str) -> Markdown | None:
         """Return a section; None where the run has none.
 
-        Of a run whose seal is broken, what can't be read is said in its place. Of any other, it is an error.
+        Of a run whose seal is broken, or that was sealed elsewhere, what can't be read is said in its place: a stranger
+        can seal what no engine writes. Of any other, it is an error.
         """
         if name not in SECTIONS:
             raise InputError(f"the report has no section {name!r}", hint=did_you_mean(name, SECTIONS))
@@ -57,7 +58,7 @@ class Page:
             why = lacks(self.run, section.needs)
             body = f'<p class="note">Not shown: {text(why)}.</p>' if why else section.body(self.run)
         except Exception as error:
-            if self.run.seal.holds and not isinstance(error, RunError):
+            if self.run.seal.state == "intact" and not isinstance(error, RunError):
                 raise
             body = f'<p class="error">Not shown: {text(error)}</p>'
         if FROM_DATA in body:
