@@ -303,9 +303,10 @@ def test_a_report_that_is_ended_leaves_nothing_behind(
         if len(left_running()) == 2:
             break
         time.sleep(0.1)
-    assert (len(left_running()), len(list(aside.iterdir()))) == (2, 2)  # control: they and the kernel are there
+    there = len(left_running()), len(list(aside.iterdir()))
     child.send_signal(ends)
     _, said = child.communicate(timeout=20)
+    assert there == (2, 2)  # control: they and the kernel were there
     assert (child.returncode, said) == (1, "error: interrupted\n")
     assert none_is_left()
     assert list(aside.iterdir()) == []
