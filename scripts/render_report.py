@@ -43,7 +43,6 @@ def main() -> int:
     results = Results(script.results_dir(args.results_dir))
     name = "builtin" if args.all_missing and args.renderer == "auto" else args.renderer  # Quarto: a kernel for each
     written: list[tuple[render.Rendered, dict[str, str], list[PeakError]]] = []
-    found: list[dict[str, str]] = []
     faults: list[PeakError] = []
     with termination_raised(hangup=True), ExitStack() as stack:
         one = None if args.all_missing else stack.enter_context(handed(args.run or "last", results))
@@ -63,14 +62,13 @@ def main() -> int:
             faults.append(error)
     script.progress()
     for made, taken, lacking in written:
-        found.append(made.to_json_object() | taken)
         for shown in () if args.json else (str(made.html), *taken.values()):
             script.show(shown, result, exact=True)
         if args.open:
             render.show(made.html)
         faults += [*lacking, *made.faults]
     if args.json:
-        script.print_json(found, result)
+        script.print_json([made.to_json_object() | taken for made, taken, _ in written], result)
     script.end_with(faults, (render.MissingTools,) if args.optional and os.environ.get("PEAK_STRICT") != "1" else ())
     return 0
 
