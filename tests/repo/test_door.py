@@ -116,6 +116,7 @@ ALLOWED = {
     "report.index._pages": "names alone, of pages beside the runs",
     "report.index.write": "parts of the page that ship with the package",
     "report.inline.script": "the script that ships with the package",
+    "report.picture.beside": "the name of the folder for what is temporary: nothing is opened",
     "report.picture.browser": "programs on PATH, and among the applications",
     "report.picture.take": "a folder of its own making",
     "report.quarto": "the source of the report, and a folder of its own making",
