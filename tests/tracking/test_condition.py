@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -24,6 +25,7 @@ from peak_trade.tracking.store import Store
 
 ALONE = """
 import sys
+import tempfile
 from pathlib import Path
 from peak_trade.tracking import condition
 from peak_trade.tracking.store import Store
@@ -109,14 +111,29 @@ def nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    (tmp_path / "shut").mkdir(mode=0o555)
-    condition.check(at(tmp_path / "shut" / "mlflow.db")) if not os.geteuid() else None  # root may
+@pytest.fixture
+def seen() -> Iterator[Path]:
+    """A folder that everybody may look into, as those of the tests are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(seen: Path) -> None:
+    (seen / "shut").mkdir(mode=0o555)
+    condition.check(at(seen / "shut" / "mlflow.db")) if not os.geteuid() else None  # root may
     with nobody():
-        error = said_of(tmp_path / "shut" / "mlflow.db")
-    assert error.message == f"the folder {tmp_path}/shut cannot be written to"
+        error = said_of(seen / "shut" / "mlflow.db")
+    assert error.message == f"the folder {seen}/shut cannot be written to"
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(seen: Path) -> None:
+    (seen / "closed" / "place").mkdir(parents=True)
+    (seen / "closed").chmod(0o000)
+    with nobody():
+        error = said_of(seen / "closed" / "place" / "mlflow.db")
+    (seen / "closed").chmod(0o755)
+    assert error.message == f"the folder {seen}/closed/place cannot be made: Permission denied"
 
 
 @pytest.mark.parametrize("content", [b"", None])

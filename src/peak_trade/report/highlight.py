@@ -15,6 +15,7 @@ import msgspec
 
 from peak_trade.evidence import documents
 from peak_trade.report.markup import text
+from peak_trade.text import escaped, printable
 from peak_trade.trust.difference.code import lines
 
 __all__ = ["highlighted", "readable", "shown", "unseen"]
@@ -99,7 +100,7 @@ def shown(part: str) -> str:
         if seen:
             out.append(text("".join(marks)))
         else:
-            out += ["&#9;" if mark == "\t" else f'<span class="e">{ascii(mark)[1:-1]}</span>' for mark in marks]
+            out += ["&#9;" if mark == "\t" else f'<span class="e">{escaped(mark)}</span>' for mark in marks]
     return "".join(out)
 
 
@@ -109,4 +110,4 @@ def unseen(line: str) -> bool:
     >>> unseen("\\ta = 1"), unseen("a\\u202e = 1")
     (False, True)
     """
-    return not line.replace("\t", "").isprintable()
+    return printable(line, keep="\t") != line

@@ -108,7 +108,8 @@ def _file(root: Path, rest: str) -> tuple[Path, str]:
     if not {option.partition("=")[0] for option in options.split("&")} <= _OPTIONS:
         name, mark, options = rest, "", ""
     meant, literal = _absolute(root, unquote(name)), _absolute(root, name)
-    if not meant.exists() and (literal.exists() or (literal.parent.exists() and not meant.parent.exists())):
+    there = os.path.exists  # where somebody may not look nothing is: what is wrong is told when it is used
+    if not there(meant) and (there(literal) or (there(literal.parent) and not there(meant.parent))):
         meant = literal
     return meant, mark + options
 
