@@ -194,6 +194,7 @@ def test_several_runs_come_in_their_order_as_each_alone_would(copy_of: Any, buil
         assert checked.sub("", (path / render.OUTPUT).read_text("utf-8")) == checked.sub("", alone)
 
 
+@pytest.mark.usefixtures("builtin")
 def test_what_goes_wrong_beside_a_page_is_told_and_nothing_goes_on(copy_of: Any, monkeypatch: Any) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("beside the page")
