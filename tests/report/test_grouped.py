@@ -75,7 +75,7 @@ def test_trades_in_several_currencies_are_not_added_up(tmp_path: Path, page: Any
 
 def test_trades_without_a_time_of_entry_are_counted(tmp_path: Path, page: Any) -> None:
     times = closed().entry_time.copy()
-    times[[1, 4]] = np.datetime64("NaT")
+    times[[1, 4]] = np.datetime64("NaT", "ns")
     section = page(recorded(tmp_path, result(trades=closed(entry_time=times), open_=None))).section("groups")
     assert "2 trades without a time of entry are in none." in section.words
     assert sum(int(row[1]) for row in section.rows("Trades by weekday")[1:]) == 4

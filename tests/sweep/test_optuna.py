@@ -321,13 +321,16 @@ def test_a_study_of_ours_is_not_counted_twice(parent: Path, tmp_path: Path) -> N
 def test_of_a_study_of_ours_that_was_gone_on_with_elsewhere_the_new_trials_count(
     parent: Path, study: Any, tmp_path: Path
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'on.db'}"
     pytest.importorskip("sqlalchemy")
-    optuna.copy_study(from_study_name=study.study_name, from_storage=study._storage, to_storage=url, to_study_name="on")
-    on = optuna.load_study(study_name="on", storage=url)
+    # one for all of it: a copy by address leaves its connection open
+    store = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'on.db'}")
+    optuna.copy_study(
+        from_study_name=study.study_name, from_storage=study._storage, to_storage=store, to_study_name="on"
+    )
+    on = optuna.load_study(study_name="on", storage=store)
     on.optimize(lambda trial: float(trial.suggest_int("strategy.params.fast", 2, 12)), n_trials=3)
-    on._storage.remove_session()
-    on._storage._backend.engine.dispose()
+    store.remove_session()
+    store.engine.dispose()
     results = Results(parent.parent)
     brought = bring_in(results, parent, tmp_path / "on.db")
     assert (brought.new, brought.known, brought.trials.count) == (True, 40, 3)
